@@ -1,0 +1,1 @@
+"""All knowledge of each algorithm, one file each, by family."""

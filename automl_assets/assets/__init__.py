@@ -1,0 +1,1 @@
+"""NOUNS: thin Dagster assets and their checks; each calls one step."""

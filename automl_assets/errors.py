@@ -1,0 +1,68 @@
+"""Every error a user can meet, one root. Says what was got, what is possible and what to do.
+
+AutomlError
+├── SettingError      a YAML key or a command-line option that cannot be
+├── SourceError       data that cannot be found, read or understood
+├── DataError         data that was read but cannot answer the question
+├── LearningError     no model could be made
+├── ArtifactError     something stored is missing, foreign or changed
+└── DiscoveryError    a part (algorithm, task, source) is broken: a bug, not a user's mistake
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class AutomlError(Exception):
+    """Root of all errors raised on purpose: its text is written for the person, not for the log."""
+
+
+class SettingError(AutomlError):
+    """A setting is unknown, impossible, or contradicts another."""
+
+
+class SourceError(AutomlError):
+    """The source cannot be found, read or parsed."""
+
+
+class DataError(AutomlError):
+    """The rows are readable, but the question cannot be answered from them."""
+
+
+class LearningError(AutomlError):
+    """No usable model came out of the search."""
+
+
+class ArtifactError(AutomlError):
+    """A stored record is missing, was not written by this installation, or has been changed since."""
+
+
+class DiscoveryError(AutomlError):
+    """A module in a folder of parts does not declare what it must."""
+
+
+def nearest(name: str, possible: Iterable[str]) -> str:
+    """A hint that names the closest possible spelling, or nothing.
+
+    >>> nearest("acuracy", ["accuracy", "log_loss"])
+    ' Did you mean "accuracy"?'
+    >>> nearest("zzz", ["accuracy"])
+    ''
+    """
+    options = [str(option) for option in possible]
+    close = difflib.get_close_matches(str(name), options, n=1, cutoff=0.6)
+    if not close:
+        lowered = {option.lower(): option for option in options}
+        close = [lowered[match] for match in difflib.get_close_matches(str(name).lower(), lowered, n=1, cutoff=0.6)]
+    return f' Did you mean "{close[0]}"?' if close else ""
+
+
+def listed(names: Iterable[object], most: int = 20) -> str:
+    """Names as a readable list, cut short when there are many.
+
+    >>> listed(["b", "a"]), listed(range(30), most=3)
+    ('b, a', '0, 1, 2 and 27 more')
+    """
+    every = [str(name) for name in names]
+    shown = ", ".join(every[:most])
+    return f"{shown} and {len(every) - most} more" if len(every) > most else shown

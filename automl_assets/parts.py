@@ -1,0 +1,126 @@
+"""What an algorithm, a source and a task must say about themselves to become part of the system.
+
+Each is a frozen value of names and functions; there is no base class to inherit. A module in
+`algorithms/`, `sources/` or `tasks/` declares such a value (PART, or PARTS for a family) and is found by `registry`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel
+
+from automl_assets.records import Problem
+
+Config = dict[str, Any]
+View = Literal["codes", "dense"]
+Link = Literal["value", "logit", "probability"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows to learn from or to be scored on, in the view the algorithm asked for."""
+
+    x: np.ndarray  # float32 [n_rows, n_features]
+    y: np.ndarray  # int64 class codes, or float64 values [n_rows]
+    weight: np.ndarray | None = None  # float64 [n_rows]
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """All a fit may know besides its rows."""
+
+    problem: Problem
+    categories: dict[int, int] = field(default_factory=dict)  # column of `codes` -> number of categories
+    n_threads: int = 1
+    seed: int = 0
+    deadline: float = float("inf")  # time.monotonic() by which the fit must have returned
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A way to learn.
+
+    `fit(config, training, validation, context)` returns any picklable model; `validation` serves early stopping only
+    and is None when the model is fitted again on all rows.
+    `predict(model, x)` returns raw scores, float [n_rows, n_scores], whose meaning `link` tells:
+      value         n_scores = 1, the predicted value (every algorithm under regression)
+      logit         log-odds [n_rows, 1] for two classes, unnormalised log-probabilities [n_rows, n_classes] for more
+      probability   [n_rows, n_classes], rows sum to one
+    The models of several folds are averaged in this raw space, so that averaged trees and linear models fuse exactly.
+    `to_onnx(models, graph, x)` adds nodes that compute the mean raw score of the models and returns its tensor's name.
+    """
+
+    name: str
+    title: str
+    tasks: frozenset[str]
+    view: View
+    portfolio: Callable[[Problem], Sequence[Config]]  # in the order of expected gain, the first is the default
+    fit: Callable[[Config, Rows, Rows | None, FitContext], Any]
+    predict: Callable[[Any, np.ndarray], np.ndarray]
+    to_onnx: Callable[[Sequence[Any], Any, str], str]
+    link: Link  # for classification; regression always answers in values
+    reference: str
+    kinds: frozenset[str]  # Dagster's icons
+    is_refitted: bool = False  # one model on all rows answers, instead of the average of the fold models
+    time_share: float = 1.0  # how much of the search's time it deserves, relative to its peers
+    requires: str = "sklearn"  # the package it needs
+    max_rows: int | None = None  # learns from a seeded sample of so many rows when there are more
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rows come from.
+
+    `read(options)` returns all rows; `fingerprint(options)` a short text that changes when and only when the content
+    does. Both raise SourceError with advice. `options` is a frozen pydantic model that refuses unknown keys.
+    `claims(text)` says whether a bare `source: TEXT` in a YAML belongs to it, and `from_text` turns it into options.
+    """
+
+    name: str
+    title: str
+    options: type[BaseModel]
+    read: Callable[[Any], pl.DataFrame]
+    fingerprint: Callable[[Any], str]
+    describe: Callable[[Any], str]  # where the data lies, without secrets
+    claims: Callable[[str], bool] = lambda text: False
+    text_option: str = "path"  # the option that a bare text fills
+
+
+@dataclass(frozen=True)
+class Task:
+    """A kind of question. The functions are the task's way to take each step that differs between tasks."""
+
+    name: str
+    title: str
+    family: str  # the folder of algorithms that can answer it
+    default_metric: str
+    problem: Callable[..., Problem]  # from target values and settings to what is asked of a model
+    encode_target: Callable[..., np.ndarray]  # target column to class codes or values
+    stratify: bool  # whether folds keep the class shares
+    sample: Callable[[int], tuple[pl.DataFrame, str]]  # tiny seeded data and its target, for contract tests
+
+
+def link_scores(raw: np.ndarray, link: Link) -> np.ndarray:
+    """Raw scores as an answer: probabilities [n_rows, n_classes] or values [n_rows, 1].
+
+    >>> link_scores(np.array([[0.0]]), "logit")
+    array([[0.5, 0.5]])
+    """
+    if link == "logit" and raw.shape[1] == 1:
+        positive = 1.0 / (1.0 + np.exp(-np.clip(raw.astype(np.float64), -500, 500)))
+        return np.hstack([1.0 - positive, positive])
+    if link == "logit":
+        powers = np.exp(raw.astype(np.float64) - raw.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+    return raw.astype(np.float64)
+
+
+def mean_raw(algorithm: Algorithm, models: Sequence[Any], x: np.ndarray) -> np.ndarray:
+    """Mean raw score of several models, float64 [n_rows, n_scores]."""
+    total = algorithm.predict(models[0], x).astype(np.float64)
+    for model in models[1:]:
+        total = total + algorithm.predict(model, x)
+    return total / len(models)

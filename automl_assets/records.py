@@ -1,0 +1,315 @@
+"""What flows between steps: frozen values of plain data, arrays and tables.
+
+Here belong shapes and small readings of a record's own fields. Not here: learning, reading, writing, Dagster.
+Sequences in a record are tuples; every record can be stored and read back by `resources.store`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+Kind = Literal["numeric", "categorical", "datetime", "ignored"]
+Label = str | int | bool | float
+
+TRAIN, VALID = 1, 2  # marks in `Split.assignment`; 0 means the row takes no part in that fold
+SOURCE, VALIDATION_FILE, TEST_FILE = 0, 1, 2  # marks in `Dataset.part`
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column plays which part. `features` are the columns a model may look at."""
+
+    target: str
+    features: tuple[str, ...]
+    weight: str | None = None
+    group: str | None = None
+    time: str | None = None
+    folds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Typed rows. `part` says where each row came from: the source, a validation file or a test file."""
+
+    table: pl.DataFrame  # [n_rows, n_columns]
+    part: np.ndarray  # int8 [n_rows]
+    roles: Roles
+    fingerprint: str
+
+    @property
+    def n_rows(self) -> int:
+        return self.table.height
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """One column as it was found, and how it will be used. Statistics are over the training rows."""
+
+    name: str
+    dtype: str
+    kind: Kind
+    n_missing: int
+    n_unique: int
+    reason: str = ""  # why it is used this way
+    mean: float | None = None
+    std: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    top: tuple[tuple[str, int], ...] = ()  # most frequent values with their counts
+    histogram: tuple[int, ...] = ()  # counts in equal bins between minimum and maximum
+
+
+@dataclass(frozen=True)
+class Guardrail:
+    """A check on the data, in Azure's words: passed, done (handled) or alerted (needs a person)."""
+
+    name: str
+    status: Literal["passed", "done", "alerted"]
+    message: str
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is asked of every model: the task, the metric and the shape of an answer."""
+
+    task: str
+    metric: str
+    classes: tuple[Label, ...] = ()  # in the order of their codes; empty for regression
+    positive: int | None = None  # code of the positive class, two classes only
+    target_range: tuple[float, float] = (0.0, 1.0)  # of the training rows; normalises the normalized_* metrics
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def n_outputs(self) -> int:
+        """Columns of a prediction: one per class, or one value."""
+        return max(1, self.n_classes)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The data set described: columns, guardrails and the problem it poses."""
+
+    n_rows: int
+    columns: tuple[ColumnProfile, ...]
+    guardrails: tuple[Guardrail, ...]
+    problem: Problem
+
+    def of_kind(self, kind: Kind) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.kind == kind)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Who learns, who validates, who tests. A row in neither role lacks a target."""
+
+    is_test: np.ndarray  # bool [n_rows]
+    assignment: np.ndarray  # int8 [n_rows, n_folds]: 0 unused, 1 train, 2 validation
+    strategy: str
+
+    @property
+    def n_folds(self) -> int:
+        return self.assignment.shape[1]
+
+    @property
+    def is_training(self) -> np.ndarray:
+        """Rows that at least one fold learns from or validates on, bool [n_rows]."""
+        return (self.assignment > 0).any(axis=1)
+
+    def fold(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers of one fold: those to learn from, those to validate on."""
+        column = self.assignment[:, index]
+        return np.flatnonzero(column == TRAIN), np.flatnonzero(column == VALID)
+
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """One engineered column and the raw column it comes from."""
+
+    name: str
+    source: str
+    transformation: str
+
+
+@dataclass(frozen=True)
+class Features:
+    """Every row as numbers, in the two views algorithms ask for, and the recipe that made them.
+
+    `codes` keeps missing values as NaN and categories as whole numbers, for trees;
+    `dense` is imputed with missing markers, one-hot encoded and standardised, for everything else.
+    """
+
+    codes: np.ndarray  # float32 [n_rows, n_codes]
+    dense: np.ndarray  # float32 [n_rows, n_dense]
+    y: np.ndarray  # int64 class codes or float64 values [n_rows]; -1 or NaN where the target is missing
+    weight: np.ndarray | None  # float64 [n_rows]
+    featurizer: Any  # featurizer.Featurizer: plain values, stored as JSON
+    columns: tuple[FeatureColumn, ...]  # one per column of `codes`
+    problem: Problem
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Fitted models, opaque to everything but their own algorithm. Stored signed, see `resources.store`."""
+
+    models: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One algorithm with one configuration, fitted and scored on validation rows."""
+
+    name: str
+    algorithm: str
+    config: dict[str, Any]
+    status: Literal["finished", "failed"]
+    reason: str = ""  # why it failed
+    score: float | None = None  # the experiment's metric on out-of-fold predictions
+    scores: dict[str, float] = field(default_factory=dict)  # further metrics, likewise
+    fit_seconds: float = 0.0
+    predictions: np.ndarray | None = None  # out-of-fold [n_rows, n_outputs], NaN where never validated
+    fitted: Fitted | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status == "finished"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """All trials of one algorithm in one experiment."""
+
+    algorithm: str
+    trials: tuple[Trial, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One line of the leaderboard."""
+
+    rank: int | None  # None for a trial that failed
+    trial: str
+    algorithm: str
+    score: float | None
+    scores: dict[str, float]
+    fit_seconds: float
+    config: dict[str, Any]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Every trial, best first; those that failed come last, with their reason."""
+
+    metric: str
+    greater_is_better: bool
+    standings: tuple[Standing, ...]
+
+    @property
+    def finished(self) -> tuple[Standing, ...]:
+        return tuple(standing for standing in self.standings if standing.rank is not None)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trial that takes part in an ensemble. Holds its models, so that an ensemble stands on its own."""
+
+    trial: str
+    algorithm: str
+    weight: float  # share of the vote, or mean absolute coefficient in a stack
+    fitted: Fitted
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A linear learner over its members' link-space predictions: scores = inputs @ coefficients + intercept."""
+
+    coefficients: np.ndarray  # float64 [n_inputs, n_scores]
+    intercept: np.ndarray  # float64 [n_scores]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The model that answers: a weighted vote or a stack over trials, chosen on validation rows."""
+
+    kind: Literal["single", "voting", "stacking"]
+    members: tuple[Member, ...]
+    stack: Stack | None
+    score: float
+    scores_by_kind: dict[str, float]  # the metric of every kind tried, on validation rows
+    predictions: np.ndarray  # out-of-fold [n_rows, n_outputs]
+    featurizer: Any
+    problem: Problem
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawing for the UI: PNG bytes, kept under 100 kB because Dagster stores them in its event log."""
+
+    name: str
+    title: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well the ensemble does on rows nobody has seen; out-of-fold rows where no test rows were asked for."""
+
+    rows: Literal["test", "out_of_fold"]
+    n_rows: int
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]  # 95 % bootstrap
+    baseline: dict[str, float]
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much the metric suffers when one raw column is shuffled: mean and standard deviation over repeats."""
+
+    column: str
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Permutation importances of the raw columns, most important first (Breiman 2001)."""
+
+    metric: str
+    importances: tuple[Importance, ...]
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """The whole pipeline in one file, with the proof that it answers as Python does."""
+
+    onnx: bytes
+    inputs: dict[str, str]  # raw column -> ONNX element type
+    n_checked: int
+    max_difference: float  # largest absolute difference from Python (relative to the target range for regression)
+    latency_milliseconds: float  # median of one row
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A version of the registered model, and whether it now answers."""
+
+    model: str
+    version: str
+    is_champion: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Scores for unlabelled rows, beside the rows' own columns."""
+
+    table: pl.DataFrame

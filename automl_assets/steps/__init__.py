@@ -1,0 +1,1 @@
+"""VERBS: pure functions from records to a record. They know no Dagster."""

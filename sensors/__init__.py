@@ -1,0 +1,1 @@
+"""Sensors: what makes a run start by itself."""
