@@ -4,6 +4,7 @@ Here belong shapes and small readings of a record's own fields. Not here: learni
 Sequences in a record are tuples; every record can be stored and read back by `resources.store`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -153,11 +154,21 @@ class Features:
     problem: Problem
 
 
-@dataclass(frozen=True)
 class Fitted:
-    """Fitted models, opaque to everything but their own algorithm. Stored signed, see `resources.store`."""
+    """Fitted models, opaque to everything but their own algorithm. Stored signed, and read when first looked at.
 
-    models: tuple[Any, ...]
+    >>> Fitted(("model",)).models
+    ('model',)
+    """
+
+    def __init__(self, models: tuple[Any, ...] | None = None, load: Callable[[], tuple[Any, ...]] | None = None):
+        self._models, self._load = models, load
+
+    @property
+    def models(self) -> tuple[Any, ...]:
+        if self._models is None and self._load is not None:
+            self._models = self._load()
+        return self._models or ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,43 @@
+# `make help` lists what there is. Every target makes what it needs: a virtual environment comes first.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+export AUTOML_DATA ?= $(abspath ../shared/data)
+export DAGSTER_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check ui bench clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or 3.12 is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "Installing; the first time takes some minutes"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)  ## Install, run a real experiment through Dagster, print its leaderboard and test metrics
+	$(BIN)/automl run breast_cancer
+
+test: $(INSTALLED)  ## Install and run every test
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)  ## Format, lint, types and definitions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	AUTOML_STRICT=1 $(BIN)/dagster definitions validate -w workspace.yaml
+
+ui: $(INSTALLED)  ## Open Dagster's UI on everything that has run
+	$(BIN)/automl ui
+
+bench: $(INSTALLED)  ## Measure orchestration overhead and the data sets in AUTOML_DATA
+	$(BIN)/python benchmarks/orchestration.py
+	$(BIN)/python benchmarks/tabular.py
+
+clean:  ## Remove the virtual environment and what tools left behind
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -1,0 +1,47 @@
+"""Extra trees: the mean of deep trees that cut at random thresholds, which smooths more than a random forest."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from automl_assets.forests import Forest, add_forests, fit_forest, forest_scores
+from automl_assets.parts import Algorithm, Config, FitContext, Rows
+from automl_assets.records import Problem
+
+N_TREES = 250
+
+
+def _portfolio(problem: Problem) -> Sequence[Config]:
+    features = ("sqrt", 0.75, 1.0) if problem.classes else (1.0, 0.75, 0.5)
+    leaves = (2, 1, 4) if problem.classes else (1, 3, 1)
+    return [
+        {"n_estimators": N_TREES, "max_features": share, "min_samples_leaf": least}
+        for share, least in zip(features, leaves, strict=True)
+    ]
+
+
+def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Forest:
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+    kind = ExtraTreesClassifier if context.problem.classes else ExtraTreesRegressor
+    return fit_forest(kind, config, training, context)
+
+
+def _to_onnx(models: Sequence[Forest], graph: Any, x: str) -> str:
+    return add_forests(models, graph, x)
+
+
+PART = Algorithm(
+    name="extra_trees",
+    title="Extra trees",
+    tasks=frozenset({"classification", "regression"}),
+    view="codes",
+    portfolio=_portfolio,
+    fit=_fit,
+    predict=forest_scores,
+    to_onnx=_to_onnx,
+    link="probability",
+    reference="Geurts, Ernst and Wehenkel 2006; scikit-learn ExtraTreesClassifier and ExtraTreesRegressor.",
+    kinds=frozenset({"scikitlearn"}),
+    is_refitted=True,
+    time_share=0.7,
+)

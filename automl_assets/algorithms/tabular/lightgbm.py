@@ -1,0 +1,113 @@
+"""LightGBM: boosted trees that grow leaf by leaf over histograms. Categories are ordered codes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from automl_assets.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
+from automl_assets.parts import Algorithm, Config, FitContext, Rows
+from automl_assets.records import Problem
+from automl_assets.trees import add_trees, lightgbm_trees, mean_trees, rescaled
+
+TREES_PER_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 2,000 at 0.03
+FIXED = {"verbosity": -1, "deterministic": True, "force_col_wise": True, "feature_pre_filter": False}
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """LightGBM's own text, up to the best round, and the scale its target was learnt on."""
+
+    text: str
+    scale: TargetScale
+
+
+def _portfolio(problem: Problem) -> Sequence[Config]:
+    """Library defaults, then what portfolio searches over many data sets found (AutoGluon, TabArena)."""
+    default = {"relative_rate": 1.0, "rounds": 200, "num_leaves": 31, "min_data_in_leaf": 20, "feature_fraction": 0.9}
+    sampled = {"bagging_fraction": 0.88, "bagging_freq": 1}
+    return [
+        default,
+        default | sampled | {"extra_trees": True, "num_leaves": 39, "feature_fraction": 0.46, "min_data_in_leaf": 3},
+        default | {"num_leaves": 7, "lambda_l2": 2.0, "feature_fraction": 0.7},
+        default | {"num_leaves": 53, "feature_fraction": 0.7, "min_data_in_leaf": 14},
+        default | sampled | {"extra_trees": True, "num_leaves": 84, "feature_fraction": 0.53, "min_data_in_leaf": 6},
+        default | {"num_leaves": 2, "min_data_in_leaf": 5},  # additive: no interactions
+        default | {"num_leaves": 16, "extra_trees": True, "feature_fraction": 0.56, "min_data_in_leaf": 48},
+        default | {"relative_rate": 0.5, "num_leaves": 127, "feature_fraction": 0.82, "min_data_in_leaf": 40},
+    ]
+
+
+def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Boosted:
+    import lightgbm
+
+    rows, scale = prepared(training, context.problem)
+    rate = learning_rate(len(rows.y)) * config["relative_rate"]
+    parameters = _parameters(config, context) | {"learning_rate": rate}
+    train_set = lightgbm.Dataset(rows.x, rows.y, weight=rows.weight, params=parameters)
+    patience = Patience(context.deadline)
+    booster = lightgbm.train(
+        parameters,
+        train_set,
+        num_boost_round=round(TREES_PER_RATE / rate) if validation else config["rounds"],
+        valid_sets=[_valid_set(train_set, on_scale(validation, scale))] if validation else [],
+        callbacks=[_stopper(patience)],
+    )
+    return Boosted(booster.model_to_string(num_iteration=patience.best_round + 1), scale)
+
+
+def _parameters(config: Config, context: FitContext) -> dict[str, Any]:
+    own = {key: value for key, value in config.items() if key not in ("relative_rate", "rounds")}
+    return own | FIXED | _objective(context.problem) | {"seed": context.seed, "num_threads": context.n_threads}
+
+
+def _objective(problem: Problem) -> dict[str, Any]:
+    if not problem.classes:
+        return {"objective": "regression", "metric": "l2"}
+    if problem.n_classes == 2:
+        return {"objective": "binary", "metric": "binary_logloss"}
+    return {"objective": "multiclass", "metric": "multi_logloss", "num_class": problem.n_classes}
+
+
+def _valid_set(train_set: Any, rows: Rows) -> Any:
+    return train_set.create_valid(rows.x, rows.y, weight=rows.weight)
+
+
+def _stopper(patience: Patience) -> Any:
+    from lightgbm.callback import EarlyStopException
+
+    def stop(state: Any) -> None:
+        losses = [entry[2] for entry in state.evaluation_result_list or []]
+        if patience.is_over(state.iteration, losses[0] if losses else None):
+            raise EarlyStopException(patience.best_round, state.evaluation_result_list)
+
+    return stop
+
+
+def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
+    import lightgbm
+
+    raw = lightgbm.Booster(model_str=model.text).predict(x, raw_score=True)
+    return model.scale.undo(np.reshape(raw, (len(x), -1)))
+
+
+def _to_onnx(models: Sequence[Boosted], graph: Any, x: str) -> str:
+    every = [rescaled(lightgbm_trees(model.text), model.scale.spread, model.scale.centre) for model in models]
+    return add_trees(graph, x, mean_trees(every))
+
+
+PART = Algorithm(
+    name="lightgbm",
+    title="LightGBM",
+    tasks=frozenset({"classification", "regression"}),
+    view="codes",
+    portfolio=_portfolio,
+    fit=_fit,
+    predict=_predict,
+    to_onnx=_to_onnx,
+    link="logit",
+    reference="Ke et al. 2017; the lightgbm package.",
+    kinds=frozenset({"lightgbm"}),
+    requires="lightgbm",
+)

@@ -1,0 +1,81 @@
+"""The assets `candidate_<algorithm>`: all trials of one algorithm. One that fails says so and stops nobody."""
+
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.assets.spec import described, input_of, pictures, step, table
+from automl_assets.experiment import Experiment
+from automl_assets.metrics import oriented
+from automl_assets.parts import Algorithm
+from automl_assets.records import Candidate, Features, Split, Trial
+from automl_assets.resources.clock import Clock
+from automl_assets.steps.search import search
+
+PRIORITY = "dagster/priority"
+
+
+def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg.AssetsDefinition:
+    name = f"candidate_{algorithm.name}"
+    key = dg.AssetKey([experiment.name, name])
+
+    @dg.asset(
+        **described(experiment, name, set(algorithm.kinds), f"{algorithm.title}. {algorithm.reference}"),
+        ins={asset: input_of(experiment, asset) for asset in ("features", "split")},
+        check_specs=[dg.AssetCheckSpec("finished", asset=key, description="At least one trial finished.")],
+        op_tags={PRIORITY: str(priority)},
+    )
+    def asset(
+        context: dg.AssetExecutionContext, clock: Clock, features: Features, split: Split
+    ) -> dg.MaterializeResult:
+        with step(context) as journal:
+            budget = clock.budget(context, experiment, algorithm)
+            journal.write("candidate_started", candidate=algorithm.name, seconds=budget.seconds)
+
+            def report(trial: Trial) -> None:
+                journal.write(
+                    "trial", trial=trial.name, score=trial.score, seconds=trial.fit_seconds, reason=trial.reason
+                )
+
+            made = search(features, split, algorithm, budget, experiment.seed, report)
+        return dg.MaterializeResult(value=made, metadata=_metadata(made, experiment), check_results=[_finished(made)])
+
+    return asset
+
+
+def _metadata(made: Candidate, experiment: Experiment) -> dict[str, Any]:
+    from automl_assets.pictures import trials_picture
+
+    scores = [trial.score for trial in made.trials if trial.score is not None]
+    metadata: dict[str, Any] = {
+        "trials": table([_row(trial) for trial in made.trials]),
+        "n_trials": len(made.trials),
+        "fit_seconds": made.seconds,
+    }
+    if scores:
+        metadata["best_score"] = max(scores, key=lambda score: oriented(experiment.metric, score))
+    if len(scores) > 1:
+        metadata |= pictures((trials_picture(made.trials),))
+    return metadata
+
+
+def _row(trial: Trial) -> dict[str, Any]:
+    return {
+        "trial": trial.name,
+        "status": trial.status,
+        "score": trial.score,
+        "seconds": trial.fit_seconds,
+        "configuration": ", ".join(f"{key}={value}" for key, value in trial.config.items()),
+        "reason": trial.reason,
+    }
+
+
+def _finished(made: Candidate) -> dg.AssetCheckResult:
+    reasons = "; ".join(f"{trial.name}: {trial.reason}" for trial in made.trials if not trial.is_finished)
+    n_finished = sum(trial.is_finished for trial in made.trials)
+    return dg.AssetCheckResult(
+        check_name="finished",
+        passed=n_finished > 0 or not made.trials,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=reasons or f"{n_finished} of {len(made.trials)} trials finished",
+    )

@@ -1,0 +1,102 @@
+"""The asset `dataset`: typed rows, their content as data version, and dagster-pandas' constraints on key columns."""
+
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.assets.spec import described, step, table
+from automl_assets.experiment import Experiment
+from automl_assets.records import Dataset
+from automl_assets.steps.load import load
+
+PREVIEW_ROWS = 5
+CHECKED_NUMBERS = "float64"
+
+
+def dataset(experiment: Experiment) -> dg.AssetsDefinition:
+    kinds = {"polars", experiment.source.kind}
+    source = experiment.source
+
+    @dg.asset(
+        **described(experiment, "dataset", kinds, f"Rows of {source.part.describe(source.options)}."),
+        dagster_type=dataset_type(experiment),
+    )
+    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        with step(context):
+            rows = load(experiment)
+        return dg.MaterializeResult(value=rows, metadata=_metadata(rows), data_version=dg.DataVersion(rows.fingerprint))
+
+    return asset
+
+
+def _metadata(rows: Dataset) -> dict[str, Any]:
+    columns = [dg.TableColumn(name, str(dtype)) for name, dtype in rows.table.schema.items()]
+    return {
+        "dagster/row_count": rows.n_rows,
+        "dagster/column_schema": dg.TableSchema(columns),
+        "preview": table(rows.table.head(PREVIEW_ROWS).to_dicts()),
+        "n_columns": rows.table.width,
+        "fingerprint": rows.fingerprint,
+    }
+
+
+def dataset_type(experiment: Experiment) -> dg.DagsterType:
+    """Dagster's type of the data set. The constraints are dagster-pandas' own, on the columns that have a role."""
+    constraints = _constraints(experiment)
+
+    def check(context: dg.TypeCheckContext, value: Dataset) -> dg.TypeCheck:
+        from dagster_pandas import create_dagster_pandas_dataframe_type
+
+        frame_type = create_dagster_pandas_dataframe_type(
+            f"{experiment.name}_frame", columns=_pandas_columns(experiment)
+        )
+        return frame_type.type_check(context, _plain_frame(value, list(constraints)))
+
+    return dg.DagsterType(
+        name=f"{experiment.name}_dataset",
+        type_check_fn=check,
+        description="\n".join(f"- `{column}`: {text}" for column, text in constraints.items()),
+        typing_type=Dataset,
+    )
+
+
+def _constraints(experiment: Experiment) -> dict[str, str]:
+    """What the columns with a role must be, in words."""
+    words = {experiment.target: "numbers, gaps allowed" if experiment.task == "regression" else "exists, gaps allowed"}
+    if experiment.weight_column:
+        words[experiment.weight_column] = "numbers of at least 0, without gaps"
+    for column in (experiment.group_column, experiment.time_column):
+        if column:
+            words[column] = "exists, without gaps"
+    return words
+
+
+def _pandas_columns(experiment: Experiment) -> list[Any]:
+    from dagster_pandas import PandasColumn
+
+    columns = [
+        PandasColumn.numeric_column(experiment.target, ignore_missing_vals=True)
+        if experiment.task == "regression"
+        else PandasColumn.exists(experiment.target)
+    ]
+    if experiment.weight_column:
+        columns.append(PandasColumn.float_column(experiment.weight_column, min_value=0.0, non_nullable=True))
+    columns += [
+        PandasColumn.exists(column, non_nullable=True)
+        for column in (experiment.group_column, experiment.time_column)
+        if column
+    ]
+    return columns
+
+
+def _plain_frame(value: Dataset, columns: list[str]) -> Any:
+    """The named columns as a pandas frame of plain types, the only ones dagster-pandas takes."""
+    import pandas as pd
+
+    series = {name: value.table[name] for name in columns}
+    return pd.DataFrame(
+        {
+            name: column.cast(float).to_numpy() if column.dtype.is_numeric() else column.to_numpy()
+            for name, column in series.items()
+        }
+    )

@@ -1,0 +1,74 @@
+"""The asset `evaluation`: the ensemble on rows nobody has seen, with the check that it beats a guess."""
+
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.assets.spec import described, input_of, pictures, step, table
+from automl_assets.experiment import Experiment
+from automl_assets.records import Ensemble, Evaluation, Features, Split
+from automl_assets.steps.evaluate import beats_baseline, evaluate
+from automl_assets.steps.judge import judge
+
+BEATS = "beats_baseline"
+
+
+def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
+    key = dg.AssetKey([experiment.name, "evaluation"])
+    names = ("split", "features", "ensemble")
+
+    @dg.asset(
+        **described(
+            experiment, "evaluation", {"matplotlib"}, "Metrics, intervals and pictures on rows nobody has seen."
+        ),
+        ins={name: input_of(experiment, name) for name in names},
+        check_specs=[dg.AssetCheckSpec(BEATS, asset=key, description="Better than a guess that ignores the features.")],
+    )
+    def asset(
+        context: dg.AssetExecutionContext, split: Split, features: Features, ensemble: Ensemble
+    ) -> dg.MaterializeResult:
+        with step(context):
+            judged = judge(split, features, ensemble)
+            found = evaluate(
+                judged.truth,
+                judged.answer,
+                judged.weight,
+                ensemble.problem,
+                judged.rows,
+                judged.training_truth,
+                experiment.seed,
+            )
+        check = _beats(found, experiment.metric)
+        return dg.MaterializeResult(value=found, metadata=_metadata(found), check_results=[check])
+
+    return asset
+
+
+def _metadata(found: Evaluation) -> dict[str, Any]:
+    rows = [
+        {
+            "metric": name,
+            "value": value,
+            "from": found.intervals.get(name, (None, None))[0],
+            "to": found.intervals.get(name, (None, None))[1],
+            "baseline": found.baseline.get(name),
+        }
+        for name, value in found.metrics.items()
+    ]
+    return {
+        "rows": found.rows,
+        "n_rows": found.n_rows,
+        "metrics": table(rows),
+        **{f"{found.rows}_{name}": value for name, value in found.metrics.items()},
+        **pictures(found.pictures),
+    }
+
+
+def _beats(found: Evaluation, metric: str) -> dg.AssetCheckResult:
+    value, guess = found.metrics.get(metric), found.baseline.get(metric)
+    return dg.AssetCheckResult(
+        check_name=BEATS,
+        passed=beats_baseline(found, metric),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{metric} {value:.6g}, a guess has {guess:.6g}" if value is not None and guess is not None else "",
+    )

@@ -1,0 +1,61 @@
+"""The asset `features`: every row as numbers, with the way back from each engineered column to its raw column."""
+
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.assets.spec import described, input_of, step, table
+from automl_assets.experiment import Experiment
+from automl_assets.records import Dataset, Features, Profile, Split
+from automl_assets.steps.featurize import featurize
+
+MAX_LINEAGE_COLUMNS = 1_000
+
+
+def features(experiment: Experiment) -> dg.AssetsDefinition:
+    @dg.asset(
+        **described(experiment, "features", {"numpy"}, "Every row as numbers: imputed, encoded, dates taken apart."),
+        ins={name: input_of(experiment, name) for name in ("dataset", "profile", "split")},
+    )
+    def asset(
+        context: dg.AssetExecutionContext, dataset: Dataset, profile: Profile, split: Split
+    ) -> dg.MaterializeResult:
+        with step(context):
+            made = featurize(dataset, profile, split, experiment)
+        return dg.MaterializeResult(value=made, metadata=_metadata(made, profile, experiment))
+
+    return asset
+
+
+def _metadata(made: Features, profile: Profile, experiment: Experiment) -> dict[str, Any]:
+    dataset = dg.AssetKey([experiment.name, "dataset"])
+    lineage = {
+        column.name: [dg.TableColumnDep(asset_key=dataset, column_name=column.source)]
+        for column in made.columns[:MAX_LINEAGE_COLUMNS]
+    }
+    return {
+        "summary": table(_summary(made, profile)),
+        "dagster/column_lineage": dg.TableColumnLineage(lineage),
+        "dagster/column_schema": dg.TableSchema(
+            [dg.TableColumn(column.name, "float32", description=column.transformation) for column in made.columns]
+        ),
+        "n_codes": made.codes.shape[1],
+        "n_dense": made.dense.shape[1],
+    }
+
+
+def _summary(made: Features, profile: Profile) -> list[dict[str, Any]]:
+    """A line per raw column, as Azure's featurization summary."""
+    by_source: dict[str, list[str]] = {}
+    for column in made.columns:
+        by_source.setdefault(column.source, []).append(column.transformation)
+    return [
+        {
+            "raw column": column.name,
+            "kind": column.kind,
+            "dropped": column.kind == "ignored",
+            "engineered columns": len(by_source.get(column.name, [])),
+            "transformations": ", ".join(by_source.get(column.name, [])) or column.reason,
+        }
+        for column in profile.columns
+    ]

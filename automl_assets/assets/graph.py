@@ -1,0 +1,32 @@
+"""The whole graph of one experiment, in the order in which it is made."""
+
+import dagster as dg
+
+from automl_assets.assets.candidate import candidate
+from automl_assets.assets.dataset import dataset
+from automl_assets.assets.ensemble import ensemble
+from automl_assets.assets.evaluation import evaluation
+from automl_assets.assets.explanation import explanation
+from automl_assets.assets.features import features
+from automl_assets.assets.leaderboard import leaderboard
+from automl_assets.assets.onnx_model import onnx_model
+from automl_assets.assets.predictions import predictions
+from automl_assets.assets.profile import profile
+from automl_assets.assets.registered_model import registered_model
+from automl_assets.assets.split import split
+from automl_assets.experiment import Experiment
+
+
+def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
+    """Every asset of an experiment."""
+    assets = [make(experiment) for make in (dataset, profile, split, features)]
+    candidates = list(experiment.candidates.values())
+    assets += [candidate(experiment, part, len(candidates) - i) for i, part in enumerate(candidates)]
+    assets += [make(experiment) for make in (leaderboard, ensemble, evaluation)]
+    if experiment.explain:
+        assets.append(explanation(experiment))
+    if experiment.onnx:
+        assets += [onnx_model(experiment), registered_model(experiment)]
+    if experiment.predict_source:
+        assets.append(predictions(experiment, experiment.predict_source))
+    return assets

@@ -1,0 +1,60 @@
+"""The asset `onnx_model`: featurizer and ensemble in one file over raw columns; checks of parity and latency."""
+
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.assets.spec import described, input_of, step, table
+from automl_assets.experiment import Experiment
+from automl_assets.records import Dataset, Ensemble, OnnxModel, Split
+from automl_assets.steps.export import export
+
+PARITY, LATENCY = "parity", "latency"
+MAX_DIFFERENCE = 1e-4
+MAX_MILLISECONDS = 0.5
+
+
+def onnx_model(experiment: Experiment) -> dg.AssetsDefinition:
+    key = dg.AssetKey([experiment.name, "onnx_model"])
+    checks = {
+        PARITY: f"Differs from Python by at most {MAX_DIFFERENCE} (of the target's range for a regression).",
+        LATENCY: f"One row takes at most {MAX_MILLISECONDS} ms at the median.",
+    }
+
+    @dg.asset(
+        **described(experiment, "onnx_model", {"onnx"}, "One file that takes raw columns and needs onnxruntime alone."),
+        ins={name: input_of(experiment, name) for name in ("dataset", "split", "ensemble")},
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in checks.items()],
+    )
+    def asset(
+        context: dg.AssetExecutionContext, dataset: Dataset, split: Split, ensemble: Ensemble
+    ) -> dg.MaterializeResult:
+        with step(context):
+            rows = split.is_test if split.is_test.any() else split.is_training
+            made = export(ensemble, dataset.table.filter(rows))
+        results = [
+            _check(PARITY, made.max_difference, MAX_DIFFERENCE),
+            _check(LATENCY, made.latency_milliseconds, MAX_MILLISECONDS),
+        ]
+        return dg.MaterializeResult(value=made, metadata=_metadata(made), check_results=results)
+
+    return asset
+
+
+def _metadata(made: OnnxModel) -> dict[str, Any]:
+    return {
+        "megabytes": len(made.onnx) / 1e6,
+        "max_difference": made.max_difference,
+        "latency_milliseconds": made.latency_milliseconds,
+        "n_checked": made.n_checked,
+        "inputs": table([{"column": name, "type": kind} for name, kind in made.inputs.items()]),
+    }
+
+
+def _check(name: str, value: float, most: float) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=bool(value <= most),
+        severity=dg.AssetCheckSeverity.ERROR if name == PARITY else dg.AssetCheckSeverity.WARN,
+        metadata={"value": value, "at_most": most},
+    )

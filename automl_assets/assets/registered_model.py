@@ -1,0 +1,43 @@
+"""The asset `registered_model`: a version in MLflow, promoted to champion when it is at least as good."""
+
+import dagster as dg
+
+from automl_assets.assets.spec import described, input_of, step
+from automl_assets.experiment import Experiment
+from automl_assets.records import Evaluation, OnnxModel, Profile, Registration
+from automl_assets.resources.tracker import Tracker
+from automl_assets.steps.promote import promote
+
+
+def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
+    names = ("profile", "onnx_model", "evaluation")
+
+    @dg.asset(
+        **described(experiment, "registered_model", {"mlflow"}, f"Versions of the MLflow model `{experiment.name}`."),
+        ins={name: input_of(experiment, name) for name in names},
+    )
+    def asset(
+        context: dg.AssetExecutionContext,
+        tracker: Tracker,
+        profile: Profile,
+        onnx_model: OnnxModel,
+        evaluation: Evaluation,
+    ) -> dg.MaterializeResult:
+        with step(context):
+            metric = experiment.metric
+            champion = tracker.champion_score(experiment.name, metric)
+            is_champion, reason = promote(metric, evaluation.metrics[metric], champion, evaluation.rows)
+            run = context.run.root_run_id or context.run.run_id
+            version, address = tracker.register(experiment.name, run, onnx_model, profile.problem, evaluation)
+            registration = Registration(experiment.name, version, is_champion, reason)
+            tracker.decide(registration)
+        metadata = {
+            "version": int(version),
+            "is_champion": is_champion,
+            "reason": reason,
+            "address": address,
+            "tracking_uri": tracker.shown_uri(),
+        }
+        return dg.MaterializeResult(value=registration, metadata=metadata)
+
+    return asset

@@ -1,0 +1,82 @@
+"""What all assets of an experiment have in common: key, group, owners, tags, version, and how they fail and report."""
+
+import hashlib
+import importlib.metadata
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.errors import AutomlError
+from automl_assets.experiment import Experiment
+from automl_assets.resources.journal import Journal, journal_of
+
+MAX_TABLE_ROWS = 100  # rows of a table that is shown in the UI
+
+
+def described(experiment: Experiment, name: str, kinds: set[str], description: str) -> dict[str, Any]:
+    """The arguments of `dg.asset` that follow from the experiment."""
+    return {
+        "name": name,
+        "key_prefix": [experiment.name],
+        "group_name": experiment.name,
+        "description": description,
+        "kinds": kinds,
+        "owners": list(experiment.owners) or None,
+        "tags": {"automl/experiment": experiment.name, "automl/task": experiment.task, **experiment.tags},
+        "code_version": code_version(experiment),
+        "io_manager_key": "records",
+    }
+
+
+def code_version(experiment: Experiment) -> str:
+    """Changes with the experiment's settings and with this package, so that Dagster marks stale assets as unsynced."""
+    text = experiment.model_dump_json() + importlib.metadata.version("automl-assets")
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def input_of(experiment: Experiment, asset: str) -> dg.AssetIn:
+    return dg.AssetIn(key=[experiment.name, asset])
+
+
+@contextmanager
+def step(context: dg.AssetExecutionContext) -> Iterator[Journal]:
+    """Writes the beginning and the end of an asset into the run's journal; a person's mistake is told without a trace."""
+    journal, asset = journal_of(context.run), context.asset_key.path[-1]
+    journal.write("asset_started", asset=asset)
+    try:
+        yield journal
+    except AutomlError as error:
+        journal.write("asset_failed", asset=asset, reason=str(error))
+        raise dg.Failure(description=str(error), allow_retries=False) from None
+    except BaseException as error:
+        journal.write("asset_failed", asset=asset, reason=f"{type(error).__name__}: {error}")
+        raise
+    journal.write("asset_finished", asset=asset)
+
+
+def table(rows: list[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """Rows as a table in the UI; what is no text or finite number is shown as text."""
+    shown = [dg.TableRecord({key: _cell(value) for key, value in row.items()}) for row in rows[:MAX_TABLE_ROWS]]
+    if not shown:
+        return dg.MetadataValue.table([], schema=dg.TableSchema([]))
+    return dg.MetadataValue.table(shown)
+
+
+def _cell(value: Any) -> str | int | float | bool:
+    if isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else str(value)
+    return "" if value is None else str(value)
+
+
+def pictures(drawn: tuple[Any, ...]) -> dict[str, dg.MarkdownMetadataValue]:
+    """Pictures as markdown with the PNG inside, which is how Dagster's UI shows them."""
+    from base64 import b64encode
+
+    return {
+        p.name: dg.MetadataValue.md(f"![{p.name}](data:image/png;base64,{b64encode(p.png).decode()})") for p in drawn
+    }

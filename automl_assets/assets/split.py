@@ -1,0 +1,45 @@
+"""The asset `split`: who learns, who validates, who tests."""
+
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from automl_assets.assets.spec import described, input_of, step, table
+from automl_assets.experiment import Experiment
+from automl_assets.records import VALID, Dataset, Profile, Split
+from automl_assets.steps.divide import divide
+
+
+def split(experiment: Experiment) -> dg.AssetsDefinition:
+    @dg.asset(
+        **described(experiment, "split", {"scikitlearn"}, "Which rows learn, which validate, which test."),
+        ins={name: input_of(experiment, name) for name in ("dataset", "profile")},
+    )
+    def asset(context: dg.AssetExecutionContext, dataset: Dataset, profile: Profile) -> dg.MaterializeResult:
+        with step(context):
+            divided = divide(dataset, profile, experiment)
+        return dg.MaterializeResult(value=divided, metadata=_metadata(divided, dataset, profile))
+
+    return asset
+
+
+def _metadata(divided: Split, dataset: Dataset, profile: Profile) -> dict[str, Any]:
+    rows = {"training": divided.is_training, "test": divided.is_test}
+    rows |= {f"validation {i + 1}": divided.assignment[:, i] == VALID for i in range(divided.n_folds)}
+    target = dataset.table[dataset.roles.target].cast(str).to_numpy()
+    return {
+        "strategy": divided.strategy,
+        "n_training": int(divided.is_training.sum()),
+        "n_test": int(divided.is_test.sum()),
+        "n_folds": divided.n_folds,
+        "rows": table([_shares(name, target[chosen], profile) for name, chosen in rows.items()]),
+    }
+
+
+def _shares(name: str, target: np.ndarray, profile: Profile) -> dict[str, Any]:
+    shares = {
+        f"share of {label}": float((target == str(label)).mean()) if len(target) else None
+        for label in profile.problem.classes[:10]
+    }
+    return {"rows": name, "count": len(target), **shares}

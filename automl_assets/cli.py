@@ -1,0 +1,302 @@
+"""The command line `automl`. Loads Dagster and the learning libraries only when a command needs them."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from automl_assets.errors import AutomlError, SettingError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="AutoML that lives in Dagster."
+)
+console = Console()
+SHOWN_TRIALS = 12
+
+Home = Annotated[Path | None, typer.Option(help="Where runs, models and the MLflow database lie (default: .automl).")]
+
+
+def main() -> None:
+    """Entry point: an error a person can mend is told in one message, without a stack trace."""
+    try:
+        app()
+    except AutomlError as error:
+        Console(stderr=True).print(Panel(Text(str(error)), title="automl", title_align="left", border_style="red"))
+        sys.exit(1)
+
+
+@app.command()
+def new(
+    data: Annotated[str, typer.Argument(help="A file, folder, glob or URL of rows.")],
+    target: Annotated[str, typer.Option(help="The column to predict.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", help="The YAML to write (default: named after the data).")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace the YAML if it is there.")] = False,
+) -> None:
+    """Looks at the data, infers the task and writes a commented YAML."""
+    from automl_assets.drafting import draft
+
+    name, text = draft(data, target)
+    path = output or Path(f"{name}.yaml")
+    if path.exists() and not force:
+        raise SettingError(f"{path} is there already; give another name with -o, or replace it with --force")
+    path.write_text(text, "utf-8")
+    console.print(text, markup=False, highlight=False)
+    console.print(f"Written to [bold]{path}[/]. Next: [bold]automl run {path}[/]")
+
+
+@app.command()
+def run(
+    experiment: Annotated[str, typer.Argument(help="Name of a known experiment, or a YAML file.")],
+    timeout_minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Instead of the experiment's own limit.")
+    ] = None,
+    home: Home = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write everything about the result here.")] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Go on with the last run, which was cut off: make what is missing.")
+    ] = False,
+) -> None:
+    """Runs an experiment through Dagster, from the rows to a tested ONNX model."""
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "true")
+    import secrets
+
+    name = secrets.token_hex(8)
+    with _progress(experiment, name, home):
+        from automl_assets.runner import run as run_experiment
+
+        _quiet_dagster()
+        result = run_experiment(experiment, timeout_minutes, home, resume, journal=name)
+    _print_result(result)
+    if json_file:
+        json_file.write_text(json.dumps(result.summary(), indent=1), "utf-8")
+
+
+@app.command(name="list")
+def list_experiments(home: Home = None) -> None:
+    """The experiments there are."""
+    from automl_assets.component import experiments
+    from automl_assets.resources.home import prepare
+
+    prepare(home)
+    table = Table("name", "task", "target", "metric", "file", box=None, header_style="bold")
+    for file, loaded in experiments([]):
+        found = loaded.experiment
+        row = (found.task, found.target, found.metric) if found else ("[red]broken[/]", "", "")
+        table.add_row(loaded.name, *row, _short(file))
+    console.print(table)
+
+
+@app.command()
+def leaderboard(experiment: str, home: Home = None) -> None:
+    """The leaderboard of the last run."""
+    result = _last_result(experiment, home)
+    console.print(_leaderboard(result, most=None))
+
+
+@app.command()
+def predict(
+    experiment: str,
+    data: Annotated[str, typer.Argument(help="A file, folder, glob or URL of rows.")],
+    output: Annotated[Path, typer.Option("-o", help="A .csv, .parquet or .jsonl file to write.")],
+    home: Home = None,
+) -> None:
+    """Predicts the rows of DATA with the last model of an experiment."""
+    from automl_assets.experiment import source_of
+    from automl_assets.steps.load import read
+    from automl_assets.steps.predict import predict as predict_rows
+
+    writers: dict[str, Callable[[Any], None]] = {
+        ".csv": lambda table: table.write_csv(output),
+        ".parquet": lambda table: table.write_parquet(output),
+        ".jsonl": lambda table: table.write_ndjson(output),
+    }
+    if output.suffix not in writers:
+        raise SettingError(f"-o: got {output.name!r}; possible endings: {', '.join(writers)}")
+    ensemble = _last_result(experiment, home).ensemble
+    made = predict_rows(ensemble, read(source_of(data))).table
+    writers[output.suffix](made)
+    console.print(f"{made.height} rows predicted, written to [bold]{output}[/]")
+
+
+@app.command()
+def ui(home: Home = None, port: int = 3000, host: str = "127.0.0.1") -> None:
+    """Opens Dagster's UI on everything that ran under the home."""
+    from automl_assets.resources.home import prepare
+
+    prepare(home)
+    dagster = Path(sys.executable).parent / "dagster"
+    command = [str(dagster), "dev", "-m", "automl_assets.definitions", "-h", host, "-p", str(port)]
+    raise SystemExit(subprocess.run(command, check=False).returncode)
+
+
+def _last_result(experiment: str, home: Path | None) -> Any:
+    from automl_assets.experiment import load
+    from automl_assets.resources.home import prepare
+    from automl_assets.runner import Result, find
+
+    folder = prepare(home)
+    return Result(load(find(experiment)), folder, 0.0, {})
+
+
+def _quiet_dagster() -> None:
+    """Dagster logs each event to the terminal; the journal is shown instead, and the UI has the log."""
+    import logging
+
+    logging.getLogger("dagster").setLevel(logging.CRITICAL + 1)
+
+
+def _short(path: Path) -> str:
+    inside = path.is_relative_to(Path.cwd())
+    return str(path.relative_to(Path.cwd()) if inside else path)
+
+
+@contextmanager
+def _progress(experiment: str, journal: str, home: Path | None) -> Iterator[None]:
+    """Shows what the run's journal says while the body runs: live on a terminal, line by line elsewhere."""
+    view = _View(experiment, journal, home)
+    if console.is_terminal:
+        with Live(get_renderable=view.render, console=console, refresh_per_second=4, transient=True):
+            yield
+        return
+    stop = threading.Event()
+    printer = threading.Thread(target=view.print_lines, args=(stop,), daemon=True)
+    printer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        printer.join()
+
+
+class _View:
+    """A run as its journal tells it."""
+
+    def __init__(self, experiment: str, journal: str, home: Path | None):
+        self.title, self.name, self.home = experiment, journal, home
+        self.started, self.spinner = time.time(), Spinner("dots")
+
+    def events(self) -> list[dict[str, Any]]:
+        from automl_assets.resources.home import home
+        from automl_assets.resources.journal import read_journal
+
+        folder = Path(self.home).resolve() if self.home else home()
+        return list(read_journal(folder, self.name))
+
+    def render(self) -> Group:
+        rows = Table(box=None, show_header=False, padding=(0, 1))
+        for asset, (state, note) in _states(self.events()).items():
+            mark = {"done": Text("✓", "green"), "failed": Text("✗", "red"), "running": self.spinner}[state]
+            rows.add_row(mark, asset, Text(note, "dim" if state == "done" else ""))
+        return Group(Text(f"{self.title}  {time.time() - self.started:.0f} s", "bold"), rows)
+
+    def print_lines(self, stop: threading.Event) -> None:
+        n_told, is_last = 0, False
+        while not is_last:
+            is_last = stop.wait(0.5)
+            events = self.events()
+            for event in events[n_told:]:
+                if line := _line(event):
+                    console.print(f"{event['time'] - self.started:7.1f} s  {line}", markup=False, highlight=False)
+            n_told = len(events)
+
+
+def _states(events: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
+    """Asset -> (running, done or failed; what there is to say)."""
+    states: dict[str, tuple[str, str]] = {}
+    started: dict[str, float] = {}
+    for event in events:
+        asset = event.get("asset") or _candidate_of(event)
+        if event["event"] == "asset_started":
+            started[asset], states[asset] = event["time"], ("running", "")
+        elif event["event"] == "asset_finished":
+            note = states[asset][1]
+            states[asset] = ("done", f"{event['time'] - started[asset]:.1f} s  {note}")
+        elif event["event"] == "asset_failed":
+            states[asset] = ("failed", event["reason"])
+        elif event["event"] == "trial":
+            states[asset] = ("running", _line(event))
+    return states
+
+
+def _candidate_of(event: dict[str, Any]) -> str:
+    name = event.get("candidate") or event.get("trial", "").rpartition("_")[0]
+    return f"candidate_{name}"
+
+
+def _line(event: dict[str, Any]) -> str:
+    match event["event"]:
+        case "asset_started" if not event["asset"].startswith("candidate_"):
+            return event["asset"]
+        case "candidate_started":
+            return f"candidate_{event['candidate']}, up to {event['seconds']:.0f} s"
+        case "trial":
+            found = f"{event['score']:.5f}" if event["score"] is not None else f"failed: {event['reason']}"
+            return f"{event['trial']}: {found}"
+        case "asset_failed":
+            return f"{event['asset']} failed: {event['reason']}"
+    return ""
+
+
+def _print_result(result: Any) -> None:
+    console.print(_leaderboard(result, SHOWN_TRIALS))
+    console.print(_metrics(result))
+    onnx = result.onnx
+    if onnx:
+        console.print(
+            f"ONNX model: {len(onnx.onnx) / 1e6:.1f} MB, one row in {onnx.latency_milliseconds:.3f} ms, "
+            f"differs from Python by at most {onnx.max_difference:.1g}"
+        )
+        console.print(f"  {result.onnx_path}", soft_wrap=True)
+    console.print(f"Everything else lies in {result.home}; look at it with `automl ui`.", soft_wrap=True)
+    console.print(f"[bold]Done in {result.seconds:.0f} s.[/]")
+
+
+def _leaderboard(result: Any, most: int | None) -> Table:
+    standings, ensemble = result.standings, result.ensemble
+    table = Table(
+        title=f"Leaderboard of {result.experiment.name} (out-of-fold)",
+        title_justify="left",
+        box=None,
+        header_style="bold",
+    )
+    for name in ("rank", "trial", standings.metric, "seconds", ""):
+        table.add_column(name, justify="right" if name not in ("trial", "") else "left")
+    members = f"{ensemble.kind} of {len(ensemble.members)}" if ensemble.kind != "single" else ensemble.members[0].trial
+    table.add_row("", f"[bold]ensemble[/] ({members})", f"[bold]{ensemble.score:.5f}[/]", "", "")
+    for standing in standings.standings[:most]:
+        score = "" if standing.score is None else f"{standing.score:.5f}"
+        table.add_row(
+            str(standing.rank or "✗"), standing.trial, score, f"{standing.fit_seconds:.1f}", Text(standing.reason)
+        )
+    return table
+
+
+def _metrics(result: Any) -> Table:
+    evaluation = result.evaluation
+    where = "test rows" if evaluation.rows == "test" else "out-of-fold rows"
+    table = Table(title=f"On {evaluation.n_rows} {where}", title_justify="left", box=None, header_style="bold")
+    for name in ("metric", "value", "95 % interval", "a guess"):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for name, value in evaluation.metrics.items():
+        if name in evaluation.intervals:
+            low, high = evaluation.intervals[name]
+            table.add_row(
+                name, f"{value:.5g}", f"{low:.5g} to {high:.5g}", f"{evaluation.baseline.get(name, float('nan')):.5g}"
+            )
+    return table

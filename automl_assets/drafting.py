@@ -1,0 +1,102 @@
+"""Drafts an experiment: looks at data and writes the YAML a person would have begun with, commented."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from automl_assets import registry
+from automl_assets.errors import SettingError, listed, nearest
+from automl_assets.experiment import NAME, source_of
+from automl_assets.steps.load import read, typed
+
+MOST_CLASSES = 20  # a number with at most so many whole values is taken for a class
+BINARY_METRIC_SHARE = 0.35  # below this share of the rarer class, accuracy says little
+
+
+def draft(data: str, target: str) -> tuple[str, str]:
+    """A name and the YAML text for predicting `target` from `data`. Raises SettingError when the target is not there."""
+    setting = source_of(data)
+    table = read(setting)
+    if target not in table.columns:
+        hint = nearest(target, table.columns)
+        raise SettingError(f'--target: {data} has no column "{target}"; it has {listed(table.columns)}.{hint}')
+    column = typed(table.select(target))[target]
+    task, why = infer_task(column)
+    return name_of(data), _text(data, target, task, why, column, table)
+
+
+def infer_task(target: pl.Series) -> tuple[str, str]:
+    """The task that a target column asks for, and why.
+
+    >>> infer_task(pl.Series("y", ["a", "b", "a"]))[0], infer_task(pl.Series("y", [0.5, 1.5, 2.5]))[0]
+    ('classification', 'regression')
+    """
+    values = target.drop_nulls()
+    n_unique = values.n_unique()
+    if not target.dtype.is_numeric():
+        return "classification", f"{n_unique} different values that are no numbers"
+    is_whole = bool((values == values.round()).all())
+    if is_whole and n_unique <= MOST_CLASSES and n_unique <= max(2, len(values) // 10):
+        return "classification", f"{n_unique} different whole numbers"
+    return "regression", f"{n_unique} different numbers"
+
+
+def name_of(data: str) -> str:
+    """An experiment's name from a path or URL.
+
+    >>> name_of("s3://lake/Bank Marketing.csv.gz"), name_of("2024.csv")
+    ('bank_marketing', 'experiment_2024')
+    """
+    stem = Path(data.rstrip("/*")).name.split(".")[0].lower()
+    name = re.sub(r"[^a-z0-9]+", "_", stem).strip("_")[:50]
+    return name if NAME.match(name) else f"experiment_{name}".rstrip("_")
+
+
+def _metric(task: str, column: pl.Series) -> str:
+    if task != "classification":
+        return registry.tasks()[task].default_metric
+    rarest = column.drop_nulls().value_counts()["count"].min() / max(1, len(column) - column.null_count())
+    return "AUC_weighted" if rarest < BINARY_METRIC_SHARE else "accuracy"
+
+
+def _value(value: Any) -> str:
+    """A value as YAML on one line."""
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n...\n").strip()
+
+
+def _text(data: str, target: str, task: str, why: str, column: pl.Series, table: pl.DataFrame) -> str:
+    is_local = "://" not in data and not data.startswith("$")
+    source = str(Path(data).resolve()) if is_local else data
+    n_missing = column.null_count()
+    missing = f"; {n_missing} of them without a value, which take no part" if n_missing else ""
+    return f"""\
+# {table.height} rows, {table.width} columns.
+task: {task}    # {why}{missing}
+source: {_value(source)}
+target: {_value(target)}
+metric: {_metric(task, column)}    # what the search makes as good as it can
+test: 0.2    # share of rows kept away until the end; or a file
+limits:
+  timeout_minutes: 10    # for the whole run, to the last file
+
+# More that can be said (shown with its default):
+# drop_columns: []    # columns that will not be known when predicting
+# weight_column: null
+# group_column: null    # rows of one group stay on one side of every split
+# time_column: null    # later rows validate and test earlier ones
+# validation: auto    # or {{folds: 5}}, {{fraction: 0.2}}, a file, {{fold_columns: [...]}}
+# algorithms: {{blocked: []}}    # possible: {", ".join(_algorithms(task))}
+# ensemble: true
+# explain: true
+# onnx: true
+# predict_source: null    # rows without a target, to be predicted
+# seed: 0
+"""
+
+
+def _algorithms(task: str) -> list[str]:
+    family = registry.algorithms(registry.tasks()[task].family)
+    return [name for name, part in family.items() if task in part.tasks and name != "baseline"]

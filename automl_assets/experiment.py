@@ -1,0 +1,379 @@
+"""What an experiment's YAML may say: a frozen value that refuses unknown keys and impossible combinations.
+
+Every refusal names the key, what was got, what is possible and the nearest right name. Reads no data.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from automl_assets import metrics, registry
+from automl_assets.errors import SettingError, listed, nearest
+from automl_assets.parts import Algorithm, Source, Task
+from automl_assets.records import Kind, Label
+
+NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class SourceSetting(_Frozen):
+    """Where rows come from: a kind of source and its options. A bare text is claimed by the kind that knows it."""
+
+    kind: str
+    options: Any
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_yaml(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return _claimed(value)
+        if not isinstance(value, Mapping):
+            raise ValueError("is a text (path or URL) or a mapping with `kind` and its options")
+        if isinstance(value.get("options"), BaseModel):
+            return dict(value)
+        given = dict(value)
+        kind = given.pop("kind", None)
+        if kind is None and isinstance(given.get("path"), str):
+            kind = _claimed(given["path"])["kind"]
+        options = given.pop("options", given)
+        return {"kind": kind, "options": _options(_source_part(kind), options)}
+
+    @property
+    def part(self) -> Source:
+        return _source_part(self.kind)
+
+
+def _source_part(kind: Any) -> Source:
+    found = registry.sources()
+    if kind not in found:
+        raise ValueError(f"has unknown kind {kind!r}; possible: {listed(found)}.{nearest(str(kind), found)}")
+    return found[kind]
+
+
+def _options(part: Source, given: Any) -> BaseModel:
+    """A source's own options; what they refuse is said in our words, under the key `source`."""
+    try:
+        return part.options.model_validate(given)
+    except ValidationError as error:
+        problems = (_readable(problem, part.options) for problem in error.errors())
+        raise ValueError(f"{part.name} source: " + "; ".join(problems)) from None
+
+
+def _claimed(text: str) -> dict[str, Any]:
+    for part in registry.sources().values():
+        if part.claims(text):
+            return {"kind": part.name, "options": _options(part, {part.text_option: text})}
+    raise ValueError(f"{text!r} is of no known kind; say `kind:` with one of {listed(registry.sources())}")
+
+
+def source_of(text: str) -> SourceSetting:
+    """The source that a path or URL names. Raises SettingError when no kind of source knows it."""
+    try:
+        return SourceSetting.model_validate(text)
+    except ValidationError as error:
+        raise SettingError("; ".join(_readable(problem) for problem in error.errors())) from None
+
+
+class Validation(_Frozen):
+    """How trials are scored. Nothing said (`auto`) follows the number of rows, see `tasks`."""
+
+    rule: Literal["auto", "azure"] = "auto"
+    folds: int | None = Field(None, ge=2, le=50)
+    fraction: float | None = Field(None, gt=0, lt=1)
+    source: SourceSetting | None = None
+    fold_columns: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        ways = [
+            self.folds is not None or self.fraction is not None,
+            self.source is not None,
+            bool(self.fold_columns),
+        ]
+        if sum(ways) > 1:
+            raise ValueError("takes one of: `folds` and/or `fraction`, `source`, `fold_columns`; not several")
+        return self
+
+
+class Test(_Frozen):
+    """Rows kept away from everything until the very end. Neither key means no test rows."""
+
+    fraction: float | None = Field(None, gt=0, lt=1)
+    source: SourceSetting | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.fraction is not None and self.source is not None:
+            raise ValueError("takes either `fraction` or `source`, not both")
+        return self
+
+
+class Featurization(_Frozen):
+    """How columns become numbers. `off` takes numeric columns as they are and leaves the others out."""
+
+    mode: Literal["auto", "off"] = "auto"
+    column_types: dict[str, Kind] = {}
+
+
+class Algorithms(_Frozen):
+    """Which algorithms may try: all, only those allowed, or all but those blocked."""
+
+    allowed: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.allowed and self.blocked:
+            raise ValueError("takes either `allowed` or `blocked`, not both")
+        return self
+
+
+class Limits(_Frozen):
+    """When the search ends. `timeout_minutes` covers the whole run, to the last asset."""
+
+    timeout_minutes: float = Field(10, gt=0)
+    trial_timeout_minutes: float | None = Field(None, gt=0)
+    max_trials: int | None = Field(None, ge=1)
+    exit_score: float | None = None
+    early_stopping: bool = True
+    max_cores: int = Field(-1, ge=-1)
+
+    @field_validator("max_cores")
+    @classmethod
+    def _some(cls, value: int) -> int:
+        if value == 0:
+            raise ValueError("is -1 (all cores) or at least 1")
+        return value
+
+    @property
+    def n_cores(self) -> int:
+        """Cores this run may use, as the operating system grants them."""
+        granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+        return granted if self.max_cores == -1 else min(granted, self.max_cores)
+
+
+class EnsembleSetting(_Frozen):
+    """Which ensembles may compete with the best single trial, and how many votes they share out."""
+
+    voting: bool = True
+    stacking: bool = True
+    iterations: int = Field(30, ge=1, le=1000)
+
+
+def _shorthand(key: str, types: type | tuple[type, ...]) -> BeforeValidator:
+    """Lets `key: {inner: value}` be written as the bare value."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, types) else value)
+
+
+def _test_shorthand(value: Any) -> Any:
+    if value in (None, False, "none"):
+        return {}
+    if isinstance(value, bool):
+        raise ValueError("is a fraction, a source, or none")
+    return {"fraction": value} if isinstance(value, int | float) else _as_source(value)
+
+
+def _as_source(value: Any) -> Any:
+    is_source = isinstance(value, str) or (isinstance(value, Mapping) and ("kind" in value or "path" in value))
+    return {"source": value} if is_source else value
+
+
+def _validation_shorthand(value: Any) -> Any:
+    return {"rule": value} if value in ("auto", "azure") else _as_source(value)
+
+
+class Experiment(_Frozen):
+    """One question asked of one source of data."""
+
+    name: str
+    task: str
+    source: SourceSetting
+    target: str
+    metric: str = ""
+    weight_column: str | None = None
+    positive_label: Label | None = None
+    drop_columns: tuple[str, ...] = ()
+    group_column: str | None = None
+    time_column: str | None = None
+    validation: Annotated[Validation, BeforeValidator(_validation_shorthand)] = Validation()
+    test: Annotated[Test, BeforeValidator(_test_shorthand)] = Test(fraction=0.2)
+    featurization: Annotated[Featurization, _shorthand("mode", str)] = Featurization()
+    algorithms: Annotated[Algorithms, _shorthand("allowed", (list, tuple))] = Algorithms()
+    limits: Limits = Limits()
+    ensemble: Annotated[
+        EnsembleSetting, BeforeValidator(lambda v: {"voting": v, "stacking": v} if isinstance(v, bool) else v)
+    ] = EnsembleSetting()
+    explain: bool = True
+    onnx: bool = True
+    predict_source: SourceSetting | None = None
+    seed: int = Field(0, ge=0, lt=2**31)
+    owners: tuple[str, ...] = ()
+    tags: dict[str, str] = {}
+
+    @field_validator("name")
+    @classmethod
+    def _is_name(cls, value: str) -> str:
+        if not NAME.match(value):
+            raise ValueError(f"got {value!r}; it is lower-case letters, digits and _, and begins with a letter")
+        return value
+
+    @field_validator("task")
+    @classmethod
+    def _is_task(cls, value: str) -> str:
+        if value not in registry.tasks():
+            raise ValueError(f"got {value!r}; possible: {listed(registry.tasks())}.{nearest(value, registry.tasks())}")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_metric(cls, value: Any) -> Any:
+        task = registry.tasks().get(value.get("task")) if isinstance(value, Mapping) else None
+        if task is None or value.get("metric"):
+            return value
+        return {**value, "metric": task.default_metric}
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        names = metrics.metric_names(self.task)
+        if self.metric not in names:
+            raise ValueError(
+                f"metric: got {self.metric!r}; possible: {listed(names, 60)}.{nearest(self.metric, names)}"
+            )
+        _check_algorithms(self)
+        _check_columns(self)
+        if self.task == "regression" and self.positive_label is not None:
+            raise ValueError("positive_label: only a classification has one; remove it")
+        if self.time_column and self.group_column:
+            raise ValueError("group_column and time_column: a split keeps either groups or time apart; choose one")
+        return self
+
+    @property
+    def task_part(self) -> Task:
+        return registry.tasks()[self.task]
+
+    @property
+    def candidates(self) -> dict[str, Algorithm]:
+        """The algorithms that may try, by name, the cheapest first."""
+        return {name: part for name, part in _able(self.task).items() if _is_permitted(name, self.algorithms)}
+
+
+def _able(task: str) -> dict[str, Algorithm]:
+    family = registry.algorithms(registry.tasks()[task].family)
+    return {name: part for name, part in family.items() if task in part.tasks}
+
+
+def _is_permitted(name: str, choice: Algorithms) -> bool:
+    return name == "baseline" or (name in choice.allowed if choice.allowed else name not in choice.blocked)
+
+
+def _check_algorithms(experiment: Experiment) -> None:
+    possible = [name for name in _able(experiment.task) if name != "baseline"]
+    for name in (*experiment.algorithms.allowed, *experiment.algorithms.blocked):
+        if name not in possible:
+            raise ValueError(f"algorithms: got {name!r}; possible: {listed(possible)}.{nearest(name, possible)}")
+    if set(experiment.algorithms.blocked) >= set(possible):
+        raise ValueError("algorithms: every algorithm is blocked; leave at least one")
+
+
+def _check_columns(experiment: Experiment) -> None:
+    uses = {
+        "target": experiment.target,
+        "weight_column": experiment.weight_column,
+        "group_column": experiment.group_column,
+        "time_column": experiment.time_column,
+    }
+    taken: dict[str, str] = {}
+    for key, column in uses.items():
+        if column is None:
+            continue
+        if column in experiment.drop_columns and key != "group_column":
+            raise ValueError(f"drop_columns: {column!r} is the {key}; a column cannot be both")
+        if column in taken:
+            raise ValueError(f"{key}: {column!r} is already the {taken[column]}; a column has one role")
+        taken[column] = key
+
+
+def parse(settings: Any, name: str) -> Experiment:
+    """An experiment from what a YAML held; `name` is used unless the YAML gives one.
+
+    Raises SettingError that tells about every wrong key at once.
+    """
+    if not isinstance(settings, Mapping):
+        raise SettingError(f"{name}: an experiment is a mapping of keys; got {type(settings).__name__}")
+    try:
+        return Experiment.model_validate({"name": name, **settings})
+    except ValidationError as error:
+        raise SettingError("\n".join(_readable(problem) for problem in error.errors())) from None
+
+
+def load(path: str | Path, text: str | None = None) -> Experiment:
+    """An experiment from a YAML file. Relative paths in it are taken relative to the file's folder."""
+    file = Path(path)
+    try:
+        settings = yaml.safe_load(file.read_text("utf-8") if text is None else text)
+    except FileNotFoundError:
+        raise SettingError(f"no such file: {file}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingError(f"{file.name} is not readable YAML: {error}") from None
+    if isinstance(settings, Mapping):
+        settings = {key: _rooted(value, file.parent) if key in _PATH_KEYS else value for key, value in settings.items()}
+    return parse(settings, _name_of(file))
+
+
+_PATH_KEYS = ("source", "test", "validation", "predict_source")
+
+
+def _name_of(file: Path) -> str:
+    return re.sub(r"[^a-z0-9_]", "_", file.stem.lower())
+
+
+def _rooted(value: Any, folder: Path) -> Any:
+    """Makes relative paths in a source setting absolute; leaves URLs, variables and everything else alone."""
+    if isinstance(value, Mapping):
+        return {key: _rooted(inner, folder) if key in ("path", "source") else inner for key, inner in value.items()}
+    if not isinstance(value, str) or "://" in value or value.startswith(("/", "~", "$")):
+        return value
+    return str((folder / value).resolve()) if _looks_like_path(value) else value
+
+
+def _looks_like_path(text: str) -> bool:
+    return "/" in text or "." in text
+
+
+def _readable(problem: Any, model: type[BaseModel] | None = None) -> str:
+    """One pydantic problem in our words: key, what was got, what is possible, nearest name."""
+    key = ".".join(str(part) for part in problem["loc"]) or "experiment"
+    got = problem.get("input")
+    match problem["type"]:
+        case "extra_forbidden":
+            possible = _keys_beside(problem["loc"], model or Experiment)
+            hint = nearest(str(problem["loc"][-1]), possible)
+            return f"{key}: unknown key; possible: {listed(possible, 40)}.{hint}"
+        case "missing":
+            return f"{key}: is missing; every experiment needs it"
+        case "value_error":
+            text = str(problem["ctx"]["error"])
+            return text if key == "experiment" else f"{key}: {text}"
+        case _:
+            return f"{key}: got {got!r}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _keys_beside(location: tuple[Any, ...], model: Any) -> list[str]:
+    """The keys that are possible where an unknown one was found."""
+    for part in location[:-1]:
+        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
+        model = _model_in(field.annotation) if field else None
+    return list(model.model_fields) if model else []
+
+
+def _model_in(annotation: Any) -> Any:
+    options = getattr(annotation, "__args__", (annotation,))
+    return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)

@@ -1,0 +1,462 @@
+"""What good means: every metric of every task, its direction, and what the rows must hold for it to have a value.
+
+Here belong formulas over truth, prediction and weight, in numpy alone because ensemble selection calls them thousands
+of times. Not here: resampling, drawing, deciding which model wins.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from automl_assets.errors import DataError, SettingError, listed, nearest
+from automl_assets.records import Problem
+
+Formula = Callable[[np.ndarray, np.ndarray, np.ndarray | None, Problem], float]
+
+CLASSIFICATION = frozenset({"classification", "image_classification", "text_classification"})
+REGRESSION = frozenset({"regression", "forecasting"})
+
+
+@dataclass(frozen=True)
+class Need:
+    """A condition on truth, prediction, weight and problem without which a metric has no value."""
+
+    reason: str
+    is_met: Callable[[np.ndarray, np.ndarray, np.ndarray | None, Problem], bool]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A formula with a name.
+
+    Classification: truth int codes [n_rows], prediction probabilities [n_rows, n_classes].
+    Regression: truth and prediction float64 [n_rows]. Weight is float64 [n_rows] or None.
+    """
+
+    name: str
+    function: Formula
+    greater_is_better: bool
+    tasks: frozenset[str]
+    needs: tuple[Need, ...] = ()
+
+
+def metric_names(task: str) -> tuple[str, ...]:
+    """Every metric of a task, in alphabetical order.
+
+    >>> metric_names("regression")[:2]
+    ('explained_variance', 'mean_absolute_error')
+    """
+    return tuple(sorted((name for name, one in METRICS.items() if task in one.tasks), key=str.lower))
+
+
+def metric(name: str, task: str) -> Metric:
+    """The metric of that name; SettingError when the task has none such.
+
+    >>> metric("log_loss", "classification").greater_is_better
+    False
+    """
+    found = METRICS.get(name)
+    if found is None or task not in found.tasks:
+        possible = metric_names(task)
+        raise SettingError(
+            f'metric: got "{name}", which {task} does not have.{nearest(name, possible)} '
+            f"Possible: {listed(possible, most=len(possible))}."
+        )
+    return found
+
+
+def score(name: str, truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, problem: Problem) -> float:
+    """The value of one metric; DataError when these rows give it none (as one class alone gives no AUC).
+
+    >>> problem = Problem("classification", "accuracy", classes=("no", "yes"), positive=1)
+    >>> score("accuracy", np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]), None, problem)
+    0.5
+    """
+    chosen = metric(name, problem.task)
+    answer = _answer(prediction, problem)
+    missing = _missing_need(chosen, truth, answer, weight, problem)
+    if missing is not None:
+        raise DataError(f"{name} has no value on these {len(truth)} rows: it needs {missing.reason}.")
+    return float(chosen.function(truth, answer, weight, problem))
+
+
+def oriented(name: str, value: float) -> float:
+    """The value with its sign turned where less is better, so that greater is always better.
+
+    >>> oriented("accuracy", 0.9), oriented("log_loss", 0.3)
+    (0.9, -0.3)
+    """
+    return value if METRICS[name].greater_is_better else -value
+
+
+def all_scores(
+    truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, problem: Problem
+) -> dict[str, float]:
+    """Every metric of the task that has a value on these rows.
+
+    >>> problem = Problem("regression", "r2_score", target_range=(0.0, 4.0))
+    >>> scores = all_scores(np.array([0.0, 4.0]), np.array([1.0, 3.0]), None, problem)
+    >>> scores["normalized_mean_absolute_error"], "mean_absolute_percentage_error" in scores
+    (0.25, False)
+    """
+    return scores_of(metric_names(problem.task), truth, prediction, weight, problem)
+
+
+def scores_of(
+    names: Iterable[str], truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, problem: Problem
+) -> dict[str, float]:
+    """Those of the named metrics that have a value on these rows."""
+    given = (truth, _answer(prediction, problem), weight, problem)
+    chosen = [metric(name, problem.task) for name in names]
+    return {one.name: float(one.function(*given)) for one in chosen if _missing_need(one, *given) is None}
+
+
+def _answer(prediction: np.ndarray, problem: Problem) -> np.ndarray:
+    answer = np.asarray(prediction, dtype=np.float64)
+    if not np.isfinite(answer).all():
+        n_broken = int((~np.isfinite(answer)).sum())
+        raise DataError(f"the prediction holds {n_broken} values that are missing or infinite: nothing can be scored.")
+    return answer if problem.n_classes else answer.reshape(-1)
+
+
+def _missing_need(
+    chosen: Metric, truth: np.ndarray, answer: np.ndarray, weight: np.ndarray | None, problem: Problem
+) -> Need | None:
+    return next((need for need in chosen.needs if not need.is_met(truth, answer, weight, problem)), None)
+
+
+# Classification: one class against the rest, over all thresholds
+
+
+def ranked_totals(is_class: np.ndarray, values: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Weight of a class and of all others at or above each distinct value, from the highest value down.
+
+    >>> ranked_totals(np.array([True, False, True]), np.array([0.9, 0.4, 0.4]), None)
+    (array([1., 2.]), array([0., 1.]))
+    """
+    order = np.argsort(-values)
+    last = _ends_of_ties(values[order])
+    if weight is None:
+        inside = np.cumsum(is_class[order], dtype=np.float64)[last]
+        return inside, last + 1.0 - inside
+    inside = np.cumsum((weight * is_class)[order])[last]
+    return inside, np.cumsum((weight * ~is_class)[order])[last]
+
+
+def roc_area(is_class: np.ndarray, values: np.ndarray, weight: np.ndarray | None) -> float:
+    """Share of pairs (one of the class, one of the rest) in the right order, ties counting half."""
+    inside, outside = ranked_totals(is_class, values, weight)
+    midway = inside - np.diff(inside, prepend=0.0) / 2
+    return float((np.diff(outside, prepend=0.0) * midway).sum() / (inside[-1] * outside[-1]))
+
+
+def precision_area(is_class: np.ndarray, values: np.ndarray, weight: np.ndarray | None) -> float:
+    """Average precision: the sum of precision times the gain in recall, without interpolation."""
+    inside, outside = ranked_totals(is_class, values, weight)
+    total = inside + outside
+    precision = np.divide(inside, total, out=np.ones_like(total), where=total > 0)
+    return float((np.diff(inside, prepend=0.0) * precision).sum() / inside[-1])
+
+
+def pooled(
+    truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Every (row, class) pair as one decision, for micro averages: is it the class, probability, weight."""
+    n_classes = prediction.shape[1]
+    is_class = truth[:, None] == np.arange(n_classes)
+    return is_class.ravel(), prediction.ravel(), None if weight is None else np.repeat(weight, n_classes)
+
+
+def _roc_areas(truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, present: np.ndarray) -> np.ndarray:
+    if prediction.shape[1] == 2:  # two classes mirror each other
+        return np.full(2, roc_area(truth == 1, prediction[:, 1], weight))
+    return _class_areas(roc_area, truth, prediction, weight, present)
+
+
+def _class_areas(
+    area: Callable, truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, present: np.ndarray
+) -> np.ndarray:
+    areas = np.zeros(prediction.shape[1])
+    for code in np.flatnonzero(present):
+        areas[code] = area(truth == code, prediction[:, code], weight)
+    return areas
+
+
+def _averaged_area(truth, prediction, weight, problem, areas: Callable, average: str) -> float:
+    support = _class_totals(truth, weight, problem)
+    return _average(areas(truth, prediction, weight, support > 0), support, average, problem)
+
+
+def _pooled_area(truth, prediction, weight, problem, area: Callable) -> float:
+    return area(*pooled(truth, prediction, weight))
+
+
+def _class_totals(truth: np.ndarray, weight: np.ndarray | None, problem: Problem) -> np.ndarray:
+    return np.bincount(truth, weights=weight, minlength=problem.n_classes).astype(np.float64)
+
+
+def _average(values: np.ndarray, support: np.ndarray, average: str, problem: Problem) -> float:
+    """One value out of one per class; classes that do not occur in the truth take no part."""
+    if average == "binary":
+        return values[problem.positive]
+    present = support > 0
+    weights = support[present] if average == "weighted" else None
+    return float(np.average(values[present], weights=weights))
+
+
+# Classification: the most probable class
+
+
+def decided(prediction: np.ndarray) -> np.ndarray:
+    """Code of the most probable class [n_rows], the first of equals."""
+    if prediction.shape[1] == 2:  # argmax along so short an axis is ten times slower
+        return (prediction[:, 1] > prediction[:, 0]).astype(np.int64)
+    return prediction.argmax(axis=1)
+
+
+def confusion(truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, problem: Problem) -> np.ndarray:
+    """Weight of the rows of each true class (down) answered with each class (across), [n_classes, n_classes]."""
+    cells = truth * problem.n_classes + decided(prediction)
+    totals = np.bincount(cells, weights=weight, minlength=problem.n_classes**2)
+    return totals.reshape(problem.n_classes, problem.n_classes).astype(np.float64)
+
+
+def _recalls(table: np.ndarray) -> np.ndarray:
+    return _ratio(np.diag(table), table.sum(axis=1))
+
+
+def _precisions(table: np.ndarray) -> np.ndarray:
+    return _ratio(np.diag(table), table.sum(axis=0))
+
+
+def _f1s(table: np.ndarray) -> np.ndarray:
+    return _ratio(2 * np.diag(table), table.sum(axis=0) + table.sum(axis=1))
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)
+
+
+def _averaged_rate(truth, prediction, weight, problem, rates: Callable, average: str) -> float:
+    table = confusion(truth, prediction, weight, problem)
+    return _average(rates(table), table.sum(axis=1), average, problem)
+
+
+def _accuracy(truth, prediction, weight, problem) -> float:
+    return float(np.average(decided(prediction) == truth, weights=weight))
+
+
+def _weighted_accuracy(truth, prediction, weight, problem) -> float:
+    """Accuracy where each row counts as often as its class occurs (Azure's definition)."""
+    table = confusion(truth, prediction, weight, problem)
+    support = table.sum(axis=1)
+    return float(support @ np.diag(table) / (support @ support))
+
+
+_macro_recall = partial(_averaged_rate, rates=_recalls, average="macro")
+
+
+def _norm_macro_recall(truth, prediction, weight, problem) -> float:
+    chance = 1.0 / problem.n_classes
+    return (_macro_recall(truth, prediction, weight, problem) - chance) / (1.0 - chance)
+
+
+def _matthews(truth, prediction, weight, problem) -> float:
+    """Multi-class correlation (Gorodkin 2004); an answer that is always the same correlates with nothing: 0."""
+    table = confusion(truth, prediction, weight, problem)
+    true, answered, total = table.sum(axis=1), table.sum(axis=0), table.sum()
+    covariance = np.trace(table) * total - true @ answered
+    spread = (total**2 - answered @ answered) * (total**2 - true @ true)
+    return float(covariance / np.sqrt(spread)) if spread > 0 else 0.0
+
+
+def _log_loss(truth, prediction, weight, problem) -> float:
+    """Mean negative log-likelihood in nats; a probability of zero counts as the smallest step of a float64."""
+    smallest = np.finfo(np.float64).eps
+    probability = prediction[np.arange(len(truth)), truth]
+    return float(-np.average(np.log(np.clip(probability, smallest, 1 - smallest)), weights=weight))
+
+
+# Regression
+
+
+def _mean_absolute(truth, prediction, weight, problem) -> float:
+    return float(np.average(np.abs(prediction - truth), weights=weight))
+
+
+def _mean_absolute_percentage(truth, prediction, weight, problem) -> float:
+    return 100.0 * float(np.average(np.abs((prediction - truth) / truth), weights=weight))
+
+
+def _median_absolute(truth, prediction, weight, problem) -> float:
+    errors = np.abs(prediction - truth)
+    return float(np.median(errors)) if weight is None else _weighted_median(errors, weight)
+
+
+def _weighted_median(values: np.ndarray, weight: np.ndarray) -> float:
+    """The median of the values, each repeated as often as its weight says."""
+    order = np.argsort(values)
+    below = np.cumsum(weight[order])
+    lower, upper = (np.searchsorted(below, below[-1] / 2, side=side) for side in ("left", "right"))
+    return float((values[order[lower]] + values[order[min(upper, len(order) - 1)]]) / 2)
+
+
+def _root_mean_squared(truth, prediction, weight, problem) -> float:
+    return float(np.sqrt(np.average((prediction - truth) ** 2, weights=weight)))
+
+
+def _root_mean_squared_log(truth, prediction, weight, problem) -> float:
+    return _root_mean_squared(np.log1p(truth), np.log1p(prediction), weight, problem)
+
+
+def _r2(truth, prediction, weight, problem) -> float:
+    """Share of the variance explained, cut off at -1 so that one wild prediction does not drown a mean."""
+    residual = np.average((truth - prediction) ** 2, weights=weight)
+    return max(-1.0, float(1.0 - residual / _variance(truth, weight)))
+
+
+def _explained_variance(truth, prediction, weight, problem) -> float:
+    return float(1.0 - _variance(truth - prediction, weight) / _variance(truth, weight))
+
+
+def _variance(values: np.ndarray, weight: np.ndarray | None) -> float:
+    return np.average((values - np.average(values, weights=weight)) ** 2, weights=weight)
+
+
+def _spearman(truth, prediction, weight, problem) -> float:
+    """Correlation of ranks, ties sharing theirs; a prediction that is always the same orders nothing: 0."""
+    first, second = _centred_ranks(truth, weight), _centred_ranks(prediction, weight)
+    spread = np.average(first**2, weights=weight) * np.average(second**2, weights=weight)
+    return float(np.average(first * second, weights=weight) / np.sqrt(spread)) if spread > 0 else 0.0
+
+
+def _centred_ranks(values: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    order = np.argsort(values)
+    last = _ends_of_ties(values[order])
+    upto = last + 1.0 if weight is None else np.cumsum(weight[order])[last]
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat(upto - np.diff(upto, prepend=0.0) / 2, np.diff(last, prepend=-1))
+    return ranks - upto[-1] / 2  # midranks average to half the total weight
+
+
+def _ends_of_ties(ordered: np.ndarray) -> np.ndarray:
+    """Position of the last of each run of equal values."""
+    return np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
+
+
+def _normalized(truth, prediction, weight, problem, error: Formula) -> float:
+    lowest, highest = problem.target_range
+    return error(truth, prediction, weight, problem) / (highest - lowest)
+
+
+def _normalized_log(truth, prediction, weight, problem) -> float:
+    lowest, highest = np.log1p(problem.target_range)
+    return _root_mean_squared_log(truth, prediction, weight, problem) / float(highest - lowest)
+
+
+# What the rows must hold
+
+
+def _counted(values: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    return values if weight is None else values[weight > 0]
+
+
+def _truth_varies(truth, prediction, weight, problem) -> bool:
+    seen = _counted(truth, weight)
+    return len(seen) > 0 and seen.min() < seen.max()
+
+
+def _has_positive(truth, prediction, weight, problem) -> bool:
+    return problem.n_classes == 2 and bool((_counted(truth, weight) == problem.positive).any())
+
+
+def _is_above_minus_one(truth, prediction, weight, problem) -> bool:
+    return truth.min() > -1 and prediction.min() > -1
+
+
+_TWO_CLASSES = Need("rows of at least two classes", _truth_varies)
+_POSITIVE = Need("a problem of two classes, and rows of its positive class", _has_positive)
+_VARIED = Need("target values that differ", _truth_varies)
+_NO_ZERO = Need("a target that is never zero", lambda truth, *_: bool((truth != 0).all()))
+_LOG = Need("targets and predictions above -1", _is_above_minus_one)
+_RANGE = Need("a training target with a range", lambda *given: given[-1].target_range[0] < given[-1].target_range[1])
+_LOG_RANGE = Need("a training target above -1", lambda *given: given[-1].target_range[0] > -1)
+
+
+# The table
+
+
+def _class_metrics() -> list[Metric]:
+    better = partial(Metric, greater_is_better=True, tasks=CLASSIFICATION)
+    return [
+        better("accuracy", _accuracy),
+        better("balanced_accuracy", _macro_recall),
+        better("norm_macro_recall", _norm_macro_recall),
+        better("weighted_accuracy", _weighted_accuracy),
+        better("matthews_correlation", _matthews, needs=(_TWO_CLASSES,)),
+        Metric("log_loss", _log_loss, False, CLASSIFICATION),
+    ]
+
+
+def _rate_metrics(name: str, rates: Callable) -> list[Metric]:
+    """The four averages of precision, recall or F1; with one answer per row the micro average is the accuracy."""
+    better = partial(Metric, greater_is_better=True, tasks=CLASSIFICATION)
+    by_class = partial(partial, _averaged_rate, rates=rates)
+    return [
+        better(f"{name}_macro", by_class(average="macro")),
+        better(f"{name}_weighted", by_class(average="weighted")),
+        better(f"{name}_micro", _accuracy),
+        better(f"{name}_binary", by_class(average="binary"), needs=(_POSITIVE,)),
+    ]
+
+
+def _area_metrics(name: str, area: Callable, areas: Callable, needs: tuple[Need, ...]) -> list[Metric]:
+    better = partial(Metric, greater_is_better=True, tasks=CLASSIFICATION)
+    by_class = partial(partial, _averaged_area, areas=areas)
+    return [
+        better(f"{name}_macro", by_class(average="macro"), needs=needs),
+        better(f"{name}_weighted", by_class(average="weighted"), needs=needs),
+        better(f"{name}_micro", partial(_pooled_area, area=area)),
+        better(f"{name}_binary", by_class(average="binary"), needs=(_POSITIVE, *needs)),
+    ]
+
+
+def _error_metrics() -> list[Metric]:
+    worse = partial(Metric, greater_is_better=False, tasks=REGRESSION)
+    return [
+        worse("mean_absolute_error", _mean_absolute),
+        worse("mean_absolute_percentage_error", _mean_absolute_percentage, needs=(_NO_ZERO,)),
+        worse("median_absolute_error", _median_absolute),
+        worse("root_mean_squared_error", _root_mean_squared),
+        worse("root_mean_squared_log_error", _root_mean_squared_log, needs=(_LOG,)),
+        worse("normalized_mean_absolute_error", partial(_normalized, error=_mean_absolute), needs=(_RANGE,)),
+        worse("normalized_median_absolute_error", partial(_normalized, error=_median_absolute), needs=(_RANGE,)),
+        worse("normalized_root_mean_squared_error", partial(_normalized, error=_root_mean_squared), needs=(_RANGE,)),
+        worse("normalized_root_mean_squared_log_error", _normalized_log, needs=(_RANGE, _LOG_RANGE, _LOG)),
+    ]
+
+
+def _fit_metrics() -> list[Metric]:
+    better = partial(Metric, greater_is_better=True, tasks=REGRESSION, needs=(_VARIED,))
+    return [
+        better("explained_variance", _explained_variance),
+        better("r2_score", _r2),
+        better("spearman_correlation", _spearman),
+    ]
+
+
+METRICS: dict[str, Metric] = {
+    one.name: one
+    for one in (
+        *_class_metrics(),
+        *_rate_metrics("precision_score", _precisions),
+        *_rate_metrics("recall_score", _recalls),
+        *_rate_metrics("f1_score", _f1s),
+        *_area_metrics("AUC", roc_area, _roc_areas, (_TWO_CLASSES,)),
+        *_area_metrics("average_precision_score", precision_area, partial(_class_areas, precision_area), ()),
+        *_error_metrics(),
+        *_fit_metrics(),
+    )
+}

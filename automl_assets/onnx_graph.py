@@ -1,0 +1,115 @@
+"""Builds an ONNX graph node by node: names, constants and attributes, so that parts only say what is computed.
+
+Here belongs what every graph needs whatever it computes. Not here: trees, featurizers, algorithms.
+"""
+
+from typing import Any
+
+import numpy as np
+
+OPSET = 21  # runs in ONNX Runtime 1.18 and later, in Python and in Node
+ML_OPSET = 3  # TreeEnsembleRegressor; see `trees.add_trees` for why not TreeEnsemble of 5
+IR_VERSION = 10  # what belongs to opset 21
+ML = "ai.onnx.ml"
+
+
+class Graph:
+    """A graph under construction. Tensors are known by their names.
+
+    >>> import onnxruntime
+    >>> graph = Graph()
+    >>> x = graph.input("x", np.float32, [None, 2])
+    >>> graph.output("y", graph.node("Mul", x, graph.constant(np.float32(2))), np.float32, [None, 2])
+    >>> session = onnxruntime.InferenceSession(graph.build().SerializeToString())
+    >>> session.run(None, {"x": np.float32([[1, 2]])})[0]
+    array([[2., 4.]], dtype=float32)
+    """
+
+    def __init__(self, name: str = "automl_assets"):
+        self.name = name
+        self._inputs: list[Any] = []
+        self._outputs: list[Any] = []
+        self._nodes: list[Any] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], Any] = {}  # (type, shape, content) -> TensorProto
+        self._n_names = 0
+
+    def input(self, name: str, element_type: Any, shape: list[int | str | None]) -> str:
+        """Declares an input. `element_type` is a numpy type (`str` for text) or ONNX's number for it."""
+        self._inputs.append(_value_info(name, element_type, shape))
+        return name
+
+    def constant(self, array: Any) -> str:
+        """A tensor of the model itself; the same content is stored once."""
+        from onnx import numpy_helper
+
+        values = np.asarray(array)
+        key = (str(values.dtype), values.shape, _content(values))
+        if key not in self._constants:
+            self._constants[key] = numpy_helper.from_array(values, self._unique("constant"))
+        return self._constants[key].name
+
+    def node(self, op_type: str, *inputs: str, domain: str = "", n_outputs: int = 1, **attributes: Any) -> Any:
+        """Adds a node and returns the name of its output, or the names when there are several.
+
+        An attribute given as an array becomes a list of numbers, as bytes or text a string, as TensorProto a tensor.
+        """
+        from onnx import helper
+
+        names = [self._unique(op_type.lower()) for _ in range(n_outputs)]
+        made = helper.make_node(op_type, inputs, names, domain=domain)
+        made.attribute.extend(_attribute(key, value) for key, value in attributes.items())
+        self._nodes.append(made)
+        return names[0] if n_outputs == 1 else tuple(names)
+
+    def rows(self, x: str, values: np.ndarray) -> str:
+        """The same `values` [n_scores] for every row of `x`: [n_rows, n_scores]."""
+        n_rows = self.node("Shape", x, start=0, end=1)
+        shape = self.node("Concat", n_rows, self.constant(np.array([len(values)], np.int64)), axis=0)
+        return self.node("Expand", self.constant(values), shape)
+
+    def output(self, name: str, tensor: str, element_type: Any, shape: list[int | str | None]) -> None:
+        """Declares that `tensor` is an output of the model, under `name`."""
+        from onnx import helper
+
+        self._nodes.append(helper.make_node("Identity", [tensor], [name]))
+        self._outputs.append(_value_info(name, element_type, shape))
+
+    def build(self) -> Any:
+        """The finished onnx.ModelProto. Raises onnx.checker.ValidationError for a graph that is none."""
+        from onnx import checker, helper
+
+        constants = list(self._constants.values())
+        graph = helper.make_graph(self._nodes, self.name, self._inputs, self._outputs, constants)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, producer_name="automl_assets", ir_version=IR_VERSION)
+        checker.check_model(model)
+        return model
+
+    def _unique(self, stem: str) -> str:
+        self._n_names += 1
+        return f"{stem}_{self._n_names}"
+
+
+def _content(values: np.ndarray) -> bytes:
+    return repr(values.tolist()).encode() if values.dtype == object else values.tobytes()
+
+
+def _value_info(name: str, element_type: Any, shape: list[int | str | None]) -> Any:
+    from onnx import TensorProto, helper
+
+    if element_type is str:
+        element_type = TensorProto.STRING
+    elif not isinstance(element_type, int):
+        element_type = helper.np_dtype_to_tensor_dtype(np.dtype(element_type))
+    return helper.make_tensor_value_info(name, element_type, shape)
+
+
+def _attribute(name: str, value: Any) -> Any:
+    """onnx.helper looks at every element of a list, which takes seconds for a million nodes of trees."""
+    from onnx import AttributeProto, helper
+
+    if not isinstance(value, np.ndarray):
+        return helper.make_attribute(name, value)
+    if np.issubdtype(value.dtype, np.integer):
+        return AttributeProto(name=name, type=AttributeProto.INTS, ints=value.tolist())
+    return AttributeProto(name=name, type=AttributeProto.FLOATS, floats=value.tolist())

@@ -1,0 +1,16 @@
+"""What every learning process needs, loaded once in the server that children are forked from. Loads, never runs."""
+
+import contextlib
+import importlib
+
+for _name in (
+    "sklearn.linear_model",
+    "sklearn.ensemble",
+    "sklearn.neighbors",
+    "lightgbm",
+    "xgboost",
+    "catboost",
+    "automl_assets.steps.search",
+):
+    with contextlib.suppress(ImportError):  # a package that is absent is not offered, see `registry.algorithms`
+        importlib.import_module(_name)

@@ -1,0 +1,252 @@
+"""Runs one experiment through Dagster from Python or the command line, and gathers what came of it."""
+
+import json
+import os
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from automl_assets import experiment as settings
+from automl_assets.component import SHIPPED, definitions_of, experiments
+from automl_assets.definitions import shared
+from automl_assets.errors import AutomlError, LearningError, SettingError, listed, nearest
+from automl_assets.isolation import warm_up
+from automl_assets.records import Ensemble, Evaluation, Leaderboard, OnnxModel
+from automl_assets.resources.clock import STARTED_TAG
+from automl_assets.resources.home import prepare
+from automl_assets.resources.journal import TAG, Journal
+from automl_assets.resources.run_launcher import is_alive
+from automl_assets.resources.store import RecordStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run. Shows itself as a leaderboard and test metrics in a notebook."""
+
+    experiment: settings.Experiment
+    home: Path
+    seconds: float
+    seconds_per_asset: dict[str, float]
+
+    @cached_property
+    def ensemble(self) -> Ensemble:
+        return self._load("ensemble")
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        return self._load("evaluation")
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Every metric on the test rows."""
+        return self.evaluation.metrics
+
+    @cached_property
+    def onnx(self) -> OnnxModel | None:
+        return self._load("onnx_model") if self.experiment.onnx else None
+
+    @cached_property
+    def standings(self) -> Leaderboard:
+        return self._load("leaderboard")
+
+    @property
+    def leaderboard(self) -> "pd.DataFrame":
+        """Every trial, best first."""
+        import pandas as pd
+
+        rows = [
+            {
+                "rank": s.rank,
+                "trial": s.trial,
+                self.experiment.metric: s.score,
+                "seconds": s.fit_seconds,
+                "reason": s.reason,
+            }
+            for s in self.standings.standings
+        ]
+        return pd.DataFrame(rows)
+
+    @property
+    def onnx_path(self) -> Path | None:
+        """The model file, when the experiment makes one."""
+        return Path(str(self.artifacts["onnx_model"])) / "onnx.onnx" if "onnx_model" in self.artifacts else None
+
+    @cached_property
+    def artifacts(self) -> dict[str, str]:
+        """Asset -> folder of its newest version."""
+        store = RecordStore()
+        found = {name: store.folder(self.experiment.name, name) for name in self.seconds_per_asset}
+        return {name: str(folder) for name, folder in found.items() if folder}
+
+    def predict(self, rows: Any) -> "pd.DataFrame":
+        """Predictions beside the rows of a pandas or polars frame."""
+        import polars as pl
+
+        from automl_assets.steps.load import typed
+        from automl_assets.steps.predict import predict
+
+        table = rows if isinstance(rows, pl.DataFrame) else pl.from_pandas(rows)
+        return predict(self.ensemble, typed(table)).table.to_pandas()
+
+    def summary(self) -> dict[str, Any]:
+        """Everything as plain values, as `automl run --json` writes it."""
+        onnx = self.onnx
+        return {
+            "experiment": self.experiment.name,
+            "task": self.experiment.task,
+            "metric": self.experiment.metric,
+            "rows": self.evaluation.rows,
+            "test_metrics": self.metrics,
+            "intervals": self.evaluation.intervals,
+            "baseline": self.evaluation.baseline,
+            "ensemble": {"kind": self.ensemble.kind, "score": self.ensemble.score, "scores": self.ensemble.scores_by_kind,
+                         "out_of_fold": self._out_of_fold(),
+                         "members": {m.trial: m.weight for m in self.ensemble.members}},
+            "leaderboard": json.loads(self.leaderboard.to_json(orient="records")),
+            "onnx": onnx and {"megabytes": len(onnx.onnx) / 1e6, "max_difference": onnx.max_difference,
+                              "latency_milliseconds": onnx.latency_milliseconds},
+            "seconds": self.seconds,
+            "seconds_per_asset": self.seconds_per_asset,
+            "artifacts": self.artifacts,
+        }  # fmt: skip
+
+    def _out_of_fold(self) -> dict[str, float]:
+        """Every metric of the ensemble on rows its models never saw while they learnt."""
+        import numpy as np
+
+        from automl_assets.metrics import all_scores
+
+        features = self._load("features")
+        known = ~np.isnan(self.ensemble.predictions).any(axis=1)
+        weight = features.weight[known] if features.weight is not None else None
+        return all_scores(features.y[known], self.ensemble.predictions[known], weight, self.ensemble.problem)
+
+    def _load(self, asset: str) -> Any:
+        os.environ["DAGSTER_HOME"] = str(self.home)
+        return RecordStore().load(self.experiment.name, asset)
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        evaluation = self.evaluation
+        rows = {name: (value, *evaluation.intervals.get(name, ("", ""))) for name, value in self.metrics.items()}
+        metrics = pd.DataFrame.from_dict(rows, orient="index", columns=[evaluation.rows, "from", "to"])
+        title = f"<h3>{self.experiment.name}: {self.experiment.task}, {self.ensemble.kind}, {self.seconds:.0f} s</h3>"
+        return title + self.leaderboard.head(15).to_html(index=False) + metrics.to_html()
+
+
+def run(
+    experiment: str | Path,
+    timeout_minutes: float | None = None,
+    home: str | Path | None = None,
+    resume: bool = False,
+    journal: str | None = None,
+) -> Result:
+    """Answers one experiment: a YAML file, or the name of a known one.
+
+    `resume` goes on with the last run if that was cut off: only what is missing is made again.
+    Raises AutomlError with the reason when an asset cannot be made.
+    """
+    started = time.time()
+    warm_up()
+    folder = prepare(home)
+    file = find(experiment)
+    settings_of_run = settings.load(file)
+    _keep(file, folder)
+    journal_of_run = Journal(journal or secrets.token_hex(8))
+    tags = {TAG: journal_of_run.path.stem, STARTED_TAG: repr(started)}
+    config = {"resources": {"clock": {"config": {"timeout_minutes": timeout_minutes}}}} if timeout_minutes else {}
+    with dg.DagsterInstance.get() as instance:
+        options = _cut_off(instance, settings_of_run.name) if resume else None
+        outcome = dg.execute_job(
+            dg.build_reconstructable_job(__name__, "job_of", (str(file),)),
+            instance,
+            run_config=config,
+            tags=tags,
+            reexecution_options=options,
+        )
+    if not outcome.success:
+        raise LearningError(_reason(journal_of_run))
+    return Result(settings_of_run, folder, time.time() - started, _seconds_per_asset(journal_of_run))
+
+
+def find(experiment: str | Path) -> Path:
+    """The YAML file of an experiment given by path or by name. Raises SettingError with the names there are."""
+    path = Path(experiment)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.exists():
+            raise SettingError(f"no such file: {path.absolute()}")
+        return path.resolve()
+    known = {loaded.name: file for file, loaded in experiments([])}
+    if str(experiment) not in known:
+        raise SettingError(
+            f"no experiment is called {str(experiment)!r}; there are {listed(known)}.{nearest(str(experiment), known)} "
+            "A path to a YAML file works as well."
+        )
+    return known[str(experiment)]
+
+
+def job_of(file: str) -> dg.JobDefinition:
+    """The job of an experiment's file; Dagster calls it in every process that takes part."""
+    experiment = settings.load(file)
+    return dg.Definitions.merge(definitions_of(experiment), shared()).resolve_job_def(experiment.name)
+
+
+def _keep(file: Path, folder: Path) -> None:
+    """Lets the UI know an experiment that lies outside the folders it looks at."""
+    if any(file == known for known, _ in experiments([])) or file.parent == SHIPPED:
+        return
+    kept = folder / "experiments"
+    kept.mkdir(exist_ok=True)
+    (kept / file.name).unlink(missing_ok=True)
+    try:
+        (kept / file.name).symlink_to(file)
+    except OSError:  # a system without links
+        shutil.copyfile(file, kept / file.name)
+
+
+def _cut_off(instance: dg.DagsterInstance, job: str) -> dg.ReexecutionOptions:
+    """How to go on with the last run of a job, if it did not end well."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=job), limit=1)
+    if not runs:
+        raise SettingError(f"nothing to resume: {job} has never run here")
+    last = runs[0]
+    if last.status == dg.DagsterRunStatus.SUCCESS:
+        raise SettingError(f"nothing to resume: the last run of {job} ended well")
+    if not last.is_finished:
+        processes = {event["process"] for event in Journal(last.tags.get(TAG, last.run_id)).events()}
+        if any(is_alive(process) for process in processes):
+            raise SettingError(f"the last run of {job} is still under way")
+        instance.report_run_failed(last, "its process is gone")
+    return dg.ReexecutionOptions.from_failure(last.run_id, instance)
+
+
+def _reason(journal: Journal) -> str:
+    failed = [event for event in journal.events() if event["event"] == "asset_failed"]
+    return (
+        "\n".join(f"{event['asset']}: {event['reason']}" for event in failed)
+        or "the run failed; its log in the UI says why"
+    )
+
+
+def _seconds_per_asset(journal: Journal) -> dict[str, float]:
+    started: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+    for event in journal.events():
+        if event["event"] == "asset_started":
+            started[event["asset"]] = event["time"]
+        elif event["event"] == "asset_finished":
+            seconds[event["asset"]] = event["time"] - started[event["asset"]]
+    return seconds
+
+
+__all__ = ["AutomlError", "Result", "find", "run"]

@@ -1,0 +1,216 @@
+"""Rows from comma-separated text, also with other delimiters and packed with gzip.
+
+All knowledge of the format is here: delimiters, headers, missing values, how text becomes numbers.
+"""
+
+import codecs
+import csv
+import io
+import sys
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from automl_assets import tables
+from automl_assets.errors import SourceError, listed
+from automl_assets.parts import Source
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+EXTENSIONS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+DELIMITERS = (",", ";", "\t", "|")
+MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL")
+SNIFFED_RECORDS = 50
+
+
+class CsvOptions(BaseModel):
+    """Where the text lies and how it is written. Every text may hold ${NAME} or ${NAME:-default}."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+    path: str = Field(description="A file, a folder or a glob; local, or any URL that fsspec knows.")
+    delimiter: str | None = Field(None, description="One character; found out among , ; tab | when left out.")
+    encoding: str | None = Field(None, description="A Python codec such as latin-1; UTF-8 when left out.")
+    null_values: tuple[str, ...] = Field(
+        MISSING,
+        description="Cells that mean missing, instead of the default ones. An empty cell is always missing. "
+        "None and ? are not among the default ones, because they are true categories in many files.",
+    )
+    decimal_comma: bool = Field(False, description="Whether numbers are written 1,5 instead of 1.5.")
+
+    @field_validator("delimiter")
+    @classmethod
+    def _is_one_character(cls, value: str | None) -> str | None:
+        if value is None or tables.has_variable(value) or (len(value) == 1 and value.isascii()):
+            return value
+        raise ValueError(f'got {value!r}; it is one ASCII character, such as ";" or "\\t"')
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_codec(cls, value: str | None) -> str | None:
+        if value is not None and not tables.has_variable(value):
+            try:
+                codecs.lookup(value)
+            except LookupError:
+                raise ValueError(f"got {value!r}; possible: utf-8, utf-16, latin-1, cp1252, …") from None
+        return value
+
+
+def read(options: CsvOptions) -> pl.DataFrame:
+    """All rows. Types are decided over all files together, so that `007` in one and `A1` in another stay text.
+
+    Raises SourceError for a file that is missing, empty, not text, or whose rows and header don't fit.
+    """
+    given = tables.expanded(options)
+    texts = tables.read_files(given.path, EXTENSIONS, partial(_texts, options=given))
+    return typed(_without_missing(texts, given.null_values), given.decimal_comma)
+
+
+def fingerprint(options: CsvOptions) -> str:
+    """Changes when and only when the bytes of a file do."""
+    return tables.fingerprint_files(tables.expanded(options).path, EXTENSIONS)
+
+
+def describe(options: CsvOptions) -> str:
+    """Where the text lies, variables not filled in."""
+    return tables.without_secrets(options.path)
+
+
+def sniffed(sample: str) -> str:
+    """The delimiter that cuts the first records into the most cells, the same number in each.
+
+    >>> sniffed("a;b\\n1,5;2,5\\n"), sniffed("name\\nAnn\\n")
+    (';', ',')
+    """
+    widths = {delimiter: _widths(sample, delimiter) for delimiter in DELIMITERS}
+    even = [delimiter for delimiter, found in widths.items() if found and found[0] > 1 and len(set(found)) == 1]
+    return max(even or DELIMITERS, key=lambda delimiter: widths[delimiter][:1])
+
+
+def _widths(sample: str, delimiter: str) -> list[int]:
+    return [len(record) for record in islice(_records(sample, delimiter), SNIFFED_RECORDS) if record]
+
+
+def typed(texts: pl.DataFrame, decimal_comma: bool = False) -> pl.DataFrame:
+    """Text columns that hold nothing but whole numbers, numbers, booleans or ISO dates become such.
+
+    >>> typed(pl.DataFrame({"a": ["1", None], "b": ["1.5", "2"], "c": ["True", "false"], "d": ["x", "2"]})).dtypes
+    [Int64, Float64, Boolean, String]
+    """
+    return tables.with_dates(texts.with_columns(_typed(column, decimal_comma) for column in texts))
+
+
+def _typed(texts: pl.Series, decimal_comma: bool) -> pl.Series:
+    if texts.null_count() == len(texts):
+        return texts
+    return tables.first_complete(texts, _readings(texts, decimal_comma))
+
+
+def _readings(texts: pl.Series, decimal_comma: bool) -> Iterator[pl.Series]:
+    trimmed = texts.str.strip_chars()
+    numbers = trimmed.str.replace(",", ".", literal=True) if decimal_comma else trimmed
+    yield numbers.cast(pl.Int64, strict=False)
+    yield numbers.cast(pl.Float64, strict=False)
+    yield trimmed.str.to_lowercase().replace_strict({"true": True, "false": False}, default=None)
+
+
+def _without_missing(texts: pl.DataFrame, null_values: tuple[str, ...]) -> pl.DataFrame:
+    """Cells that mean missing, blanks around them included, become null."""
+    is_missing = pl.all().str.strip_chars().is_in(["", *null_values])
+    return texts.with_columns(pl.when(~is_missing).then(pl.all()))
+
+
+def _texts(content: bytes, name: str, options: CsvOptions) -> pl.DataFrame:
+    """One file with every cell as text."""
+    utf8 = _with_line_feeds(tables.as_utf8(tables.unpacked(content, name), options.encoding, name))
+    sample = utf8[: tables.CHUNK_BYTES].decode("utf-8", errors="ignore")
+    delimiter = options.delimiter or sniffed(sample)
+    header = _checked_header(sample, delimiter, name)
+    try:
+        table = pl.read_csv(utf8, separator=delimiter, infer_schema=False, new_columns=header)
+    except pl.exceptions.PolarsError as error:
+        _blank_rows(utf8, delimiter, len(header), name)
+        raise SourceError(_not_parsed(error, name)) from error
+    return _without_blank_lines(table, utf8, delimiter, name)
+
+
+def _with_line_feeds(utf8: bytes) -> bytes:
+    """Old Macintosh files end their lines with a carriage return alone, which polars takes for one long line."""
+    return utf8 if b"\n" in utf8 else utf8.replace(b"\r", b"\n")
+
+
+def _checked_header(sample: str, delimiter: str, name: str) -> list[str]:
+    """Column names. polars would rename doubled ones in silence."""
+    header = next(filter(None, _records(sample, delimiter)), None)
+    if header is None:
+        raise SourceError(f"{name}: the file holds nothing but blank lines; it needs a header and at least one row")
+    names = [cell if cell.strip() else f"unnamed_{position}" for position, cell in enumerate(header, start=1)]
+    doubled = sorted({column for column in names if names.count(column) > 1})
+    if doubled:
+        places = [position for position, column in enumerate(names, start=1) if column in doubled]
+        raise SourceError(
+            f"{name}: the header names {listed(doubled)} more than once (columns {listed(places)}); "
+            "give every column its own name"
+        )
+    return names
+
+
+def _records(text: str, delimiter: str) -> "Reader":
+    csv.field_size_limit(sys.maxsize)  # Python's limit of 131,072 characters is short for a column of documents
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+
+
+def _without_blank_lines(table: pl.DataFrame, utf8: bytes, delimiter: str, name: str) -> pl.DataFrame:
+    """polars reads a blank line, and a row that ends too early, as missing cells: look where the last is missing."""
+    last = table.to_series(table.width - 1)
+    if table.width == 1 or last.null_count() == 0:
+        return table
+    blank = _blank_rows(utf8, delimiter, table.width, name)
+    return table.filter(~pl.int_range(pl.len()).is_in(blank)) if blank else table
+
+
+def _blank_rows(utf8: bytes, delimiter: str, n_columns: int, name: str) -> list[int]:
+    """Numbers of the rows that are blank lines, counted below the header.
+
+    Raises SourceError that names the first line with too many or too few cells.
+    """
+    records = _records(utf8.decode("utf-8"), delimiter)
+    next(filter(None, records))  # the header
+    blank = []
+    for row, record in enumerate(records):
+        if len(record) < 2 and not "".join(record).strip():
+            blank.append(row)
+        elif len(record) != n_columns:
+            raise SourceError(_ragged(name, records.line_num, len(record), n_columns, delimiter))
+    return blank
+
+
+def _ragged(name: str, line: int, n_cells: int, n_columns: int, delimiter: str) -> str:
+    cells = "1 cell" if n_cells == 1 else f"{n_cells} cells"
+    return (
+        f"{name}: line {line} has {cells} where the header has {n_columns} (delimiter {delimiter!r}); "
+        "complete the line, put cells that hold the delimiter in double quotes, or set `delimiter`"
+    )
+
+
+def _not_parsed(error: Exception, name: str) -> str:
+    return (
+        f"{name}: {str(error).splitlines()[0]}; a double quote opens a cell and is never closed, or stands inside "
+        "a quoted cell without being doubled"
+    )
+
+
+PART = Source(
+    name="csv",
+    title="Comma-separated text",
+    options=CsvOptions,
+    read=read,
+    fingerprint=fingerprint,
+    describe=describe,
+    claims=partial(tables.has_extension, extensions=EXTENSIONS),
+)

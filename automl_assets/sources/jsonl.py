@@ -1,0 +1,84 @@
+"""Rows from JSON lines: one object per line, also packed with gzip. Knowledge of the format alone belongs here."""
+
+import json
+from functools import partial
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from automl_assets import tables
+from automl_assets.errors import SourceError
+from automl_assets.parts import Source
+
+EXTENSIONS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+ADVICE = 'write one JSON object per line, such as {"age": 31, "city": "Oslo"}'
+
+
+class JsonlOptions(BaseModel):
+    """Where the files lie. The text may hold ${NAME} or ${NAME:-default}."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(description="A file, a folder or a glob; local, or any URL that fsspec knows.")
+
+
+def read(options: JsonlOptions) -> pl.DataFrame:
+    """All rows; a key that a line leaves out is missing there, and texts that are ISO dates become dates.
+
+    Raises SourceError that names the first line that is not a JSON object.
+    """
+    return tables.with_dates(tables.read_files(tables.expanded(options).path, EXTENSIONS, _parse))
+
+
+def fingerprint(options: JsonlOptions) -> str:
+    """Changes when and only when the bytes of a file do."""
+    return tables.fingerprint_files(tables.expanded(options).path, EXTENSIONS)
+
+
+def describe(options: JsonlOptions) -> str:
+    """Where the files lie, variables not filled in."""
+    return tables.without_secrets(options.path)
+
+
+def _parse(content: bytes, name: str) -> pl.DataFrame:
+    utf8 = tables.as_utf8(tables.unpacked(content, name), None, name)
+    if not utf8.strip():
+        raise SourceError(f"{name}: the file holds nothing but blank lines; {ADVICE}")
+    try:
+        return pl.read_ndjson(utf8, infer_schema_length=None)
+    except pl.exceptions.PolarsError as error:
+        raise SourceError(_wrong_line(utf8, name) or f"{name}: {error}; {ADVICE}") from error
+
+
+def _wrong_line(utf8: bytes, name: str) -> str | None:
+    for number, line in enumerate(utf8.split(b"\n"), start=1):
+        problem = _problem(line)
+        if problem:
+            return f"{name}: line {number} {problem}; {ADVICE}"
+    return None
+
+
+def _problem(line: bytes) -> str | None:
+    """What is wrong with a line; None when nothing is."""
+    if not line.strip():
+        return None
+    try:
+        value = json.loads(line, parse_constant=_refuse_constant)
+    except ValueError as error:
+        return f"is not JSON ({error})"
+    return None if isinstance(value, dict) else f"is not an object but a {type(value).__name__}"
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not a JSON number, write null")
+
+
+PART = Source(
+    name="jsonl",
+    title="JSON lines",
+    options=JsonlOptions,
+    read=read,
+    fingerprint=fingerprint,
+    describe=describe,
+    claims=partial(tables.has_extension, extensions=EXTENSIONS),
+)

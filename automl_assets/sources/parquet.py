@@ -1,0 +1,51 @@
+"""Rows from Parquet files, which know their own types. Knowledge of the format alone belongs here."""
+
+import io
+from functools import partial
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from automl_assets import tables
+from automl_assets.parts import Source
+
+EXTENSIONS = (".parquet", ".pq")
+
+
+class ParquetOptions(BaseModel):
+    """Where the files lie. The text may hold ${NAME} or ${NAME:-default}."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(description="A file, a folder or a glob; local, or any URL that fsspec knows.")
+
+
+def read(options: ParquetOptions) -> pl.DataFrame:
+    """All rows. Raises SourceError for a file that is missing or is not Parquet."""
+    return tables.read_files(tables.expanded(options).path, EXTENSIONS, _parse)
+
+
+def fingerprint(options: ParquetOptions) -> str:
+    """Changes when and only when the bytes of a file do."""
+    return tables.fingerprint_files(tables.expanded(options).path, EXTENSIONS)
+
+
+def describe(options: ParquetOptions) -> str:
+    """Where the files lie, variables not filled in."""
+    return tables.without_secrets(options.path)
+
+
+def _parse(content: bytes, name: str) -> pl.DataFrame:
+    with tables.explained(name):
+        return tables.plain(pl.read_parquet(io.BytesIO(content)))
+
+
+PART = Source(
+    name="parquet",
+    title="Parquet",
+    options=ParquetOptions,
+    read=read,
+    fingerprint=fingerprint,
+    describe=describe,
+    claims=partial(tables.has_extension, extensions=EXTENSIONS),
+)

@@ -1,0 +1,237 @@
+"""Rows from any database that SQLAlchemy knows. Passwords never leave this module, in no text and no error."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from automl_assets import tables
+from automl_assets.errors import SourceError, listed, nearest
+from automl_assets.parts import Source
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection, FromClause, TextClause
+
+HIDDEN = "***"
+_SECRET_KEY = re.compile(r"pass|pwd|secret|token|key|odbc_connect", re.IGNORECASE)
+_SECRET_PAIR = re.compile(r"((?:pwd|password)\s*=\s*)[^;&\s]+", re.IGNORECASE)
+_BEFORE_HOST = re.compile(r"^.*@", re.DOTALL)
+_PASSWORD = re.compile(r"(?<=//)(?P<user>[^:@/]*):.*@")
+
+
+class SqlOptions(BaseModel):
+    """Which database, and which rows of it. Every text may hold ${NAME} or ${NAME:-default}."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: str = Field(
+        repr=False,
+        description="An SQLAlchemy URL, such as postgresql://${DB_USER}:${DB_PASSWORD}@host/database.",
+    )
+    table: str | None = Field(None, description="A table or view, with its schema where needed: schema.table.")
+    query: str | None = Field(None, description="A SELECT statement, instead of `table`.")
+    watermark: str | None = Field(
+        None,
+        description="A column that grows with every change, such as updated_at. The fingerprint is then the number "
+        "of rows and this column's maximum, worked out by the database, instead of a hash of all rows.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError(f"takes either `table` or `query`; got {'neither' if self.table is None else 'both'}")
+        return self
+
+
+def read(options: SqlOptions) -> pl.DataFrame:
+    """All rows of the table or the query's answer. Texts that are ISO dates become dates (SQLite has no other).
+
+    Raises SourceError when the database cannot be reached, or refuses the question.
+    """
+    return _answer(tables.expanded(options), _rows)
+
+
+def fingerprint(options: SqlOptions) -> str:
+    """A hash of all rows, whatever their order; of their number and the watermark where one is set."""
+    given = tables.expanded(options)
+    if given.watermark is None:
+        return tables.fingerprint_table(_answer(given, _rows))
+    return tables.fingerprint_table(_answer(given, _watermark))
+
+
+def describe(options: SqlOptions) -> str:
+    """Database and table (or query), variables not filled in and the password hidden.
+
+    >>> describe(SqlOptions(url="postgresql://ann:s3cret@host/shop", table="orders"))
+    'postgresql://ann:***@host/shop, table orders'
+    """
+    asked = f"table {options.table}" if options.table else f"query {options.query}"
+    return f"{_shown(options.url)}, {asked}"
+
+
+def _answer(options: SqlOptions, ask: Callable[["Connection", SqlOptions], pl.DataFrame]) -> pl.DataFrame:
+    """What a question to the database brings, in a connection of its own."""
+    from sqlalchemy import NullPool, create_engine
+
+    url = _checked_url(options.url)
+    with _without_secrets(url):
+        engine = create_engine(url, poolclass=NullPool)
+        with engine.connect() as connection:
+            return ask(connection, options)
+
+
+def _checked_url(text: str) -> "URL":
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise SourceError(
+            f"url: got {_shown(text)}, which is not a database URL; write dialect://user:password@host/database, "
+            "such as postgresql://… or sqlite:////data/shop.db"
+        ) from None
+    if "@" in (url.host or ""):
+        raise SourceError(f"url: the password in {_shown(text)} holds an @; write it as %40")
+    return _checked_file(url) if url.drivername.startswith("sqlite") else url
+
+
+def _checked_file(url: "URL") -> "URL":
+    """SQLite would make an empty database where there is none."""
+    path = os.path.expanduser(url.database or "")
+    if path in ("", ":memory:") or path.startswith("file:"):
+        return url
+    if not os.path.isfile(path):
+        raise SourceError(f"no such SQLite file: {os.path.abspath(path)}; check the path behind sqlite:///")
+    return url.set(database=path)
+
+
+def _rows(connection: "Connection", options: SqlOptions) -> pl.DataFrame:
+    question = _table(connection, options.table).select() if options.table else _statement(options.query or "")
+    try:
+        found = tables.plain(pl.read_database(question, connection, infer_schema_length=None))
+    except pl.exceptions.DuplicateError as error:
+        raise SourceError(f"query: {error}; give each column its own name with AS") from error
+    except AttributeError as error:  # polars looks for columns that a statement such as DELETE doesn't have
+        raise SourceError("query: the statement brings no columns; write one that does, such as SELECT") from error
+    if found.is_empty():
+        raise SourceError(f"{_shown(options.url)}: no rows came back; check the condition, or choose another table")
+    return tables.with_dates(found)
+
+
+def _watermark(connection: "Connection", options: SqlOptions) -> pl.DataFrame:
+    """Number of rows and maximum of the watermark, as text: one row of two columns."""
+    from sqlalchemy import func, select
+
+    name = options.watermark or ""
+    rows = _selectable(connection, options, name)
+    question = select(func.count(), func.max(rows.columns[name])).select_from(rows)
+    count, maximum = connection.execute(question).one()
+    return pl.DataFrame({"n_rows": [str(count)], "maximum": [str(maximum)]})
+
+
+def _selectable(connection: "Connection", options: SqlOptions, watermark: str) -> "FromClause":
+    from sqlalchemy import column
+
+    if options.query:
+        return _statement(options.query).columns(column(watermark)).subquery("asked")
+    table = _table(connection, options.table or "")
+    if watermark not in table.columns:
+        names = [column.name for column in table.columns]
+        raise SourceError(
+            f"watermark: table {options.table} has no column {watermark!r}; possible: {listed(names)}."
+            f"{nearest(watermark, names)}"
+        )
+    return table
+
+
+def _table(connection: "Connection", name: str) -> "FromClause":
+    """The table or view as the database describes it, so that its column types hold."""
+    from sqlalchemy import MetaData, Table, inspect
+    from sqlalchemy.exc import NoSuchTableError
+
+    schema, _, bare = name.rpartition(".")
+    try:
+        return Table(bare, MetaData(), schema=schema or None, autoload_with=connection)
+    except NoSuchTableError:
+        inspector = inspect(connection)
+        present = sorted(inspector.get_table_names(schema or None) + inspector.get_view_names(schema or None))
+        raise SourceError(
+            f"table: there is no {name!r} in {connection.engine.url.database}; possible: {listed(present) or 'none'}."
+            f"{nearest(bare, present)}"
+        ) from None
+
+
+def _statement(query: str) -> "TextClause":
+    """The query as it is written: SQLAlchemy would take `:name` in it for a parameter."""
+    from sqlalchemy import text
+
+    return text(query.strip().rstrip(";").replace(":", r"\:"))
+
+
+@contextmanager
+def _without_secrets(url: "URL") -> Iterator[None]:
+    """Turns whatever a driver raises into a SourceError without password; the cause is cut off, as it may hold it."""
+    from sqlalchemy.exc import NoSuchModuleError
+
+    place = _shown(url.render_as_string(hide_password=False))
+    try:
+        yield
+    except SourceError:
+        raise
+    except NoSuchModuleError:
+        hint = nearest(url.drivername, ("postgresql", "mysql", "sqlite", "mssql", "oracle"))
+        raise SourceError(
+            f"{place}: no driver is installed for {url.drivername!r}; install its package.{hint}"
+        ) from None
+    except ImportError as error:
+        raise SourceError(f"{place}: the driver is not installed ({error}); install its package") from None
+    except Exception as error:
+        raise SourceError(f"{place}: {_scrubbed(_said(error), url)}") from None
+
+
+def _said(error: Exception) -> str:
+    """The driver's own words, on one line, without the statement that SQLAlchemy appends."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+def _scrubbed(message: str, url: "URL") -> str:
+    from urllib.parse import quote, quote_plus
+
+    secrets = [str(url.password)] if url.password else []
+    for key, values in url.normalized_query.items():
+        secrets += values if _SECRET_KEY.search(key) else ()
+    for secret in secrets:
+        for written in (secret, quote(secret, safe=""), quote_plus(secret)):
+            message = message.replace(written, HIDDEN)
+    return _SECRET_PAIR.sub(rf"\g<1>{HIDDEN}", message)
+
+
+def _shown(url: str) -> str:
+    """A database URL without password, and without query, which may hold one.
+
+    Nobody knows where the password stands in a text that is no URL: only what follows its last @ is shown.
+    """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        shown = make_url(url).set(query={}).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return _SECRET_PAIR.sub(rf"\g<1>{HIDDEN}", _BEFORE_HOST.sub(f"{HIDDEN}@", url).split("?", 1)[0])
+    return _PASSWORD.sub(rf"\g<user>:{HIDDEN}@", shown)
+
+
+PART = Source(
+    name="sql",
+    title="SQL database",
+    options=SqlOptions,
+    read=read,
+    fingerprint=fingerprint,
+    describe=describe,
+    text_option="url",
+)

@@ -1,0 +1,205 @@
+"""blend: a weighted vote (Caruana 2004) and a stack over trials, and which of them, or the best trial, answers.
+
+Chooses on out-of-fold predictions alone. A stack is judged by cross-validation over those rows; a vote on the rows that
+chose it, which has so few degrees of freedom that the difference does not decide.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from automl_assets import metrics, registry
+from automl_assets.errors import LearningError
+from automl_assets.experiment import EnsembleSetting
+from automl_assets.parts import Algorithm, link_scores, mean_raw
+from automl_assets.records import Candidate, Ensemble, Features, Fitted, Member, Problem, Stack, Trial
+
+MAX_MEMBERS = 24  # trials considered, the best first and the best of every algorithm among them
+MAX_ROWS = 20_000  # rows on which votes are compared; a seeded sample of more
+STACK_FOLDS = 5
+SMALLEST_GAIN = 1e-7
+PROBABILITY_FLOOR = 1e-6
+
+
+def blend(candidates: Iterable[Candidate], features: Features, settings: EnsembleSetting, seed: int) -> Ensemble:
+    """The best of: the best single trial, a weighted vote, a stack. Raises LearningError when no trial finished."""
+    candidates = tuple(candidates)
+    trials = _contenders(candidates, features.problem.metric)
+    scorer = _Scorer(trials, features, seed)
+    offers = {"single": _single(trials, scorer)}
+    if settings.voting and len(trials) > 1:
+        offers["voting"] = _voting(trials, scorer, settings.iterations)
+    if settings.stacking and len(trials) > 1:
+        offers["stacking"] = _stacking(trials, scorer, seed)
+    scores = {kind: offer.score for kind, offer in offers.items()}
+    kind = max(
+        scores,
+        key=lambda k: metrics.oriented(features.problem.metric, scores[k]) if np.isfinite(scores[k]) else -np.inf,
+    )
+    return offers[kind].ensemble(kind, scores, features)
+
+
+def _contenders(candidates: Sequence[Candidate], metric: str) -> list[Trial]:
+    finished = [trial for candidate in candidates for trial in candidate.trials if trial.score is not None]
+    if not finished:
+        reasons = "; ".join(f"{trial.name}: {trial.reason}" for c in candidates for trial in c.trials)
+        raise LearningError(
+            f"no trial finished: {reasons or 'nothing was tried'}. Give more time, or look at the reasons."
+        )
+    finished.sort(key=lambda trial: -metrics.oriented(metric, trial.score))
+    best_of_each = {trial.algorithm: trial for trial in reversed(finished)}
+    chosen = [trial for trial in finished if best_of_each[trial.algorithm] is trial]
+    chosen += [trial for trial in finished if best_of_each[trial.algorithm] is not trial]
+    return sorted(chosen[:MAX_MEMBERS], key=lambda trial: -metrics.oriented(metric, trial.score))
+
+
+class _Scorer:
+    """The rows every contender predicted, and the metric on them. Greater is better."""
+
+    def __init__(self, trials: Sequence[Trial], features: Features, seed: int):
+        self.problem = features.problem
+        known = np.logical_and.reduce([~np.isnan(trial.predictions).any(axis=1) for trial in trials])
+        self.rows = np.flatnonzero(known)
+        if len(self.rows) > MAX_ROWS:
+            self.rows = np.sort(np.random.default_rng(seed).choice(self.rows, MAX_ROWS, replace=False))
+        self.y = features.y[self.rows]
+        self.weight = features.weight[self.rows] if features.weight is not None else None
+
+    def predictions(self, trial: Trial) -> np.ndarray:
+        return trial.predictions[self.rows]
+
+    def score(self, predictions: np.ndarray) -> float:
+        """The experiment's metric, as it is."""
+        return metrics.score(self.problem.metric, self.y, predictions, self.weight, self.problem)
+
+    def goodness(self, predictions: np.ndarray) -> float:
+        return metrics.oriented(self.problem.metric, self.score(predictions))
+
+
+class _Offer:
+    """One kind of ensemble that could answer."""
+
+    def __init__(self, score: float, trials: Sequence[Trial], weights: Sequence[float], stack: Stack | None = None):
+        self.score, self.trials, self.weights, self.stack = score, trials, weights, stack
+
+    def ensemble(self, kind: str, scores: dict[str, float], features: Features) -> Ensemble:
+        members = tuple(
+            Member(trial.name, trial.algorithm, float(weight), trial.fitted or Fitted(()))
+            for trial, weight in zip(self.trials, self.weights, strict=True)
+        )
+        parts = [trial.predictions for trial in self.trials]
+        return Ensemble(
+            kind=kind,
+            members=members,
+            stack=self.stack,
+            score=self.score,
+            scores_by_kind=scores,
+            predictions=combine(parts, self.weights, self.stack, features.problem),
+            featurizer=features.featurizer,
+            problem=features.problem,
+        )
+
+
+def _single(trials: Sequence[Trial], scorer: _Scorer) -> _Offer:
+    return _Offer(scorer.score(scorer.predictions(trials[0])), trials[:1], [1.0])
+
+
+def _voting(trials: Sequence[Trial], scorer: _Scorer, iterations: int) -> _Offer:
+    """Greedy selection with replacement: each step adds the trial that improves the vote most, until none does."""
+    predictions = [scorer.predictions(trial) for trial in trials]
+    votes = np.zeros(len(trials), int)
+    total, best = np.zeros_like(predictions[0]), -np.inf
+    for size in range(1, iterations + 1):
+        goodness = [scorer.goodness((total + prediction) / size) for prediction in predictions]
+        winner = int(np.argmax(goodness))
+        if size > 1 and goodness[winner] <= best + SMALLEST_GAIN:
+            break
+        votes[winner] += 1
+        total, best = total + predictions[winner], goodness[winner]
+    chosen = np.flatnonzero(votes)
+    weights = votes[chosen] / votes.sum()
+    return _Offer(metrics.oriented(scorer.problem.metric, best), [trials[i] for i in chosen], weights.tolist())
+
+
+def _stacking(trials: Sequence[Trial], scorer: _Scorer, seed: int) -> _Offer:
+    """A regularised linear learner over the best trial of each algorithm; its score comes from rows it did not learn from."""
+    chosen = list({trial.algorithm: trial for trial in reversed(trials)}.values())
+    inputs = stack_inputs([scorer.predictions(trial) for trial in chosen], scorer.problem)
+    fold = np.random.default_rng(seed).permutation(len(inputs)) % STACK_FOLDS
+    held_out = np.empty((len(inputs), scorer.problem.n_outputs))
+    for i in range(STACK_FOLDS):
+        stack = _fit_stack(inputs[fold != i], scorer, fold != i)
+        held_out[fold == i] = apply_stack(inputs[fold == i], stack, scorer.problem)
+    stack = _fit_stack(inputs, scorer, np.ones(len(inputs), bool))
+    return _Offer(scorer.score(held_out), chosen, _shares(stack, len(chosen)), stack)
+
+
+def _shares(stack: Stack, n_members: int) -> list[float]:
+    strength = np.abs(stack.coefficients).reshape(n_members, -1).sum(axis=1)
+    return (strength / max(strength.sum(), 1e-12)).tolist()
+
+
+def _fit_stack(inputs: np.ndarray, scorer: _Scorer, rows: np.ndarray) -> Stack:
+    weight = scorer.weight[rows] if scorer.weight is not None else None
+    if scorer.problem.classes:
+        return _logistic_stack(inputs, scorer.y[rows], weight, scorer.problem.n_classes)
+    return _linear_stack(inputs, scorer.y[rows], weight)
+
+
+def _logistic_stack(inputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None, n_classes: int) -> Stack:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=0.1, max_iter=500).fit(inputs, y, sample_weight=weight)
+    if n_classes == 2:
+        return Stack(model.coef_.T, model.intercept_)
+    coefficients, intercept = np.zeros((inputs.shape[1], n_classes)), np.full(n_classes, -30.0)
+    coefficients[:, model.classes_] = (
+        model.coef_.T if len(model.classes_) > 2 else np.hstack([-model.coef_.T, model.coef_.T]) / 2
+    )
+    intercept[model.classes_] = (
+        model.intercept_ if len(model.classes_) > 2 else [-model.intercept_[0] / 2, model.intercept_[0] / 2]
+    )
+    return Stack(coefficients, intercept)
+
+
+def _linear_stack(inputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Stack:
+    """Non-negative least squares with ridge: predictions of one thing are too alike for anything freer."""
+    from sklearn.linear_model import Ridge
+
+    scale = max(float(y.std()), 1e-12)
+    model = Ridge(alpha=1e-2 * len(y) / 100, positive=True).fit(
+        (inputs - y.mean()) / scale, (y - y.mean()) / scale, sample_weight=weight
+    )
+    intercept = model.intercept_ * scale + y.mean() - model.coef_.sum() * y.mean()
+    return Stack(model.coef_[:, None], np.array([intercept]))
+
+
+def stack_inputs(parts: Sequence[np.ndarray], problem: Problem) -> np.ndarray:
+    """What a stack looks at: log-odds for two classes, log-probabilities for more, values for a regression."""
+    if not problem.classes:
+        return np.hstack(parts)
+    logs = [np.log(np.clip(part, PROBABILITY_FLOOR, 1.0)) for part in parts]
+    return np.hstack([log[:, 1:] - log[:, :1] if problem.n_classes == 2 else log for log in logs])
+
+
+def apply_stack(inputs: np.ndarray, stack: Stack, problem: Problem) -> np.ndarray:
+    """A stack's answer, float64 [n_rows, n_outputs]."""
+    return link_scores(inputs @ stack.coefficients + stack.intercept, "logit" if problem.classes else "value")
+
+
+def combine(parts: Sequence[np.ndarray], weights: Sequence[float], stack: Stack | None, problem: Problem) -> np.ndarray:
+    """The ensemble's answer from its members' answers [n_rows, n_outputs]."""
+    if stack is not None:
+        return apply_stack(stack_inputs(parts, problem), stack, problem)
+    return np.sum([weight * part for weight, part in zip(weights, parts, strict=True)], axis=0)
+
+
+def member_answer(member: Member, codes: np.ndarray, dense: np.ndarray, problem: Problem) -> np.ndarray:
+    """What one member says about new rows, float64 [n_rows, n_outputs]."""
+    algorithm = algorithm_of(member, problem)
+    raw = mean_raw(algorithm, member.fitted.models, dense if algorithm.view == "dense" else codes)
+    return link_scores(raw, algorithm.link if problem.classes else "value")
+
+
+def algorithm_of(member: Member, problem: Problem) -> Algorithm:
+    return registry.algorithms(registry.tasks()[problem.task].family)[member.algorithm]

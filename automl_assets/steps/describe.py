@@ -1,0 +1,199 @@
+"""describe: what is in each column, how it will be used, and what a person should know before learning from it."""
+
+import numpy as np
+import polars as pl
+
+from automl_assets.errors import DataError
+from automl_assets.experiment import Experiment
+from automl_assets.records import SOURCE, ColumnProfile, Dataset, Guardrail, Kind, Problem, Profile
+
+IMBALANCE_RATIO = 0.2  # rarest class to most frequent, as in Azure
+IDENTIFIER_SHARE = 0.95  # texts of which so many are unique tell nothing about other rows
+IDENTIFIER_ROWS = 50
+HIGH_CARDINALITY = 100
+N_BINS = 20
+LEAKAGE_CORRELATION = 0.999
+
+
+def describe(dataset: Dataset, experiment: Experiment) -> Profile:
+    """Profiles the rows of the source itself; rows of validation and test files are not looked at."""
+    table = dataset.table.filter(dataset.part == SOURCE)
+    problem = _problem(table, experiment)
+    columns = tuple(_column(table[name], experiment) for name in dataset.roles.features)
+    if all(column.kind == "ignored" for column in columns):
+        reasons = "; ".join(f"{column.name} {column.reason}" for column in columns[:10])
+        raise DataError(
+            f"no column is left to learn from: {reasons}. "
+            "Name the kind of a column under featurization.column_types to keep it."
+        )
+    return Profile(table.height, columns, _guardrails(table, columns, problem, dataset.roles.target), problem)
+
+
+def _problem(table: pl.DataFrame, experiment: Experiment) -> Problem:
+    return experiment.task_part.problem(table[experiment.target], experiment.metric, experiment.positive_label)
+
+
+def _column(column: pl.Series, experiment: Experiment) -> ColumnProfile:
+    n_unique = column.drop_nulls().n_unique()
+    kind, reason = _kind(column, n_unique, experiment)
+    numbers = _numbers(column)
+    return ColumnProfile(
+        name=column.name,
+        dtype=str(column.dtype),
+        kind=kind,
+        n_missing=column.null_count() + int(column.is_nan().sum() if column.dtype.is_float() else 0),
+        n_unique=n_unique,
+        reason=reason,
+        top=_top(column),
+        **_statistics(numbers),
+    )
+
+
+def _kind(column: pl.Series, n_unique: int, experiment: Experiment) -> tuple[Kind, str]:
+    wished = experiment.featurization.column_types.get(column.name)
+    if wished:
+        return wished, "as the experiment says"
+    found, reason = _natural_kind(column, n_unique)
+    if experiment.featurization.mode == "off" and found != "numeric":
+        return "ignored", "is not numeric, and featurization is off"
+    return found, reason
+
+
+def _natural_kind(column: pl.Series, n_unique: int) -> tuple[Kind, str]:
+    """Numbers are always kept as numbers: an id that is a number can be dropped by name, a lost column cannot be found."""
+    if n_unique == 0 or (n_unique == 1 and column.null_count() == 0):
+        return "ignored", "has the same value in every row" if n_unique else "has no value"
+    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
+        return "numeric", "holds numbers"
+    if column.dtype in (pl.Date, pl.Datetime):
+        return "datetime", "holds dates"
+    return _kind_of_text(column, n_unique)
+
+
+def _kind_of_text(column: pl.Series, n_unique: int) -> tuple[Kind, str]:
+    if column.dtype != pl.String:
+        return "ignored", f"is of type {column.dtype}, which is not supported"
+    n_known = len(column) - column.null_count()
+    if n_known >= IDENTIFIER_ROWS and n_unique > IDENTIFIER_SHARE * n_known:
+        return "ignored", f"is an identifier: {n_unique} different texts in {n_known} rows"
+    return "categorical", f"holds {n_unique} different texts"
+
+
+def _numbers(column: pl.Series) -> np.ndarray:
+    if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+        return np.empty(0)
+    values = column.cast(pl.Float64).drop_nulls().to_numpy()
+    return values[np.isfinite(values)]
+
+
+def _statistics(numbers: np.ndarray) -> dict:
+    if numbers.size == 0:
+        return {}
+    counts, _ = np.histogram(numbers, N_BINS) if numbers.min() < numbers.max() else (np.array([numbers.size]), None)
+    return {
+        "mean": float(numbers.mean()),
+        "std": float(numbers.std()),
+        "minimum": float(numbers.min()),
+        "maximum": float(numbers.max()),
+        "histogram": tuple(int(count) for count in counts),
+    }
+
+
+def _top(column: pl.Series) -> tuple[tuple[str, int], ...]:
+    if column.dtype != pl.String:
+        return ()
+    counts = (
+        column.drop_nulls().rename("value").value_counts().sort(["count", "value"], descending=[True, False]).head(5)
+    )
+    return tuple((value, count) for value, count in counts.iter_rows())
+
+
+def _guardrails(
+    table: pl.DataFrame, columns: tuple[ColumnProfile, ...], problem: Problem, target: str
+) -> tuple[Guardrail, ...]:
+    return (
+        _missing_values(columns, table.height),
+        _missing_target(table[target]),
+        _high_cardinality(columns),
+        _ignored_columns(columns),
+        _class_balance(table[target], problem),
+        _target_leakage(table, columns, target),
+        _duplicate_rows(table),
+    )
+
+
+def _missing_values(columns: tuple[ColumnProfile, ...], n_rows: int) -> Guardrail:
+    gaps = {c.name: c.n_missing for c in columns if c.n_missing and c.kind != "ignored"}
+    if not gaps:
+        return Guardrail("missing_values", "passed", "No feature has missing values.")
+    most = max(gaps, key=lambda name: gaps[name])
+    text = f"{len(gaps)} columns have missing values, most of all {most} ({gaps[most] / n_rows:.0%}). They are imputed and marked."
+    return Guardrail("missing_values", "done", text, {"columns": len(gaps), "cells": sum(gaps.values())})
+
+
+def _missing_target(target: pl.Series) -> Guardrail:
+    n_missing = target.null_count()
+    if not n_missing:
+        return Guardrail("missing_target", "passed", "Every row has a target.")
+    text = f"{n_missing} of {len(target)} rows have no target and take no part."
+    return Guardrail("missing_target", "done", text, {"rows": n_missing})
+
+
+def _high_cardinality(columns: tuple[ColumnProfile, ...]) -> Guardrail:
+    many = [c.name for c in columns if c.kind == "categorical" and c.n_unique > HIGH_CARDINALITY]
+    if not many:
+        return Guardrail("high_cardinality", "passed", "No categorical column has very many categories.")
+    text = f"{', '.join(many)}: over {HIGH_CARDINALITY} categories; rare ones are taken together."
+    return Guardrail("high_cardinality", "done", text, {"columns": len(many)})
+
+
+def _ignored_columns(columns: tuple[ColumnProfile, ...]) -> Guardrail:
+    ignored = [c for c in columns if c.kind == "ignored"]
+    if not ignored:
+        return Guardrail("ignored_columns", "passed", "Every column is used.")
+    text = "Not used: " + "; ".join(f"{c.name} ({c.reason})" for c in ignored[:20]) + "."
+    return Guardrail("ignored_columns", "done", text, {"columns": len(ignored)})
+
+
+def _class_balance(target: pl.Series, problem: Problem) -> Guardrail:
+    if not problem.classes:
+        return Guardrail("class_balance", "passed", "A regression has no classes.")
+    counts = target.drop_nulls().value_counts()["count"]
+    ratio = counts.min() / counts.max()
+    figures = {"rarest": int(counts.min()), "most_frequent": int(counts.max()), "ratio": float(ratio)}
+    if ratio > IMBALANCE_RATIO:
+        return Guardrail("class_balance", "passed", f"The rarest class is {ratio:.0%} of the most frequent.", figures)
+    text = (
+        f"The rarest class has {counts.min()} rows, {ratio:.1%} of the most frequent ({counts.max()}). "
+        "Accuracy can hide that it is never found: look at AUC_weighted, norm_macro_recall or f1_score_macro."
+    )
+    return Guardrail("class_balance", "alerted", text, figures)
+
+
+def _target_leakage(table: pl.DataFrame, columns: tuple[ColumnProfile, ...], target: str) -> Guardrail:
+    codes = table[target].cast(pl.Categorical).to_physical() if table[target].dtype == pl.String else table[target]
+    values = codes.cast(pl.Float64, strict=False)
+    suspects = [
+        c.name for c in columns if c.kind == "numeric" and _correlation(table[c.name], values) > LEAKAGE_CORRELATION
+    ]
+    if not suspects:
+        return Guardrail("target_leakage", "passed", "No number gives the target away.")
+    text = f"{', '.join(suspects)}: says the target almost exactly. If it is not known when predicting, name it in drop_columns."
+    return Guardrail("target_leakage", "alerted", text, {"columns": len(suspects)})
+
+
+def _correlation(column: pl.Series, target: pl.Series) -> float:
+    pair = pl.DataFrame({"x": column.cast(pl.Float64), "y": target}).fill_nan(None).drop_nulls()
+    if pair.height < 3:
+        return 0.0
+    correlation = pair.select(pl.corr("x", "y")).item()
+    return abs(correlation) if correlation is not None and np.isfinite(correlation) else 0.0
+
+
+def _duplicate_rows(table: pl.DataFrame) -> Guardrail:
+    n_twice = table.height - table.n_unique()
+    if not n_twice:
+        return Guardrail("duplicate_rows", "passed", "No row occurs twice.")
+    share = n_twice / table.height
+    text = f"{n_twice} rows ({share:.1%}) repeat an earlier one; copies may fall on both sides of the split."
+    return Guardrail("duplicate_rows", "alerted" if share > 0.01 else "done", text, {"rows": n_twice})

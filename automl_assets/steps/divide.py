@@ -1,0 +1,162 @@
+"""divide: who learns, who validates, who tests; groups and time are kept apart where the experiment says so."""
+
+import numpy as np
+
+from automl_assets.errors import DataError, SettingError
+from automl_assets.experiment import Experiment
+from automl_assets.records import SOURCE, TEST_FILE, TRAIN, VALID, VALIDATION_FILE, Dataset, Profile, Split
+
+# Rows up to which so many folds are used; above the last, a hold-out. `auto` is chosen by the measurements in
+# benchmarks/validation.md, `azure` is Microsoft's rule.
+RULES: dict[str, tuple[tuple[int, int], ...]] = {
+    "auto": ((300, 5), (30_000, 8), (100_000, 5), (500_000, 3)),
+    "azure": ((999, 10), (20_000, 3)),
+}
+HOLD_OUT = {"auto": 0.2, "azure": 0.1}
+
+
+def divide(dataset: Dataset, profile: Profile, experiment: Experiment) -> Split:
+    """Test rows first, then folds among the rest. Rows without a target take no part."""
+    y = experiment.task_part.encode_target(dataset.table[dataset.roles.target], profile.problem)
+    has_target = y >= 0 if profile.problem.classes else np.isfinite(y)
+    chooser = _Chooser(dataset, y, experiment)
+    is_test = chooser.test_rows(has_target)
+    learning = has_target & ~is_test & (dataset.part != TEST_FILE)
+    pairs, strategy = chooser.folds(learning)
+    assignment = np.zeros((dataset.n_rows, len(pairs)), np.int8)
+    for fold, (train, valid) in enumerate(pairs):
+        assignment[train, fold] = TRAIN
+        assignment[valid, fold] = VALID
+    _check_folds(assignment, y, profile)
+    return Split(is_test, assignment, strategy)
+
+
+class _Chooser:
+    """Chooses rows by the experiment's settings; holds what every choice looks at."""
+
+    def __init__(self, dataset: Dataset, y: np.ndarray, experiment: Experiment):
+        self.dataset, self.y, self.experiment = dataset, y, experiment
+        table, roles = dataset.table, dataset.roles
+        self.groups = table[roles.group].cast(str).fill_null("").to_numpy() if roles.group else None
+        self.order = table[roles.time].rank("ordinal").fill_null(0).to_numpy() if roles.time else None
+
+    def test_rows(self, has_target: np.ndarray) -> np.ndarray:
+        test, part = self.experiment.test, self.dataset.part
+        if test.source is not None:
+            return has_target & (part == TEST_FILE)
+        chosen = np.zeros(len(part), bool)
+        if test.fraction is not None:
+            rows = np.flatnonzero(has_target & (part == SOURCE))
+            chosen[self._part_of(rows, test.fraction, self.experiment.seed)] = True
+        return chosen
+
+    def folds(self, learning: np.ndarray) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
+        validation, part = self.experiment.validation, self.dataset.part
+        rows = np.flatnonzero(learning)
+        if validation.source is not None:
+            in_file = part[rows] == VALIDATION_FILE
+            return [(rows[~in_file], rows[in_file])], "validation file"
+        if validation.fold_columns:
+            return self._fold_columns(rows), f"{len(validation.fold_columns)} fold columns"
+        if validation.fraction is not None:
+            repeats = validation.folds or 1
+            pairs = [self._hold_out(rows, validation.fraction, i) for i in range(repeats)]
+            return pairs, f"{validation.fraction:.0%} hold-out" + (f", {repeats} times" if repeats > 1 else "")
+        n_folds = validation.folds or _folds_for(len(rows), validation.rule)
+        if n_folds is None:
+            fraction = HOLD_OUT[validation.rule]
+            return [self._hold_out(rows, fraction, 0)], f"{fraction:.0%} hold-out"
+        return self._cross_validation(rows, n_folds), f"{n_folds}-fold cross-validation{self._kept_apart()}"
+
+    def _kept_apart(self) -> str:
+        return ", groups kept whole" if self.groups is not None else ", in time order" if self.order is not None else ""
+
+    def _hold_out(self, rows: np.ndarray, fraction: float, repeat: int) -> tuple[np.ndarray, np.ndarray]:
+        valid = self._part_of(rows, fraction, self.experiment.seed + 1 + repeat)
+        return np.setdiff1d(rows, valid), valid
+
+    def _part_of(self, rows: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+        """About `fraction` of the rows: the latest, whole groups, with the class shares kept, or by chance."""
+        from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+        if self.order is not None:
+            return rows[np.argsort(self.order[rows])][-max(1, round(fraction * len(rows))) :]
+        if self.groups is not None:
+            splitter = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
+            return rows[next(splitter.split(rows, groups=self.groups[rows]))[1]]
+        stratify = self.y[rows] if self._can_stratify(rows, fraction) else None
+        return train_test_split(rows, test_size=fraction, random_state=seed, stratify=stratify)[1]
+
+    def _can_stratify(self, rows: np.ndarray, fraction: float) -> bool:
+        if not self.experiment.task_part.stratify:
+            return False
+        _, counts = np.unique(self.y[rows], return_counts=True)
+        n_part = int(np.ceil(fraction * len(rows)))
+        return counts.min() >= 2 and min(n_part, len(rows) - n_part) >= len(counts)
+
+    def _cross_validation(self, rows: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, TimeSeriesSplit
+
+        seed, y = self.experiment.seed, self.y[rows]
+        stratify = self.experiment.task_part.stratify
+        if self.order is not None:
+            rows = rows[np.argsort(self.order[rows])]
+            pairs = TimeSeriesSplit(n_folds).split(rows)
+        elif self.groups is not None:
+            groups = self.groups[rows]
+            self._check_groups(len(np.unique(groups)), n_folds)
+            grouped = StratifiedGroupKFold(n_folds) if stratify else GroupKFold(n_folds)
+            pairs = grouped.split(rows, y, groups)
+        elif stratify and np.unique(y, return_counts=True)[1].min() >= n_folds:
+            pairs = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, y)
+        else:
+            order = np.argsort(y, kind="stable") if stratify else np.arange(len(rows))
+            rows = rows[order]
+            if stratify:  # classes rarer than the folds: deal them out in turn
+                return _dealt(rows, n_folds, seed)
+            pairs = KFold(n_folds, shuffle=True, random_state=seed).split(rows)
+        return [(np.sort(rows[train]), np.sort(rows[valid])) for train, valid in pairs]
+
+    def _check_groups(self, n_groups: int, n_folds: int) -> None:
+        if n_groups < n_folds:
+            raise SettingError(
+                f'group_column "{self.experiment.group_column}": {n_groups} groups cannot fill {n_folds} folds. '
+                f"Set validation.folds to at most {n_groups}."
+            )
+
+    def _fold_columns(self, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Each column is a fold: 1 learns, 0 validates (as in Azure)."""
+        pairs = []
+        for name in self.experiment.validation.fold_columns:
+            marks = self.dataset.table[name].cast(float, strict=False).fill_null(-1).to_numpy()[rows]
+            if not np.isin(marks, (0.0, 1.0)).all() or len(np.unique(marks)) < 2:
+                raise DataError(
+                    f'validation.fold_columns: "{name}" must hold 1 (learn) and 0 (validate), both, in every row'
+                )
+            pairs.append((rows[marks == 1], rows[marks == 0]))
+        return pairs
+
+
+def _folds_for(n_rows: int, rule: str) -> int | None:
+    return next((n_folds for most_rows, n_folds in RULES[rule] if n_rows <= most_rows), None)
+
+
+def _dealt(rows: np.ndarray, n_folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows sorted by class are dealt to folds in turn, each round in a new order."""
+    random = np.random.default_rng(seed)
+    rounds = [random.permutation(n_folds) for _ in range(-(-len(rows) // n_folds))]
+    fold = np.concatenate(rounds)[: len(rows)]
+    return [(np.sort(rows[fold != i]), np.sort(rows[fold == i])) for i in range(n_folds)]
+
+
+def _check_folds(assignment: np.ndarray, y: np.ndarray, profile: Profile) -> None:
+    for fold in range(assignment.shape[1]):
+        train, valid = (assignment[:, fold] == TRAIN), (assignment[:, fold] == VALID)
+        if not train.any() or not valid.any():
+            raise DataError(
+                f"fold {fold + 1} has {train.sum()} rows to learn from and {valid.sum()} to validate on; both need some"
+            )
+        if profile.problem.classes and len(np.unique(y[train])) < 2:
+            raise DataError(
+                f"fold {fold + 1} has rows of one class only to learn from. Use fewer folds, or a split that keeps the classes."
+            )

@@ -1,0 +1,144 @@
+"""load: reads the experiment's sources into typed rows with roles, and refuses what cannot answer the question."""
+
+import hashlib
+
+import numpy as np
+import polars as pl
+
+from automl_assets.errors import DataError, SettingError, SourceError, listed, nearest
+from automl_assets.experiment import Experiment, SourceSetting
+from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE, Dataset, Roles
+
+MIN_ROWS = 20
+DATE_FORMATS = ("%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M", "%Y%m%dT%H%M%S")
+
+
+def load(experiment: Experiment) -> Dataset:
+    """Every row of the source, the validation file and the test file, as one typed table."""
+    settings = _settings(experiment)
+    tables = {part: read(setting) for part, setting in settings.items()}
+    for part, table in tables.items():
+        _check_columns(experiment, table, settings[part].part.describe(settings[part].options))
+    table = _stacked(tables[SOURCE], list(tables.values()))
+    part = np.concatenate([np.full(tables[part].height, part, np.int8) for part in tables])
+    _check_rows(experiment, table, part)
+    return Dataset(table, part, _roles(experiment, table), fingerprint(experiment))
+
+
+def read(setting: SourceSetting) -> pl.DataFrame:
+    """All rows of a source, with texts that hold only numbers or dates typed as such."""
+    return typed(setting.part.read(setting.options))
+
+
+def fingerprint(experiment: Experiment) -> str:
+    """Changes when and only when the content of a source does, 16 hexadecimal digits."""
+    parts = [setting.part.fingerprint(setting.options) for setting in _settings(experiment).values()]
+    return parts[0] if len(parts) == 1 else hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+def typed(table: pl.DataFrame) -> pl.DataFrame:
+    """Blank texts become missing; a text column in which every value is a number or a date becomes one."""
+    return table.select(_typed(column) for column in table.iter_columns())
+
+
+def _settings(experiment: Experiment) -> dict[int, SourceSetting]:
+    settings = {
+        SOURCE: experiment.source,
+        VALIDATION_FILE: experiment.validation.source,
+        TEST_FILE: experiment.test.source,
+    }
+    return {part: setting for part, setting in settings.items() if setting is not None}
+
+
+def _typed(column: pl.Series) -> pl.Series:
+    if column.dtype == pl.Categorical or isinstance(column.dtype, pl.Enum):
+        column = column.cast(pl.String)
+    if column.dtype.is_decimal():
+        return column.cast(pl.Float64)
+    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+        return pl.Series(column.name, [None if value is None else str(value) for value in column.to_list()], pl.String)
+    if column.dtype != pl.String:
+        return column
+    text = column.set(column.str.strip_chars() == "", None)
+    return _as_number(text) if text.null_count() < len(text) else text
+
+
+def _as_number(text: pl.Series) -> pl.Series:
+    """A leading zero, as in a postal code, says that it is a name and not a number."""
+    bare = text.str.strip_chars()
+    if bare.str.contains(r"^-?0\d").any():
+        return text
+    for number in (pl.Int64, pl.Float64):
+        numbers = bare.cast(number, strict=False)
+        if numbers.null_count() == text.null_count():
+            return numbers
+    return _as_date(text)
+
+
+def _as_date(text: pl.Series) -> pl.Series:
+    probe = text.drop_nulls().head(50)
+    for date_format in DATE_FORMATS:
+        if probe.str.to_datetime(date_format, strict=False).null_count() == 0:
+            dates = text.str.to_datetime(date_format, strict=False)
+            if dates.null_count() == text.null_count():
+                return dates
+    return text
+
+
+def _stacked(first: pl.DataFrame, tables: list[pl.DataFrame]) -> pl.DataFrame:
+    """Rows of all tables under the columns of the first; a column read with another type follows the first's."""
+    aligned = [
+        table.select(table[name].cast(first[name].dtype, strict=False) for name in first.columns) for table in tables
+    ]
+    return pl.concat(aligned)
+
+
+def _check_columns(experiment: Experiment, table: pl.DataFrame, where: str) -> None:
+    roles = {
+        "target": experiment.target,
+        "weight_column": experiment.weight_column,
+        "group_column": experiment.group_column,
+        "time_column": experiment.time_column,
+    }
+    wanted = [(key, name) for key, name in roles.items() if name]
+    wanted += [("validation.fold_columns", name) for name in experiment.validation.fold_columns]
+    wanted += [("drop_columns", name) for name in experiment.drop_columns]
+    wanted += [("featurization.column_types", name) for name in experiment.featurization.column_types]
+    for key, name in wanted:
+        if name not in table.columns:
+            hint = nearest(name, table.columns)
+            raise SettingError(f'{key}: {where} has no column "{name}"; it has {listed(table.columns)}.{hint}')
+
+
+def _check_rows(experiment: Experiment, table: pl.DataFrame, part: np.ndarray) -> None:
+    n_labelled = int((table[experiment.target].is_not_null().to_numpy() & (part == SOURCE)).sum())
+    if n_labelled < MIN_ROWS:
+        n_rows = int((part == SOURCE).sum())
+        raise DataError(
+            f'{n_rows} rows, {n_labelled} of them with a value of the target "{experiment.target}": '
+            f"at least {MIN_ROWS} are needed to learn, validate and test. Bring more labelled rows."
+        )
+    if experiment.weight_column:
+        weight = table[experiment.weight_column].cast(pl.Float64, strict=False)
+        if weight.null_count() or weight.is_nan().any() or (weight < 0).any() or weight.sum() == 0:
+            raise DataError(
+                f'weight_column "{experiment.weight_column}": weights are numbers of at least 0, not all 0, without gaps; '
+                f"got {weight.null_count()} gaps and a minimum of {weight.min()}."
+            )
+
+
+def _roles(experiment: Experiment, table: pl.DataFrame) -> Roles:
+    folds = experiment.validation.fold_columns
+    spoken_for = {
+        experiment.target,
+        experiment.weight_column,
+        experiment.group_column,
+        *folds,
+        *experiment.drop_columns,
+    }
+    features = tuple(name for name in table.columns if name not in spoken_for)
+    if not features:
+        raise SourceError(f"no column is left to learn from; the table has {listed(table.columns)}")
+    return Roles(
+        experiment.target, features, experiment.weight_column, experiment.group_column, experiment.time_column, folds
+    )

@@ -1,0 +1,414 @@
+"""How rows reach memory: environment variables, files of any file system, stacking, typing and hashing of tables.
+
+Here belongs what several sources share. Not here: what one format or one kind of source alone knows.
+"""
+
+import gzip
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import fsspec
+import polars as pl
+import polars.selectors as cs
+from pydantic import BaseModel, ValidationError
+
+from automl_assets.errors import SourceError, listed, nearest
+
+Options = TypeVar("Options", bound=BaseModel)
+Parse = Callable[[bytes, str], pl.DataFrame]  # content and name of one file to its rows
+
+FINGERPRINT_CHARACTERS = 16
+CHUNK_BYTES = 1 << 20
+CONTENT_KEYS = ("md5Hash", "content_md5", "ETag", "etag")  # what object stores tell about content, best first
+
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<fallback>:-(?P<default>[^}]*))?\}")
+_PASSWORD = re.compile(r"(?<=://)(?P<user>[^:@/]*):[^/]*@")
+_DATE = "%Y-%m-%d"
+_DATETIMES = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
+_ZONED_DATETIMES = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z")
+
+
+# --- options -----------------------------------------------------------------------------------------------------
+
+
+def expanded(options: Options) -> Options:
+    """The options with `${NAME}`, `${NAME:-default}` and a leading `~/` filled in, checked once more.
+
+    For reading only: the result may hold secrets and is never stored.
+    Raises SourceError when a variable without default is unset, or when what it holds is impossible.
+
+    >>> class Place(BaseModel):
+    ...     path: str
+    >>> expanded(Place(path="${AUTOML_NO_SUCH_VARIABLE:-/data}/rows.csv")).path
+    '/data/rows.csv'
+    """
+    filled = {name: _expanded_value(value, name) for name, value in options}
+    try:
+        return type(options).model_validate(filled)
+    except ValidationError as error:
+        problems = "; ".join(_problem(problem) for problem in error.errors())
+        raise SourceError(f"once the environment variables are filled in, {problems}") from None
+
+
+def has_variable(text: str) -> bool:
+    """Whether the text waits for an environment variable, so that it cannot be judged yet.
+
+    >>> has_variable("${DELIMITER}"), has_variable(";")
+    (True, False)
+    """
+    return _VARIABLE.search(text) is not None
+
+
+def _problem(problem: Any) -> str:
+    location = ".".join(str(part) for part in problem["loc"])
+    return f"{location or 'the options'}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _expanded_value(value: Any, option: str) -> Any:
+    if isinstance(value, str):
+        return _expanded_text(value, option)
+    if isinstance(value, tuple):
+        return tuple(_expanded_value(item, option) for item in value)
+    return value
+
+
+def _expanded_text(text: str, option: str) -> str:
+    filled = _VARIABLE.sub(partial(_variable_value, option=option), text)
+    return os.path.expanduser(filled) if filled.startswith("~/") else filled
+
+
+def _variable_value(match: re.Match[str], option: str) -> str:
+    name = match["name"]
+    value = os.environ.get(name)
+    if match["fallback"]:
+        return value or match["default"]
+    if value is None:
+        raise SourceError(
+            f"{option}: the environment variable {name} is not set; set it, or give a default: ${{{name}:-default}}."
+            f"{nearest(name, os.environ)}"
+        )
+    return value
+
+
+# --- places ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class File:
+    """One file somewhere, and the name by which a person knows it, free of passwords and signatures."""
+
+    filesystem: fsspec.AbstractFileSystem
+    path: str
+    name: str
+
+
+def without_secrets(location: str) -> str:
+    """A path or URL as it may be shown: without password, and without the query that may hold a signature.
+
+    >>> without_secrets("sftp://ann:s3cret@host/rows.csv"), without_secrets("https://host/rows.csv?sig=abc")
+    ('sftp://ann:***@host/rows.csv', 'https://host/rows.csv')
+    >>> without_secrets("/data/what?.csv")
+    '/data/what?.csv'
+    """
+    if "://" not in location:
+        return location
+    visible = location.split("?", 1)[0] if location.startswith("http") else location
+    return _PASSWORD.sub(r"\g<user>:***@", visible)
+
+
+def has_extension(text: str, extensions: tuple[str, ...]) -> bool:
+    """Whether a path, URL or glob ends in one of the extensions.
+
+    >>> has_extension("https://host/ROWS.CSV?version=2", (".csv",)), has_extension("rows.parquet", (".csv",))
+    (True, False)
+    """
+    return without_secrets(text).lower().endswith(extensions)
+
+
+def files(location: str, extensions: tuple[str, ...]) -> tuple[File, ...]:
+    """The files of a location in sorted order: one file, those of a folder with such an extension, or a glob's.
+
+    Raises SourceError when there are none, or when the file system cannot be reached.
+    """
+    name = without_secrets(location)
+    with explained(name, location):
+        filesystem, path = fsspec.core.url_to_fs(location)
+        paths = _paths(filesystem, path, extensions)
+    if not paths:
+        raise SourceError(_nothing_found(filesystem, path, name, extensions))
+    is_local = _is_local(filesystem)
+    return tuple(
+        File(filesystem, found, found if is_local else without_secrets(filesystem.unstrip_protocol(found)))
+        for found in paths
+    )
+
+
+def _paths(filesystem: fsspec.AbstractFileSystem, path: str, extensions: tuple[str, ...]) -> list[str]:
+    if filesystem.isfile(path):
+        return [path]
+    if filesystem.isdir(path):
+        return [found for found in _children(filesystem, path) if has_extension(found, extensions)]
+    if not _is_pattern(path):
+        return []
+    matches = filesystem.glob(path, detail=True)
+    return sorted(found for found, info in matches.items() if info["type"] == "file")
+
+
+def _is_pattern(path: str) -> bool:
+    """Whether the path is a glob; the ? of a web address is none."""
+    return bool(fsspec.core.has_magic(without_secrets(path)))
+
+
+def _children(filesystem: fsspec.AbstractFileSystem, folder: str) -> list[str]:
+    """Files right inside a folder; hidden ones and those that Spark marks with `_` are not data."""
+    inside = filesystem.find(folder, maxdepth=1)
+    return sorted(found for found in inside if not found.rsplit("/", 1)[-1].startswith((".", "_")))
+
+
+def _is_local(filesystem: fsspec.AbstractFileSystem) -> bool:
+    return "file" in ((filesystem.protocol,) if isinstance(filesystem.protocol, str) else filesystem.protocol)
+
+
+def _nothing_found(filesystem: fsspec.AbstractFileSystem, path: str, name: str, extensions: tuple[str, ...]) -> str:
+    shown = path if _is_local(filesystem) else name
+    with explained(name):
+        if filesystem.isdir(path):
+            present = [found.rsplit("/", 1)[-1] for found in _children(filesystem, path)]
+            return (
+                f"{shown}: the folder holds no file ending in {listed(extensions)}; it holds: "
+                f"{listed(present) or 'nothing'}. Name the files with a glob, such as {shown.rstrip('/')}/*.txt"
+            )
+        if _is_pattern(path):
+            return f"{shown}: no file matches this pattern; * stands for any text, ** for any folders"
+    return f"{shown}: no such file or folder.{_neighbour(filesystem, path)}"
+
+
+def _neighbour(filesystem: fsspec.AbstractFileSystem, path: str) -> str:
+    """A hint at a file beside the missing one. No hint where the store cannot list: the file is missing anyway."""
+    folder, _, name = path.rpartition("/")
+    try:
+        beside = [str(found).rstrip("/").rsplit("/", 1)[-1] for found in filesystem.ls(folder or "/", detail=False)]
+    except (OSError, NotImplementedError, ValueError):
+        return " Check the spelling; the folder cannot be listed"
+    return nearest(name, beside) or f" Its folder holds: {listed(sorted(beside), 10) or 'nothing'}"
+
+
+@contextmanager
+def explained(name: str, secret: str | None = None) -> Iterator[None]:
+    """Turns whatever a library raises while reading `name` into a SourceError with the first line of its message.
+
+    File systems, drivers and parsers each have their own root of errors, and none can be listed beforehand.
+    """
+    try:
+        yield
+    except SourceError:
+        raise
+    except Exception as error:
+        message = (str(error).strip() or type(error).__name__).splitlines()[0]
+        shown = message.replace(secret, name) if secret else message
+        raise SourceError(f"{name} cannot be read: {shown}") from error
+
+
+# --- reading and hashing files -----------------------------------------------------------------------------------
+
+
+def read_files(location: str, extensions: tuple[str, ...], parse: Parse) -> pl.DataFrame:
+    """Every file of a location parsed and stacked.
+
+    Raises SourceError that names the file that cannot be read, or whose columns are not those of the first.
+    """
+    return stacked({file.name: _parsed(file, parse) for file in files(location, extensions)})
+
+
+def _parsed(file: File, parse: Parse) -> pl.DataFrame:
+    with explained(file.name, file.path):
+        content = file.filesystem.cat_file(file.path)
+    if not content:
+        raise SourceError(f"{file.name}: the file is empty (0 bytes); it needs a header and at least one row")
+    table = parse(content, file.name)
+    if table.is_empty():
+        raise SourceError(f"{file.name}: the file has {_header(table)} but no rows; add rows, or leave the file out")
+    return table
+
+
+def _header(table: pl.DataFrame) -> str:
+    return f"a header ({listed(table.columns, 5)})" if table.columns else "no columns"
+
+
+def unpacked(content: bytes, name: str) -> bytes:
+    """Content without gzip, whatever the file is called: some servers unpack on the way, some don't.
+
+    >>> unpacked(gzip.compress(b"x"), "rows.csv.gz"), unpacked(b"x", "rows.csv.gz")
+    (b'x', b'x')
+    """
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    with explained(name):
+        return gzip.decompress(content)
+
+
+def as_utf8(content: bytes, encoding: str | None, name: str) -> bytes:
+    """Text content in UTF-8 without byte order mark; `encoding` None means that it is UTF-8 already.
+
+    Raises SourceError that names the first byte, and its line, that is not of that encoding.
+
+    >>> as_utf8("é".encode("latin-1"), "latin-1", "rows.csv").decode()
+    'é'
+    """
+    try:
+        text = content.decode(encoding or "utf-8")
+    except UnicodeDecodeError as error:
+        raise SourceError(_not_decodable(content, error, name)) from error
+    if encoding is None:
+        return content.removeprefix(b"\xef\xbb\xbf")
+    return text.removeprefix("\ufeff").encode("utf-8")
+
+
+def _not_decodable(content: bytes, error: UnicodeDecodeError, name: str) -> str:
+    line = content.count(b"\n", 0, error.start) + 1
+    return (
+        f"{name}: byte {error.start} (line {line}) is 0x{content[error.start]:02x}, which is not {error.encoding}; "
+        f"say how the file is encoded, for example `encoding: {_likely_encoding(content)}`"
+    )
+
+
+def _likely_encoding(content: bytes) -> str:
+    return "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "latin-1"
+
+
+def fingerprint_files(location: str, extensions: tuple[str, ...]) -> str:
+    """16 hexadecimal characters that change with the content of any file, but not with names or times of change.
+
+    Local files are hashed as a stream. Object stores are asked for the checksum they keep; where they keep none,
+    the bytes are hashed.
+    """
+    digest = hashlib.sha256()
+    for file in files(location, extensions):
+        with explained(file.name, file.path):
+            digest.update(_file_digest(file))
+    return digest.hexdigest()[:FINGERPRINT_CHARACTERS]
+
+
+def _file_digest(file: File) -> bytes:
+    known = None if _is_local(file.filesystem) else _content_key(file.filesystem.info(file.path))
+    if known:
+        return hashlib.sha256(known.encode()).digest()
+    digest = hashlib.sha256()
+    with file.filesystem.open(file.path, "rb", compression=None) as stream:
+        for chunk in iter(partial(stream.read, CHUNK_BYTES), b""):
+            digest.update(chunk)
+    return digest.digest()
+
+
+def _content_key(info: Mapping[str, Any]) -> str | None:
+    return next((str(info[key]) for key in CONTENT_KEYS if info.get(key)), None)
+
+
+# --- tables ------------------------------------------------------------------------------------------------------
+
+
+def stacked(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Tables by file name, one below the other. Numbers widen to the common type; columns without values adapt.
+
+    Raises SourceError that names the file and the columns when the columns differ. Their order may differ.
+
+    >>> stacked({"a": pl.DataFrame({"x": [1]}), "b": pl.DataFrame({"x": [2.5]})})["x"].to_list()
+    [1.0, 2.5]
+    """
+    first_name, first = next(iter(tables.items()))
+    for name, table in tables.items():
+        if set(table.columns) != set(first.columns):
+            raise SourceError(_differing_columns(name, table.columns, first_name, first.columns))
+    with explained(f"the stack of {listed(tables, 3)}"):
+        return plain(pl.concat([_adaptable(table) for table in tables.values()], how="diagonal_relaxed"))
+
+
+def _differing_columns(name: str, columns: list[str], first_name: str, first_columns: list[str]) -> str:
+    lacking = [column for column in first_columns if column not in columns]
+    further = [column for column in columns if column not in first_columns]
+    differences = [f"lacks {listed(lacking)}"] * bool(lacking) + [f"also has {listed(further)}"] * bool(further)
+    return (
+        f"{name} has not the columns of {first_name}: it {' and '.join(differences)}; "
+        "give the files the same columns, or name fewer files with a glob"
+    )
+
+
+def _adaptable(table: pl.DataFrame) -> pl.DataFrame:
+    """A column without any value is of no type, so that it takes on the type it has in another file."""
+    empty = [column.name for column in table if column.null_count() == table.height]
+    return table.with_columns(pl.lit(None).alias(name) for name in empty)
+
+
+def plain(table: pl.DataFrame) -> pl.DataFrame:
+    """The table in few types: decimals as floats; categories, Python objects and untyped columns as text.
+
+    >>> plain(pl.DataFrame({"x": [None], "c": pl.Series(["a"], dtype=pl.Categorical)})).dtypes
+    [String, String]
+    """
+    objects = [_as_text(column) for column in table if column.dtype == pl.Object]
+    return table.with_columns(objects).with_columns(
+        cs.decimal().cast(pl.Float64),
+        cs.by_dtype(pl.Categorical, pl.Enum, pl.Null).cast(pl.String),
+    )
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    texts = [None if value is None else str(value) for value in column]
+    return pl.Series(column.name, texts, dtype=pl.String)
+
+
+def with_dates(table: pl.DataFrame) -> pl.DataFrame:
+    """Text columns that hold nothing but ISO 8601 dates, or date-times, become such; those with a zone become UTC.
+
+    Other orders, such as 02/05/2007, stay text: day and month cannot be told apart.
+
+    >>> with_dates(pl.DataFrame({"day": ["2024-02-29", None], "us": ["02/05/2007", None]})).dtypes
+    [Date, String]
+    """
+    return table.with_columns(_with_dates(column) for column in table.select(cs.string()))
+
+
+def _with_dates(texts: pl.Series) -> pl.Series:
+    known = texts.drop_nulls()
+    if known.is_empty() or not known.head(100).str.contains(r"^\d{4}-\d{2}-\d{2}([T ]|$)").all():
+        return texts
+    return first_complete(texts, _date_readings(texts))
+
+
+def _date_readings(texts: pl.Series) -> Iterator[pl.Series]:
+    yield texts.str.to_date(_DATE, strict=False)
+    joined = texts.str.replace(" ", "T", literal=True)
+    for pattern in _DATETIMES:
+        yield joined.str.to_datetime(pattern, time_unit="us", strict=False)
+    zoned = joined.str.replace("Z$", "+00:00")
+    for pattern in _ZONED_DATETIMES:
+        yield zoned.str.to_datetime(pattern, time_unit="us", time_zone="UTC", strict=False)
+
+
+def first_complete(texts: pl.Series, readings: Iterable[pl.Series]) -> pl.Series:
+    """The first reading that has a value wherever the text has one; the text itself when there is none.
+
+    >>> first_complete(pl.Series(["1", "x"]), [pl.Series([1, None])]).to_list()
+    ['1', 'x']
+    """
+    return next((reading for reading in readings if reading.null_count() == texts.null_count()), texts)
+
+
+def fingerprint_table(table: pl.DataFrame) -> str:
+    """16 hexadecimal characters that change with columns, types or values, but not with the order of rows.
+
+    The order is left out because a database may answer the same question in another order.
+
+    >>> fingerprint_table(pl.DataFrame({"x": [1, 2]})) == fingerprint_table(pl.DataFrame({"x": [2, 1]}))
+    True
+    """
+    digest = hashlib.sha256(str(list(table.schema.items())).encode())
+    for row in sorted(table.with_columns(cs.binary().bin.encode("hex")).write_ndjson().split("\n")):
+        digest.update(row.encode() + b"\n")
+    return digest.hexdigest()[:FINGERPRINT_CHARACTERS]

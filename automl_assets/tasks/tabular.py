@@ -1,0 +1,124 @@
+"""Classification and regression of table rows: what a target means, and tiny data to try them on."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from automl_assets.errors import DataError, listed, nearest
+from automl_assets.parts import Task
+from automl_assets.records import Label, Problem
+
+MAX_CLASSES = 500
+
+
+def _classification_problem(target: pl.Series, metric: str, positive_label: Label | None) -> Problem:
+    """Classes in sorted order; without `positive_label` the last of two is the positive one, as in Azure."""
+    classes = _classes(target)
+    if len(classes) < 2:
+        raise DataError(
+            f'target "{target.name}": a classification needs two classes or more; got {len(classes)} ({listed(classes)}). '
+            "Check the target column, or bring rows of the other class."
+        )
+    if len(classes) > MAX_CLASSES:
+        raise DataError(
+            f'target "{target.name}": {len(classes)} different values are too many classes (at most {MAX_CLASSES}). '
+            "Is this a regression?"
+        )
+    return Problem("classification", metric, classes, positive=_positive(classes, positive_label))
+
+
+def _classes(target: pl.Series) -> tuple[Label, ...]:
+    values = target.drop_nulls().unique().sort().to_list()
+    if all(isinstance(value, float) and value.is_integer() for value in values):
+        return tuple(int(value) for value in values)
+    return tuple(value if isinstance(value, str | int | float | bool) else str(value) for value in values)
+
+
+def _positive(classes: tuple[Label, ...], label: Label | None) -> int | None:
+    if label is None:
+        return 1 if len(classes) == 2 else None
+    if len(classes) != 2:
+        raise DataError(f"positive_label: only two classes have a positive one; got {len(classes)} classes")
+    texts = [str(value) for value in classes]
+    if str(label) not in texts:
+        raise DataError(f"positive_label: got {label!r}; possible: {listed(classes)}.{nearest(str(label), texts)}")
+    return texts.index(str(label))
+
+
+def _class_codes(target: pl.Series, problem: Problem) -> np.ndarray:
+    """Class codes, int64 [n_rows]; -1 where the target is missing or of no known class."""
+    codes: dict[Any, int] = {value: code for code, value in enumerate(problem.classes)}
+    if target.dtype.is_float() and all(isinstance(value, int) for value in problem.classes):
+        target = target.cast(pl.Int64, strict=False)
+    if not isinstance(problem.classes[0], str | bool | int | float) or isinstance(problem.classes[0], str):
+        target = target.cast(pl.String)
+    return np.array([codes.get(value, -1) for value in target.to_list()], np.int64)
+
+
+def _regression_problem(target: pl.Series, metric: str, positive_label: Label | None) -> Problem:
+    values = _values(target, None)
+    known = values[np.isfinite(values)]
+    if known.size == 0 or known.min() == known.max():
+        raise DataError(
+            f'target "{target.name}": a regression needs numbers that differ; got {listed(target.unique().head(3).to_list())}. '
+            "Is it the right column? Are its numbers read as text?"
+        )
+    return Problem("regression", metric, target_range=(float(known.min()), float(known.max())))
+
+
+def _values(target: pl.Series, problem: Problem | None) -> np.ndarray:
+    """The target as float64 [n_rows]; NaN where it is missing or no number."""
+    values = target.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _sample_rows(seed: int, n_rows: int = 240) -> tuple[pl.DataFrame, np.ndarray]:
+    """Numbers with gaps, categories, dates and a column of noise, and the signal [n_rows] that hides in them."""
+    random = np.random.default_rng(seed)
+    size = random.normal(size=n_rows)
+    colour = random.choice(["red", "green", "blue"], n_rows)
+    days = random.integers(0, 1000, n_rows)
+    table = pl.DataFrame(
+        {
+            "size": pl.Series([None if i % 9 == 0 else float(value) for i, value in enumerate(size)]),
+            "colour": colour,
+            "bought": pl.Series((np.datetime64("2020-01-01") + days).astype("datetime64[ms]")).cast(pl.Date),
+            "noise": random.normal(size=n_rows),
+        }
+    )
+    return table, 2 * size + 3 * (colour == "red") + days / 500 + random.normal(scale=0.3, size=n_rows)
+
+
+def _sample_classification(seed: int) -> tuple[pl.DataFrame, str]:
+    table, signal = _sample_rows(seed)
+    return table.with_columns(answer=pl.Series(np.where(signal > np.median(signal), "yes", "no"))), "answer"
+
+
+def _sample_regression(seed: int) -> tuple[pl.DataFrame, str]:
+    table, signal = _sample_rows(seed)
+    return table.with_columns(answer=pl.Series(signal)), "answer"
+
+
+PARTS = (
+    Task(
+        name="classification",
+        title="Which class does a row belong to?",
+        family="tabular",
+        default_metric="accuracy",
+        problem=_classification_problem,
+        encode_target=_class_codes,
+        stratify=True,
+        sample=_sample_classification,
+    ),
+    Task(
+        name="regression",
+        title="Which number belongs to a row?",
+        family="tabular",
+        default_metric="normalized_root_mean_squared_error",
+        problem=_regression_problem,
+        encode_target=_values,
+        stratify=False,
+        sample=_sample_regression,
+    ),
+)

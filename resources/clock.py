@@ -1,0 +1,105 @@
+"""Keeps the promise of `limits.timeout_minutes`: one deadline a run, and a share of what is left for each candidate.
+
+A candidate's share is worked out when it starts, from what is left and who is still to come, so unused time is handed on.
+"""
+
+import time
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.experiment import Experiment
+from automl_assets.metrics import oriented
+from automl_assets.parts import Algorithm
+from automl_assets.resources.journal import journal_of
+from automl_assets.steps.search import Budget
+
+STARTED_TAG = "automl/started_at"  # run tag: seconds since 1970 at which the person began to wait
+ENDING_SHARE = 0.12  # of the whole is kept for ensemble, evaluation, explanation and export
+ENDING_SECONDS = (6.0, 90.0)  # but at least and at most so much
+MOST_ENDING = 0.4
+MEMORY_SHARE = 0.9  # of the memory that is free may be used by fits
+
+
+class Clock(dg.ConfigurableResource):
+    """The time of a run. `timeout_minutes`, when given, takes the place of the experiment's own limit."""
+
+    timeout_minutes: float | None = None
+    concurrent_candidates: int = 1  # how many run side by side under the executor in use
+
+    def seconds_left(self, context: Any, experiment: Experiment) -> float:
+        """Until the run's deadline; negative when it is past."""
+        return self._started(context) + self._timeout(experiment) - time.time()
+
+    def budget(self, context: Any, experiment: Experiment, algorithm: Algorithm) -> Budget:
+        """What a candidate that starts now may use."""
+        limits, events = experiment.limits, list(journal_of(context.run).events())
+        n_cores = max(1, limits.n_cores // self.concurrent_candidates)
+        share = self._share(context, experiment, algorithm, events)
+        return Budget(
+            seconds=max(0.0, self._search_seconds(context, experiment)) * min(1.0, share * self.concurrent_candidates),
+            n_cores=n_cores,
+            max_trials=_trials_left(experiment, events, share),
+            trial_seconds=None if limits.trial_timeout_minutes is None else limits.trial_timeout_minutes * 60,
+            exit_score=limits.exit_score,
+            memory_bytes=_free_memory(n_cores * self.concurrent_candidates),
+            early_stopping=limits.early_stopping,
+        )
+
+    def _search_seconds(self, context: Any, experiment: Experiment) -> float:
+        timeout = self._timeout(experiment)
+        low, high = ENDING_SECONDS
+        ending = min(max(ENDING_SHARE * timeout, low), high, MOST_ENDING * timeout)
+        return self.seconds_left(context, experiment) - ending
+
+    def _share(self, context: Any, experiment: Experiment, algorithm: Algorithm, events: list[dict]) -> float:
+        """This candidate's part of what is left for it and those still to come, between 0 and 1."""
+        begun = {event["candidate"] for event in events if event["event"] == "candidate_started"}
+        to_come = [
+            part.time_share
+            for name, part in experiment.candidates.items()
+            if name not in begun and name != algorithm.name and _takes_part(context, experiment, name)
+        ]
+        return algorithm.time_share / (algorithm.time_share + sum(to_come))
+
+    def _timeout(self, experiment: Experiment) -> float:
+        return (self.timeout_minutes or experiment.limits.timeout_minutes) * 60
+
+    def _started(self, context: Any) -> float:
+        tagged = context.run.tags.get(STARTED_TAG)
+        if tagged:
+            return float(tagged)
+        record = context.instance.get_run_record_by_id(context.run.run_id)
+        return (record.start_time if record else None) or time.time()
+
+
+def _trials_left(experiment: Experiment, events: list[dict], share: float) -> int | None:
+    """How many trials a candidate may still start: none once the exit score is reached or the trials are used up."""
+    limits, metric = experiment.limits, experiment.metric
+    scores = [event["score"] for event in events if event["event"] == "trial" and event["score"] is not None]
+    if limits.exit_score is not None and any(
+        oriented(metric, s) >= oriented(metric, limits.exit_score) for s in scores
+    ):
+        return 0
+    if limits.max_trials is None:
+        return None
+    left = limits.max_trials - sum(event["event"] == "trial" for event in events)
+    return 0 if left <= 0 else max(1, round(left * share))
+
+
+def _takes_part(context: Any, experiment: Experiment, name: str) -> bool:
+    """Whether a candidate is made in this run at all: a run may be of some assets only, or a re-execution."""
+    key, run = dg.AssetKey([experiment.name, f"candidate_{name}"]), context.run
+    if run.step_keys_to_execute is not None:
+        return "__".join(key.path) in run.step_keys_to_execute
+    return run.asset_selection is None or key in run.asset_selection
+
+
+def _free_memory(n_processes: int) -> int | None:
+    """Bytes each fit may allocate, where the system tells."""
+    try:
+        with open("/proc/meminfo") as file:
+            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return None
+    return int(free * MEMORY_SHARE / n_processes)

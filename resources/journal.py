@@ -1,0 +1,46 @@
+"""What happens in a run, line by line as it happens: for the command line's display, and for candidates to know of each
+other. One JSON object a line; lines are appended whole, so that several processes may write."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from automl_assets.resources.home import home
+
+FOLDER = "journals"
+TAG = "automl/journal"  # run tag that names the journal when somebody outside the run wants to read it
+
+
+class Journal:
+    """The journal of one run."""
+
+    def __init__(self, name: str):
+        self.path = home() / FOLDER / f"{name}.jsonl"
+
+    def write(self, event: str, **details: Any) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = json.dumps({"event": event, "time": time.time(), "process": os.getpid(), **details}) + "\n"
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Every complete line so far."""
+        return read_journal(self.path.parent.parent, self.path.stem)
+
+
+def read_journal(folder: Path, name: str) -> Iterator[dict[str, Any]]:
+    """What the journal `name` under the home `folder` says so far; nothing while it does not exist."""
+    path = folder / FOLDER / f"{name}.jsonl"
+    if path.exists():
+        yield from (json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n"))
+
+
+def journal_of(run: Any) -> Journal:
+    """The journal of a Dagster run."""
+    return Journal(Path(run.tags.get(TAG, run.run_id)).name)

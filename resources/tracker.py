@@ -1,0 +1,171 @@
+"""MLflow: every trial a run, every model a version, the one that answers under the alias `champion`.
+
+Written by explicit run ids and by one asset at a time, so that parallel steps cannot get into each other's way.
+"""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.records import Evaluation, Leaderboard, OnnxModel, Problem, Registration, Standing
+from automl_assets.resources.home import home
+
+CHAMPION = "champion"
+RUN_TAG = "dagster_run"
+
+
+class Tracker(dg.ConfigurableResource):
+    """An MLflow tracking server or database; by default an SQLite file in the home."""
+
+    uri: str = ""
+
+    def tracking_uri(self) -> str:
+        return self.uri or f"sqlite:///{home() / 'mlflow.db'}"
+
+    def shown_uri(self) -> str:
+        """The address without a password."""
+        return re.sub(r"//([^/:@]*):[^/@]*@", r"//\1:***@", self.tracking_uri())
+
+    def log_trials(self, experiment: str, dagster_run: str, leaderboard: Leaderboard) -> str:
+        """One MLflow run for the Dagster run, one nested in it for each trial. Returns the parent's id."""
+        client = self._client()
+        parent = self._parent_run(client, experiment, dagster_run)
+        experiment_id = client.get_run(parent).info.experiment_id
+        for standing in leaderboard.standings:
+            _log_trial(client, experiment_id, parent, standing)
+        return parent
+
+    def champion_score(self, model: str, metric: str) -> float | None:
+        """The metric that the champion was promoted with; None when there is no champion with that metric."""
+        version = self._champion(model)
+        if version is None or version.tags.get("metric") != metric:
+            return None
+        return float(version.tags["score"])
+
+    def register(
+        self, experiment: str, dagster_run: str, onnx: OnnxModel, problem: Problem, evaluation: Evaluation
+    ) -> tuple[str, str]:
+        """Logs the test metrics, stores the model and makes it a new version. Returns the version and its address."""
+        client = self._client()
+        run = self._parent_run(client, experiment, dagster_run)
+        client.log_batch(run, metrics=_metrics(evaluation.metrics, evaluation.rows))
+        with _model_folder(onnx, problem) as folder:
+            client.log_artifacts(run, str(folder), "model")
+        client.set_terminated(run)
+        _ensure_registered(client, experiment)
+        source = f"{client.get_run(run).info.artifact_uri}/model"
+        tags = {"metric": problem.metric, "score": repr(evaluation.metrics[problem.metric]), RUN_TAG: dagster_run}
+        version = client.create_model_version(experiment, source, run, tags=tags, await_creation_for=None)
+        return version.version, f"models:/{experiment}/{version.version}"
+
+    def decide(self, registration: Registration) -> None:
+        """Writes down why, and moves the alias when the version is the champion."""
+        client = self._client()
+        client.set_model_version_tag(registration.model, registration.version, "reason", registration.reason)
+        if registration.is_champion:
+            client.set_registered_model_alias(registration.model, CHAMPION, registration.version)
+
+    def _client(self) -> Any:
+        _be_quiet()
+        from mlflow.tracking import MlflowClient
+
+        return MlflowClient(self.tracking_uri(), self.tracking_uri())
+
+    def _parent_run(self, client: Any, experiment: str, dagster_run: str) -> str:
+        experiment_id = _experiment_id(client, experiment)
+        found = client.search_runs([experiment_id], f"tags.{RUN_TAG} = '{dagster_run}'", max_results=1)
+        if found:
+            return found[0].info.run_id
+        return client.create_run(
+            experiment_id, tags={RUN_TAG: dagster_run}, run_name=f"run {dagster_run[:8]}"
+        ).info.run_id
+
+    def _champion(self, model: str) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._client().get_model_version_by_alias(model, CHAMPION)
+        except MlflowException:
+            return None
+
+
+def _be_quiet() -> None:
+    """MLflow reports each database migration and counts its users by telephone home; neither belongs in a run."""
+    import logging
+    import os
+
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking._model_registry.client"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _experiment_id(client: Any, name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found:
+        return found.experiment_id
+    return client.create_experiment(name, artifact_location=(home() / "mlflow_artifacts" / name).as_uri())
+
+
+def _log_trial(client: Any, experiment_id: str, parent: str, standing: Standing) -> None:
+    from mlflow.entities import Param
+
+    tags = {"mlflow.parentRunId": parent, "algorithm": standing.algorithm}
+    tags |= {"reason": standing.reason[:5000]} if standing.reason else {}
+    run = client.create_run(experiment_id, tags=tags, run_name=standing.trial).info.run_id
+    figures = standing.scores | {"fit_seconds": standing.fit_seconds}
+    params = [Param(key, str(value)[:500]) for key, value in standing.config.items()]
+    client.log_batch(run, metrics=_metrics(figures), params=params)
+    client.set_terminated(run, "FINISHED" if standing.rank else "FAILED")
+
+
+def _metrics(figures: dict[str, float], prefix: str = "") -> list[Any]:
+    import time
+
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    return [Metric(f"{prefix}_{name}".lstrip("_"), float(value), now, 0) for name, value in figures.items()]
+
+
+def _ensure_registered(client: Any, model: str) -> None:
+    from mlflow.exceptions import MlflowException, RestException
+
+    try:
+        client.get_registered_model(model)
+    except (RestException, MlflowException):
+        client.create_registered_model(model, description="Made by automl_assets from the experiment of the same name.")
+
+
+@contextmanager
+def _model_folder(onnx: OnnxModel, problem: Problem) -> Iterator[Path]:
+    """The model in MLflow's own format, with a signature that names every input and its type."""
+    import mlflow.onnx
+    import onnx as onnx_library
+    import onnxruntime
+
+    requirements = [f"onnx=={onnx_library.__version__}", f"onnxruntime=={onnxruntime.__version__}"]
+    with tempfile.TemporaryDirectory(prefix="automl_") as folder:
+        path = Path(folder) / "model"
+        mlflow.onnx.save_model(
+            onnx_library.load_from_string(onnx.onnx),
+            str(path),
+            signature=_signature(onnx, problem),
+            pip_requirements=requirements,
+        )
+        yield path
+
+
+def _signature(onnx: OnnxModel, problem: Problem) -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    inputs = [ColSpec("string" if kind == "string" else kind, name) for name, kind in onnx.inputs.items()]
+    if not problem.classes:
+        return ModelSignature(Schema(inputs), Schema([ColSpec("float", "prediction")]))
+    label = "long" if isinstance(problem.classes[0], int) and not isinstance(problem.classes[0], bool) else "string"
+    return ModelSignature(Schema(inputs), Schema([ColSpec(label, "label"), ColSpec("float", "probabilities")]))

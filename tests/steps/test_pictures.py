@@ -1,0 +1,156 @@
+import io
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from automl_assets import pictures
+from automl_assets.records import Importance, Picture, Problem, Trial
+
+ODD = ("a$b_{", "<b>x</b>", "x" * 60, "\N{GRINNING FACE}", "中文", "_under", "$x^2$ \\frac{", "", "\x00\n", "100 %")
+
+
+@pytest.fixture(autouse=True)
+def _no_warnings():
+    """matplotlib warns where it cannot draw what it was given."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def assert_is_drawn(picture: Picture) -> None:
+    image = Image.open(io.BytesIO(picture.png))
+    image.load()
+    assert image.format == "PNG" and image.width >= 600
+    assert len(picture.png) < 100_000
+    assert len(image.convert("RGB").getcolors(1_000_000)) > 3
+
+
+def class_rows(n_rows: int, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    truth = random.integers(0, n_classes, n_rows)
+    odds = np.exp(random.normal(size=(n_rows, n_classes)) + 2 * (truth[:, None] == np.arange(n_classes)))
+    return truth, odds / odds.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("classes", [ODD[:2], ODD[:8], ODD * 4], ids=["2", "8", "40"])
+def test_class_names_from_data_are_text_and_nothing_else(classes):
+    truth, prediction = class_rows(400, len(classes))
+    weight = None if len(classes) == 2 else (truth != 1).astype(float)
+    problem = Problem("classification", "accuracy", classes, 1 if len(classes) == 2 else None)
+    drawn = pictures.classification_pictures(truth, prediction, weight, problem)
+    assert len({picture.name for picture in drawn}) == 6
+    for picture in drawn:
+        assert_is_drawn(picture)
+
+
+def test_one_class_only_still_gives_pictures():
+    truth, prediction = np.zeros(20, dtype=int), np.tile([0.9, 0.1], (20, 1))
+    for picture in pictures.classification_pictures(truth, prediction, None, Problem("classification", "x", (0, 1), 1)):
+        assert_is_drawn(picture)
+
+
+REGRESSIONS = {
+    "ordinary": lambda random: (random.normal(size=2000), random.normal(size=2000)),
+    "one_row": lambda random: (np.array([1.0]), np.array([2.0])),
+    "constant": lambda random: (np.full(50, 3.0), np.full(50, 3.0)),
+    "heavy_tails": lambda random: (np.exp(4 * random.normal(size=3000)), np.exp(4 * random.normal(size=3000))),
+}
+
+
+@pytest.mark.parametrize("kind", REGRESSIONS)
+def test_regression_pictures(kind):
+    drawn = pictures.regression_pictures(*REGRESSIONS[kind](np.random.default_rng(0)))
+    assert [picture.name for picture in drawn] == ["predicted_true", "residual_histogram", "residuals"]
+    for picture in drawn:
+        assert_is_drawn(picture)
+
+
+def test_the_legend_names_classes_that_start_with_an_underscore():
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    truth, prediction = class_rows(100, 3)
+    contests = pictures._contests(truth, prediction, None, Problem("classification", "accuracy", ("_a", "_b", "c")))
+    pictures._paint_gains(axes, contests)
+    shown = [text.get_text().strip() for text in axes.get_legend().get_texts()]
+    assert shown == ["_a", "_b", "c", "all classes, pooled", "mean over classes"]
+
+
+def test_areas_in_the_legend_are_the_metrics():
+    from matplotlib.figure import Figure
+
+    from automl_assets.metrics import score
+
+    truth, prediction = class_rows(400, 2)
+    problem = Problem("classification", "accuracy", ("no", "yes"), positive=0)
+    for paint, name in (
+        (pictures._paint_roc, "AUC_binary"),
+        (pictures._paint_precision_recall, "average_precision_score_binary"),
+    ):
+        axes = Figure().subplots()
+        paint(axes, pictures._contests(truth, prediction, None, problem))
+        (text,) = [text.get_text().split() for text in axes.get_legend().get_texts()]
+        assert text == ["no", f"{score(name, truth, prediction, None, problem):.3f}"]
+
+
+def test_rare_classes_are_put_together_without_losing_a_row():
+    counts = np.random.default_rng(0).integers(0, 9, (50, 50)).astype(float)
+    shown, names = pictures._most_frequent(counts, [str(code) for code in range(50)])
+    assert shown.shape == (30, 30) and names[-1] == "21 others"
+    assert shown.sum() == counts.sum()
+    assert shown[0, 0] == counts[int(names[0]), int(names[0])]
+
+
+def test_calibration_of_honest_probabilities_lies_on_the_diagonal():
+    random = np.random.default_rng(0)
+    probability = random.random(50_000)
+    truth = (random.random(50_000) < probability).astype(int)
+    problem = Problem("classification", "accuracy", (0, 1), 1)
+    (contest,) = pictures._contests(truth, np.column_stack([1 - probability, probability]), None, problem)
+    predicted, observed, size = pictures._calibration(contest)
+    assert len(size) == 10 and size.sum() == 50_000
+    assert np.abs(predicted - observed).max() < 0.02
+
+
+@pytest.mark.parametrize("n_columns", [0, 1, 60])
+def test_importance_picture(n_columns):
+    found = tuple(Importance(f"{ODD[index % 10]}{index}", 0.3 - 0.01 * index, 0.02) for index in range(n_columns))
+    assert_is_drawn(pictures.importance_picture(found, "AUC_weighted"))
+
+
+@pytest.mark.parametrize("names", [["only"], list(ODD), [f"trial {index}" for index in range(40)]])
+def test_weights_picture(names):
+    assert_is_drawn(pictures.weights_picture(names, [1 / len(names)] * len(names)))
+
+
+def trial(index: int, score: float | None, algorithm: str = "_odd$") -> Trial:
+    return Trial(f"{algorithm} {index}", algorithm, {}, "failed" if score is None else "finished", score=score)
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        (),
+        (trial(0, None),),
+        (trial(0, 0.5),),
+        tuple(trial(index, None if index % 5 == 0 else 0.5 + index / 50, f"kind {index % 12}") for index in range(24)),
+    ],
+    ids=["none", "failed", "one", "many"],
+)
+def test_trials_picture(trials):
+    assert_is_drawn(pictures.trials_picture(trials, "log_loss"))
+
+
+def test_the_best_trial_is_always_in_the_frame():
+    low, high = pictures._score_limits(np.array([1e6, 0.9, 0.8, 0.7, 0.1]), greater_is_better=False)
+    assert low < 0.1 and 0.9 < high < 1e6
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "expected"),
+    [("short", 10, "short"), ("0123456789", 7, "012…789"), ("", 9, "(empty)"), ("中 b", 9, "□ b"), ("a\tb", 9, "a b")],
+)
+def test_readable(text, most, expected):
+    assert pictures.readable(text, most) == expected
