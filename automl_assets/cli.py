@@ -80,7 +80,6 @@ def run(
     with _progress(experiment, name, home):
         from automl_assets.runner import run as run_experiment
 
-        _quiet_dagster()
         result = run_experiment(experiment, timeout_minutes, home, resume, journal=name)
     _print_result(result)
     if json_file:
@@ -152,13 +151,6 @@ def _last_result(experiment: str, home: Path | None) -> Any:
 
     folder = prepare(home)
     return Result(load(find(experiment)), folder, 0.0, {})
-
-
-def _quiet_dagster() -> None:
-    """Dagster logs each event to the terminal; the journal is shown instead, and the UI has the log."""
-    import logging
-
-    logging.getLogger("dagster").setLevel(logging.CRITICAL + 1)
 
 
 def _short(path: Path) -> str:

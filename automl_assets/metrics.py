@@ -200,7 +200,7 @@ def _class_totals(truth: np.ndarray, weight: np.ndarray | None, problem: Problem
 def _average(values: np.ndarray, support: np.ndarray, average: str, problem: Problem) -> float:
     """One value out of one per class; classes that do not occur in the truth take no part."""
     if average == "binary":
-        return values[problem.positive]
+        return float(values[problem.positive])
     present = support > 0
     weights = support[present] if average == "weighted" else None
     return float(np.average(values[present], weights=weights))

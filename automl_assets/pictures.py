@@ -29,7 +29,7 @@ INK, SOFT, GRID = "#222222", "#6b6b6b", "#e6e6e6"
 BLUE, ORANGE, GREEN, PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 CURVES = (BLUE, ORANGE, GREEN, PINK, "#e69f00", "#56b4e9", "#882255", "#999933")  # after Okabe and Ito (2008)
 
-STYLE = {
+STYLE: Any = {
     "text.parse_math": False,  # text from data may hold dollar signs
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -84,10 +84,10 @@ def _picture(name: str, title: str, paint: Callable[[Figure], None], height: flo
     """Paints on a fresh figure; a drawing that is too large is made again with fewer dots per inch."""
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+        figure = Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
         paint(figure)
         images = (_png(figure, dots_per_inch) for dots_per_inch in (160, 120, 80, 40))
         return Picture(name, title, next(image for image in images if len(image) < MOST_BYTES))
@@ -189,7 +189,7 @@ def _contests(truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | No
     codes = np.flatnonzero(np.bincount(truth, minlength=problem.n_classes))
     if problem.n_classes == 2:
         codes = np.array([1 if problem.positive is None else problem.positive])
-    contests = [_contest(code, truth, prediction, weight, problem) for code in codes]
+    contests = [_contest(int(code), truth, prediction, weight, problem) for code in codes]
     contests = [contest for contest in contests if 0 < contest.share < 1]
     if problem.n_classes == 2:
         return contests

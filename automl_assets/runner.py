@@ -164,7 +164,9 @@ def run(
     _keep(file, folder)
     journal_of_run = Journal(journal or secrets.token_hex(8))
     tags = {TAG: journal_of_run.path.stem, STARTED_TAG: repr(started)}
-    config = {"resources": {"clock": {"config": {"timeout_minutes": timeout_minutes}}}} if timeout_minutes else {}
+    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the UI has the log
+    if timeout_minutes:
+        config["resources"] = {"clock": {"config": {"timeout_minutes": timeout_minutes}}}
     with dg.DagsterInstance.get() as instance:
         options = _cut_off(instance, settings_of_run.name) if resume else None
         outcome = dg.execute_job(

@@ -18,6 +18,7 @@ STARTED_TAG = "automl/started_at"  # run tag: seconds since 1970 at which the pe
 ENDING_SHARE = 0.12  # of the whole is kept for ensemble, evaluation, explanation and export
 ENDING_SECONDS = (6.0, 90.0)  # but at least and at most so much
 MOST_ENDING = 0.4
+LEAST_SECONDS = 2.0  # a candidate gets even when its share, or the run, has none left
 MEMORY_SHARE = 0.9  # of the memory that is free may be used by fits
 
 
@@ -34,10 +35,11 @@ class Clock(dg.ConfigurableResource):
     def budget(self, context: Any, experiment: Experiment, algorithm: Algorithm) -> Budget:
         """What a candidate that starts now may use."""
         limits, events = experiment.limits, list(journal_of(context.run).events())
+        searching = self._search_seconds(context, experiment)
         n_cores = max(1, limits.n_cores // self.concurrent_candidates)
         share = self._share(context, experiment, algorithm, events)
         return Budget(
-            seconds=max(0.0, self._search_seconds(context, experiment)) * min(1.0, share * self.concurrent_candidates),
+            seconds=max(LEAST_SECONDS, searching * min(1.0, share * self.concurrent_candidates)),
             n_cores=n_cores,
             max_trials=_trials_left(experiment, events, share),
             trial_seconds=None if limits.trial_timeout_minutes is None else limits.trial_timeout_minutes * 60,

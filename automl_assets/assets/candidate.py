@@ -20,7 +20,7 @@ def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg
     key = dg.AssetKey([experiment.name, name])
 
     @dg.asset(
-        **described(experiment, name, set(algorithm.kinds), f"{algorithm.title}. {algorithm.reference}"),
+        **described(experiment, name, Candidate, set(algorithm.kinds), f"{algorithm.title}. {algorithm.reference}"),
         ins={asset: input_of(experiment, asset) for asset in ("features", "split")},
         check_specs=[dg.AssetCheckSpec("finished", asset=key, description="At least one trial finished.")],
         op_tags={PRIORITY: str(priority)},
@@ -55,7 +55,7 @@ def _metadata(made: Candidate, experiment: Experiment) -> dict[str, Any]:
     if scores:
         metadata["best_score"] = max(scores, key=lambda score: oriented(experiment.metric, score))
     if len(scores) > 1:
-        metadata |= pictures((trials_picture(made.trials),))
+        metadata |= pictures((trials_picture(made.trials, experiment.metric),))
     return metadata
 
 

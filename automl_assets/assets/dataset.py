@@ -18,8 +18,9 @@ def dataset(experiment: Experiment) -> dg.AssetsDefinition:
     source = experiment.source
 
     @dg.asset(
-        **described(experiment, "dataset", kinds, f"Rows of {source.part.describe(source.options)}."),
-        dagster_type=dataset_type(experiment),
+        **described(
+            experiment, "dataset", dataset_type(experiment), kinds, f"Rows of {source.part.describe(source.options)}."
+        ),
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with step(context):

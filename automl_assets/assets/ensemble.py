@@ -15,7 +15,11 @@ def ensemble(experiment: Experiment) -> dg.AssetsDefinition:
 
     @dg.asset(
         **described(
-            experiment, "ensemble", {"numpy"}, "A weighted vote or a stack over trials, whichever validates best."
+            experiment,
+            "ensemble",
+            Ensemble,
+            {"numpy"},
+            "A weighted vote or a stack over trials, whichever validates best.",
         ),
         ins={"features": input_of(experiment, "features"), **candidates},
         deps=[[experiment.name, "leaderboard"]],

@@ -19,7 +19,11 @@ def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
 
     @dg.asset(
         **described(
-            experiment, "evaluation", {"matplotlib"}, "Metrics, intervals and pictures on rows nobody has seen."
+            experiment,
+            "evaluation",
+            Evaluation,
+            {"matplotlib"},
+            "Metrics, intervals and pictures on rows nobody has seen.",
         ),
         ins={name: input_of(experiment, name) for name in names},
         check_specs=[dg.AssetCheckSpec(BEATS, asset=key, description="Better than a guess that ignores the features.")],
@@ -28,16 +32,8 @@ def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, split: Split, features: Features, ensemble: Ensemble
     ) -> dg.MaterializeResult:
         with step(context):
-            judged = judge(split, features, ensemble)
-            found = evaluate(
-                judged.truth,
-                judged.answer,
-                judged.weight,
-                ensemble.problem,
-                judged.rows,
-                judged.training_truth,
-                experiment.seed,
-            )
+            answers = judge(split, features, ensemble)
+            found = evaluate(answers, ensemble.problem, features.y[split.is_training], experiment.seed)
         check = _beats(found, experiment.metric)
         return dg.MaterializeResult(value=found, metadata=_metadata(found), check_results=[check])
 

@@ -18,7 +18,11 @@ def explanation(experiment: Experiment) -> dg.AssetsDefinition:
 
     @dg.asset(
         **described(
-            experiment, "explanation", {"matplotlib"}, "How much the metric suffers when a column is shuffled."
+            experiment,
+            "explanation",
+            Explanation,
+            {"matplotlib"},
+            "How much the metric suffers when a column is shuffled.",
         ),
         ins={name: input_of(experiment, name) for name in names},
     )

@@ -14,7 +14,9 @@ MAX_LINEAGE_COLUMNS = 1_000
 
 def features(experiment: Experiment) -> dg.AssetsDefinition:
     @dg.asset(
-        **described(experiment, "features", {"numpy"}, "Every row as numbers: imputed, encoded, dates taken apart."),
+        **described(
+            experiment, "features", Features, {"numpy"}, "Every row as numbers: imputed, encoded, dates taken apart."
+        ),
         ins={name: input_of(experiment, name) for name in ("dataset", "profile", "split")},
     )
     def asset(

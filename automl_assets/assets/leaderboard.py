@@ -14,7 +14,11 @@ from automl_assets.steps.rank import rank
 def leaderboard(experiment: Experiment) -> dg.AssetsDefinition:
     @dg.asset(
         **described(
-            experiment, "leaderboard", {"mlflow"}, f"Every trial by out-of-fold {experiment.metric}, best first."
+            experiment,
+            "leaderboard",
+            Leaderboard,
+            {"mlflow"},
+            f"Every trial by out-of-fold {experiment.metric}, best first.",
         ),
         ins={f"candidate_{name}": input_of(experiment, f"candidate_{name}") for name in experiment.candidates},
     )

@@ -22,7 +22,13 @@ def onnx_model(experiment: Experiment) -> dg.AssetsDefinition:
     }
 
     @dg.asset(
-        **described(experiment, "onnx_model", {"onnx"}, "One file that takes raw columns and needs onnxruntime alone."),
+        **described(
+            experiment,
+            "onnx_model",
+            OnnxModel,
+            {"onnx"},
+            "One file that takes raw columns and needs onnxruntime alone.",
+        ),
         ins={name: input_of(experiment, name) for name in ("dataset", "split", "ensemble")},
         check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in checks.items()],
     )

@@ -4,7 +4,7 @@ import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step, table
 from automl_assets.experiment import Experiment, SourceSetting
-from automl_assets.records import Ensemble
+from automl_assets.records import Ensemble, Predictions
 from automl_assets.steps.load import read
 from automl_assets.steps.predict import predict
 
@@ -15,7 +15,9 @@ def predictions(experiment: Experiment, source: SourceSetting) -> dg.AssetsDefin
     where = source.part.describe(source.options)
 
     @dg.asset(
-        **described(experiment, "predictions", {"polars", source.kind}, f"Predictions for the rows of {where}."),
+        **described(
+            experiment, "predictions", Predictions, {"polars", source.kind}, f"Predictions for the rows of {where}."
+        ),
         ins={"ensemble": input_of(experiment, "ensemble")},
         deps=[[experiment.name, "evaluation"]],
     )

@@ -26,7 +26,11 @@ def profile(experiment: Experiment) -> dg.AssetsDefinition:
 
     @dg.asset(
         **described(
-            experiment, "profile", {"polars"}, "What is in each column, how it is used, and what to know first."
+            experiment,
+            "profile",
+            Profile,
+            {"polars"},
+            "What is in each column, how it is used, and what to know first.",
         ),
         ins={"dataset": input_of(experiment, "dataset")},
         check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in GUARDRAILS.items()],

@@ -13,7 +13,13 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
     names = ("profile", "onnx_model", "evaluation")
 
     @dg.asset(
-        **described(experiment, "registered_model", {"mlflow"}, f"Versions of the MLflow model `{experiment.name}`."),
+        **described(
+            experiment,
+            "registered_model",
+            Registration,
+            {"mlflow"},
+            f"Versions of the MLflow model `{experiment.name}`.",
+        ),
         ins={name: input_of(experiment, name) for name in names},
     )
     def asset(

@@ -5,6 +5,7 @@ import importlib.metadata
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -16,9 +17,12 @@ from automl_assets.resources.journal import Journal, journal_of
 MAX_TABLE_ROWS = 100  # rows of a table that is shown in the UI
 
 
-def described(experiment: Experiment, name: str, kinds: set[str], description: str) -> dict[str, Any]:
-    """The arguments of `dg.asset` that follow from the experiment."""
+def described(
+    experiment: Experiment, name: str, record: type | dg.DagsterType, kinds: set[str], description: str
+) -> dict[str, Any]:
+    """The arguments of `dg.asset` that follow from the experiment and the type of record that the asset holds."""
     return {
+        "dagster_type": record if isinstance(record, dg.DagsterType) else _type_of(record),
         "name": name,
         "key_prefix": [experiment.name],
         "group_name": experiment.name,
@@ -29,6 +33,12 @@ def described(experiment: Experiment, name: str, kinds: set[str], description: s
         "code_version": code_version(experiment),
         "io_manager_key": "records",
     }
+
+
+@cache
+def _type_of(record: type) -> dg.DagsterType:
+    """Dagster's type of a record; one for all assets, because the names of types are unique."""
+    return dg.PythonObjectDagsterType(record, name=f"{record.__name__}Record", description=record.__doc__)
 
 
 def code_version(experiment: Experiment) -> str:

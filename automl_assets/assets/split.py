@@ -13,7 +13,7 @@ from automl_assets.steps.divide import divide
 
 def split(experiment: Experiment) -> dg.AssetsDefinition:
     @dg.asset(
-        **described(experiment, "split", {"scikitlearn"}, "Which rows learn, which validate, which test."),
+        **described(experiment, "split", Split, {"scikitlearn"}, "Which rows learn, which validate, which test."),
         ins={name: input_of(experiment, name) for name in ("dataset", "profile")},
     )
     def asset(context: dg.AssetExecutionContext, dataset: Dataset, profile: Profile) -> dg.MaterializeResult:

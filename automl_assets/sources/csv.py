@@ -3,7 +3,6 @@
 All knowledge of the format is here: delimiters, headers, missing values, how text becomes numbers.
 """
 
-import codecs
 import csv
 import io
 import sys
@@ -55,7 +54,7 @@ class CsvOptions(BaseModel):
     def _is_codec(cls, value: str | None) -> str | None:
         if value is not None and not tables.has_variable(value):
             try:
-                codecs.lookup(value)
+                "a".encode(value)  # unlike a look-up, this refuses codecs that are not of text, such as hex
             except LookupError:
                 raise ValueError(f"got {value!r}; possible: utf-8, utf-16, latin-1, cp1252, …") from None
         return value

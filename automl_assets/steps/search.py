@@ -18,6 +18,11 @@ PATIENCE = 10  # trials without a better score after which a candidate ends, as 
 SOFT_SHARE = 0.85  # of a fit's time is offered to the algorithm; the rest is for predicting and sending back
 REFIT = -1  # in place of a fold's number: learn from all training rows
 
+FURTHER_METRICS = {  # shown on the leaderboard beside the experiment's own
+    "classification": ("accuracy", "AUC_weighted", "log_loss", "norm_macro_recall"),
+    "regression": ("root_mean_squared_error", "mean_absolute_error", "r2_score", "spearman_correlation"),
+}
+
 Report = Callable[[Trial], None]
 
 
@@ -255,9 +260,10 @@ def out_of_fold(fits: dict[int, FoldFit], split: Split, algorithm: Algorithm, pr
 
 
 def _scores(predictions: np.ndarray, features: Features) -> dict[str, float]:
-    """Every metric on the validated rows; none when a prediction is not a number."""
+    """The metric and some further ones on the validated rows; none when a prediction is not a number."""
     known = ~np.isnan(predictions).all(axis=1)
     if not np.isfinite(predictions[known]).all():
         return {}
     weight = features.weight[known] if features.weight is not None else None
-    return metrics.all_scores(features.y[known], predictions[known], weight, features.problem)
+    names = dict.fromkeys((features.problem.metric, *FURTHER_METRICS[features.problem.task]))
+    return metrics.scores_of(names, features.y[known], predictions[known], weight, features.problem)

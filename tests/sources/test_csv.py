@@ -179,6 +179,7 @@ def test_types_are_decided_over_all_files_together(tmp_path: Path) -> None:
     [
         ({"delimiter": ";;"}, "it is one ASCII character"),
         ({"encoding": "utf-99"}, "possible: utf-8, utf-16"),
+        ({"encoding": "hex"}, "possible: utf-8, utf-16"),
         ({"seperator": ";"}, "Extra inputs are not permitted"),
     ],
 )

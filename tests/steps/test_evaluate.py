@@ -5,7 +5,14 @@ import pytest
 
 from automl_assets.metrics import METRICS, all_scores, metric_names, score
 from automl_assets.records import Evaluation, Problem
-from automl_assets.steps.evaluate import Answers, baseline_prediction, beats_baseline, evaluate, intervals
+from automl_assets.steps.evaluate import (
+    Answers,
+    _sampled_rows,
+    baseline_prediction,
+    beats_baseline,
+    evaluate,
+    intervals,
+)
 
 BINARY = Problem("classification", "AUC_binary", ("no", "yes"), positive=1)
 
@@ -156,11 +163,13 @@ def test_many_rows_give_narrow_intervals_although_only_a_sample_is_drawn_from():
     assert high - low == pytest.approx(2 * 1.96 * errors.std() / np.sqrt(80_000), rel=0.2)
 
 
-def test_the_sample_drawn_from_holds_the_rarest_class():
+def test_the_sample_drawn_from_keeps_the_shares_and_the_rarest_class():
     answers = class_answers(60_000, 3, rarest=2)
-    problem = Problem("classification", "recall_score_macro", ("a", "b", "c"))
-    found = intervals(answers, problem, {"accuracy": 0.7, "AUC_weighted": 0.8}, seed=0)
-    assert set(found) == {"accuracy", "AUC_weighted"}
+    rows = _sampled_rows(answers, Problem("classification", "accuracy", ("a", "b", "c")), np.random.default_rng(0))
+    first, second, third = np.bincount(answers.truth[rows])
+    assert len(rows) == pytest.approx(20_000, abs=3) and len(np.unique(rows)) == len(rows)
+    assert first == pytest.approx(second, rel=0.03)
+    assert third == 1
 
 
 def test_rows_without_weight_do_not_count():

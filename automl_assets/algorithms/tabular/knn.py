@@ -73,8 +73,8 @@ def _to_onnx(models: Sequence[Neighbours], graph: Any, x: str) -> str:
     from onnx import TensorProto
 
     wide = graph.node("Cast", x, to=TensorProto.DOUBLE)
-    answers = [_add_answers(graph, wide, model) for model in models]
-    mean = graph.node("Mean", *answers) if len(answers) > 1 else answers[0]
+    total = graph.node("Sum", *[_add_answers(graph, wide, model) for model in models])
+    mean = graph.node("Div", total, graph.constant(float(len(models))))
     return graph.node("Cast", mean, to=TensorProto.FLOAT)
 
 

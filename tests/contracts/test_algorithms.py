@@ -1,0 +1,224 @@
+"""Promises that every tabular algorithm keeps, found by the registry."""
+
+import pickle
+import time
+from dataclasses import replace
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from automl_assets import registry
+from automl_assets.onnx_graph import Graph
+from automl_assets.parts import Algorithm, Config, FitContext, Rows, link_scores, mean_raw
+from automl_assets.records import Problem
+
+N_ROWS, N_LEVELS = 300, 4
+PROBLEMS = {
+    "binary": Problem("classification", "log_loss", classes=("no", "yes"), positive=1),
+    "four_classes": Problem("classification", "log_loss", classes=("a", "b", "c", "d")),
+    "regression": Problem("regression", "root_mean_squared_error"),
+}
+CASES = [
+    pytest.param(part, PROBLEMS[kind], id=f"{part.name}-{kind}")
+    for part in registry.algorithms("tabular").values()
+    for kind, problem in PROBLEMS.items()
+    if problem.task in part.tasks
+]
+LEARNING = [case for case in CASES if case.values[0].name != "baseline"]  # what is compared with it
+STOPPABLE = [case for case in CASES if case.values[0].name in ("lightgbm", "xgboost", "catboost")]
+every_case = pytest.mark.parametrize(("part", "problem"), CASES)
+every_learning_case = pytest.mark.parametrize(("part", "problem"), LEARNING)
+
+
+def _codes(seed: int, n_rows: int = N_ROWS) -> np.ndarray:
+    """Two numbers with gaps, a category, a constant; float32 [n_rows, 4]."""
+    random = np.random.default_rng(seed)
+    codes = random.normal(size=(n_rows, 4)).astype(np.float32)
+    codes[:, 2] = random.integers(0, N_LEVELS, n_rows)
+    codes[random.random((n_rows, 4)) < 0.1] = np.nan
+    codes[:, 3] = 7
+    return codes
+
+
+def _view(part: Algorithm, codes: np.ndarray) -> np.ndarray:
+    if part.view == "codes":
+        return codes
+    one_hot = codes[:, 2:3] == np.arange(N_LEVELS)
+    return np.hstack([np.nan_to_num(codes), np.isnan(codes[:, :2]), one_hot]).astype(np.float32)
+
+
+def _signal(codes: np.ndarray, seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(scale=0.3, size=len(codes))
+    return np.nan_to_num(codes[:, 0]) * 2 + 1.5 * (codes[:, 2] == 1) - np.isnan(codes[:, 1]) + noise
+
+
+def _rows(part: Algorithm, problem: Problem, seed: int) -> Rows:
+    codes = _codes(seed)
+    signal = _signal(codes, seed)
+    y = np.digitize(signal, np.linspace(-1.5, 2, problem.n_classes + 1)[1:-1]) if problem.classes else signal
+    return Rows(_view(part, codes), y)
+
+
+def _halves(rows: Rows) -> tuple[Rows, Rows]:
+    weight = rows.weight
+    return tuple(
+        Rows(rows.x[half], rows.y[half], None if weight is None else weight[half])
+        for half in (slice(0, N_ROWS * 2 // 3), slice(N_ROWS * 2 // 3, None))
+    )
+
+
+def _fitted(part: Algorithm, rows: Rows, context: FitContext):
+    training, validation = _halves(rows)
+    return part.fit(_small(part.portfolio(context.problem)[0]), training, validation, context)
+
+
+SMALL = {"n_estimators": 20, "relative_rate": 5.0, "rounds": 20}
+
+
+def _small(config: Config) -> Config:
+    """Fewer trees: the promises hold for any number."""
+    return config | {key: value for key, value in SMALL.items() if key in config}
+
+
+def _loss(part: Algorithm, problem: Problem, raw: np.ndarray, y: np.ndarray) -> float:
+    if not problem.classes:
+        return float(np.mean((raw[:, 0] - y) ** 2))
+    probabilities = link_scores(raw, part.link)
+    return float(-np.mean(np.log(np.clip(probabilities[np.arange(len(y)), y], 1e-9, 1))))
+
+
+def _onnx_raw(part: Algorithm, models: list, x: np.ndarray) -> np.ndarray:
+    graph = Graph()
+    name = graph.input("x", np.float32, [None, x.shape[1]])
+    graph.output("raw", part.to_onnx(models, graph, name), np.float32, [None, None])
+    session = onnxruntime.InferenceSession(graph.build().SerializeToString())
+    return session.run(None, {"x": x})[0]
+
+
+@every_case
+def test_portfolio_is_not_empty_and_its_configurations_differ(part, problem):
+    configs = [tuple(sorted(config.items())) for config in part.portfolio(problem)]
+    assert configs
+    assert len(set(configs)) == len(configs)
+
+
+@pytest.mark.parametrize(
+    ("part", "problem", "config"),
+    [
+        pytest.param(*case.values, config, id=f"{case.id}-{number}")
+        for case in CASES
+        for number, config in enumerate(case.values[0].portfolio(case.values[1]), start=1)
+    ],
+)
+def test_every_configuration_can_be_fitted(part, problem, config):
+    training, validation = _halves(_rows(part, problem, seed=1))
+    model = part.fit(_small(config), training, validation, FitContext(problem))
+    assert np.isfinite(part.predict(model, validation.x)).all()
+
+
+@every_learning_case
+def test_beats_the_baseline(part, problem):
+    baseline = registry.algorithms("tabular")["baseline"]
+    training, validation = _halves(_rows(part, problem, seed=1))
+    losses = []
+    for each in (part, baseline):
+        model = each.fit(_small(each.portfolio(problem)[0]), training, validation, FitContext(problem))
+        losses.append(_loss(each, problem, each.predict(model, validation.x), validation.y))
+    assert losses[0] < 0.9 * losses[1]
+
+
+@every_case
+def test_scores_have_the_promised_shape(part, problem):
+    rows = _rows(part, problem, seed=1)
+    raw = part.predict(_fitted(part, rows, FitContext(problem)), rows.x)
+    n_scores = 1 if part.link == "logit" and problem.n_classes == 2 else problem.n_outputs
+    assert raw.shape == (N_ROWS, n_scores)
+    if problem.classes and part.link == "probability":
+        np.testing.assert_allclose(raw.sum(axis=1), 1)
+
+
+@every_case
+def test_same_seed_same_output(part, problem):
+    rows = _rows(part, problem, seed=1)
+    first, second = (part.predict(_fitted(part, rows, FitContext(problem, seed=5)), rows.x) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@every_case
+def test_pickled_and_loaded_predicts_the_same(part, problem):
+    rows = _rows(part, problem, seed=1)
+    model = _fitted(part, rows, FitContext(problem))
+    loaded = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(part.predict(loaded, rows.x), part.predict(model, rows.x))
+
+
+@every_case
+def test_onnx_equals_python(part, problem):
+    """Mean of three models, on missing values and codes never seen."""
+    models = [_fitted(part, _rows(part, problem, seed), FitContext(problem, seed=seed)) for seed in (1, 2, 3)]
+    codes = _codes(9)
+    codes[:40, 2], codes[40:80, 2], codes[80:90] = -1, N_LEVELS, np.nan
+    x = _view(part, codes)
+    expected = mean_raw(part, models, x)
+    assert np.abs(_onnx_raw(part, models, x) - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
+
+
+@pytest.mark.parametrize("magnitude", [1e-9, 1e9])
+@pytest.mark.parametrize("part", [c.values[0] for c in LEARNING if not c.values[1].classes], ids=lambda part: part.name)
+def test_unit_of_the_target_does_not_matter(part, magnitude):
+    problem = PROBLEMS["regression"]
+    rows = _rows(part, problem, seed=1)
+    far = replace(rows, y=(rows.y + 3) * magnitude)
+    plain = part.predict(_fitted(part, rows, FitContext(problem)), rows.x)
+    model = _fitted(part, far, FitContext(problem))
+    scaled = part.predict(model, rows.x)
+    assert np.sqrt(np.mean((scaled / magnitude - 3 - plain) ** 2)) < 0.1 * rows.y.std()
+    assert np.abs(_onnx_raw(part, [model], rows.x) - scaled).max() <= 1e-5 * np.abs(scaled).max()
+
+
+@pytest.mark.parametrize(("part", "problem"), [case for case in CASES if case.values[1].classes])
+def test_absent_class_keeps_its_column(part, problem):
+    rows = _rows(part, problem, seed=1)
+    absent = problem.n_classes - 1 if problem.n_classes > 2 else 0
+    present = rows.y != absent
+    training = Rows(rows.x[present], rows.y[present])
+    model = part.fit(_small(part.portfolio(problem)[0]), training, training, FitContext(problem))
+    raw = part.predict(model, rows.x)
+    assert np.isfinite(raw).all()
+    probabilities = link_scores(raw, part.link)
+    assert probabilities.shape == (N_ROWS, problem.n_classes)
+    assert probabilities[:, absent].mean() < 0.05
+    assert np.abs(_onnx_raw(part, [model], rows.x) - raw).max() <= 1e-5 * max(1.0, np.abs(raw).max())
+
+
+@pytest.mark.parametrize(("part", "problem"), STOPPABLE)
+def test_deadline_in_the_past_still_gives_a_model(part, problem):
+    rows = _rows(part, problem, seed=1)
+    started = time.monotonic()
+    model = _fitted(part, rows, FitContext(problem, deadline=started - 1))
+    assert time.monotonic() - started < 2
+    assert np.isfinite(part.predict(model, rows.x)).all()
+    assert len(pickle.dumps(model)) < len(pickle.dumps(_fitted(part, rows, FitContext(problem))))
+
+
+@every_case
+def test_weights_change_the_fit(part, problem):
+    rows = _rows(part, problem, seed=1)
+    weighted = replace(rows, weight=np.where(rows.y > np.median(rows.y), 1e6, 1e5))
+    plain, other = (part.predict(_fitted(part, each, FitContext(problem)), rows.x) for each in (rows, weighted))
+    assert np.abs(plain - other).max() > 1e-3
+
+
+@every_case
+def test_fits_without_validation_rows(part, problem):
+    rows = _rows(part, problem, seed=1)
+    model = part.fit(_small(part.portfolio(problem)[0]), rows, None, FitContext(problem))
+    assert np.isfinite(part.predict(model, rows.x)).all()
+
+
+@every_case
+def test_number_of_threads_does_not_change_the_answer(part, problem):
+    rows = _rows(part, problem, seed=1)
+    one, two = (part.predict(_fitted(part, rows, FitContext(problem, n_threads=n)), rows.x) for n in (1, 2))
+    np.testing.assert_allclose(one, two, atol=1e-6)
