@@ -15,10 +15,11 @@ from automl_assets.parts import Algorithm, link_scores, mean_raw
 from automl_assets.records import Candidate, Ensemble, Features, Fitted, Member, Problem, Stack, Trial
 
 MAX_MEMBERS = 24  # trials considered, the best first and the best of every algorithm among them
-MAX_ROWS = 20_000  # rows on which votes are compared; a seeded sample of more
+MAX_ROWS = 20_000  # rows on which votes are shared out; a seeded sample of more
 STACK_FOLDS = 5
 SMALLEST_GAIN = 1e-7
 PROBABILITY_FLOOR = 1e-6
+ABSENT_CLASS_SCORE = -30.0  # of a class that no row to learn from belongs to
 
 
 def blend(candidates: Iterable[Candidate], features: Features, settings: EnsembleSetting, seed: int) -> Ensemble:
@@ -60,8 +61,9 @@ class _Scorer:
         self.problem = features.problem
         known = np.logical_and.reduce([~np.isnan(trial.predictions).any(axis=1) for trial in trials])
         self.rows = np.flatnonzero(known)
+        self.sample = np.arange(len(self.rows))  # positions in `rows`
         if len(self.rows) > MAX_ROWS:
-            self.rows = np.sort(np.random.default_rng(seed).choice(self.rows, MAX_ROWS, replace=False))
+            self.sample = np.sort(np.random.default_rng(seed).choice(len(self.rows), MAX_ROWS, replace=False))
         self.y = features.y[self.rows]
         self.weight = features.weight[self.rows] if features.weight is not None else None
 
@@ -69,11 +71,14 @@ class _Scorer:
         return trial.predictions[self.rows]
 
     def score(self, predictions: np.ndarray) -> float:
-        """The experiment's metric, as it is."""
+        """The experiment's metric on all rows."""
         return metrics.score(self.problem.metric, self.y, predictions, self.weight, self.problem)
 
     def goodness(self, predictions: np.ndarray) -> float:
-        return metrics.oriented(self.problem.metric, self.score(predictions))
+        """The metric on the sample, greater is better."""
+        weight = self.weight[self.sample] if self.weight is not None else None
+        value = metrics.score(self.problem.metric, self.y[self.sample], predictions, weight, self.problem)
+        return metrics.oriented(self.problem.metric, value)
 
 
 class _Offer:
@@ -105,20 +110,26 @@ def _single(trials: Sequence[Trial], scorer: _Scorer) -> _Offer:
 
 
 def _voting(trials: Sequence[Trial], scorer: _Scorer, iterations: int) -> _Offer:
-    """Greedy selection with replacement: each step adds the trial that improves the vote most, until none does."""
-    predictions = [scorer.predictions(trial) for trial in trials]
-    votes = np.zeros(len(trials), int)
-    total, best = np.zeros_like(predictions[0]), -np.inf
+    """The vote that greedy selection with replacement found best."""
+    weights = _greedy_weights([scorer.predictions(trial)[scorer.sample] for trial in trials], scorer, iterations)
+    chosen = np.flatnonzero(weights)
+    voters = [trials[i] for i in chosen]
+    vote = combine([scorer.predictions(trial) for trial in voters], weights[chosen], None, scorer.problem)
+    return _Offer(scorer.score(vote), voters, weights[chosen].tolist())
+
+
+def _greedy_weights(predictions: Sequence[np.ndarray], scorer: _Scorer, iterations: int) -> np.ndarray:
+    """Each step adds the trial that makes the vote best, even if it gets worse; the best vote on the way is kept."""
+    votes, total = np.zeros(len(predictions)), np.zeros_like(predictions[0])
+    best, best_votes = -np.inf, votes
     for size in range(1, iterations + 1):
         goodness = [scorer.goodness((total + prediction) / size) for prediction in predictions]
         winner = int(np.argmax(goodness))
-        if size > 1 and goodness[winner] <= best + SMALLEST_GAIN:
-            break
-        votes[winner] += 1
-        total, best = total + predictions[winner], goodness[winner]
-    chosen = np.flatnonzero(votes)
-    weights = votes[chosen] / votes.sum()
-    return _Offer(metrics.oriented(scorer.problem.metric, best), [trials[i] for i in chosen], weights.tolist())
+        total = total + predictions[winner]
+        votes = votes + np.eye(len(predictions))[winner]
+        if goodness[winner] > best + SMALLEST_GAIN:
+            best, best_votes = goodness[winner], votes
+    return best_votes / best_votes.sum()
 
 
 def _stacking(trials: Sequence[Trial], scorer: _Scorer, seed: int) -> _Offer:
@@ -152,13 +163,13 @@ def _logistic_stack(inputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None
     model = LogisticRegression(C=0.1, max_iter=500).fit(inputs, y, sample_weight=weight)
     if n_classes == 2:
         return Stack(model.coef_.T, model.intercept_)
-    coefficients, intercept = np.zeros((inputs.shape[1], n_classes)), np.full(n_classes, -30.0)
-    coefficients[:, model.classes_] = (
-        model.coef_.T if len(model.classes_) > 2 else np.hstack([-model.coef_.T, model.coef_.T]) / 2
-    )
-    intercept[model.classes_] = (
-        model.intercept_ if len(model.classes_) > 2 else [-model.intercept_[0] / 2, model.intercept_[0] / 2]
-    )
+    is_pair = (
+        len(model.classes_) == 2
+    )  # only two of the classes are there: scikit-learn then gives the second's log-odds
+    found = (np.vstack([np.zeros_like(model.coef_), model.coef_]), [0.0, model.intercept_[0]]) if is_pair else None
+    coefficients, intercept = np.zeros((inputs.shape[1], n_classes)), np.full(n_classes, ABSENT_CLASS_SCORE)
+    coefficients[:, model.classes_] = (found[0] if found else model.coef_).T
+    intercept[model.classes_] = found[1] if found else model.intercept_
     return Stack(coefficients, intercept)
 
 
