@@ -138,9 +138,9 @@ def ui(home: Home = None, port: int = 3000, host: str = "127.0.0.1") -> None:
     """Opens Dagster's UI on everything that ran under the home."""
     from automl_assets.resources.home import prepare
 
-    prepare(home)
+    folder = prepare(home)
     dagster = Path(sys.executable).parent / "dagster"
-    command = [str(dagster), "dev", "-m", "automl_assets.definitions", "-h", host, "-p", str(port)]
+    command = [str(dagster), "dev", "-w", str(folder / "workspace.yaml"), "-h", host, "-p", str(port)]
     raise SystemExit(subprocess.run(command, check=False).returncode)
 
 

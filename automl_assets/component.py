@@ -1,19 +1,21 @@
 """The Dagster component `Experiment` (settings become assets, checks and a job) and `ExperimentFolder`, which loads every
 YAML of a folder. A broken file becomes an asset that shows its error; it takes nothing else down."""
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
 import yaml
+from dagster._core.definitions.utils import check_valid_name
 from dagster.components.scaffold.scaffold import Scaffolder, ScaffoldRequest
 from pydantic import BaseModel, ConfigDict
 
 from automl_assets import experiment as settings
 from automl_assets.assets.graph import graph
-from automl_assets.errors import AutomlError
+from automl_assets.errors import AutomlError, SettingError
 from automl_assets.resources.home import home
 
 SHIPPED = Path(__file__).parent / "experiments"
@@ -45,7 +47,7 @@ class ExperimentScaffolder(Scaffolder):
 class Experiment(dg.Component):
     """One question asked of one source of data; grows into an asset graph from the rows to a tested ONNX model."""
 
-    def __init__(self, experiment: settings.Experiment | None, name: str = "", error: AutomlError | None = None):
+    def __init__(self, experiment: settings.Experiment | None, name: str, error: Exception | None = None):
         self.experiment, self.name, self.error = experiment, name, error
 
     @classmethod
@@ -58,8 +60,12 @@ class Experiment(dg.Component):
 
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
-        name = context.path.name
-        return cls.of(lambda: settings.parse(attributes.model_dump() if attributes else {}, name), name)
+        """The experiment of a `defs.yaml`. Relative paths are taken relative to its folder, as in a flat YAML file."""
+        file = context.path / f"{context.path.name}.yaml"
+        text = yaml.safe_dump(attributes.model_dump() if attributes else {})
+        loaded = cls.of(lambda: settings.load(file, text), file.stem)
+        is_free = all(other.stem != loaded.name for other in files([]))
+        return loaded if is_free else _taken(loaded, context.path)
 
     @classmethod
     def from_file(cls, file: Path) -> Self:
@@ -67,37 +73,55 @@ class Experiment(dg.Component):
         return cls.of(lambda: settings.load(file), file.stem)
 
     @classmethod
-    def of(cls, read: Any, name: str) -> Self:
-        """An experiment, or the error that kept it from being one (raised when strict)."""
+    def of(cls, read: Callable[[], settings.Experiment], name: str) -> Self:
+        """An experiment, or the error that kept it from being one (raised when strict).
+
+        Every kind of error: whatever is wrong with one experiment, the others must load.
+        """
         try:
             experiment = read()
-        except AutomlError as error:
-            if os.environ.get(STRICT) == "1":
+            definitions_of(experiment)
+        except Exception as error:
+            if is_strict():
                 raise
             return cls(None, name, error)
         return cls(experiment, experiment.name)
 
+    @property
+    def place(self) -> str:
+        """Where its assets stand; taken by one experiment only."""
+        return self.name if self.experiment else f"{INVALID}/{_plain(self.name)}"
+
     def build_defs(self, context: dg.ComponentLoadContext | None = None) -> dg.Definitions:
         if self.experiment is None:
-            return dg.Definitions(assets=[_invalid(self.name, str(self.error))])
+            return dg.Definitions(assets=[_invalid(self.name, self.error)])
         return definitions_of(self.experiment)
 
 
 class ExperimentFolder(dg.Component, dg.Model, dg.Resolvable):
-    """Every experiment of the folders given, of those that AUTOML_EXPERIMENTS names, and of the home."""
+    """Every experiment of the folders given, of those that AUTOML_EXPERIMENTS names, and of the home.
+
+    Relative folders are taken relative to the project.
+    """
 
     paths: list[str] = []
 
     def build_defs(self, context: dg.ComponentLoadContext | None = None) -> dg.Definitions:
+        root = context.project_root if context else Path()
         found: dict[str, dg.Definitions] = {}
-        for file, loaded in experiments([Path(path) for path in self.paths]):
-            unique = _taken(loaded.name, file) if loaded.name in found else loaded
-            found[unique.name] = _with_reference(unique.build_defs(), file)
+        for file, loaded in experiments([root / path for path in self.paths]):
+            unique = _taken(loaded, file) if loaded.place in found else loaded
+            found[unique.place] = _with_reference(unique.build_defs(), file)
         return dg.Definitions.merge(*found.values())
 
 
-def experiments(folders: list[Path]) -> Iterator[tuple[Path, Experiment]]:
-    """Every YAML of the shipped folder, of `folders`, of AUTOML_EXPERIMENTS and of the home, loaded."""
+def is_strict() -> bool:
+    """Whether a broken experiment is an error instead of an asset that shows it."""
+    return os.environ.get(STRICT) == "1"
+
+
+def files(folders: list[Path]) -> Iterator[Path]:
+    """Every YAML of the shipped folder, of `folders`, of AUTOML_EXPERIMENTS and of the home, each once."""
     named = [Path(path) for path in os.environ.get(FOLDERS, "").split(os.pathsep) if path]
     seen: set[Path] = set()
     for folder in [SHIPPED, *folders, *named, home() / "experiments"]:
@@ -105,11 +129,17 @@ def experiments(folders: list[Path]) -> Iterator[tuple[Path, Experiment]]:
             real = file.resolve()
             if real not in seen:
                 seen.add(real)
-                yield real, Experiment.from_file(real)
+                yield real
+
+
+def experiments(folders: list[Path]) -> Iterator[tuple[Path, Experiment]]:
+    """Every experiment of `files`, loaded."""
+    return ((file, Experiment.from_file(file)) for file in files(folders))
 
 
 def definitions_of(experiment: settings.Experiment) -> dg.Definitions:
-    """Assets, checks and the job that makes them all."""
+    """Assets, checks and the job that makes them all. Raises DagsterInvalidDefinitionError for what Dagster refuses."""
+    check_valid_name(experiment.name)  # Dagster itself would tell only after everything is loaded
     assets = graph(experiment)
     seconds = int(experiment.limits.timeout_minutes * 120 + SPARE_SECONDS)
     job = dg.define_asset_job(
@@ -130,17 +160,26 @@ def _with_reference(definitions: dg.Definitions, file: Path) -> dg.Definitions:
     )
 
 
-def _taken(name: str, file: Path) -> Experiment:
-    error = AutomlError(f"the name {name!r} of {file} is already taken by another experiment; rename the file")
-    return Experiment(None, f"{name}_{abs(hash(str(file))) % 10_000}", error)
+def _taken(loaded: Experiment, place: Path) -> Experiment:
+    """The second experiment of a name, as a broken one under a name of its own."""
+    error = loaded.error or SettingError(
+        f"the name {loaded.name!r} of {place} is already taken by another experiment; rename it"
+    )
+    if is_strict():
+        raise error
+    return Experiment(None, f"{loaded.name}_{hashlib.sha256(str(place).encode()).hexdigest()[:6]}", error)
 
 
-def _invalid(name: str, error: str) -> dg.AssetSpec:
-    safe = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in name)
+def _plain(name: str) -> str:
+    return "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in name)
+
+
+def _invalid(name: str, error: Exception | None) -> dg.AssetSpec:
+    told = str(error) if isinstance(error, AutomlError) else f"{type(error).__name__}: {error}"
     return dg.AssetSpec(
-        key=[INVALID, safe],
+        key=[INVALID, _plain(name)],
         group_name=INVALID,
         kinds={"yaml"},
-        description=f"**{name} could not be loaded**\n\n```\n{error}\n```",
+        description=f"**{name} could not be loaded**\n\n```\n{told}\n```",
         tags={"automl/invalid": ""},
     )

@@ -10,7 +10,7 @@ import yaml
 from automl_assets import registry
 from automl_assets.errors import SettingError, listed, nearest
 from automl_assets.experiment import NAME, source_of
-from automl_assets.steps.load import read, typed
+from automl_assets.steps.load import read
 
 MOST_CLASSES = 20  # a number with at most so many whole values is taken for a class
 BINARY_METRIC_SHARE = 0.35  # below this share of the rarer class, accuracy says little
@@ -23,7 +23,9 @@ def draft(data: str, target: str) -> tuple[str, str]:
     if target not in table.columns:
         hint = nearest(target, table.columns)
         raise SettingError(f'--target: {data} has no column "{target}"; it has {listed(table.columns)}.{hint}')
-    column = typed(table.select(target))[target]
+    column = table[target]
+    if column.null_count() == table.height:
+        raise SettingError(f'--target: "{target}" has no value in any row of {data}')
     task, why = infer_task(column)
     return name_of(data), _text(data, target, task, why, column, table)
 
@@ -58,7 +60,7 @@ def name_of(data: str) -> str:
 def _metric(task: str, column: pl.Series) -> str:
     if task != "classification":
         return registry.tasks()[task].default_metric
-    rarest = column.drop_nulls().value_counts()["count"].min() / max(1, len(column) - column.null_count())
+    rarest = column.drop_nulls().rename("class").value_counts()["count"].min() / (len(column) - column.null_count())
     return "AUC_weighted" if rarest < BINARY_METRIC_SHARE else "accuracy"
 
 
@@ -69,7 +71,7 @@ def _value(value: Any) -> str:
 
 def _text(data: str, target: str, task: str, why: str, column: pl.Series, table: pl.DataFrame) -> str:
     is_local = "://" not in data and not data.startswith("$")
-    source = str(Path(data).resolve()) if is_local else data
+    source = str(Path(data).expanduser().resolve()) if is_local else data
     n_missing = column.null_count()
     missing = f"; {n_missing} of them without a value, which take no part" if n_missing else ""
     return f"""\

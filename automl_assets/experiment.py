@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from automl_assets import metrics, registry
+from automl_assets import metrics, registry, tables
 from automl_assets.errors import SettingError, listed, nearest
 from automl_assets.parts import Algorithm, Source, Task
 from automl_assets.records import Kind, Label
@@ -21,7 +21,7 @@ NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
 
 class SourceSetting(_Frozen):
@@ -36,15 +36,17 @@ class SourceSetting(_Frozen):
         if isinstance(value, str):
             return _claimed(value)
         if not isinstance(value, Mapping):
-            raise ValueError("is a text (path or URL) or a mapping with `kind` and its options")
+            raise ValueError(f"got {value!r}; it is a text (path or URL) or a mapping with `kind` and its options")
         if isinstance(value.get("options"), BaseModel):
             return dict(value)
         given = dict(value)
         kind = given.pop("kind", None)
         if kind is None and isinstance(given.get("path"), str):
             kind = _claimed(given["path"])["kind"]
-        options = given.pop("options", given)
-        return {"kind": kind, "options": _options(_source_part(kind), options)}
+        options = given.pop("options", {})
+        if not isinstance(options, Mapping):
+            raise ValueError(f"options: got {options!r}; it is a mapping")
+        return {"kind": kind, "options": _options(_source_part(kind), {**options, **given})}
 
     @property
     def part(self) -> Source:
@@ -53,7 +55,7 @@ class SourceSetting(_Frozen):
 
 def _source_part(kind: Any) -> Source:
     found = registry.sources()
-    if kind not in found:
+    if not isinstance(kind, str) or kind not in found:
         raise ValueError(f"has unknown kind {kind!r}; possible: {listed(found)}.{nearest(str(kind), found)}")
     return found[kind]
 
@@ -71,7 +73,9 @@ def _claimed(text: str) -> dict[str, Any]:
     for part in registry.sources().values():
         if part.claims(text):
             return {"kind": part.name, "options": _options(part, {part.text_option: text})}
-    raise ValueError(f"{text!r} is of no known kind; say `kind:` with one of {listed(registry.sources())}")
+    raise ValueError(
+        f"{tables.without_secrets(text)!r} is of no known kind; say `kind:` with one of {listed(registry.sources())}"
+    )
 
 
 def source_of(text: str) -> SourceSetting:
@@ -150,7 +154,7 @@ class Limits(_Frozen):
     @classmethod
     def _some(cls, value: int) -> int:
         if value == 0:
-            raise ValueError("is -1 (all cores) or at least 1")
+            raise ValueError("got 0; it is -1 (all cores) or at least 1")
         return value
 
     @property
@@ -177,7 +181,7 @@ def _test_shorthand(value: Any) -> Any:
     if value in (None, False, "none"):
         return {}
     if isinstance(value, bool):
-        raise ValueError("is a fraction, a source, or none")
+        raise ValueError(f"got {value}; it is a fraction, a source, or none")
     return {"fraction": value} if isinstance(value, int | float) else _as_source(value)
 
 
@@ -235,10 +239,10 @@ class Experiment(_Frozen):
     @model_validator(mode="before")
     @classmethod
     def _default_metric(cls, value: Any) -> Any:
-        task = registry.tasks().get(value.get("task")) if isinstance(value, Mapping) else None
-        if task is None or value.get("metric"):
+        name = value.get("task") if isinstance(value, Mapping) else None
+        if not isinstance(name, str) or name not in registry.tasks() or value.get("metric"):
             return value
-        return {**value, "metric": task.default_metric}
+        return {**value, "metric": registry.tasks()[name].default_metric}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -253,6 +257,10 @@ class Experiment(_Frozen):
             raise ValueError("positive_label: only a classification has one; remove it")
         if self.time_column and self.group_column:
             raise ValueError("group_column and time_column: a split keeps either groups or time apart; choose one")
+        if self.time_column and self.validation.fraction is not None and self.validation.folds is not None:
+            raise ValueError(
+                "validation.folds: with a time_column every repeat of `fraction` is the same; leave it out"
+            )
         return self
 
     @property
@@ -289,6 +297,7 @@ def _check_columns(experiment: Experiment) -> None:
         "weight_column": experiment.weight_column,
         "group_column": experiment.group_column,
         "time_column": experiment.time_column,
+        **{f"validation.fold_columns.{i}": name for i, name in enumerate(experiment.validation.fold_columns)},
     }
     taken: dict[str, str] = {}
     for key, column in uses.items():
@@ -299,6 +308,11 @@ def _check_columns(experiment: Experiment) -> None:
         if column in taken:
             raise ValueError(f"{key}: {column!r} is already the {taken[column]}; a column has one role")
         taken[column] = key
+    for column in experiment.featurization.column_types:
+        if taken.get(column, "time_column") != "time_column":
+            raise ValueError(
+                f"featurization.column_types: {column!r} is the {taken[column]}; only features have a type"
+            )
 
 
 def parse(settings: Any, name: str) -> Experiment:
@@ -321,6 +335,8 @@ def load(path: str | Path, text: str | None = None) -> Experiment:
         settings = yaml.safe_load(file.read_text("utf-8") if text is None else text)
     except FileNotFoundError:
         raise SettingError(f"no such file: {file}") from None
+    except OSError as error:
+        raise SettingError(f"{file} cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingError(f"{file.name} is not readable YAML: {error}") from None
     if isinstance(settings, Mapping):
@@ -358,7 +374,12 @@ def _readable(problem: Any, model: type[BaseModel] | None = None) -> str:
             hint = nearest(str(problem["loc"][-1]), possible)
             return f"{key}: unknown key; possible: {listed(possible, 40)}.{hint}"
         case "missing":
-            return f"{key}: is missing; every experiment needs it"
+            return f"{key}: is missing; every {'experiment' if model is None else 'source of this kind'} needs it"
+        case "literal_error":
+            possible = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
+            return f"{key}: got {got!r}; possible: {listed(possible)}.{nearest(str(got), possible)}"
+        case "model_type":
+            return f"{key}: got {got!r}; it is a mapping of keys"
         case "value_error":
             text = str(problem["ctx"]["error"])
             return text if key == "experiment" else f"{key}: {text}"

@@ -15,6 +15,10 @@ MAX_LEVELS = 200  # categories of a column that get a code of their own
 MAX_ONE_HOT = 50  # of these, how many get a column of their own in the dense view
 MIN_LEVEL_COUNT = 2  # rows a category needs, above SMALL_TABLE rows
 SMALL_TABLE = 200
+MISSING_TEXTS = ("", " ")  # as good as no value, also in the ONNX model, which cannot take a missing text
+TINY = float(np.finfo(np.float32).tiny)  # a smaller spread would be rounded to 0
+ISO_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f")  # sources know these themselves
+DATE_FORMATS = ("%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M", "%Y%m%dT%H%M%S")
 CLIP = 10.0  # standard deviations; keeps an outlier from ruling a linear model
 
 # Part of a moment -> how to compute it from datetime64[s], as float64. Names follow Azure's featurizer.
@@ -151,10 +155,22 @@ def _number(column: pl.Series) -> np.ndarray:
 
 def seconds_since_1970(column: pl.Series) -> np.ndarray:
     """Moments as float64 seconds, UTC; missing is NaN. This is what the ONNX model takes for a date column."""
-    moments = (
-        column.cast(pl.Datetime("ms"), strict=False) if column.dtype == pl.Date else column.dt.cast_time_unit("ms")
-    )
-    return moments.dt.epoch("ms").cast(pl.Float64).fill_null(float("nan")).to_numpy() / 1000.0
+    return as_moments(column).dt.epoch("ms").cast(pl.Float64).fill_null(float("nan")).to_numpy() / 1000.0
+
+
+def as_moments(column: pl.Series) -> pl.Series:
+    """A column as Datetime; texts by the format that reads most of them, and what is no date is missing.
+
+    >>> as_moments(pl.Series(["12/31/1999", "soon"])).to_list()
+    [datetime.datetime(1999, 12, 31, 0, 0), None]
+    """
+    if isinstance(column.dtype, pl.Datetime):
+        return column.dt.cast_time_unit("ms")
+    if column.dtype == pl.Date:
+        return column.cast(pl.Datetime("ms"))
+    text = column.cast(pl.String)
+    readings = [text.str.to_datetime(form, time_unit="ms", strict=False) for form in (*ISO_FORMATS, *DATE_FORMATS)]
+    return max(readings, key=lambda moments: moments.count())
 
 
 def _date_columns(column: pl.Series, parts: tuple[str, ...]) -> list[np.ndarray]:
@@ -165,26 +181,28 @@ def _date_columns(column: pl.Series, parts: tuple[str, ...]) -> list[np.ndarray]
 
 
 def _codes(column: pl.Series, levels: Levels) -> np.ndarray:
+    text = _texts(column)
+    codes = np.arange(len(levels.values), dtype=np.float32)
+    other = np.float32(len(levels.values) if levels.has_other else "nan")
+    known = text.replace_strict(levels.values, codes, default=other, return_dtype=pl.Float32)
+    return np.where(text.is_null().to_numpy(), np.float32("nan"), known.to_numpy())
+
+
+def _texts(column: pl.Series) -> pl.Series:
     text = column.cast(pl.String)
-    codes = {value: float(code) for code, value in enumerate(levels.values)}
-    other = float(len(levels.values)) if levels.has_other else None
-    known = text.replace_strict(codes, default=other, return_dtype=pl.Float32) if codes else text.cast(pl.Float32)
-    return np.where(text.is_null().to_numpy(), np.float32("nan"), known.fill_null(float("nan")).to_numpy())
+    return text.set(text.is_in(MISSING_TEXTS), None)
 
 
 def _fit_dates(column: pl.Series) -> DateParts:
-    every = _date_columns(column, tuple(DATE_PARTS))
-    varying = [part for part, values in zip(DATE_PARTS, every, strict=True) if np.nanmin(values) < np.nanmax(values)]
-    return DateParts(column.name, tuple(varying))
+    """Where no part varies one is kept, so that every column of a kind that is used has a place in `codes`."""
+    every = _date_columns(column.drop_nulls(), tuple(DATE_PARTS))
+    varying = [part for part, values in zip(DATE_PARTS, every, strict=True) if len(np.unique(values)) > 1]
+    return DateParts(column.name, tuple(varying) or ("days",))
 
 
 def _fit_levels(column: pl.Series) -> Levels:
     counts = (
-        column.cast(pl.String)
-        .drop_nulls()
-        .rename("value")
-        .value_counts()
-        .sort(["count", "value"], descending=[True, False])
+        _texts(column).drop_nulls().rename("value").value_counts().sort(["count", "value"], descending=[True, False])
     )
     enough = MIN_LEVEL_COUNT if len(column) > SMALL_TABLE else 1
     kept = counts.filter(pl.col("count") >= enough).head(MAX_LEVELS)
@@ -199,7 +217,7 @@ def _fit_dense(codes: np.ndarray, featurizer: Featurizer) -> Dense:
     scales = np.sqrt((np.where(is_missing, 0.0, numbers - means) ** 2).sum(axis=0) / n_known)
     return Dense(
         means=tuple(means.tolist()),
-        scales=tuple(np.where(scales > np.abs(means) * 1e-7, scales, 1.0).tolist()),
+        scales=tuple(np.where(scales > np.abs(means) * 1e-7 + TINY, scales, 1.0).tolist()),
         marked=tuple(np.flatnonzero(is_missing.any(axis=0)).tolist()),
         one_hot=_fit_one_hot(codes, featurizer),
     )

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.featurizer import CLIP, DateParts, Featurizer, Levels
+from automl_assets.featurizer import CLIP, MISSING_TEXTS, DateParts, Featurizer, Levels
 
 FLOAT, STRING, DOUBLE, INT64, BOOL = 1, 8, 11, 7, 9  # onnx.TensorProto element types
-MISSING_TEXTS = ("", " ")
 NAN = float("nan")
 
 
@@ -63,8 +62,8 @@ def _finite(graph: Any, numbers: str) -> str:
 
 def _category(graph: Any, levels: Levels) -> str:
     raw = graph.input(levels.column, STRING, [None, 1])
-    keys = [*levels.values, *(text for text in MISSING_TEXTS if text not in levels.values)]
-    values = [float(code) for code in range(len(levels.values))] + [NAN] * (len(keys) - len(levels.values))
+    keys = [*levels.values, *MISSING_TEXTS]
+    values = [float(code) for code in range(len(levels.values))] + [NAN] * len(MISSING_TEXTS)
     other = float(len(levels.values)) if levels.has_other else NAN
     return graph.node(
         "LabelEncoder", raw, domain="ai.onnx.ml", keys_strings=keys, values_floats=values, default_float=other

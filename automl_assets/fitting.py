@@ -79,12 +79,13 @@ class Patience:
 
 
 def learning_rate(n_rows: int) -> float:
-    """More rows take more rounds; the rate grows with them to keep the number of trees, and so the latency, bounded.
+    """0.05 up to 1,000 rows, 0.1 from 10,000 on. Where tried (credit-g, car, abalone, adult) lower rates took twice
+    the time and latency for no lower loss.
 
-    >>> learning_rate(500), learning_rate(5_000), learning_rate(1_000_000)
-    (0.03, 0.0548..., 0.1)
+    >>> learning_rate(500), round(learning_rate(3_000), 3), round(learning_rate(1_000_000), 3)
+    (0.05, 0.07, 0.1)
     """
-    return float(np.clip(0.03 * (n_rows / 1000) ** 0.375, 0.03, 0.1))
+    return float(0.05 * 2 ** np.clip(np.log10(n_rows / 1000), 0.0, 1.0))
 
 
 def prepared(rows: Rows, problem: Problem) -> tuple[Rows, TargetScale]:

@@ -13,7 +13,7 @@ from automl_assets.fitting import TargetScale, prepared
 from automl_assets.parts import Config, FitContext, Rows
 from automl_assets.trees import add_trees, mean_trees, rescaled, sklearn_trees
 
-MAX_NODES = 1_000_000  # of a whole forest: about 40 MB of ONNX
+MAX_NODES = 800_000  # of a whole forest: about 30 MB of ONNX
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """Runs one experiment through Dagster from Python or the command line, and gathers what came of it."""
 
+import importlib
 import json
 import os
 import secrets
 import shutil
+import threading
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +25,7 @@ from automl_assets.resources.home import prepare
 from automl_assets.resources.journal import TAG, Journal
 from automl_assets.resources.run_launcher import is_alive
 from automl_assets.resources.store import RecordStore
+from automl_assets.resources.tracker import Tracker
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,6 +170,7 @@ def run(
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the UI has the log
     if timeout_minutes:
         config["resources"] = {"clock": {"config": {"timeout_minutes": timeout_minutes}}}
+    threading.Thread(target=_load_ending, args=(journal_of_run,), daemon=True).start()
     with dg.DagsterInstance.get() as instance:
         options = _cut_off(instance, settings_of_run.name) if resume else None
         outcome = dg.execute_job(
@@ -201,6 +205,14 @@ def job_of(file: str) -> dg.JobDefinition:
     """The job of an experiment's file; Dagster calls it in every process that takes part."""
     experiment = settings.load(file)
     return dg.Definitions.merge(definitions_of(experiment), shared()).resolve_job_def(experiment.name)
+
+
+def _load_ending(journal: Journal) -> None:
+    """Loads what only the last assets need while candidates learn in processes of their own and this one is idle."""
+    while not any(event["event"] == "candidate_started" for event in journal.events()):
+        time.sleep(0.2)
+    Tracker().make_ready()
+    importlib.import_module("matplotlib.figure")
 
 
 def _keep(file: Path, folder: Path) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import hmac
 import io
+import itertools
 import json
 import pickle
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from automl_assets import featurizer, records
 from automl_assets.errors import ArtifactError
 
 RECORD = "record.json"
+ELSEWHERE = "it may come from another version. Make it again."
 Write = Callable[[str, bytes], None]
 Read = Callable[[str], bytes]
 
@@ -31,7 +33,10 @@ def write_record(record: Any, write: Write, key: bytes) -> None:
 
 def read_record(read: Read, key: bytes) -> Any:
     """A record from its files. Raises ArtifactError for what is missing, unknown or not signed by this installation."""
-    return _Decoder(read, key).decode(json.loads(read(RECORD)))
+    try:
+        return _Decoder(read, key).decode(json.loads(read(RECORD)))
+    except (KeyError, TypeError, ValueError) as error:  # other fields than today's, or no record at all
+        raise ArtifactError(f"a stored record cannot be read ({error}); {ELSEWHERE}") from None
 
 
 class _Encoder:
@@ -39,6 +44,7 @@ class _Encoder:
 
     def __init__(self, write: Write, key: bytes):
         self.write, self.key = write, key
+        self.files: set[str] = set()
 
     def encode(self, value: Any, path: str) -> Any:
         match value:
@@ -51,7 +57,9 @@ class _Encoder:
             case tuple() | list():
                 return [self.encode(inner, f"{path}_{i}") for i, inner in enumerate(value)]
             case dict():
-                return {"$dict": {str(name): self.encode(inner, f"{path}_{name}") for name, inner in value.items()}}
+                if not all(isinstance(name, str) for name in value):
+                    raise ArtifactError(f"a record's dict has texts as keys; got {list(value)} (at {path})")
+                return {"$dict": {name: self.encode(inner, f"{path}_{name}") for name, inner in value.items()}}
         if not dataclasses.is_dataclass(value):
             raise ArtifactError(f"a record cannot hold a {type(value).__name__} (at {path})")
         names = [field.name for field in dataclasses.fields(value)]
@@ -60,9 +68,16 @@ class _Encoder:
 
     def _file(self, value: Any, path: str) -> dict[str, str]:
         kind, content = _content(value)
-        file = f"{_safe(path)}.{kind}"
+        file = self._unused(f"{_safe(path)}.{kind}")
         self.write(file, content)
         return {"$file": file, **({"$signature": _signature(content, self.key)} if kind == "models" else {})}
+
+    def _unused(self, file: str) -> str:
+        """`file`, or with a number in front where two paths come to the same name."""
+        names = (f"{i}_{file}" if i else file for i in itertools.count())
+        name = next(name for name in names if name.lower() not in self.files)
+        self.files.add(name.lower())
+        return name
 
 
 class _Decoder:
@@ -86,7 +101,7 @@ class _Decoder:
     def _file(self, value: dict[str, str]) -> Any:
         file, kind = value["$file"], value["$file"].rpartition(".")[2]
         if kind == "models":
-            return records.Fitted(load=lambda: self._models(file, value["$signature"]))
+            return records.Fitted(load=lambda: self._models(file, str(value.get("$signature"))))
         content = self.read(file)
         if kind == "parquet":
             return pl.read_parquet(io.BytesIO(content))
@@ -94,7 +109,7 @@ class _Decoder:
 
     def _models(self, file: str, signature: str) -> tuple[Any, ...]:
         content = self.read(file)
-        if not hmac.compare_digest(signature, _signature(content, self.key)):
+        if not hmac.compare_digest(signature.encode(), _signature(content, self.key).encode()):
             raise ArtifactError(
                 f"{file} was not written by this installation, or has been changed since. Make it again."
             )
@@ -119,9 +134,7 @@ def _content(value: Any) -> tuple[str, bytes]:
 def _record_type(name: str) -> type:
     found = getattr(records, name, None) or getattr(featurizer, name, None)
     if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
-        raise ArtifactError(
-            f"a stored record is of unknown kind {name!r}; it may come from another version. Make it again."
-        )
+        raise ArtifactError(f"a stored record is of unknown kind {name!r}; {ELSEWHERE}")
     return found
 
 

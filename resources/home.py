@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 DEFAULT = ".automl"
+SETTINGS = ("dagster.yaml", "workspace.yaml")
 
 
 def home() -> Path:
@@ -15,12 +16,13 @@ def home() -> Path:
 
 
 def prepare(folder: str | Path | None = None) -> Path:
-    """Makes the home ready and points Dagster at it. A `dagster.yaml` that is there already is left as it is."""
+    """Makes the home ready and points Dagster at it. Settings that are there already are left as they are."""
     path = Path(folder).resolve() if folder else home()
     path.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(path)
-    if not (path / "dagster.yaml").exists():
-        shutil.copyfile(Path(__file__).parent / "dagster.yaml", path / "dagster.yaml")
+    for name in SETTINGS:
+        if not (path / name).exists():
+            shutil.copyfile(Path(__file__).parent / name, path / name)
     return path
 
 

@@ -7,6 +7,7 @@ half-written asset; a run and its re-executions read what they made themselves, 
 import os
 import secrets
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from automl_assets.resources.home import home, installation_key
 
 KEPT_VERSIONS = 3
 ROOT = "artifacts"
+POINTERS = "runs", "current"
+ENDED = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED
+UNDER_WAY = [status for status in dg.DagsterRunStatus if status not in ENDED]
 
 
 class RecordStore(dg.ConfigurableIOManager):
@@ -29,12 +33,12 @@ class RecordStore(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         if obj is None:
             return
-        version = f"{context.run_id[:8]}-{secrets.token_hex(4)}"
+        version = f"{time.time_ns()}-{context.run_id[:8]}-{secrets.token_hex(4)}"  # in the order of time by name
         asset = self._asset(context.asset_key)
         write_version(obj, asset / version)
         _point(asset / "runs" / _first_run(context), version)
         _point(asset / "current", version)
-        _prune(asset)
+        _prune(asset, _under_way(context.step_context.instance))
         context.add_output_metadata({"path": dg.MetadataValue.path(str(asset / version))})
 
     def load_input(self, context: dg.InputContext) -> Any:
@@ -97,17 +101,20 @@ def _point(pointer: UPath, version: str) -> None:
     os.replace(temporary, pointer)
 
 
-def _prune(asset: UPath) -> None:
-    """Removes all but the newest versions, and pointers to what is gone."""
-    versions = sorted((f for f in asset.iterdir() if f.name not in ("runs", "current")), key=_modified)
-    for old in versions[:-KEPT_VERSIONS]:
-        shutil.rmtree(old, ignore_errors=True) if isinstance(old, Path) else old.rmdir(recursive=True)
+def _under_way(instance: dg.DagsterInstance) -> set[str]:
+    """The runs that still need what they made; of a re-execution, the first run."""
+    return {run.root_run_id or run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY))}
+
+
+def _prune(asset: UPath, runs: set[str]) -> None:
+    """Removes all but the newest versions and those that `runs` need, and pointers to what is gone."""
+    versions = sorted((f for f in asset.iterdir() if f.name not in POINTERS and f.is_dir()), key=lambda f: f.name)
+    pointers = {pointer: pointer.read_text() for pointer in (asset / "runs").iterdir()}
     kept = {version.name for version in versions[-KEPT_VERSIONS:]}
-    for pointer in (asset / "runs").iterdir():
-        if pointer.read_text() not in kept:
+    kept |= {version for pointer, version in pointers.items() if pointer.name in runs}
+    for old in versions:
+        if old.name not in kept:
+            shutil.rmtree(old, ignore_errors=True) if isinstance(old, Path) else old.rmdir(recursive=True)
+    for pointer, version in pointers.items():
+        if version not in kept:
             pointer.unlink(missing_ok=True)
-
-
-def _modified(path: UPath) -> float:
-    stat = path.stat()
-    return stat.st_mtime

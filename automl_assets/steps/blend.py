@@ -11,7 +11,8 @@ import numpy as np
 from automl_assets import metrics, registry
 from automl_assets.errors import LearningError
 from automl_assets.experiment import EnsembleSetting
-from automl_assets.parts import Algorithm, link_scores, mean_raw
+from automl_assets.fitting import with_every_class
+from automl_assets.parts import Algorithm, Rows, link_scores, mean_raw
 from automl_assets.records import Candidate, Ensemble, Features, Fitted, Member, Problem, Stack, Trial
 
 MAX_MEMBERS = 24  # trials considered, the best first and the best of every algorithm among them
@@ -19,7 +20,6 @@ MAX_ROWS = 20_000  # rows on which votes are shared out; a seeded sample of more
 STACK_FOLDS = 5
 SMALLEST_GAIN = 1e-7
 PROBABILITY_FLOOR = 1e-6
-ABSENT_CLASS_SCORE = -30.0  # of a class that no row to learn from belongs to
 
 
 def blend(candidates: Iterable[Candidate], features: Features, settings: EnsembleSetting, seed: int) -> Ensemble:
@@ -160,17 +160,9 @@ def _fit_stack(inputs: np.ndarray, scorer: _Scorer, rows: np.ndarray) -> Stack:
 def _logistic_stack(inputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None, n_classes: int) -> Stack:
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=0.1, max_iter=500).fit(inputs, y, sample_weight=weight)
-    if n_classes == 2:
-        return Stack(model.coef_.T, model.intercept_)
-    is_pair = (
-        len(model.classes_) == 2
-    )  # only two of the classes are there: scikit-learn then gives the second's log-odds
-    found = (np.vstack([np.zeros_like(model.coef_), model.coef_]), [0.0, model.intercept_[0]]) if is_pair else None
-    coefficients, intercept = np.zeros((inputs.shape[1], n_classes)), np.full(n_classes, ABSENT_CLASS_SCORE)
-    coefficients[:, model.classes_] = (found[0] if found else model.coef_).T
-    intercept[model.classes_] = found[1] if found else model.intercept_
-    return Stack(coefficients, intercept)
+    rows = with_every_class(Rows(inputs, y, weight), n_classes)  # a rare class may lie in one fold alone
+    model = LogisticRegression(C=0.1, max_iter=500).fit(rows.x, rows.y, sample_weight=rows.weight)
+    return Stack(model.coef_.T, model.intercept_)
 
 
 def _linear_stack(inputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Stack:

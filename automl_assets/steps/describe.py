@@ -52,11 +52,23 @@ def _column(column: pl.Series, experiment: Experiment) -> ColumnProfile:
 def _kind(column: pl.Series, n_unique: int, experiment: Experiment) -> tuple[Kind, str]:
     wished = experiment.featurization.column_types.get(column.name)
     if wished:
+        _check_wish(column, wished)
         return wished, "as the experiment says"
     found, reason = _natural_kind(column, n_unique)
     if experiment.featurization.mode == "off" and found != "numeric":
         return "ignored", "is not numeric, and featurization is off"
     return found, reason
+
+
+def _check_wish(column: pl.Series, wished: Kind) -> None:
+    is_moment = isinstance(column.dtype, pl.Date | pl.Datetime)
+    has_number = column.cast(pl.Float64, strict=False).count() > 0
+    if (wished == "datetime" and not is_moment) or (wished == "numeric" and not has_number):
+        example = next(iter(column.drop_nulls()), None)
+        raise DataError(
+            f'featurization.column_types: "{column.name}" cannot be {wished}; it holds {column.dtype}, such as {example!r}. '
+            "Say categorical or ignored, or write every value alike (dates as 2024-12-31, numbers as 1.5)."
+        )
 
 
 def _natural_kind(column: pl.Series, n_unique: int) -> tuple[Kind, str]:
@@ -65,7 +77,7 @@ def _natural_kind(column: pl.Series, n_unique: int) -> tuple[Kind, str]:
         return "ignored", "has the same value in every row" if n_unique else "has no value"
     if column.dtype.is_numeric() or column.dtype == pl.Boolean:
         return "numeric", "holds numbers"
-    if column.dtype in (pl.Date, pl.Datetime):
+    if isinstance(column.dtype, pl.Date | pl.Datetime):
         return "datetime", "holds dates"
     return _kind_of_text(column, n_unique)
 
@@ -158,7 +170,7 @@ def _ignored_columns(columns: tuple[ColumnProfile, ...]) -> Guardrail:
 def _class_balance(target: pl.Series, problem: Problem) -> Guardrail:
     if not problem.classes:
         return Guardrail("class_balance", "passed", "A regression has no classes.")
-    counts = target.drop_nulls().value_counts()["count"]
+    counts = target.drop_nulls().rename("class").value_counts()["count"]
     ratio = counts.min() / counts.max()
     figures = {"rarest": int(counts.min()), "most_frequent": int(counts.max()), "ratio": float(ratio)}
     if ratio > IMBALANCE_RATIO:
@@ -183,7 +195,7 @@ def _target_leakage(table: pl.DataFrame, columns: tuple[ColumnProfile, ...], tar
 
 
 def _correlation(column: pl.Series, target: pl.Series) -> float:
-    pair = pl.DataFrame({"x": column.cast(pl.Float64), "y": target}).fill_nan(None).drop_nulls()
+    pair = pl.DataFrame({"x": column.cast(pl.Float64, strict=False), "y": target}).fill_nan(None).drop_nulls()
     if pair.height < 3:
         return 0.0
     correlation = pair.select(pl.corr("x", "y")).item()

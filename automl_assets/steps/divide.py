@@ -1,8 +1,10 @@
 """divide: who learns, who validates, who tests; groups and time are kept apart where the experiment says so."""
 
+import math
+
 import numpy as np
 
-from automl_assets.errors import DataError, SettingError
+from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment import Experiment
 from automl_assets.records import SOURCE, TEST_FILE, TRAIN, VALID, VALIDATION_FILE, Dataset, Profile, Split
 
@@ -43,11 +45,21 @@ class _Chooser:
     def test_rows(self, has_target: np.ndarray) -> np.ndarray:
         test, part = self.experiment.test, self.dataset.part
         if test.source is not None:
-            return has_target & (part == TEST_FILE)
+            return self._of_test_file(has_target & (part == TEST_FILE))
         chosen = np.zeros(len(part), bool)
         if test.fraction is not None:
             rows = np.flatnonzero(has_target & (part == SOURCE))
             chosen[self._part_of(rows, test.fraction, self.experiment.seed)] = True
+        return chosen
+
+    def _of_test_file(self, chosen: np.ndarray) -> np.ndarray:
+        if not chosen.any():
+            target = self.dataset.roles.target
+            found = self.dataset.table[target].filter(self.dataset.part == TEST_FILE).unique().to_list()
+            raise DataError(
+                f'test.source: no row has a known value of the target "{target}"; got {listed(found, 5)}. '
+                "Bring rows with the target, written as in the source."
+            )
         return chosen
 
     def folds(self, learning: np.ndarray) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
@@ -79,9 +91,13 @@ class _Chooser:
         """About `fraction` of the rows: the latest, whole groups, with the class shares kept, or by chance."""
         from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
+        n_part = max(1, math.ceil(fraction * len(rows)))
+        if len(rows) - n_part < 2:
+            raise DataError(f"a share of {fraction:g} of {len(rows)} rows leaves too few to learn from; ask for less")
         if self.order is not None:
-            return rows[np.argsort(self.order[rows])][-max(1, round(fraction * len(rows))) :]
+            return rows[np.argsort(self.order[rows])][-n_part:]
         if self.groups is not None:
+            self._check_groups(len(np.unique(self.groups[rows])), 2, "two parts")
             splitter = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
             return rows[next(splitter.split(rows, groups=self.groups[rows]))[1]]
         stratify = self.y[rows] if self._can_stratify(rows, fraction) else None
@@ -91,7 +107,7 @@ class _Chooser:
         if not self.experiment.task_part.stratify:
             return False
         _, counts = np.unique(self.y[rows], return_counts=True)
-        n_part = int(np.ceil(fraction * len(rows)))
+        n_part = math.ceil(fraction * len(rows))
         return counts.min() >= 2 and min(n_part, len(rows) - n_part) >= len(counts)
 
     def _cross_validation(self, rows: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -99,12 +115,14 @@ class _Chooser:
 
         seed, y = self.experiment.seed, self.y[rows]
         stratify = self.experiment.task_part.stratify
+        if n_folds >= len(rows):
+            raise SettingError(f"validation.folds: got {n_folds}; {len(rows)} rows can fill at most {len(rows) - 1}")
         if self.order is not None:
             rows = rows[np.argsort(self.order[rows])]
             pairs = TimeSeriesSplit(n_folds).split(rows)
         elif self.groups is not None:
             groups = self.groups[rows]
-            self._check_groups(len(np.unique(groups)), n_folds)
+            self._check_groups(len(np.unique(groups)), n_folds, f"{n_folds} folds")
             grouped = StratifiedGroupKFold(n_folds) if stratify else GroupKFold(n_folds)
             pairs = grouped.split(rows, y, groups)
         elif stratify and np.unique(y, return_counts=True)[1].min() >= n_folds:
@@ -117,11 +135,13 @@ class _Chooser:
             pairs = KFold(n_folds, shuffle=True, random_state=seed).split(rows)
         return [(np.sort(rows[train]), np.sort(rows[valid])) for train, valid in pairs]
 
-    def _check_groups(self, n_groups: int, n_folds: int) -> None:
-        if n_groups < n_folds:
+    def _check_groups(self, n_groups: int, n_needed: int, what: str) -> None:
+        if n_groups < n_needed:
+            advice = f"Set validation.folds to at most {n_groups}" if n_groups > 1 else "Bring rows of more groups"
+            groups = f"{n_groups} group" if n_groups == 1 else f"{n_groups} groups"
             raise SettingError(
-                f'group_column "{self.experiment.group_column}": {n_groups} groups cannot fill {n_folds} folds. '
-                f"Set validation.folds to at most {n_groups}."
+                f'group_column "{self.experiment.group_column}": {groups} cannot fill {what}. {advice}, '
+                "or ask for fewer test rows."
             )
 
     def _fold_columns(self, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

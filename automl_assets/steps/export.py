@@ -1,6 +1,7 @@
 """export: featurizer and whole ensemble as one ONNX graph over raw columns, with the proof that it answers alike."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,8 @@ def export(ensemble: Ensemble, table: pl.DataFrame) -> OnnxModel:
 def onnx_bytes(ensemble: Ensemble) -> bytes:
     """The whole pipeline as a serialised ONNX model.
 
-    Outputs: `label` and `probabilities` [n_rows, n_classes] for a classification, `prediction` [n_rows, 1] otherwise.
+    Outputs: `label` and `probabilities` [n_rows, n_classes] for a classification, `prediction` [n_rows, 1] otherwise;
+    with a `_` behind where a raw column has that name.
     """
     graph = Graph()
     codes = add_codes(graph, ensemble.featurizer)
@@ -46,7 +48,7 @@ def onnx_bytes(ensemble: Ensemble) -> bytes:
     if any(algorithm_of(member, ensemble.problem).view == "dense" for member in ensemble.members):
         views["dense"] = add_dense(graph, ensemble.featurizer, codes)
     parts = [_member(graph, member, views, ensemble.problem) for member in ensemble.members]
-    _add_outputs(graph, _combined(graph, parts, ensemble), ensemble.problem)
+    _add_outputs(graph, _combined(graph, parts, ensemble), ensemble)
     return graph.build().SerializeToString()
 
 
@@ -99,16 +101,21 @@ def _stack_input(graph: Graph, part: str, problem: Problem) -> str:
     return graph.node("Sub", positive, negative)
 
 
-def _add_outputs(graph: Graph, combined: str, problem: Problem) -> None:
+def _add_outputs(graph: Graph, combined: str, ensemble: Ensemble) -> None:
+    problem, taken = ensemble.problem, ensemble.featurizer.raw_columns
     if not problem.classes:
-        graph.output("prediction", combined, FLOAT, [None, 1])
+        graph.output(_free("prediction", taken), combined, FLOAT, [None, 1])
         return
     code = graph.node("ArgMax", combined, axis=1, keepdims=0)
     is_integer = all(isinstance(label, int) and not isinstance(label, bool) for label in problem.classes)
     labels = np.array(problem.classes, np.int64) if is_integer else np.array([str(c) for c in problem.classes], object)
     label = graph.node("Gather", graph.constant(labels), code, axis=0)
-    graph.output("label", label, INT64 if is_integer else STRING, [None])
-    graph.output("probabilities", combined, FLOAT, [None, problem.n_classes])
+    graph.output(_free("label", taken), label, INT64 if is_integer else STRING, [None])
+    graph.output(_free("probabilities", taken), combined, FLOAT, [None, problem.n_classes])
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    return name if name not in taken else _free(f"{name}_", taken)
 
 
 def open_session(content: bytes) -> Any:

@@ -1,16 +1,17 @@
 """load: reads the experiment's sources into typed rows with roles, and refuses what cannot answer the question."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from automl_assets.errors import DataError, SettingError, SourceError, listed, nearest
 from automl_assets.experiment import Experiment, SourceSetting
+from automl_assets.featurizer import DATE_FORMATS, as_moments
 from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE, Dataset, Roles
 
 MIN_ROWS = 20
-DATE_FORMATS = ("%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M", "%Y%m%dT%H%M%S")
 
 
 def load(experiment: Experiment) -> Dataset:
@@ -18,8 +19,10 @@ def load(experiment: Experiment) -> Dataset:
     settings = _settings(experiment)
     tables = {part: read(setting) for part, setting in settings.items()}
     for part, table in tables.items():
-        _check_columns(experiment, table, settings[part].part.describe(settings[part].options))
-    table = _stacked(tables[SOURCE], list(tables.values()))
+        where = settings[part].part.describe(settings[part].options)
+        _check_columns(experiment, table, where)
+        _check_same_columns(tables[SOURCE], table, where)
+    table = _stacked(list(tables.values()))
     part = np.concatenate([np.full(tables[part].height, part, np.int8) for part in tables])
     _check_rows(experiment, table, part)
     return Dataset(table, part, _roles(experiment, table), fingerprint(experiment))
@@ -58,7 +61,7 @@ def _typed(column: pl.Series) -> pl.Series:
     if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
         return pl.Series(column.name, [None if value is None else str(value) for value in column.to_list()], pl.String)
     if column.dtype != pl.String:
-        return column
+        return column.fill_nan(None) if column.dtype.is_float() else column
     text = column.set(column.str.strip_chars() == "", None)
     return _as_number(text) if text.null_count() < len(text) else text
 
@@ -85,12 +88,39 @@ def _as_date(text: pl.Series) -> pl.Series:
     return text
 
 
-def _stacked(first: pl.DataFrame, tables: list[pl.DataFrame]) -> pl.DataFrame:
-    """Rows of all tables under the columns of the first; a column read with another type follows the first's."""
-    aligned = [
-        table.select(table[name].cast(first[name].dtype, strict=False) for name in first.columns) for table in tables
-    ]
-    return pl.concat(aligned)
+def _stacked(tables: list[pl.DataFrame]) -> pl.DataFrame:
+    """Rows of all tables under the columns of the first."""
+    return pl.DataFrame([_joined([table[name] for table in tables]) for name in tables[0].columns])
+
+
+def _joined(columns: list[pl.Series]) -> pl.Series:
+    """One column from several files: whole numbers give way to fractions, anything else follows the first's type."""
+    first = columns[0].dtype
+    is_widened = first.is_integer() and any(column.dtype.is_float() for column in columns)
+    wanted = pl.Float64 if is_widened else first
+    return pl.concat([_as_type(column, wanted) for column in columns])
+
+
+def _as_type(column: pl.Series, wanted: Any) -> pl.Series:
+    if column.null_count() == len(column):
+        return pl.Series(column.name, [None] * len(column), wanted)
+    moments = column.dtype == pl.String and isinstance(wanted, pl.Date | pl.Datetime)
+    try:
+        return (as_moments(column) if moments else column).cast(wanted, strict=False)
+    except pl.exceptions.PolarsError:
+        raise SourceError(
+            f'column "{column.name}" is {wanted} in the source and {column.dtype} in a validation or test file; '
+            "write its values alike"
+        ) from None
+
+
+def _check_same_columns(first: pl.DataFrame, table: pl.DataFrame, where: str) -> None:
+    lacking = [name for name in first.columns if name not in table.columns]
+    if lacking:
+        raise SourceError(
+            f"{where} lacks {listed(lacking)}; a validation or test file has the columns of the source. "
+            f"It has {listed(table.columns)}.{nearest(lacking[0], table.columns)}"
+        )
 
 
 def _check_columns(experiment: Experiment, table: pl.DataFrame, where: str) -> None:
@@ -115,7 +145,7 @@ def _check_rows(experiment: Experiment, table: pl.DataFrame, part: np.ndarray) -
     if n_labelled < MIN_ROWS:
         n_rows = int((part == SOURCE).sum())
         raise DataError(
-            f'{n_rows} rows, {n_labelled} of them with a value of the target "{experiment.target}": '
+            f'{n_rows} {"row" if n_rows == 1 else "rows"}, {n_labelled} of them with a value of the target "{experiment.target}": '
             f"at least {MIN_ROWS} are needed to learn, validate and test. Bring more labelled rows."
         )
     if experiment.weight_column:

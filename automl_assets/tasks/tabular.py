@@ -29,10 +29,16 @@ def _classification_problem(target: pl.Series, metric: str, positive_label: Labe
 
 
 def _classes(target: pl.Series) -> tuple[Label, ...]:
-    values = target.drop_nulls().unique().sort().to_list()
+    values = _labels(target).drop_nulls().unique().sort().to_list()
     if all(isinstance(value, float) and value.is_integer() for value in values):
         return tuple(int(value) for value in values)
-    return tuple(value if isinstance(value, str | int | float | bool) else str(value) for value in values)
+    return tuple(values)
+
+
+def _labels(target: pl.Series) -> pl.Series:
+    """The target as numbers, booleans or texts: a date becomes a text."""
+    is_plain = target.dtype.is_numeric() or target.dtype == pl.Boolean
+    return target if is_plain else target.cast(pl.String)
 
 
 def _positive(classes: tuple[Label, ...], label: Label | None) -> int | None:
@@ -51,9 +57,7 @@ def _class_codes(target: pl.Series, problem: Problem) -> np.ndarray:
     codes: dict[Any, int] = {value: code for code, value in enumerate(problem.classes)}
     if target.dtype.is_float() and all(isinstance(value, int) for value in problem.classes):
         target = target.cast(pl.Int64, strict=False)
-    if not isinstance(problem.classes[0], str | bool | int | float) or isinstance(problem.classes[0], str):
-        target = target.cast(pl.String)
-    return np.array([codes.get(value, -1) for value in target.to_list()], np.int64)
+    return np.array([codes.get(value, -1) for value in _labels(target).to_list()], np.int64)
 
 
 def _regression_problem(target: pl.Series, metric: str, positive_label: Label | None) -> Problem:

@@ -13,7 +13,7 @@ from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.trees import add_trees, catboost_trees, mean_trees, rescaled
 
-TREES_PER_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 2,000 at 0.03
+ROUNDS_TIMES_RATE = 100.0  # at most 1,000 rounds at learning rate 0.1, 2,000 at 0.05
 FIXED = {"logging_level": "Silent", "allow_writing_files": False, "grow_policy": "SymmetricTree"}
 
 
@@ -44,7 +44,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
     rows, scale = prepared(training, context.problem)
     rate = learning_rate(len(rows.y)) * config["relative_rate"]
     patience = Patience(context.deadline)
-    n_rounds = round(TREES_PER_RATE / rate) if validation else config["rounds"]
+    n_rounds = round(ROUNDS_TIMES_RATE / rate) if validation else config["rounds"]
     booster = CatBoost(_parameters(config, context) | {"learning_rate": rate, "iterations": n_rounds})
     booster.fit(
         Pool(rows.x, rows.y, weight=rows.weight),

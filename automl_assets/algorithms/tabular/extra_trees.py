@@ -7,7 +7,7 @@ from automl_assets.forests import Forest, add_forests, fit_forest, forest_scores
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
-N_TREES = 250
+N_TREES = 200
 
 
 def _portfolio(problem: Problem) -> Sequence[Config]:

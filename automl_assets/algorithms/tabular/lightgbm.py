@@ -11,7 +11,7 @@ from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.trees import add_trees, lightgbm_trees, mean_trees, rescaled
 
-TREES_PER_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 2,000 at 0.03
+ROUNDS_TIMES_RATE = 100.0  # at most 1,000 rounds at learning rate 0.1, 2,000 at 0.05
 FIXED = {"verbosity": -1, "deterministic": True, "force_col_wise": True, "feature_pre_filter": False}
 
 
@@ -50,7 +50,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
     booster = lightgbm.train(
         parameters,
         train_set,
-        num_boost_round=round(TREES_PER_RATE / rate) if validation else config["rounds"],
+        num_boost_round=round(ROUNDS_TIMES_RATE / rate) if validation else config["rounds"],
         valid_sets=[_valid_set(train_set, on_scale(validation, scale))] if validation else [],
         callbacks=[_stopper(patience)],
     )

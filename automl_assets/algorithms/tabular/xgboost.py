@@ -11,7 +11,7 @@ from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.trees import add_trees, mean_trees, rescaled, xgboost_trees
 
-TREES_PER_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 2,000 at 0.03
+ROUNDS_TIMES_RATE = 100.0  # at most 1,000 rounds at learning rate 0.1, 2,000 at 0.05
 FIXED = {"tree_method": "hist", "verbosity": 0}
 
 
@@ -45,7 +45,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
     booster = xgboost.train(
         _parameters(config, context) | {"learning_rate": rate},
         xgboost.DMatrix(rows.x, rows.y, weight=rows.weight),
-        num_boost_round=round(TREES_PER_RATE / rate) if validation else config["rounds"],
+        num_boost_round=round(ROUNDS_TIMES_RATE / rate) if validation else config["rounds"],
         evals=[(_valid_set(on_scale(validation, scale)), "validation")] if validation else [],
         callbacks=[_stopper(patience)],
         verbose_eval=False,
