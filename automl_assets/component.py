@@ -5,7 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import dagster as dg
 import yaml
@@ -80,7 +80,6 @@ class Experiment(dg.Component):
         """
         try:
             experiment = read()
-            definitions_of(experiment)
         except Exception as error:
             if is_strict():
                 raise
@@ -95,7 +94,12 @@ class Experiment(dg.Component):
     def build_defs(self, context: dg.ComponentLoadContext | None = None) -> dg.Definitions:
         if self.experiment is None:
             return dg.Definitions(assets=[_invalid(self.name, self.error)])
-        return definitions_of(self.experiment)
+        try:
+            return definitions_of(self.experiment)
+        except dg.DagsterInvalidDefinitionError as error:  # a name, tag or owner that Dagster refuses
+            if is_strict():
+                raise
+            return dg.Definitions(assets=[_invalid(self.name, error)])
 
 
 class ExperimentFolder(dg.Component, dg.Model, dg.Resolvable):

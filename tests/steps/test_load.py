@@ -1,0 +1,176 @@
+"""Rows arrive typed and stacked, with their roles; what cannot answer the question is refused."""
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from automl_assets.errors import DataError, SettingError, SourceError
+from automl_assets.experiment import parse
+from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE
+from automl_assets.steps.load import fingerprint, load, typed
+
+N_ROWS = 30
+
+
+def _table(**columns: object) -> pl.DataFrame:
+    return pl.DataFrame({"x": [*range(N_ROWS)], "y": ["a", "b"] * (N_ROWS // 2)} | columns)
+
+
+def _written(table: pl.DataFrame, file: Path) -> str:
+    table.write_parquet(file)
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (["1", " 2 ", None], [1, 2, None]),
+        (["1.5", "-2e3", ""], [1.5, -2000.0, None]),
+        (["1", "x"], ["1", "x"]),
+        (["0123", "4567"], ["0123", "4567"]),  # a postal code
+        (["-0.5", "0"], [-0.5, 0.0]),
+        (["  ", "", "a"], [None, None, "a"]),
+        (["09/22/1986", "12/01/2001", None], [datetime(1986, 9, 22), datetime(2001, 12, 1), None]),
+        (["31.12.1999", "01.02.2000"], [datetime(1999, 12, 31), datetime(2000, 2, 1)]),
+        (["09/22/1986", "soon"], ["09/22/1986", "soon"]),
+        (["09/22/1986"] * 60 + ["22/09/1986"], ["09/22/1986"] * 60 + ["22/09/1986"]),
+    ],
+)
+def test_texts_are_typed_when_every_value_is(texts: list, values: list) -> None:
+    assert typed(pl.DataFrame({"c": texts}))["c"].to_list() == values
+
+
+def test_a_column_of_blanks_has_no_value() -> None:
+    assert typed(pl.DataFrame({"c": ["", "  "]}))["c"].to_list() == [None, None]
+
+
+def test_other_types_become_plain() -> None:
+    table = pl.DataFrame(
+        {
+            "list": [[1, 2], None],
+            "category": pl.Series(["a", "b"], dtype=pl.Categorical),
+            "price": pl.Series(["1.5", "2"]).cast(pl.Decimal(10, 2)),
+            "gap": [float("nan"), 1.0],
+        }
+    )
+    found = typed(table)
+    assert found["list"].to_list() == ["[1, 2]", None]
+    assert found["category"].dtype == pl.String
+    assert found["price"].to_list() == [1.5, 2.0]
+    assert found["gap"].to_list() == [None, 1.0]
+
+
+def test_roles_leave_features(ask) -> None:
+    table = _table(w=[1.0] * N_ROWS, g=["u", "v", "w"] * 10, f=[0, 1] * 15, id=[*range(N_ROWS)])
+    experiment = ask(
+        table, weight_column="w", group_column="g", drop_columns=["id"], validation={"fold_columns": ["f"]}
+    )
+    roles = load(experiment).roles
+    assert roles.features == ("x",)
+    assert (roles.target, roles.weight, roles.group, roles.folds) == ("y", "w", "g", ("f",))
+
+
+def test_a_time_column_is_a_feature_too(ask) -> None:
+    table = _table(t=pl.Series([datetime(2020, 1, 1 + i) for i in range(N_ROWS)]))
+    assert load(ask(table, time_column="t")).roles.features == ("x", "t")
+
+
+def test_files_are_stacked(ask, tmp_path: Path) -> None:
+    validation = _table().select("y", "x", pl.lit(1).alias("surplus")).head(4)
+    experiment = ask(
+        _table(),
+        validation=_written(validation, tmp_path / "v.parquet"),
+        test=_written(_table().tail(3), tmp_path / "t.parquet"),
+    )
+    dataset = load(experiment)
+    assert dataset.table.columns == ["x", "y"]
+    assert np.bincount(dataset.part).tolist() == [N_ROWS, 4, 3]
+    assert dataset.table.filter(dataset.part == SOURCE).equals(_table())
+    assert dataset.table.filter(dataset.part == VALIDATION_FILE)["x"].to_list() == [0, 1, 2, 3]
+    assert dataset.table.filter(dataset.part == TEST_FILE)["x"].to_list() == [27, 28, 29]
+
+
+@pytest.mark.parametrize(
+    ("source", "test", "joined"),
+    [
+        ([1] * N_ROWS, [1.5] * N_ROWS, 1.5),  # a fraction is not cut to a whole number
+        (["a"] * N_ROWS, [7] * N_ROWS, "7"),
+        ([datetime(2020, 1, 1)] * N_ROWS, ["02/29/2020", "never"] + [None] * (N_ROWS - 2), datetime(2020, 2, 29)),
+        ([True] * N_ROWS, [None] * N_ROWS, None),
+    ],
+)
+def test_a_column_of_another_type_follows_the_source(ask, tmp_path: Path, source, test, joined) -> None:
+    file = _written(_table(c=test), tmp_path / "t.parquet")
+    assert load(ask(_table(c=source), test=file)).table["c"][N_ROWS] == joined
+
+
+def test_a_column_of_an_impossible_type_is_refused(ask, tmp_path: Path) -> None:
+    file = _written(_table(c=["maybe"] * N_ROWS), tmp_path / "t.parquet")
+    with pytest.raises(SourceError, match=r'^column "c" is Boolean in the source and String in a validation or test f'):
+        load(ask(_table(c=[True] * N_ROWS), test=file))
+
+
+def test_a_test_file_without_a_feature_is_refused(ask, tmp_path: Path) -> None:
+    file = _written(_table(colour=["red"] * N_ROWS).drop("x"), tmp_path / "t.parquet")
+    with pytest.raises(SourceError, match=r"t\.parquet lacks x; a validation or test file has the columns of the sour"):
+        load(ask(_table(), test=file))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"target": "Y_"}, r'^target: .*rows\.parquet has no column "Y_"; it has x, y\.$'),
+        ({"weight_column": "weigth"}, r'^weight_column: .* "weigth"; it has x, y, weight\. Did you mean "weight"\?$'),
+        ({"drop_columns": ["xx"]}, r'^drop_columns: .* has no column "xx"'),
+        ({"validation": {"fold_columns": ["fold"]}}, r'^validation\.fold_columns: .* has no column "fold"'),
+        ({"featurization": {"column_types": {"z": "numeric"}}}, r'^featurization\.column_types: .* no column "z"'),
+    ],
+)
+def test_absent_columns_are_refused(ask, settings: dict, message: str) -> None:
+    table = _table(weight=[1] * N_ROWS) if "weight_column" in settings else _table()
+    with pytest.raises(SettingError, match=message):
+        load(ask(table, **settings))
+
+
+@pytest.mark.parametrize(
+    ("weights", "got"),
+    [
+        ([-1.0] + [1.0] * 29, "got 0 gaps and a minimum of -1.0"),
+        ([None] + [1.0] * 29, "got 1 gaps"),
+        ([0.0] * 30, "not all 0"),
+        (["heavy"] * 30, "got 30 gaps"),
+    ],
+)
+def test_impossible_weights_are_refused(ask, weights: list, got: str) -> None:
+    with pytest.raises(DataError, match=rf'^weight_column "w": weights are numbers of at least 0, .*{got}'):
+        load(ask(_table(w=weights), weight_column="w"))
+
+
+def test_a_table_of_nothing_but_the_target_is_refused(ask) -> None:
+    with pytest.raises(SourceError, match=r"^no column is left to learn from; the table has x, y$"):
+        load(ask(_table(), drop_columns=["x"]))
+
+
+def test_too_few_labelled_rows_are_refused(ask) -> None:
+    with pytest.raises(DataError, match=r'^30 rows, 10 of them with a value of the target "y": at least 20 are needed'):
+        load(ask(_table(y=["a", None, None] * 10)))
+
+
+def test_fingerprint_follows_every_file(ask, tmp_path: Path) -> None:
+    test = tmp_path / "t.parquet"
+    before = fingerprint(ask(_table(), test=_written(_table(), test)))
+    assert fingerprint(ask(_table(), test=str(test))) == before
+    assert fingerprint(ask(_table(), test=_written(_table().head(9), test))) != before
+    assert fingerprint(ask(_table().head(25), test=_written(_table(), test))) != before
+
+
+def test_a_real_file_of_microsoft(tmp_path: Path) -> None:
+    """Computers of 1987: names stay text, figures are numbers."""
+    source = "${AUTOML_DATA}/tabular/hardware_machine/train.csv"
+    dataset = load(parse({"task": "regression", "source": source, "target": "ERP"}, "hardware"))
+    assert dataset.n_rows > 150
+    assert dataset.table["ERP"].dtype.is_numeric()
+    assert dataset.table["VendorName"].dtype == pl.String
