@@ -193,7 +193,7 @@ class _View:
     def render(self) -> Group:
         rows = Table(box=None, show_header=False, padding=(0, 1))
         for asset, (state, note) in _states(self.events()).items():
-            mark = {"done": Text("✓", "green"), "failed": Text("✗", "red"), "running": self.spinner}[state]
+            mark: Any = {"done": Text("✓", "green"), "failed": Text("✗", "red"), "running": self.spinner}[state]
             rows.add_row(mark, asset, Text(note, "dim" if state == "done" else ""))
         return Group(Text(f"{self.title}  {time.time() - self.started:.0f} s", "bold"), rows)
 

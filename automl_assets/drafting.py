@@ -60,8 +60,8 @@ def name_of(data: str) -> str:
 def _metric(task: str, column: pl.Series) -> str:
     if task != "classification":
         return registry.tasks()[task].default_metric
-    rarest = column.drop_nulls().rename("class").value_counts()["count"].min() / (len(column) - column.null_count())
-    return "AUC_weighted" if rarest < BINARY_METRIC_SHARE else "accuracy"
+    counts = column.drop_nulls().rename("class").value_counts()["count"].to_list()
+    return "AUC_weighted" if min(counts) / sum(counts) < BINARY_METRIC_SHARE else "accuracy"
 
 
 def _value(value: Any) -> str:

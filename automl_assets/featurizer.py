@@ -183,7 +183,7 @@ def _date_columns(column: pl.Series, parts: tuple[str, ...]) -> list[np.ndarray]
 def _codes(column: pl.Series, levels: Levels) -> np.ndarray:
     text = _texts(column)
     codes = np.arange(len(levels.values), dtype=np.float32)
-    other = np.float32(len(levels.values) if levels.has_other else "nan")
+    other = float(len(levels.values)) if levels.has_other else float("nan")
     known = text.replace_strict(levels.values, codes, default=other, return_dtype=pl.Float32)
     return np.where(text.is_null().to_numpy(), np.float32("nan"), known.to_numpy())
 

@@ -13,6 +13,7 @@ import polars as pl
 
 Kind = Literal["numeric", "categorical", "datetime", "ignored"]
 Label = str | int | bool | float
+EnsembleKind = Literal["single", "voting", "stacking"]
 
 TRAIN, VALID = 1, 2  # marks in `Split.assignment`; 0 means the row takes no part in that fold
 SOURCE, VALIDATION_FILE, TEST_FILE = 0, 1, 2  # marks in `Dataset.part`
@@ -120,7 +121,7 @@ class Split:
     @property
     def is_training(self) -> np.ndarray:
         """Rows that at least one fold learns from or validates on, bool [n_rows]."""
-        return (self.assignment > 0).any(axis=1)
+        return np.any(self.assignment > 0, axis=1)
 
     def fold(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers of one fold: those to learn from, those to validate on."""
@@ -249,7 +250,7 @@ class Stack:
 class Ensemble:
     """The model that answers: a weighted vote or a stack over trials, chosen on validation rows."""
 
-    kind: Literal["single", "voting", "stacking"]
+    kind: EnsembleKind
     members: tuple[Member, ...]
     stack: Stack | None
     score: float

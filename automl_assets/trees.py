@@ -5,7 +5,7 @@ readers of each library's format and what can be done with trees. Not here: how 
 """
 
 import json
-import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -195,32 +195,41 @@ def lightgbm_trees(model_text: str) -> Trees:
 
     Raises LearningError for what has no counterpart here: categorical splits, linear leaves, zero as missing.
     """
-    n_leaves = _numbers(model_text, "num_leaves", np.int64)
-    kinds = _numbers(model_text, "decision_type", np.int64)
-    _refuse_foreign_lightgbm(model_text, kinds)
+    fields = _lightgbm_fields(model_text)
+    n_leaves, kinds = _numbers(fields["num_leaves"], np.int64), _numbers(fields["decision_type"], np.int64)
+    _refuse_foreign_lightgbm(fields, kinds)
     n_trees, n_splits = len(n_leaves), n_leaves - 1
     roots = np.cumsum(n_leaves + n_splits) - (n_leaves + n_splits)
     split, split_tree = _nodes_of(roots, n_splits)
     leaf, leaf_tree = _nodes_of(roots + n_splits, n_leaves)
     trees = _blank(roots, len(split) + len(leaf))
-    threshold = _numbers(model_text, "threshold", np.float64)
-    trees.feature[split] = _numbers(model_text, "split_feature", np.int64)
+    threshold = _numbers(fields["threshold"], np.float64)
+    trees.feature[split] = _numbers(fields["split_feature"], np.int64)
     trees.threshold[split] = _lightgbm_thresholds(threshold)
     for side, key in ((trees.left, "left_child"), (trees.right, "right_child")):
-        child = _numbers(model_text, key, np.int64)
+        child = _numbers(fields[key], np.int64)
         side[split] = roots[split_tree] + np.where(child >= 0, child, n_splits[split_tree] + ~child)
     is_none = kinds >> 2 == LIGHTGBM_MISSING_NONE  # then a missing value counts as zero
     trees.missing_left[split] = np.where(is_none, threshold >= 0.0, (kinds & LIGHTGBM_DEFAULT_LEFT) > 0)
-    n_scores = int(_numbers(model_text, "num_tree_per_iteration", np.int64)[0])
+    n_scores = int(fields["num_tree_per_iteration"][0])
     score = (np.arange(n_trees) % n_scores)[leaf_tree]
     return replace(
-        trees, leaf=leaf, score=score, weight=_numbers(model_text, "leaf_value", np.float64), base=np.zeros(n_scores)
+        trees, leaf=leaf, score=score, weight=_numbers(fields["leaf_value"], np.float64), base=np.zeros(n_scores)
     )
 
 
-def _numbers(model_text: str, key: str, dtype: Any) -> np.ndarray:
-    """All numbers after `key=`, from every tree."""
-    return np.array(" ".join(re.findall(rf"^{key}=(.*)$", model_text, re.MULTILINE)).split(), dtype)
+def _lightgbm_fields(model_text: str) -> dict[str, list[str]]:
+    """What stands after `key=`, once per tree, by key."""
+    fields: dict[str, list[str]] = defaultdict(list)
+    for line in model_text.split("\n"):
+        key, _, value = line.partition("=")
+        fields[key].append(value)
+    return fields
+
+
+def _numbers(texts: list[str], dtype: Any) -> np.ndarray:
+    """All numbers in the texts, which are separated by blanks."""
+    return np.fromstring(" ".join(texts), dtype, sep=" ")
 
 
 def _lightgbm_thresholds(thresholds: np.ndarray) -> np.ndarray:
@@ -230,11 +239,11 @@ def _lightgbm_thresholds(thresholds: np.ndarray) -> np.ndarray:
     return np.where(np.abs(thresholds) <= LIGHTGBM_ZERO, moved, exact)
 
 
-def _refuse_foreign_lightgbm(model_text: str, kinds: np.ndarray) -> None:
+def _refuse_foreign_lightgbm(fields: dict[str, list[str]], kinds: np.ndarray) -> None:
     is_missing_known = np.isin(kinds >> 2, (LIGHTGBM_MISSING_NONE, LIGHTGBM_MISSING_NAN))
     if (kinds & LIGHTGBM_CATEGORICAL).any() or not is_missing_known.all():
         raise LearningError("LightGBM: categorical splits and zero_as_missing cannot be read; use codes as numbers")
-    if _numbers(model_text, "is_linear", np.int64).any() or "\naverage_output\n" in model_text:
+    if "1" in fields["is_linear"] or "average_output" in fields:
         raise LearningError("LightGBM: linear_tree and boosting=rf cannot be read; use boosting=gbdt")
 
 

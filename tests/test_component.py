@@ -1,5 +1,7 @@
 """YAML files and `defs.yaml` become assets; a broken one shows its error and takes nothing else down."""
 
+import hashlib
+import re
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -79,9 +81,8 @@ def test_when_strict_a_broken_file_is_an_error(
 ) -> None:
     monkeypatch.setenv("AUTOML_STRICT", "1")
     (folder / "mine.yaml").write_text(text)
-    with pytest.raises(Exception, match=r"(?s).+") as raised:
+    with pytest.raises(Exception, match=re.escape(message)):
         definitions()
-    assert message in str(raised.value)
 
 
 def test_what_is_no_file_and_what_leads_nowhere_are_shown(folder: Path) -> None:
@@ -96,14 +97,11 @@ def test_what_is_no_file_and_what_leads_nowhere_are_shown(folder: Path) -> None:
 
 def test_the_second_of_a_name_is_shown_as_taken_under_a_name_that_stays(folder: Path) -> None:
     (folder / "wine.yaml").write_text(GOOD)
-    first, again = (
-        [key.path[1] for key in definitions().resolve_asset_graph().get_all_asset_keys() if key.path[0] != key.path[-1]]
-        for _ in range(2)
-    )
-    assert sorted(first) == sorted(again)
     found = definitions()
-    (name,) = [k.path[1] for k in found.resolve_asset_graph().get_all_asset_keys() if k.path[0] == "invalid_experiments"]
-    assert name.startswith("wine_")
+    (name,) = [
+        k.path[1] for k in found.resolve_asset_graph().get_all_asset_keys() if k.path[0] == "invalid_experiments"
+    ]
+    assert name == "wine_" + hashlib.sha256(str(folder / "wine.yaml").encode()).hexdigest()[:6], "differs by process"
     assert "is already taken by another experiment; rename it" in shown_error(found, name)
     assert jobs(found) == SHIPPED
 
@@ -122,9 +120,7 @@ def test_when_strict_a_doubled_name_is_an_error(folder: Path, monkeypatch: pytes
         definitions()
 
 
-def test_more_folders_and_the_home_are_looked_at(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_folders_and_the_home_are_looked_at(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     places = [tmp_path / "one", tmp_path / "two", home / "experiments"]
     for number, place in enumerate(places):
         place.mkdir()
@@ -178,7 +174,9 @@ def test_only_settings_that_matter_change_the_code_version(folder: Path, tiny: C
     assert version() != before
 
 
-def test_an_experiment_of_a_defs_yaml_is_loaded_with_paths_relative_to_it(home: Path, tiny: Callable[..., Path]) -> None:
+def test_an_experiment_of_a_defs_yaml_is_loaded_with_paths_relative_to_it(
+    home: Path, tiny: Callable[..., Path]
+) -> None:
     with create_defs_folder_sandbox() as sandbox:
         place = sandbox.scaffold_component(component_cls=Experiment, defs_path="churn")
         tiny(place)
@@ -203,8 +201,7 @@ def test_a_broken_defs_yaml_shows_its_error(home: Path, name: str, text: str, me
         with sandbox.load_component_and_build_defs(defs_path=name) as (_, found):
             (spec,) = found.resolve_all_asset_specs()
             assert spec.key.path[0] == "invalid_experiments"
-            with pytest.raises(AssertionError, match=message):
-                raise AssertionError(spec.description)
+            assert re.search(message, spec.description)
 
 
 def _write_defs(place: Path, attributes: str) -> None:

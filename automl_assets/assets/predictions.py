@@ -1,5 +1,7 @@
 """The asset `predictions`: scores for the unlabelled rows of `predict_source`."""
 
+from typing import Any
+
 import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step, table
@@ -25,7 +27,7 @@ def predictions(experiment: Experiment, source: SourceSetting) -> dg.AssetsDefin
         with step(context):
             made = predict(ensemble, read(source))
         shown = made.table.columns[-1 - ensemble.problem.n_classes :]
-        metadata = {
+        metadata: dict[str, Any] = {
             "dagster/row_count": made.table.height,
             "preview": table(made.table.select(shown).head(PREVIEW_ROWS).to_dicts()),
         }

@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -67,7 +67,7 @@ def step(context: dg.AssetExecutionContext) -> Iterator[Journal]:
     journal.write("asset_finished", asset=asset)
 
 
-def table(rows: list[Mapping[str, Any]]) -> dg.TableMetadataValue:
+def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     """Rows as a table in the UI; what is no text or finite number is shown as text."""
     shown = [dg.TableRecord({key: _cell(value) for key, value in row.items()}) for row in rows[:MAX_TABLE_ROWS]]
     if not shown:

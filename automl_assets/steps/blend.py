@@ -13,7 +13,7 @@ from automl_assets.errors import LearningError
 from automl_assets.experiment import EnsembleSetting
 from automl_assets.fitting import with_every_class
 from automl_assets.parts import Algorithm, Rows, link_scores, mean_raw
-from automl_assets.records import Candidate, Ensemble, Features, Fitted, Member, Problem, Stack, Trial
+from automl_assets.records import Candidate, Ensemble, EnsembleKind, Features, Fitted, Member, Problem, Stack, Trial
 
 MAX_MEMBERS = 24  # trials considered, the best first and the best of every algorithm among them
 MAX_ROWS = 20_000  # rows on which votes are shared out; a seeded sample of more
@@ -27,7 +27,7 @@ def blend(candidates: Iterable[Candidate], features: Features, settings: Ensembl
     candidates = tuple(candidates)
     trials = _contenders(candidates, features.problem.metric)
     scorer = _Scorer(trials, features, seed)
-    offers = {"single": _single(trials, scorer)}
+    offers: dict[EnsembleKind, _Offer] = {"single": _single(trials, scorer)}
     if settings.voting and len(trials) > 1:
         offers["voting"] = _voting(trials, scorer, settings.iterations)
     if settings.stacking and len(trials) > 1:
@@ -87,7 +87,7 @@ class _Offer:
     def __init__(self, score: float, trials: Sequence[Trial], weights: Sequence[float], stack: Stack | None = None):
         self.score, self.trials, self.weights, self.stack = score, trials, weights, stack
 
-    def ensemble(self, kind: str, scores: dict[str, float], features: Features) -> Ensemble:
+    def ensemble(self, kind: EnsembleKind, scores: dict[EnsembleKind, float], features: Features) -> Ensemble:
         members = tuple(
             Member(trial.name, trial.algorithm, float(weight), trial.fitted or Fitted(()))
             for trial, weight in zip(self.trials, self.weights, strict=True)
@@ -112,10 +112,10 @@ def _single(trials: Sequence[Trial], scorer: _Scorer) -> _Offer:
 def _voting(trials: Sequence[Trial], scorer: _Scorer, iterations: int) -> _Offer:
     """The vote that greedy selection with replacement found best."""
     weights = _greedy_weights([scorer.predictions(trial)[scorer.sample] for trial in trials], scorer, iterations)
-    chosen = np.flatnonzero(weights)
-    voters = [trials[i] for i in chosen]
-    vote = combine([scorer.predictions(trial) for trial in voters], weights[chosen], None, scorer.problem)
-    return _Offer(scorer.score(vote), voters, weights[chosen].tolist())
+    voters = {trial.name: weight for trial, weight in zip(trials, weights.tolist(), strict=True) if weight > 0}
+    chosen = [trial for trial in trials if trial.name in voters]
+    vote = combine([scorer.predictions(trial) for trial in chosen], list(voters.values()), None, scorer.problem)
+    return _Offer(scorer.score(vote), chosen, list(voters.values()))
 
 
 def _greedy_weights(predictions: Sequence[np.ndarray], scorer: _Scorer, iterations: int) -> np.ndarray:

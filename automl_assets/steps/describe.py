@@ -170,13 +170,14 @@ def _ignored_columns(columns: tuple[ColumnProfile, ...]) -> Guardrail:
 def _class_balance(target: pl.Series, problem: Problem) -> Guardrail:
     if not problem.classes:
         return Guardrail("class_balance", "passed", "A regression has no classes.")
-    counts = target.drop_nulls().rename("class").value_counts()["count"]
-    ratio = counts.min() / counts.max()
-    figures = {"rarest": int(counts.min()), "most_frequent": int(counts.max()), "ratio": float(ratio)}
+    counts = target.drop_nulls().rename("class").value_counts()["count"].to_list()
+    rarest, most = min(counts), max(counts)
+    ratio = rarest / most
+    figures = {"rarest": rarest, "most_frequent": most, "ratio": ratio}
     if ratio > IMBALANCE_RATIO:
         return Guardrail("class_balance", "passed", f"The rarest class is {ratio:.0%} of the most frequent.", figures)
     text = (
-        f"The rarest class has {counts.min()} rows, {ratio:.1%} of the most frequent ({counts.max()}). "
+        f"The rarest class has {rarest} rows, {ratio:.1%} of the most frequent ({most}). "
         "Accuracy can hide that it is never found: look at AUC_weighted, norm_macro_recall or f1_score_macro."
     )
     return Guardrail("class_balance", "alerted", text, figures)

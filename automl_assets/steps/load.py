@@ -18,12 +18,12 @@ def load(experiment: Experiment) -> Dataset:
     """Every row of the source, the validation file and the test file, as one typed table."""
     settings = _settings(experiment)
     tables = {part: read(setting) for part, setting in settings.items()}
-    for part, table in tables.items():
-        where = settings[part].part.describe(settings[part].options)
-        _check_columns(experiment, table, where)
-        _check_same_columns(tables[SOURCE], table, where)
+    for mark, rows in tables.items():
+        where = settings[mark].part.describe(settings[mark].options)
+        _check_columns(experiment, rows, where)
+        _check_same_columns(tables[SOURCE], rows, where)
     table = _stacked(list(tables.values()))
-    part = np.concatenate([np.full(tables[part].height, part, np.int8) for part in tables])
+    part = np.concatenate([np.full(rows.height, mark, np.int8) for mark, rows in tables.items()])
     _check_rows(experiment, table, part)
     return Dataset(table, part, _roles(experiment, table), fingerprint(experiment))
 
@@ -69,7 +69,7 @@ def _typed(column: pl.Series) -> pl.Series:
 def _as_number(text: pl.Series) -> pl.Series:
     """A leading zero, as in a postal code, says that it is a name and not a number."""
     bare = text.str.strip_chars()
-    if bare.str.contains(r"^-?0\d").any():
+    if bare.str.contains(r"^-?0\d+$").any():
         return text
     for number in (pl.Int64, pl.Float64):
         numbers = bare.cast(number, strict=False)
@@ -153,7 +153,7 @@ def _check_rows(experiment: Experiment, table: pl.DataFrame, part: np.ndarray) -
         if weight.null_count() or weight.is_nan().any() or (weight < 0).any() or weight.sum() == 0:
             raise DataError(
                 f'weight_column "{experiment.weight_column}": weights are numbers of at least 0, not all 0, without gaps; '
-                f"got {weight.null_count()} gaps and a minimum of {weight.min()}."
+                f"got {weight.null_count()} gaps and a minimum of {weight.min()!r}."
             )
 
 

@@ -20,7 +20,7 @@ PROBLEMS = {
     "regression": Problem("regression", "root_mean_squared_error"),
 }
 CASES = [
-    pytest.param(part, PROBLEMS[kind], id=f"{part.name}-{kind}")
+    pytest.param(part, problem, id=f"{part.name}-{kind}")
     for part in registry.algorithms("tabular").values()
     for kind, problem in PROBLEMS.items()
     if problem.task in part.tasks

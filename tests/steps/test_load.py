@@ -122,7 +122,7 @@ def test_a_test_file_without_a_feature_is_refused(ask, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"target": "Y_"}, r'^target: .*rows\.parquet has no column "Y_"; it has x, y\.$'),
+        ({"target": "yy"}, r'^target: .*rows\.parquet has no column "yy"; it has x, y\. Did you mean "y"\?$'),
         ({"weight_column": "weigth"}, r'^weight_column: .* "weigth"; it has x, y, weight\. Did you mean "weight"\?$'),
         ({"drop_columns": ["xx"]}, r'^drop_columns: .* has no column "xx"'),
         ({"validation": {"fold_columns": ["fold"]}}, r'^validation\.fold_columns: .* has no column "fold"'),

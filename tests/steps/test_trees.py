@@ -164,7 +164,7 @@ def test_catboost_refuses_trees_that_are_not_symmetric(tmp_path):
 
 
 def test_catboost_equal_leaves_are_merged(tmp_path):
-    x, trees, _ = _catboost(0, 0.0, tmp_path)
+    _, trees, _ = _catboost(0, 0.0, tmp_path)
     assert trees.n_nodes < 20 * 63
     assert np.isin(np.arange(trees.n_nodes), np.concatenate([trees.roots, trees.left, trees.right])).all()
 

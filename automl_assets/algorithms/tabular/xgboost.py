@@ -11,7 +11,7 @@ from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.trees import add_trees, mean_trees, rescaled, xgboost_trees
 
-ROUNDS_TIMES_RATE = 100.0  # at most 1,000 rounds at learning rate 0.1, 2,000 at 0.05
+ROUNDS_TIMES_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 1,200 at 0.05: bounds size and latency
 FIXED = {"tree_method": "hist", "verbosity": 0}
 
 

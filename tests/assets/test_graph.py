@@ -1,0 +1,301 @@
+"""The asset graph, made for real: what each asset holds, what the UI is shown, how it fails."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import pytest
+
+import automl_assets
+from automl_assets.assets.dataset import dataset_type
+from automl_assets.errors import AutomlError, LearningError
+from automl_assets.experiment import load
+from automl_assets.records import Dataset, Roles
+from automl_assets.resources.store import RecordStore
+from automl_assets.runner import Result
+
+MOST_PICTURE_BYTES = 100_000
+
+
+@dataclass(frozen=True)
+class Made:
+    """A run that ended: its result, and what Dagster wrote down."""
+
+    result: Result
+
+    @cached_property
+    def events(self) -> list[dg.DagsterEvent]:
+        os.environ["DAGSTER_HOME"] = str(self.result.home)
+        with dg.DagsterInstance.get() as instance:
+            (run,) = instance.get_runs()
+            return [entry.dagster_event for entry in instance.all_logs(run.run_id) if entry.dagster_event]
+
+    @cached_property
+    def metadata(self) -> dict[str, dict[str, Any]]:
+        """Asset -> what the UI shows."""
+        found = {}
+        for event in self.events:
+            if event.is_step_materialization:
+                materialization = event.step_materialization_data.materialization
+                found[materialization.asset_key.path[-1]] = dict(materialization.metadata)
+        return found
+
+    @cached_property
+    def checks(self) -> dict[str, dg.AssetCheckEvaluation]:
+        evaluations = [e.asset_check_evaluation_data for e in self.events if e.is_asset_check_evaluation]
+        return {f"{e.asset_key.path[-1]}.{e.check_name}": e for e in evaluations}
+
+    def load(self, asset: str) -> Any:
+        os.environ["DAGSTER_HOME"] = str(self.result.home)
+        return RecordStore().load(self.result.experiment.name, asset)
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., Path]) -> Iterator[Callable[..., Made]]:
+    """Runs a tiny experiment in a home of its own."""
+
+    def made(name: str, task: str, more: str) -> Made:
+        folder = tmp_path_factory.mktemp(name)
+        return Made(automl_assets.run(tiny(folder, name, task, more), home=folder / "home"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", "set back at the end")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def flowers(make: Callable[..., Made]) -> Made:
+    """A classification with everything."""
+    return make("flowers", "classification", "predict_source: unlabelled.csv\n")
+
+
+@pytest.fixture(scope="module")
+def bills(make: Callable[..., Made]) -> Made:
+    """A regression without what can be left out, judged on out-of-fold rows."""
+    return make("bills", "regression", "test: none\nonnx: false\nexplain: false\nensemble: false\n")
+
+
+def test_every_asset_is_made(flowers: Made) -> None:
+    assert set(flowers.metadata) == {
+        "dataset", "profile", "split", "features", "candidate_baseline", "candidate_logistic_regression", "leaderboard",
+        "ensemble", "evaluation", "explanation", "onnx_model", "registered_model", "predictions",
+    }  # fmt: skip
+
+
+def test_what_can_be_left_out_is(bills: Made) -> None:
+    assert set(bills.metadata) == {
+        "dataset", "profile", "split", "features", "candidate_baseline", "candidate_elastic_net", "leaderboard", "ensemble",
+        "evaluation",
+    }  # fmt: skip
+    assert bills.result.onnx is None and bills.result.onnx_path is None
+
+
+def test_every_check_is_evaluated(flowers: Made) -> None:
+    assert set(flowers.checks) == {
+        "profile.missing_values", "profile.missing_target", "profile.high_cardinality", "profile.ignored_columns",
+        "profile.class_balance", "profile.target_leakage", "profile.duplicate_rows", "candidate_baseline.finished",
+        "candidate_logistic_regression.finished", "evaluation.beats_baseline", "onnx_model.parity", "onnx_model.latency",
+    }  # fmt: skip
+    failed = {name for name, check in flowers.checks.items() if not check.passed}
+    assert failed <= {"onnx_model.latency"}  # a busy machine may be slow
+    assert flowers.checks["profile.missing_values"].metadata["status"].value == "done"
+
+
+def test_the_data_set_is_shown(flowers: Made) -> None:
+    shown = flowers.metadata["dataset"]
+    assert shown["dagster/row_count"].value == 120
+    schema = {column.name: column.type for column in shown["dagster/column_schema"].schema.columns}
+    assert schema["size"] == "Float64" and schema["colour"] == "String" and schema["bought"].startswith("Date")
+    assert len(shown["preview"].records) == 5
+
+
+def test_the_data_version_is_the_fingerprint_of_the_content(flowers: Made) -> None:
+    (event,) = [e for e in flowers.events if e.is_step_materialization and e.asset_key.path[-1] == "dataset"]
+    tags = event.step_materialization_data.materialization.tags
+    assert tags["dagster/data_version"] == flowers.load("dataset").fingerprint
+
+
+def test_each_engineered_column_leads_back_to_its_raw_column(flowers: Made) -> None:
+    lineage = flowers.metadata["features"]["dagster/column_lineage"].lineage.deps_by_column
+    sources = {name: [(dep.asset_key.path[-1], dep.column_name) for dep in deps] for name, deps in lineage.items()}
+    assert sources["size"] == [("dataset", "size")]
+    assert sources["bought_day"] == [("dataset", "bought")]
+    assert {column for ((_, column),) in sources.values()} == {"size", "colour", "bought", "pieces"}
+    assert {column.name for column in flowers.metadata["features"]["dagster/column_schema"].schema.columns} == set(
+        sources
+    )
+
+
+def test_the_split_is_shown_with_its_shares(flowers: Made) -> None:
+    shown = flowers.metadata["split"]
+    assert (shown["n_training"].value, shown["n_test"].value, shown["n_folds"].value) == (96, 24, 2)
+    rows = {record.data["rows"]: record.data for record in shown["rows"].records}
+    assert rows["test"]["share of yes"] == pytest.approx(rows["training"]["share of yes"], abs=0.05)
+
+
+def test_the_leaderboard_is_a_table_best_first(flowers: Made) -> None:
+    rows = [record.data for record in flowers.metadata["leaderboard"]["leaderboard"].records]
+    scores = [row["accuracy"] for row in rows]
+    assert scores == sorted(scores, reverse=True) and len(scores) == 5
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5]
+    assert rows[-1]["trial"] == "baseline_1"
+    assert flowers.metadata["leaderboard"]["best_score"].value == pytest.approx(scores[0])
+
+
+@pytest.mark.parametrize("asset", ["candidate_logistic_regression", "ensemble", "evaluation", "explanation"])
+def test_pictures_are_small_and_inside(flowers: Made, asset: str) -> None:
+    pictures = [
+        value.value for value in flowers.metadata[asset].values() if isinstance(value, dg.MarkdownMetadataValue)
+    ]
+    assert pictures
+    for picture in pictures:
+        assert picture.count("](data:image/png;base64,") == 1
+        assert len(picture) < MOST_PICTURE_BYTES
+
+
+def test_metrics_are_plain_numbers_that_the_ui_plots(flowers: Made, bills: Made) -> None:
+    shown = flowers.metadata["evaluation"]
+    assert shown["test_accuracy"].value == flowers.result.metrics["accuracy"]
+    assert isinstance(bills.metadata["evaluation"]["out_of_fold_r2_score"], dg.FloatMetadataValue)
+
+
+def test_the_registered_model_says_why_it_is_champion(flowers: Made) -> None:
+    shown = flowers.metadata["registered_model"]
+    assert shown["version"].value == 1 and shown["is_champion"].value is True
+    assert "there was no champion" in shown["reason"].value
+
+
+def test_predictions_are_made_for_rows_without_a_target(flowers: Made) -> None:
+    made = flowers.load("predictions").table
+    assert made.height == 12 and flowers.metadata["predictions"]["dagster/row_count"].value == 12
+    assert set(made["prediction"]) <= {"yes", "no"}
+    assert (made["probability_no"] + made["probability_yes"]).to_numpy() == pytest.approx(1)
+
+
+def test_the_result_predicts_as_the_asset_does(flowers: Made) -> None:
+    made = flowers.load("predictions").table
+    rows = made.select("size", "colour", "bought", "pieces", "weight")
+    again = flowers.result.predict(rows.to_pandas())
+    assert again["probability_yes"].to_numpy() == pytest.approx(made["probability_yes"].to_numpy())
+
+
+def test_without_test_rows_out_of_fold_rows_are_judged(bills: Made) -> None:
+    evaluation = bills.result.evaluation
+    assert (evaluation.rows, evaluation.n_rows) == ("out_of_fold", 120)
+    assert evaluation.metrics["r2_score"] > 0.9
+    assert bills.metadata["split"]["n_test"].value == 0
+
+
+def test_the_artifacts_of_a_result_are_folders_that_are_there(flowers: Made) -> None:
+    assert set(flowers.result.artifacts) == set(flowers.metadata)
+    assert all(Path(folder).is_dir() for folder in flowers.result.artifacts.values())
+    assert flowers.result.onnx_path.read_bytes() == flowers.result.onnx.onnx
+
+
+def test_an_asset_can_be_made_again_alone(flowers: Made) -> None:
+    os.environ["DAGSTER_HOME"] = str(flowers.result.home)
+    from automl_assets.assets.graph import graph
+    from automl_assets.definitions import shared
+
+    assets, resources = graph(flowers.result.experiment), shared().resources
+    evaluation = [asset for asset in assets if asset.key.path[-1] == "evaluation"]
+    assert dg.materialize(assets, selection=evaluation, resources=resources).success
+
+
+def remade(file: Path) -> str:
+    """The data version of a data set that is made from `file` now."""
+    from automl_assets.assets.dataset import dataset
+
+    made = dg.materialize([dataset(load(file))], resources={"records": RecordStore()})
+    (event,) = made.get_asset_materialization_events()
+    return event.step_materialization_data.materialization.tags["dagster/data_version"]
+
+
+def test_the_data_version_follows_the_content_and_nothing_else(home: Path, tiny: Callable[..., Path]) -> None:
+    file = tiny(home.parent)
+    before = remade(file)
+    rows = file.with_name("tiny.csv")
+    os.utime(rows, (1, 1))
+    assert remade(file) == before
+    rows.write_text(rows.read_text().replace("red", "rot", 1))
+    assert remade(file) != before
+
+
+def test_a_mistake_is_told_without_a_stack_trace(home: Path, tiny: Callable[..., Path]) -> None:
+    file = tiny(home.parent)
+    file.write_text(file.read_text().replace("target: answer", "target: anwser"))
+    with pytest.raises(
+        LearningError, match=r'dataset: target: .*tiny.csv has no column "anwser".*Did you mean "answer"'
+    ):
+        automl_assets.run(file)
+    with dg.DagsterInstance.get() as instance:
+        (run,) = instance.get_runs()
+        (entry,) = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    failure = entry.dagster_event.step_failure_data
+    assert failure.user_failure_data.description.startswith("target: ")
+    assert failure.error.cause is None and failure.error.cls_name == "Failure"
+
+
+ROLES = Roles("answer", ("size",), weight="weight", time="bought")
+
+
+def checked(file: Path, **columns: list) -> dg.TypeCheck:
+    """What Dagster's type of the data set says about two rows in which `columns` are replaced."""
+    columns = {"answer": ["1", "2"], "size": [1, 2], "weight": [1, 0], "bought": ["2024", "2025"]} | columns
+    rows = Dataset(pl.DataFrame(columns, strict=False), np.zeros(2, np.int8), ROLES, "")
+    kind = dataset_type(load(file))
+    return kind.type_check(dg.build_op_context(), rows)
+
+
+def weighted(folder: Path, tiny: Callable[..., Path], task: str) -> Path:
+    file = tiny(folder, task=task, more="weight_column: weight\ntime_column: bought\n")
+    file.write_text(
+        re.sub("drop_columns.*", "drop_columns: []", file.read_text()).replace("target: bill", "target: answer")
+    )
+    return file
+
+
+@pytest.mark.parametrize(
+    ("task", "columns", "message"),
+    [
+        ("classification", {"weight": [-1.0, 1.0]}, r"(?s)min.*0.*weight"),
+        ("classification", {"weight": [None, 1.0]}, r"(?s)weight"),
+        ("classification", {"bought": [None, "2024"]}, r"(?s)bought"),
+        ("regression", {"answer": ["a", "b"]}, r"(?s)answer"),
+    ],
+)
+def test_the_type_of_the_data_set_refuses(
+    tmp_path: Path, tiny: Callable[..., Path], task: str, columns: dict, message: str
+) -> None:
+    result = checked(weighted(tmp_path, tiny, task), **columns)
+    assert not result.success
+    assert re.search(message, result.description), result.description
+
+
+@pytest.mark.parametrize(
+    ("task", "columns"),
+    [
+        ("classification", {}),
+        ("classification", {"answer": [None, True]}),
+        ("regression", {"answer": [None, 7]}),
+        ("regression", {"answer": [1.5, float("nan")]}),
+    ],
+)
+def test_the_type_of_the_data_set_accepts(tmp_path: Path, tiny: Callable[..., Path], task: str, columns: dict) -> None:
+    assert checked(weighted(tmp_path, tiny, task), **columns).success
+
+
+def test_a_violated_constraint_stops_the_run_with_a_readable_message(home: Path, tiny: Callable[..., Path]) -> None:
+    file = tiny(home.parent, task="regression")
+    rows = file.with_name("tiny.csv")
+    rows.write_text(re.sub(r",(yes|no)\n", r",\1\n", rows.read_text()))
+    file.write_text(file.read_text().replace("target: bill", "target: answer").replace("[answer, weight]", "[weight]"))
+    with pytest.raises(AutomlError, match="answer"):
+        automl_assets.run(file)
