@@ -5,7 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import dagster as dg
 import yaml
@@ -25,12 +25,18 @@ INVALID = "invalid_experiments"
 SPARE_SECONDS = 300  # Dagster ends a run that is so far past twice its limit: something hangs
 
 
+def _add_keys(schema: dict[str, Any]) -> None:
+    """Tells editors and `dg check yaml` the keys there are; their many ways to be written are checked when loaded."""
+    fields = {name: field for name, field in settings.Experiment.model_fields.items() if name != "name"}
+    schema["properties"] = {name: {"title": name} for name in ("name", *fields)}
+    schema["required"] = [name for name, field in fields.items() if field.is_required()]
+    schema["additionalProperties"] = False
+
+
 class Attributes(BaseModel):
     """What stands under `attributes:`; checked in our own words by `experiment.parse`."""
 
-    model_config = ConfigDict(
-        extra="allow", json_schema_extra=lambda schema: schema.update(settings.Experiment.model_json_schema())
-    )
+    model_config = ConfigDict(extra="allow", json_schema_extra=_add_keys)
 
 
 class ExperimentScaffolder(Scaffolder):
@@ -65,7 +71,7 @@ class Experiment(dg.Component):
         text = yaml.safe_dump(attributes.model_dump() if attributes else {})
         loaded = cls.of(lambda: settings.load(file, text), file.stem)
         is_free = all(other.stem != loaded.name for other in files([]))
-        return loaded if is_free else _taken(loaded, context.path)
+        return loaded if is_free else loaded.second(context.path)
 
     @classmethod
     def from_file(cls, file: Path) -> Self:
@@ -85,6 +91,14 @@ class Experiment(dg.Component):
                 raise
             return cls(None, name, error)
         return cls(experiment, experiment.name)
+
+    def second(self, place: Path) -> Self:
+        """Itself as a broken experiment under a name of its own, because its name is taken (an error when strict)."""
+        text = f"the name {self.name!r} of {place} is already taken by another experiment; rename it"
+        error = self.error or SettingError(text)
+        if is_strict():
+            raise error
+        return type(self)(None, f"{self.name}_{hashlib.sha256(str(place).encode()).hexdigest()[:6]}", error)
 
     @property
     def place(self) -> str:
@@ -114,7 +128,7 @@ class ExperimentFolder(dg.Component, dg.Model, dg.Resolvable):
         root = context.project_root if context else Path()
         found: dict[str, dg.Definitions] = {}
         for file, loaded in experiments([root / path for path in self.paths]):
-            unique = _taken(loaded, file) if loaded.place in found else loaded
+            unique = loaded.second(file) if loaded.place in found else loaded
             found[unique.place] = _with_reference(unique.build_defs(), file)
         return dg.Definitions.merge(*found.values())
 
@@ -162,16 +176,6 @@ def _with_reference(definitions: dg.Definitions, file: Path) -> dg.Definitions:
     return definitions.map_asset_specs(
         func=lambda spec: spec.merge_attributes(metadata={"dagster/code_references": reference})
     )
-
-
-def _taken(loaded: Experiment, place: Path) -> Experiment:
-    """The second experiment of a name, as a broken one under a name of its own."""
-    error = loaded.error or SettingError(
-        f"the name {loaded.name!r} of {place} is already taken by another experiment; rename it"
-    )
-    if is_strict():
-        raise error
-    return Experiment(None, f"{loaded.name}_{hashlib.sha256(str(place).encode()).hexdigest()[:6]}", error)
 
 
 def _plain(name: str) -> str:

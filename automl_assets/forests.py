@@ -3,6 +3,7 @@
 Not here: which forest, its settings and its portfolio; those are in its algorithm's file.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from automl_assets.parts import Config, FitContext, Rows
 from automl_assets.trees import add_trees, mean_trees, rescaled, sklearn_trees
 
 MAX_NODES = 800_000  # of a whole forest: about 30 MB of ONNX
+TREES_AT_A_TIME = 10  # between looks at the clock
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,23 @@ class Forest:
 
 
 def fit_forest(estimator_type: Any, config: Config, training: Rows, context: FitContext) -> Forest:
-    """Fits on codes with missing values as they are. Trees grow best first, so a bound on leaves costs the least."""
+    """Fits on codes with missing values as they are, some trees at a time until all are grown or the time is up.
+
+    Where leaves must be bounded, trees grow best first, so that the bound costs the least.
+    """
     rows, scale = prepared(training, context.problem)
+    n_trees, most_leaves = config["n_estimators"], MAX_NODES // (2 * config["n_estimators"])
     estimator = estimator_type(
-        **config,
-        max_leaf_nodes=MAX_NODES // (2 * config["n_estimators"]),
+        **config | {"n_estimators": 0},
+        max_leaf_nodes=most_leaves if most_leaves < len(rows.y) else None,
         n_jobs=context.n_threads,
         random_state=context.seed,
+        warm_start=True,
     )
-    return Forest(estimator.fit(rows.x, rows.y, sample_weight=rows.weight), scale)
+    while estimator.n_estimators < n_trees and (estimator.n_estimators == 0 or time.monotonic() < context.deadline):
+        estimator.n_estimators = min(n_trees, estimator.n_estimators + TREES_AT_A_TIME)
+        estimator.fit(rows.x, rows.y, sample_weight=rows.weight)
+    return Forest(estimator, scale)
 
 
 def forest_scores(model: Forest, x: np.ndarray) -> np.ndarray:

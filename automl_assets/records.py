@@ -254,7 +254,7 @@ class Ensemble:
     members: tuple[Member, ...]
     stack: Stack | None
     score: float
-    scores_by_kind: dict[str, float]  # the metric of every kind tried, on validation rows
+    scores_by_kind: dict[EnsembleKind, float]  # the metric of every kind tried, on validation rows
     predictions: np.ndarray  # out-of-fold [n_rows, n_outputs]
     featurizer: Any
     problem: Problem

@@ -7,6 +7,8 @@ import secrets
 import shutil
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from automl_assets import experiment as settings
+from automl_assets.assets.graph import graph
 from automl_assets.component import SHIPPED, definitions_of, experiments
 from automl_assets.definitions import shared
 from automl_assets.errors import AutomlError, LearningError, SettingError, listed, nearest
@@ -22,7 +25,7 @@ from automl_assets.isolation import warm_up
 from automl_assets.records import Ensemble, Evaluation, Leaderboard, OnnxModel
 from automl_assets.resources.clock import STARTED_TAG
 from automl_assets.resources.home import prepare
-from automl_assets.resources.journal import TAG, Journal
+from automl_assets.resources.journal import TAG, Journal, journal_of
 from automl_assets.resources.run_launcher import is_alive
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
@@ -86,8 +89,8 @@ class Result:
     @cached_property
     def artifacts(self) -> dict[str, str]:
         """Asset -> folder of its newest version."""
-        store = RecordStore()
-        found = {name: store.folder(self.experiment.name, name) for name in self.seconds_per_asset}
+        store, assets = self._store(), [asset.key.path[-1] for asset in graph(self.experiment)]
+        found = {name: store.folder(self.experiment.name, name) for name in assets}
         return {name: str(folder) for name, folder in found.items() if folder}
 
     def predict(self, rows: Any) -> "pd.DataFrame":
@@ -134,8 +137,11 @@ class Result:
         return all_scores(features.y[known], self.ensemble.predictions[known], weight, self.ensemble.problem)
 
     def _load(self, asset: str) -> Any:
-        os.environ["DAGSTER_HOME"] = str(self.home)
-        return RecordStore().load(self.experiment.name, asset)
+        return self._store().load(self.experiment.name, asset)
+
+    def _store(self) -> RecordStore:
+        os.environ["DAGSTER_HOME"] = str(self.home)  # where records lie, and the key they are signed with
+        return RecordStore()
 
     def _repr_html_(self) -> str:
         import pandas as pd
@@ -170,8 +176,10 @@ def run(
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the UI has the log
     if timeout_minutes:
         config["resources"] = {"clock": {"config": {"timeout_minutes": timeout_minutes}}}
-    threading.Thread(target=_load_ending, args=(journal_of_run,), daemon=True).start()
-    with dg.DagsterInstance.get() as instance:
+    importlib.import_module("sqlalchemy.orm")  # while the thread loads it, Dagster's own queries would meet half of it
+    ended = threading.Event()
+    threading.Thread(target=_load_ending, args=(journal_of_run, ended), daemon=True).start()
+    with _set_at_end(ended), dg.DagsterInstance.get() as instance:
         options = _cut_off(instance, settings_of_run.name) if resume else None
         outcome = dg.execute_job(
             dg.build_reconstructable_job(__name__, "job_of", (str(file),)),
@@ -181,7 +189,7 @@ def run(
             reexecution_options=options,
         )
     if not outcome.success:
-        raise LearningError(_reason(journal_of_run))
+        raise LearningError(_reason(journal_of_run, outcome))
     return Result(settings_of_run, folder, time.time() - started, _seconds_per_asset(journal_of_run))
 
 
@@ -207,10 +215,19 @@ def job_of(file: str) -> dg.JobDefinition:
     return dg.Definitions.merge(definitions_of(experiment), shared()).resolve_job_def(experiment.name)
 
 
-def _load_ending(journal: Journal) -> None:
+@contextmanager
+def _set_at_end(event: threading.Event) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        event.set()
+
+
+def _load_ending(journal: Journal, ended: threading.Event) -> None:
     """Loads what only the last assets need while candidates learn in processes of their own and this one is idle."""
     while not any(event["event"] == "candidate_started" for event in journal.events()):
-        time.sleep(0.2)
+        if ended.wait(0.2):
+            return
     Tracker().make_ready()
     importlib.import_module("matplotlib.figure")
 
@@ -237,19 +254,23 @@ def _cut_off(instance: dg.DagsterInstance, job: str) -> dg.ReexecutionOptions:
     if last.status == dg.DagsterRunStatus.SUCCESS:
         raise SettingError(f"nothing to resume: the last run of {job} ended well")
     if not last.is_finished:
-        processes = {event["process"] for event in Journal(last.tags.get(TAG, last.run_id)).events()}
-        if any(is_alive(process) for process in processes):
+        if any(is_alive(event["process"], event["time"]) for event in journal_of(last).events()):
             raise SettingError(f"the last run of {job} is still under way")
         instance.report_run_failed(last, "its process is gone")
     return dg.ReexecutionOptions.from_failure(last.run_id, instance)
 
 
-def _reason(journal: Journal) -> str:
-    failed = [event for event in journal.events() if event["event"] == "asset_failed"]
-    return (
-        "\n".join(f"{event['asset']}: {event['reason']}" for event in failed)
-        or "the run failed; its log in the UI says why"
-    )
+def _reason(journal: Journal, outcome: dg.JobExecutionResult) -> str:
+    told = [f"{event['asset']}: {event['reason']}" for event in journal.events() if event["event"] == "asset_failed"]
+    told = told or [_failure(event) for event in outcome.filter_events(lambda event: event.is_step_failure)]
+    return "\n".join(told) or "the run failed; its log in the UI says why"
+
+
+def _failure(event: dg.DagsterEvent) -> str:
+    """What Dagster says of a step that failed outside our code: a constraint on the data set, say."""
+    error = event.step_failure_data.error
+    message = error.message.rpartition("Description: ")[2].strip() if error else "failed"
+    return f"{event.step_handle.to_key().rpartition('__')[2]}: {message}" if event.step_handle else message
 
 
 def _seconds_per_asset(journal: Journal) -> dict[str, float]:

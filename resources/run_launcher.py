@@ -5,6 +5,7 @@ Without it a power cut leaves runs STARTED for ever, holding their place in the 
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,8 @@ from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, Wor
 from dagster._serdes import ConfigurableClassData
 
 PROCESS_NUMBER = re.compile(r"\(pid: (\d+)\)")
+ENDED = "ZX"  # states of a process whose parent has not taken note of its end yet
+CLOCK_SLACK = 2.0  # seconds by which two clocks may differ
 
 
 class LocalRunLauncher(DefaultRunLauncher):
@@ -29,22 +32,33 @@ class LocalRunLauncher(DefaultRunLauncher):
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         events = self._instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT)
-        found = [match for event in events if (match := PROCESS_NUMBER.search(event.message or ""))]
+        found = [(match, e.timestamp) for e in events if (match := PROCESS_NUMBER.search(e.message or ""))]
         if not found:
             return CheckRunHealthResult(WorkerStatus.RUNNING)  # not started yet: the start timeout watches that
-        process = int(found[-1].group(1))
-        if is_alive(process):
+        match, time_seen = found[-1]
+        process = int(match.group(1))
+        if is_alive(process, time_seen):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"process {process} is gone")
 
 
-def is_alive(process: int) -> bool:
-    """Whether a Python process of that number runs here (numbers are used again after a restart)."""
-    if Path("/proc/self").exists():
-        try:
-            return b"python" in Path(f"/proc/{process}/cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            return False
+def is_alive(process: int, time_seen: float) -> bool:
+    """Whether the process that had this number at `time_seen` (seconds since 1970) still runs here.
+
+    Numbers are used again, after a restart of a container nearly always: a process that began later is another one.
+    """
+    if not Path("/proc/self/stat").exists():
+        return _has_number(process)
+    try:
+        status = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    seconds_after_boot = int(status[19]) / os.sysconf("SC_CLK_TCK")
+    began = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + seconds_after_boot
+    return status[0] not in ENDED and began <= time_seen + CLOCK_SLACK
+
+
+def _has_number(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -80,7 +80,9 @@ def test_onnx_equals_python(known: list[tuple], new: list[tuple]) -> None:
 
 
 def test_onnx_equals_python_on_every_day_of_leap_and_century_years() -> None:
-    days = pl.concat([pl.date_range(date(y, 1, 1), date(y, 12, 31), eager=True) for y in (1599, 1900, 1970, 2000, 2024)])
+    days = pl.concat(
+        [pl.date_range(date(y, 1, 1), date(y, 12, 31), eager=True) for y in (1599, 1900, 1970, 2000, 2024)]
+    )
     table = pl.DataFrame({"moment": days})
     _check_parity(fit_featurizer(table, {"moment": "datetime"}), table)
 

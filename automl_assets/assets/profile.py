@@ -58,15 +58,13 @@ def _row(column: ColumnProfile) -> dict[str, Any]:
     return {
         "column": column.name,
         "kind": column.kind,
-        "why": column.reason,
-        "type": column.dtype,
         "missing": column.n_missing,
         "unique": column.n_unique,
         "mean": column.mean,
-        "std": column.std,
         "minimum": column.minimum,
         "maximum": column.maximum,
-        "distribution": _bars(column.histogram) or ", ".join(f"{value} ({count})" for value, count in column.top),
+        "values": _bars(column.histogram) or ", ".join(f"{value} ({count})" for value, count in column.top[:3]),
+        "note": column.reason if column.kind == "ignored" else "",
     }
 
 

@@ -62,11 +62,11 @@ def _member(graph: Graph, member: Member, views: dict[str, str], problem: Proble
 
 
 def _linked(graph: Graph, raw: str, problem: Problem) -> str:
-    if problem.n_classes > 2:
-        return graph.node("Softmax", raw, axis=1)
-    positive = graph.node("Sigmoid", raw)
-    negative = graph.node("Sub", graph.constant(np.array(1.0, np.float32)), positive)
-    return graph.node("Concat", negative, positive, axis=1)
+    """Softmax also for two classes: a stack takes logarithms, and 1 - Sigmoid has few digits left near 0."""
+    if problem.n_classes == 2:
+        half = graph.node("Mul", raw, graph.constant(np.array(0.5, np.float32)))
+        raw = graph.node("Concat", graph.node("Neg", half), half, axis=1)
+    return graph.node("Softmax", raw, axis=1)
 
 
 def _combined(graph: Graph, parts: list[str], ensemble: Ensemble) -> str:

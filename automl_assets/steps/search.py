@@ -41,7 +41,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class FoldFit:
-    """What comes back from a fit: the model and its raw scores on the validation rows."""
+    """What comes back from a fit: the model, unless another one will answer, and its raw scores on validation rows."""
 
     model: Any
     raw: np.ndarray | None  # [n_valid, n_scores]
@@ -86,7 +86,8 @@ def fit_fold(
         train, valid = _rows_of(Path(folder), fold, algorithm.max_rows, context.seed)
         model = algorithm.fit(config, train, valid, context)
         raw = algorithm.predict(model, valid.x) if valid is not None else None
-    return FoldFit(model, raw, time.monotonic() - started)
+    is_needed = fold == REFIT or not algorithm.is_refitted
+    return FoldFit(model if is_needed else None, raw, time.monotonic() - started)
 
 
 def _rows_of(folder: Path, fold: int, max_rows: int | None, seed: int) -> tuple[Rows, Rows | None]:

@@ -57,7 +57,9 @@ def test_the_experiment_has_the_last_word(ask) -> None:
 @pytest.mark.parametrize("kind", ["datetime", "numeric"])
 def test_an_impossible_wish_is_refused(ask, kind: str) -> None:
     wishes = {"featurization": {"column_types": {"c": kind}}}
-    with pytest.raises(DataError, match=rf'^featurization\.column_types: "c" cannot be {kind}; it holds String, such as'):
+    with pytest.raises(
+        DataError, match=rf'^featurization\.column_types: "c" cannot be {kind}; it holds String, such as'
+    ):
         _profile(ask, settings=wishes, c=["u", "v"] * 50)
 
 
@@ -84,7 +86,9 @@ def test_only_rows_of_the_source_are_looked_at(ask, tmp_path) -> None:
 
 
 def test_nothing_left_to_learn_from_is_refused(ask) -> None:
-    with pytest.raises(DataError, match=r"^no column is left to learn from: x has the same value in every row\. Name th"):
+    with pytest.raises(
+        DataError, match=r"^no column is left to learn from: x has the same value in every row\. Name th"
+    ):
         _profile(ask, x=[1] * N_ROWS)
 
 
@@ -95,7 +99,9 @@ def test_a_problem_without_a_question_is_refused(ask) -> None:
         _profile(ask, "regression", y=[3] * N_ROWS)
     with pytest.raises(DataError, match=r'^target "y": a regression needs numbers that differ; got .* read as text\?$'):
         _profile(ask, "regression", y=CLASSES)
-    with pytest.raises(DataError, match=r"600 different values are too many classes \(at most 500\)\. Is this a regress"):
+    with pytest.raises(
+        DataError, match=r"600 different values are too many classes \(at most 500\)\. Is this a regress"
+    ):
         _profile(ask, x=np.arange(600), y=np.arange(600))
 
 

@@ -135,7 +135,9 @@ def test_files_keep_their_roles(ask, tmp_path: Path) -> None:
 
 def test_a_test_file_with_other_labels_is_refused(ask, tmp_path: Path) -> None:
     _table(10, y=["Rare"] * 10).write_parquet(tmp_path / "t.parquet")
-    with pytest.raises(DataError, match=r'^test\.source: no row has a known value of the target "y"; got Rare\. Bring ro'):
+    with pytest.raises(
+        DataError, match=r'^test\.source: no row has a known value of the target "y"; got Rare\. Bring ro'
+    ):
         _split(ask(_table(), test=str(tmp_path / "t.parquet")))
 
 
@@ -189,7 +191,10 @@ def test_no_row_is_on_both_sides(labels: list, validation: object, test: object,
         ({"validation": {"folds": 40}, "test": 0.7}, r"^validation\.folds: got 40; 36 rows can fill at most 35$"),
         ({"test": 0.99}, r"^a share of 0\.99 of 120 rows leaves too few to learn from; ask for less$"),
         ({"group_column": "one"}, r'^group_column "one": 1 group cannot fill two parts\. Bring rows of more groups'),
-        ({"group_column": "three"}, r'^group_column "three": 2 groups cannot fill 5 folds\. Set validation\.folds to at m'),
+        (
+            {"group_column": "three"},
+            r'^group_column "three": 2 groups cannot fill 5 folds\. Set validation\.folds to at m',
+        ),
         ({"validation": {"fold_columns": ["x"]}}, r'^validation\.fold_columns: "x" must hold 1 \(learn\) and 0'),
         ({"validation": {"fold_columns": ["one"]}}, r'^validation\.fold_columns: "one" must hold 1'),
         ({"validation": {"fold_columns": ["is_common"]}}, r"^fold 1 has rows of one class only to learn from\."),

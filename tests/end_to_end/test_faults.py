@@ -1,0 +1,179 @@
+"""Processes that are killed: a run begun again makes only what is missing, and a dead fit costs one trial."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import automl_assets
+from automl_assets.resources.journal import read_journal
+
+AUTOML = Path(sys.executable).with_name("automl")
+SLOW = """
+algorithms: [logistic_regression, catboost]
+limits: {timeout_minutes: 0.5, max_trials: 3}
+onnx: false
+explain: false
+"""
+EARLIER = {"dataset", "profile", "split", "features", "candidate_baseline", "candidate_logistic_regression"}
+LATER = {"candidate_catboost", "leaderboard", "ensemble", "evaluation"}
+
+
+def until(condition: Callable[[], object], seconds: float) -> object:
+    """What `condition` gives once it gives something; fails when that takes longer."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s")
+
+
+def children(process: int) -> list[int]:
+    """Numbers of the processes that `process` started and that still run."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
+        except OSError:  # it ended meanwhile
+            continue
+        if int(parent) == process and state != "Z":
+            found.append(int(entry.parent.name))
+    return found
+
+
+def fits(run: int) -> list[int]:
+    """Numbers of the processes that fit models for the run: the grandchildren, by way of the server that forks them."""
+    return [fit for server in children(run) for fit in children(server)]
+
+
+def journals(home: Path) -> list[str]:
+    """Names of all journals, in the order in which they were begun."""
+    files = list((home / "journals").glob("*.jsonl"))
+    return [file.stem for file in sorted(files, key=lambda file: read_first(home, file.stem))]
+
+
+def read_first(home: Path, name: str) -> float:
+    return next(read_journal(home, name))["time"]
+
+
+def started(home: Path, journal: str) -> set[str]:
+    return {event["asset"] for event in read_journal(home, journal) if event["event"] == "asset_started"}
+
+
+def is_fitting_catboost(home: Path) -> bool:
+    names = journals(home)
+    return bool(names) and "candidate_catboost" in started(home, names[-1])
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A run that was killed while its third candidate learnt, and how its processes ended."""
+
+    yaml: Path
+    home: Path
+    n_fits: int
+    seconds_until_fits_ended: float
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., Path]) -> Killed:
+    folder = tmp_path_factory.mktemp("killed")
+    file, home = slow_experiment(folder, tiny), folder / "home"
+    with (folder / "output").open("wb") as output:
+        run = subprocess.Popen([AUTOML, "run", file, "--home", home], stdout=output, stderr=subprocess.STDOUT)
+    until(lambda: is_fitting_catboost(home), 90)
+    fitting = until(lambda: fits(run.pid), 10)
+    run.kill()
+    run.wait(10)
+    killed_at = time.monotonic()
+    until(lambda: not any(Path(f"/proc/{fit}").exists() for fit in fitting), 10)
+    return Killed(file, home, len(fitting), time.monotonic() - killed_at)
+
+
+def slow_experiment(folder: Path, tiny: Callable[..., Path]) -> Path:
+    """Its last candidate takes a second or more to learn."""
+    file = tiny(folder)
+    kept = [line for line in file.read_text().splitlines() if not line.startswith(("algorithms", "limits"))]
+    file.write_text("\n".join(kept) + SLOW)
+    return file
+
+
+@pytest.fixture(scope="module")
+def resumed(killed: Killed) -> subprocess.CompletedProcess:
+    """`automl run --resume` after the kill."""
+    return command("run", killed.yaml, "--home", killed.home, "--resume")
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run([AUTOML, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_fits_end_with_the_run_that_asked_for_them(killed: Killed) -> None:
+    assert killed.n_fits >= 1
+    assert killed.seconds_until_fits_ended < 5
+
+
+def test_a_resumed_run_ends_well(resumed: subprocess.CompletedProcess) -> None:
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert "Leaderboard of tiny" in resumed.stdout
+
+
+def test_only_what_is_missing_is_made_again(killed: Killed, resumed: subprocess.CompletedProcess) -> None:
+    first, second = journals(killed.home)
+    assert started(killed.home, first) == {*EARLIER, "candidate_catboost"}
+    assert started(killed.home, second) == LATER
+
+
+def test_trials_of_before_are_on_the_leaderboard(killed: Killed, resumed: subprocess.CompletedProcess) -> None:
+    for trial in ("baseline_1", "logistic_regression_1", "catboost_1"):
+        assert trial in resumed.stdout
+
+
+def test_there_is_nothing_to_resume_after_that(killed: Killed, resumed: subprocess.CompletedProcess) -> None:
+    answer = command("run", killed.yaml, "--home", killed.home, "--resume")
+    assert answer.returncode == 1
+    assert "nothing to resume: the last run of tiny ended well" in " ".join(answer.stderr.replace("│", " ").split())
+    assert "Traceback" not in answer.stderr
+
+
+@contextmanager
+def first_fit_killed(home: Path, kills: list[int]) -> Iterator[None]:
+    """While the body runs, kills the first process that fits the last candidate."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.02):
+            if is_fitting_catboost(home) and (fitting := fits(os.getpid())):
+                os.kill(fitting[0], signal.SIGKILL)
+                kills.append(fitting[0])
+                return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def test_a_fit_that_the_system_kills_fails_its_trial_and_nothing_else(home: Path, tiny: Callable[..., Path]) -> None:
+    kills: list[int] = []
+    with first_fit_killed(home, kills):
+        result = automl_assets.run(slow_experiment(home.parent, tiny))
+    assert kills, "no process was killed"
+    rows = {standing.trial: standing for standing in result.standings.standings}
+    assert rows["catboost_1"].rank is None
+    assert rows["catboost_1"].reason == "out of memory: killed by the operating system"
+    assert rows["logistic_regression_1"].rank == 1
+    assert [member.algorithm for member in result.ensemble.members] == ["logistic_regression"]
+    assert result.metrics["accuracy"] > 0.8

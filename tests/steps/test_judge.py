@@ -1,0 +1,28 @@
+"""An ensemble is judged on test rows; without any, on rows its members validated on."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from automl_assets.records import Split
+from automl_assets.steps.judge import judge
+from automl_assets.steps.predict import answer
+
+
+def test_test_rows_are_answered_anew(learned) -> None:
+    case = learned("texts")
+    found = judge(case.split, case.features, case.ensemble)
+    assert (found.rows, found.n_rows) == ("test", case.split.is_test.sum())
+    np.testing.assert_array_equal(found.truth, case.features.y[case.split.is_test])
+    np.testing.assert_array_equal(found.prediction, answer(case.ensemble, case.dataset.table)[case.split.is_test])
+
+
+def test_without_test_rows_out_of_fold_answers_count(learned) -> None:
+    case = learned("texts")
+    split = Split(np.zeros_like(case.split.is_test), case.split.assignment, "no test rows")
+    features = replace(case.features, weight=np.arange(len(case.features.y), dtype=float))
+    found = judge(split, features, case.ensemble)
+    known = case.split.is_training
+    assert (found.rows, found.n_rows) == ("out_of_fold", known.sum())
+    np.testing.assert_array_equal(found.prediction, case.ensemble.predictions[known])
+    np.testing.assert_array_equal(found.weight, np.flatnonzero(known))

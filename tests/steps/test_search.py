@@ -1,0 +1,113 @@
+"""A candidate tries its portfolio on every fold until trials, time, patience or the wished score end it."""
+
+import numpy as np
+import pytest
+
+from automl_assets.metrics import score
+from automl_assets.parts import Algorithm
+from automl_assets.records import Candidate, Split, Trial
+from automl_assets.registry import algorithms
+from automl_assets.steps.search import PATIENCE, Budget, _has_stalled, search
+
+KNN = algorithms("tabular")["knn"]
+EVERY = len(KNN.portfolio(None))
+
+
+def _search(case, algorithm: Algorithm = KNN, **budget) -> Candidate:
+    return search(case.features, case.split, algorithm, Budget(**{"seconds": 60, "n_cores": 2} | budget), seed=0)
+
+
+def test_the_whole_portfolio_is_tried_in_order(learned) -> None:
+    case, reported = learned("texts"), []
+    budget = Budget(seconds=60, n_cores=2)
+    candidate = search(case.features, case.split, KNN, budget, seed=0, report=reported.append)
+    assert [trial.config for trial in candidate.trials] == list(KNN.portfolio(case.features.problem))
+    assert [trial.name for trial in candidate.trials] == [f"knn_{i + 1}" for i in range(EVERY)]
+    assert reported == list(candidate.trials)
+    assert all(trial.is_finished for trial in candidate.trials)
+    assert candidate.trials[0].fit_seconds > 0
+
+
+def test_predictions_are_out_of_fold(learned) -> None:
+    case = learned("texts")
+    trial = _search(case, max_trials=1).trials[0]
+    assert np.isfinite(trial.predictions[case.split.is_training]).all()
+    assert np.isnan(trial.predictions[case.split.is_test]).all()
+    known = case.split.is_training
+    problem = case.features.problem
+    assert trial.score == score("accuracy", case.features.y[known], trial.predictions[known], None, problem)
+    assert trial.scores["accuracy"] == trial.score
+    assert set(trial.scores) == {"accuracy", "AUC_weighted", "log_loss", "norm_macro_recall"}
+
+
+def test_a_refitted_algorithm_answers_with_one_model(learned) -> None:
+    """Other algorithms answer with the models of all folds."""
+    case = learned("regression")
+    assert KNN.is_refitted
+    assert len(_search(case, max_trials=1).trials[0].fitted.models) == 1
+    linear = _search(case, algorithms("tabular")["elastic_net"], max_trials=1)
+    assert len(linear.trials[0].fitted.models) == case.split.n_folds
+
+
+def test_max_trials(learned) -> None:
+    assert len(_search(learned("texts"), max_trials=2).trials) == 2
+    assert _search(learned("texts"), max_trials=0).trials == ()
+
+
+def test_no_time_leaves_a_reason(learned) -> None:
+    candidate = _search(learned("texts"), seconds=0.0)
+    (trial,) = candidate.trials
+    assert (trial.status, trial.score, trial.reason) == ("failed", None, "out of time: stopped after 0 s")
+
+
+def test_no_time_for_one_trial_ends_the_candidate(learned) -> None:
+    """When the default configuration fails, more of the same would too."""
+    candidate = _search(learned("texts"), trial_seconds=0.0, n_cores=1)
+    assert {trial.status for trial in candidate.trials} == {"failed"}
+    assert len(candidate.trials) < EVERY
+
+
+def test_the_wished_score_ends_the_search(learned) -> None:
+    case = learned("regression")
+    assert case.features.problem.metric == "normalized_root_mean_squared_error"
+    easy = _search(case, exit_score=10.0, n_cores=1)
+    assert len(easy.trials) < EVERY
+    assert len(_search(case, exit_score=1e-9, n_cores=1).trials) == EVERY
+
+
+def test_too_little_memory_is_told(learned) -> None:
+    candidate = _search(learned("texts"), memory_bytes=2**20)
+    assert {trial.status for trial in candidate.trials} == {"failed"}
+    assert any(word in candidate.trials[0].reason for word in ("out of memory", "crashed", "Error"))
+
+
+def test_patience_counts_trials_without_a_better_score() -> None:
+    def trials(scores: list[float]) -> list[Trial]:
+        return [Trial("t", "knn", {}, "finished", score=value) for value in scores]
+
+    assert not _has_stalled(trials([0.5] * PATIENCE), "accuracy")
+    assert _has_stalled(trials([0.5] * (PATIENCE + 1)), "accuracy")
+    assert not _has_stalled(trials([0.5] * PATIENCE + [0.6]), "accuracy")
+    assert _has_stalled(trials([0.6] + [0.5] * PATIENCE), "accuracy")
+    assert not _has_stalled(trials([0.6] + [0.5] * PATIENCE), "log_loss")
+
+
+@pytest.mark.parametrize("n_cores", [1, 2])
+def test_the_number_of_cores_changes_no_score(learned, n_cores: int) -> None:
+    case = learned("three_texts")
+    expected = next(candidate for candidate in case.candidates if candidate.algorithm == "knn").trials[0]
+    found = _search(case, max_trials=1, n_cores=n_cores).trials[0]
+    np.testing.assert_allclose(found.predictions, expected.predictions, atol=1e-12)
+
+
+def test_rows_validated_several_times_are_averaged(learned) -> None:
+    case = learned("texts")
+    doubled = Split(case.split.is_test, case.split.assignment[:, [0, 0, 1]], "fold 1 twice")
+    once, twice = (_search_on(case, split) for split in (case.split, doubled))
+    both = (doubled.assignment == 2).any(axis=1)
+    np.testing.assert_allclose(twice.predictions[both], once.predictions[both], atol=1e-12)
+    assert np.isnan(twice.predictions[~both]).all()
+
+
+def _search_on(case, split: Split) -> Trial:
+    return search(case.features, split, KNN, Budget(seconds=60, n_cores=2, max_trials=1), seed=0).trials[0]
