@@ -3,6 +3,8 @@
 import csv
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +39,32 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tiny() -> Callable[..., Path]:
     """`tiny(folder, name, task, more)` writes an experiment of 120 rows that takes seconds, and gives its YAML."""
     return _write_experiment
+
+
+SCRIPT = """\
+import automl_assets
+import pandas as pd
+
+result = automl_assets.run("flowers.yaml", home="home")
+print("made once")
+result.predict(pd.read_csv("unlabelled.csv")).to_csv("predicted.csv", index=False)
+with open("result.html", "w") as file:
+    file.write(result._repr_html_())
+"""
+
+
+@pytest.fixture(scope="session")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which a script without `if __name__ == "__main__"` has answered an experiment with everything."""
+    folder = tmp_path_factory.mktemp("scripted")
+    _write_experiment(folder, "flowers", more="predict_source: unlabelled.csv\n")
+    (folder / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "output").write_text(done.stdout)
+    return folder
 
 
 def _write_experiment(folder: Path, name: str = "tiny", task: str = "classification", more: str = "") -> Path:

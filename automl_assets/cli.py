@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -139,9 +138,9 @@ def ui(home: Home = None, port: int = 3000, host: str = "127.0.0.1") -> None:
     from automl_assets.resources.home import prepare
 
     folder = prepare(home)
-    dagster = Path(sys.executable).parent / "dagster"
-    command = [str(dagster), "dev", "-w", str(folder / "workspace.yaml"), "-h", host, "-p", str(port)]
-    raise SystemExit(subprocess.run(command, check=False).returncode)
+    dagster = str(Path(sys.executable).parent / "dagster")
+    # In place of this process, so that whatever stops it stops Dagster as well.
+    os.execv(dagster, [dagster, "dev", "-w", str(folder / "workspace.yaml"), "-h", host, "-p", str(port)])
 
 
 def _last_result(experiment: str, home: Path | None) -> Any:

@@ -182,6 +182,13 @@ def test_a_constant_does_not_divide_by_nothing(value: float) -> None:
     assert densify(featurizer, encode(featurizer, pl.DataFrame({"c": [value]}))).item() == pytest.approx(0, abs=1e-6)
 
 
+def test_a_spread_too_small_for_float32_does_not_divide_by_nothing() -> None:
+    table = pl.DataFrame({"c": [0.0] * 30 + [1.4e-45]})
+    featurizer = _fitted("numeric", table["c"].to_list())
+    assert np.abs(densify(featurizer, encode(featurizer, table))).max() < 1e-6
+    _check_parity(featurizer, table)
+
+
 def test_ignored_columns_are_left_out() -> None:
     table = pl.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
     featurizer = fit_featurizer(table, {"a": "ignored", "b": "numeric"})

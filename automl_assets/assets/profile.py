@@ -72,7 +72,7 @@ def _bars(counts: tuple[int, ...]) -> str:
     """A histogram in a line of text.
 
     >>> _bars((0, 4, 8))
-    '▁▄█'
+    '▁▅█'
     """
     most = max(counts, default=0)
     return "".join(BARS[round(count / most * (len(BARS) - 1))] for count in counts) if most else ""

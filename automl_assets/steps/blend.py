@@ -61,10 +61,8 @@ class _Scorer:
         self.problem = features.problem
         known = np.logical_and.reduce([~np.isnan(trial.predictions).any(axis=1) for trial in trials])
         self.rows = np.flatnonzero(known)
-        self.sample = np.arange(len(self.rows))  # positions in `rows`
-        if len(self.rows) > MAX_ROWS:
-            self.sample = np.sort(np.random.default_rng(seed).choice(len(self.rows), MAX_ROWS, replace=False))
         self.y = features.y[self.rows]
+        self.sample = sample(self.y, MAX_ROWS, self.problem, np.random.default_rng(seed))  # positions in `rows`
         self.weight = features.weight[self.rows] if features.weight is not None else None
 
     def predictions(self, trial: Trial) -> np.ndarray:
@@ -79,6 +77,20 @@ class _Scorer:
         weight = self.weight[self.sample] if self.weight is not None else None
         value = metrics.score(self.problem.metric, self.y[self.sample], predictions, weight, self.problem)
         return metrics.oriented(self.problem.metric, value)
+
+
+def sample(y: np.ndarray, n_rows: int, problem: Problem, random: np.random.Generator) -> np.ndarray:
+    """Positions of at most `n_rows` rows, in order; of every class at least one, since many metrics need that.
+
+    >>> problem = Problem("classification", "accuracy", classes=("no", "yes"))
+    >>> 99 in sample(np.array([0] * 99 + [1]), 2, problem, np.random.default_rng(0))
+    True
+    """
+    order = random.permutation(len(y))
+    if problem.classes:
+        _, first = np.unique(y[order], return_index=True)
+        order = np.concatenate([order[first], np.delete(order, first)])
+    return np.sort(order[:n_rows])
 
 
 class _Offer:

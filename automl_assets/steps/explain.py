@@ -9,6 +9,7 @@ from automl_assets import metrics
 from automl_assets.featurizer import encode
 from automl_assets.pictures import importance_picture
 from automl_assets.records import Ensemble, Explanation, Importance
+from automl_assets.steps.blend import sample
 from automl_assets.steps.predict import answer_codes
 
 N_ROWS = 1_000
@@ -18,7 +19,7 @@ N_REPEATS = 3
 def explain(ensemble: Ensemble, table: pl.DataFrame, y: np.ndarray, seed: int, seconds: float) -> Explanation:
     """Importances on up to 1,000 rows of `table` with truth `y`; later repeats are left out when `seconds` are over."""
     metric, random = ensemble.problem.metric, np.random.default_rng(seed)
-    rows = random.permutation(len(y))[:N_ROWS]
+    rows = sample(y, N_ROWS, ensemble.problem, random)
     codes, y, deadline = encode(ensemble.featurizer, table[rows]), y[rows], time.monotonic() + seconds
     base = _goodness(ensemble, codes, y)
     losses: dict[str, list[float]] = {name: [] for name in ensemble.featurizer.raw_columns}

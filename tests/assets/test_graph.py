@@ -60,28 +60,25 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., Path]) -> Iterator[Callable[..., Made]]:
-    """Runs a tiny experiment in a home of its own."""
-
-    def made(name: str, task: str, more: str) -> Made:
-        folder = tmp_path_factory.mktemp(name)
-        return Made(automl_assets.run(tiny(folder, name, task, more), home=folder / "home"))
-
+def own_home() -> Iterator[None]:
+    """Sets back the home that results point Dagster at."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", "set back at the end")
-        yield made
+        yield
 
 
 @pytest.fixture(scope="module")
-def flowers(make: Callable[..., Made]) -> Made:
+def flowers(own_home: None, scripted: Path) -> Made:
     """A classification with everything."""
-    return make("flowers", "classification", "predict_source: unlabelled.csv\n")
+    return Made(Result(load(scripted / "flowers.yaml"), scripted / "home", 0.0, {}))
 
 
 @pytest.fixture(scope="module")
-def bills(make: Callable[..., Made]) -> Made:
+def bills(own_home: None, tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., Path]) -> Made:
     """A regression without what can be left out, judged on out-of-fold rows."""
-    return make("bills", "regression", "test: none\nonnx: false\nexplain: false\nensemble: false\n")
+    folder = tmp_path_factory.mktemp("bills")
+    file = tiny(folder, "bills", "regression", "test: none\nonnx: false\nexplain: false\nensemble: false\n")
+    return Made(automl_assets.run(file, home=folder / "home"))
 
 
 def test_every_asset_is_made(flowers: Made) -> None:
@@ -183,8 +180,7 @@ def test_predictions_are_made_for_rows_without_a_target(flowers: Made) -> None:
 
 def test_the_result_predicts_as_the_asset_does(flowers: Made) -> None:
     made = flowers.load("predictions").table
-    rows = made.select("size", "colour", "bought", "pieces", "weight")
-    again = flowers.result.predict(rows.to_pandas())
+    again = flowers.result.predict(made.select("size", "colour", "bought", "pieces"))
     assert again["probability_yes"].to_numpy() == pytest.approx(made["probability_yes"].to_numpy())
 
 
@@ -297,7 +293,5 @@ def test_the_type_of_the_data_set_accepts(tmp_path: Path, tiny: Callable[..., Pa
 def test_a_violated_constraint_stops_the_run_with_a_readable_message(home: Path, tiny: Callable[..., Path]) -> None:
     file = tiny(home.parent, task="regression")
     file.write_text(file.read_text().replace("target: bill", "target: answer").replace("[answer, weight]", "[weight]"))
-    with pytest.raises(
-        LearningError, match=r'^dataset: Violated "\w+" for column "answer" - .*is_numeric'
-    ):
+    with pytest.raises(LearningError, match=r'^dataset: Violated "\w+" for column "answer" - .*is_numeric'):
         automl_assets.run(file)

@@ -1,5 +1,6 @@
 """Processes that are killed: a run begun again makes only what is missing, and a dead fit costs one trial."""
 
+import json
 import os
 import signal
 import subprocess
@@ -110,7 +111,7 @@ def slow_experiment(folder: Path, tiny: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="module")
 def resumed(killed: Killed) -> subprocess.CompletedProcess:
     """`automl run --resume` after the kill."""
-    return command("run", killed.yaml, "--home", killed.home, "--resume")
+    return command("run", killed.yaml, "--home", killed.home, "--resume", "--json", killed.home / "result.json")
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess:
@@ -136,6 +137,19 @@ def test_only_what_is_missing_is_made_again(killed: Killed, resumed: subprocess.
 def test_trials_of_before_are_on_the_leaderboard(killed: Killed, resumed: subprocess.CompletedProcess) -> None:
     for trial in ("baseline_1", "logistic_regression_1", "catboost_1"):
         assert trial in resumed.stdout
+
+
+def test_the_result_is_told_in_full_as_json(killed: Killed, resumed: subprocess.CompletedProcess) -> None:
+    told = json.loads((killed.home / "result.json").read_text())
+    assert told["test_metrics"]["accuracy"] > 0.8
+    assert {row["trial"] for row in told["leaderboard"]} == {"baseline_1", "logistic_regression_1", *catboost(told)}
+    assert set(told["seconds_per_asset"]) == LATER
+    assert set(told["artifacts"]) == EARLIER | LATER
+    assert told["onnx"] is None and told["rows"] == "test" and told["ensemble"]["members"]
+
+
+def catboost(told: dict) -> list[str]:
+    return [row["trial"] for row in told["leaderboard"] if row["trial"].startswith("catboost_")]
 
 
 def test_there_is_nothing_to_resume_after_that(killed: Killed, resumed: subprocess.CompletedProcess) -> None:

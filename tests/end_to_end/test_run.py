@@ -1,0 +1,100 @@
+"""An experiment answered from a script, and what can be done with the answer afterwards."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import polars as pl
+import pytest
+
+from automl_assets.component import experiments
+from automl_assets.experiment import load
+from automl_assets.runner import Result
+
+AUTOML = Path(sys.executable).with_name("automl")
+
+
+@pytest.fixture(scope="module")
+def result(scripted: Path) -> Iterator[Result]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(scripted / "home"))
+        yield Result(load(scripted / "flowers.yaml"), scripted / "home", 1.0, {"dataset": 0.5})
+
+
+def automl(*arguments: object) -> str:
+    done = subprocess.run(
+        [AUTOML, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False, env=None
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_script_without_a_guard_runs_once(scripted: Path) -> None:
+    assert (scripted / "output").read_text() == "made once\n"
+
+
+def test_a_result_shows_itself_in_a_notebook(scripted: Path) -> None:
+    shown = (scripted / "result.html").read_text()
+    assert "<h3>flowers: classification, " in shown
+    for text in ("logistic_regression_1", "baseline_1", "accuracy", "AUC_weighted"):
+        assert text in shown
+
+
+def test_a_result_predicts_raw_rows(scripted: Path) -> None:
+    made = pd.read_csv(scripted / "predicted.csv")
+    rows = pd.read_csv(scripted / "unlabelled.csv")
+    assert made[rows.columns].equals(rows)
+    assert set(made["prediction"]) <= {"yes", "no"}
+    assert np.allclose(made["probability_no"] + made["probability_yes"], 1)
+
+
+def test_a_summary_holds_plain_values_of_everything(result: Result) -> None:
+    told = result.summary()
+    assert told["experiment"] == "flowers" and told["metric"] == "accuracy"
+    assert told["test_metrics"]["accuracy"] > told["baseline"]["accuracy"]
+    low, high = told["intervals"]["accuracy"]
+    assert low <= told["test_metrics"]["accuracy"] <= high
+    assert told["onnx"]["max_difference"] <= 1e-4
+    assert sum(told["ensemble"]["members"].values()) == pytest.approx(1)
+    assert [row["rank"] for row in told["leaderboard"]] == [1, 2, 3, 4, 5]
+
+
+def test_the_onnx_file_answers_as_python_does(scripted: Path, result: Result) -> None:
+    rows = pl.read_csv(scripted / "unlabelled.csv", try_parse_dates=True)
+    session = onnxruntime.InferenceSession(result.onnx_path)
+    feeds = {
+        "size": rows["size"].cast(pl.Float32).fill_null(float("nan")),
+        "colour": rows["colour"].fill_null(""),
+        "bought": rows["bought"].cast(pl.Datetime).dt.epoch("s").cast(pl.Float64),
+        "pieces": rows["pieces"].cast(pl.Float32),
+    }
+    arrays = {
+        i.name: feeds[i.name].to_numpy().astype(object if "string" in i.type else None).reshape(-1, 1)
+        for i in session.get_inputs()
+    }
+    labels, probabilities = session.run(["label", "probabilities"], arrays)
+    expected = result.predict(rows)
+    assert probabilities[:, 1] == pytest.approx(expected["probability_yes"].to_numpy(), abs=1e-4)
+    assert list(labels) == list(expected["prediction"])
+
+
+def test_an_experiment_outside_known_folders_is_kept_for_the_ui(scripted: Path, result: Result) -> None:
+    assert {loaded.name: file for file, loaded in experiments([])}["flowers"] == scripted / "flowers.yaml"
+
+
+def test_the_command_line_shows_the_leaderboard(scripted: Path) -> None:
+    told = automl("leaderboard", "flowers", "--home", scripted / "home")
+    assert "Leaderboard of flowers" in told
+    assert told.index("logistic_regression_") < told.index("baseline_1")
+
+
+def test_the_command_line_predicts_into_a_file(scripted: Path) -> None:
+    written = scripted / "again.csv"
+    automl("predict", "flowers", scripted / "unlabelled.csv", "-o", written, "--home", scripted / "home")
+    again, before = pl.read_csv(written), pl.read_csv(scripted / "predicted.csv")
+    assert again["prediction"].equals(before["prediction"])
+    assert again["probability_yes"].to_numpy() == pytest.approx(before["probability_yes"].to_numpy())
