@@ -26,9 +26,7 @@ def result(scripted: Path) -> Iterator[Result]:
 
 
 def automl(*arguments: object) -> str:
-    done = subprocess.run(
-        [AUTOML, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False, env=None
-    )
+    done = subprocess.run([AUTOML, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -72,10 +70,7 @@ def test_the_onnx_file_answers_as_python_does(scripted: Path, result: Result) ->
         "bought": rows["bought"].cast(pl.Datetime).dt.epoch("s").cast(pl.Float64),
         "pieces": rows["pieces"].cast(pl.Float32),
     }
-    arrays = {
-        i.name: feeds[i.name].to_numpy().astype(object if "string" in i.type else None).reshape(-1, 1)
-        for i in session.get_inputs()
-    }
+    arrays = {i.name: feeds[i.name].to_numpy().reshape(-1, 1) for i in session.get_inputs()}
     labels, probabilities = session.run(["label", "probabilities"], arrays)
     expected = result.predict(rows)
     assert probabilities[:, 1] == pytest.approx(expected["probability_yes"].to_numpy(), abs=1e-4)

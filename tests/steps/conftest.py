@@ -66,7 +66,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Learned
             "source": str(file),
             "target": "y",
             "algorithms": QUICK[task],
-            "validation": {"folds": 3},
+            "validation": {"folds": 2},
         }
         return _learn(parse(asked, case))
 

@@ -1,0 +1,83 @@
+"""The health of a run is the health of its process."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.launcher import WorkerStatus
+
+from automl_assets.resources.run_launcher import is_alive
+
+
+@dg.op
+def nothing() -> None: ...
+
+
+@dg.job
+def empty() -> None:
+    nothing()
+
+
+@pytest.fixture
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.get() as found:
+        yield found
+
+
+def health(instance: dg.DagsterInstance, process: int | None) -> tuple[WorkerStatus, str | None]:
+    """What the launcher says of a run that was started as `process`."""
+    run = instance.create_run_for_job(empty)
+    if process is not None:
+        instance.report_engine_event(f"Started process for run (pid: {process}).", run)
+    found = instance.run_launcher.check_run_worker_health(run)
+    return found.status, found.msg
+
+
+@pytest.fixture
+def ended_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_dagster_may_ask(instance: dg.DagsterInstance) -> None:
+    assert instance.run_launcher.supports_check_run_worker_health
+
+
+def test_a_run_whose_process_runs_is_healthy(instance: dg.DagsterInstance) -> None:
+    assert health(instance, os.getpid()) == (WorkerStatus.RUNNING, None)
+
+
+def test_a_run_whose_process_is_gone_has_failed(instance: dg.DagsterInstance, ended_process: int) -> None:
+    assert health(instance, ended_process) == (WorkerStatus.FAILED, f"process {ended_process} is gone")
+
+
+def test_a_run_that_has_no_process_yet_is_left_to_the_start_timeout(instance: dg.DagsterInstance) -> None:
+    assert health(instance, None) == (WorkerStatus.RUNNING, None)
+
+
+def test_the_last_process_of_a_run_counts(instance: dg.DagsterInstance, ended_process: int) -> None:
+    run = instance.create_run_for_job(empty)
+    for process in (os.getpid(), ended_process):
+        instance.report_engine_event(f"Started process for run (pid: {process}).", run)
+    assert instance.run_launcher.check_run_worker_health(run).status == WorkerStatus.FAILED
+
+
+def test_a_process_that_nobody_waits_for_is_dead() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    deadline = time.monotonic() + 20
+    while is_alive(process.pid, time.time()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert Path(f"/proc/{process.pid}").exists(), "the process should still be there, as a zombie"
+    assert not is_alive(process.pid, time.time())
+    process.wait()
+
+
+def test_a_process_that_began_later_is_another_one() -> None:
+    assert is_alive(os.getpid(), time.time())
+    assert not is_alive(os.getpid(), time.time() - 3600)
