@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -110,6 +110,7 @@ class Validation(_Frozen):
 class Test(_Frozen):
     """Rows kept away from everything until the very end. Neither key means no test rows."""
 
+    __test__: ClassVar[bool] = False  # pytest takes a class of this name for tests
     fraction: float | None = Field(None, gt=0, lt=1)
     source: SourceSetting | None = None
 
@@ -354,7 +355,10 @@ def _name_of(file: Path) -> str:
 def _rooted(value: Any, folder: Path) -> Any:
     """Makes relative paths in a source setting absolute; leaves URLs, variables and everything else alone."""
     if isinstance(value, Mapping):
-        return {key: _rooted(inner, folder) if key in ("path", "source") else inner for key, inner in value.items()}
+        return {
+            key: _rooted(inner, folder) if key in ("path", "source", "options") else inner
+            for key, inner in value.items()
+        }
     if not isinstance(value, str) or "://" in value or value.startswith(("/", "~", "$")):
         return value
     return str((folder / value).resolve()) if _looks_like_path(value) else value

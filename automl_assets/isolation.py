@@ -6,6 +6,7 @@ crash or a fit that never ends costs one task, not the run. Knows nothing of wha
 
 import multiprocessing
 import os
+import pickle
 import resource
 import sys
 import threading
@@ -144,7 +145,10 @@ def _work(connection: Connection, function: Callable[..., Any], arguments: tuple
         answer = ("out of memory", None, f"needs more than {_readable(memory_bytes)}")
     except Exception as error:
         answer = ("error", None, f"{type(error).__name__}: {error}")
-    connection.send(answer)
+    try:
+        connection.send(answer)
+    except (TypeError, AttributeError, pickle.PicklingError) as error:
+        connection.send(("error", None, f"its result cannot be sent back: {error}"))
     connection.close()
 
 

@@ -86,8 +86,9 @@ class Graph:
         return model
 
     def _unique(self, stem: str) -> str:
+        """A name that no raw column is likely to have: the graph's own begin with a slash."""
         self._n_names += 1
-        return f"{stem}_{self._n_names}"
+        return f"/{stem}_{self._n_names}"
 
 
 def _content(values: np.ndarray) -> bytes:

@@ -123,6 +123,11 @@ class Split:
         """Rows that at least one fold learns from or validates on, bool [n_rows]."""
         return np.any(self.assignment > 0, axis=1)
 
+    @property
+    def is_shown(self) -> np.ndarray:
+        """Rows a finished model is tried on: the test rows, or where there are none those it learnt from."""
+        return self.is_test if self.is_test.any() else self.is_training
+
     def fold(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers of one fold: those to learn from, those to validate on."""
         column = self.assignment[:, index]
@@ -153,6 +158,7 @@ class Features:
     featurizer: Any  # featurizer.Featurizer: plain values, stored as JSON
     columns: tuple[FeatureColumn, ...]  # one per column of `codes`
     problem: Problem
+    split: Split
 
 
 class Fitted:

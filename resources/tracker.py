@@ -3,6 +3,7 @@
 Written by explicit run ids and by one asset at a time, so that parallel steps cannot get into each other's way.
 """
 
+import importlib.metadata
 import re
 import tempfile
 from collections.abc import Iterator
@@ -148,28 +149,31 @@ def _ensure_registered(client: Any, model: str) -> None:
 @contextmanager
 def _model_folder(onnx: OnnxModel, problem: Problem) -> Iterator[Path]:
     """The model in MLflow's own format, with a signature that names every input and its type."""
-    import mlflow.onnx
-    import onnx as onnx_library
-    import onnxruntime
+    import mlflow.pyfunc
 
-    requirements = [f"onnx=={onnx_library.__version__}", f"onnxruntime=={onnxruntime.__version__}"]
+    needed = ("mlflow", "numpy", "onnxruntime", "pandas")
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
-        path = Path(folder) / "model"
-        mlflow.onnx.save_model(
-            onnx_library.load_from_string(onnx.onnx),
+        path, file = Path(folder) / "model", Path(folder) / "model.onnx"
+        file.write_bytes(onnx.onnx)
+        mlflow.pyfunc.save_model(
             str(path),
+            python_model=str(Path(__file__).with_name("serving.py")),
+            artifacts={"onnx": str(file)},
             signature=_signature(onnx, problem),
-            pip_requirements=requirements,
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in needed],
         )
         yield path
 
 
 def _signature(onnx: OnnxModel, problem: Problem) -> Any:
+    """Numbers are numbers; dates and categories may come as whatever the data has them."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType, Array, DataType
 
-    inputs = [ColSpec("string" if kind == "string" else kind, name) for name, kind in onnx.inputs.items()]
+    inputs = [ColSpec("double" if kind == "float" else AnyType(), name) for name, kind in onnx.inputs.items()]
     if not problem.classes:
         return ModelSignature(Schema(inputs), Schema([ColSpec("float", "prediction")]))
     label = "long" if isinstance(problem.classes[0], int) and not isinstance(problem.classes[0], bool) else "string"
-    return ModelSignature(Schema(inputs), Schema([ColSpec(label, "label"), ColSpec("float", "probabilities")]))
+    probabilities = ColSpec(Array(DataType.float), "probabilities")
+    return ModelSignature(Schema(inputs), Schema([ColSpec(label, "label"), probabilities]))

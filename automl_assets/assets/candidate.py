@@ -8,7 +8,7 @@ from automl_assets.assets.spec import described, input_of, pictures, step, table
 from automl_assets.experiment import Experiment
 from automl_assets.metrics import oriented
 from automl_assets.parts import Algorithm
-from automl_assets.records import Candidate, Features, Split, Trial
+from automl_assets.records import Candidate, Features, Trial
 from automl_assets.resources.clock import Clock
 from automl_assets.steps.search import search
 
@@ -21,13 +21,11 @@ def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg
 
     @dg.asset(
         **described(experiment, name, Candidate, set(algorithm.kinds), f"{algorithm.title}. {algorithm.reference}"),
-        ins={asset: input_of(experiment, asset) for asset in ("features", "split")},
+        ins={"features": input_of(experiment, "features")},
         check_specs=[dg.AssetCheckSpec("finished", asset=key, description="At least one trial finished.")],
         op_tags={PRIORITY: str(priority)},
     )
-    def asset(
-        context: dg.AssetExecutionContext, clock: Clock, features: Features, split: Split
-    ) -> dg.MaterializeResult:
+    def asset(context: dg.AssetExecutionContext, clock: Clock, features: Features) -> dg.MaterializeResult:
         with step(context) as journal:
             budget = clock.budget(context, experiment, algorithm)
             journal.write("candidate_started", candidate=algorithm.name, seconds=budget.seconds)
@@ -37,7 +35,7 @@ def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg
                     "trial", trial=trial.name, score=trial.score, seconds=trial.fit_seconds, reason=trial.reason
                 )
 
-            made = search(features, split, algorithm, budget, experiment.seed, report)
+            made = search(features, algorithm, budget, experiment.seed, report)
         return dg.MaterializeResult(value=made, metadata=_metadata(made, experiment), check_results=[_finished(made)])
 
     return asset

@@ -6,7 +6,7 @@ import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, pictures, step, table
 from automl_assets.experiment import Experiment
-from automl_assets.records import Ensemble, Evaluation, Features, Split
+from automl_assets.records import Ensemble, Evaluation, Features
 from automl_assets.steps.evaluate import beats_baseline, evaluate
 from automl_assets.steps.judge import judge
 
@@ -15,7 +15,7 @@ BEATS = "beats_baseline"
 
 def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
     key = dg.AssetKey([experiment.name, "evaluation"])
-    names = ("split", "features", "ensemble")
+    names = ("features", "ensemble")
 
     @dg.asset(
         **described(
@@ -28,12 +28,10 @@ def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
         ins={name: input_of(experiment, name) for name in names},
         check_specs=[dg.AssetCheckSpec(BEATS, asset=key, description="Better than a guess that ignores the features.")],
     )
-    def asset(
-        context: dg.AssetExecutionContext, split: Split, features: Features, ensemble: Ensemble
-    ) -> dg.MaterializeResult:
+    def asset(context: dg.AssetExecutionContext, features: Features, ensemble: Ensemble) -> dg.MaterializeResult:
         with step(context):
-            answers = judge(split, features, ensemble)
-            found = evaluate(answers, ensemble.problem, features.y[split.is_training], experiment.seed)
+            answers = judge(features, ensemble)
+            found = evaluate(answers, ensemble.problem, features.y[features.split.is_training], experiment.seed)
         check = _beats(found, experiment.metric)
         return dg.MaterializeResult(value=found, metadata=_metadata(found), check_results=[check])
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, pictures, step, table
 from automl_assets.experiment import Experiment
-from automl_assets.records import Dataset, Ensemble, Explanation, Features, Split
+from automl_assets.records import Dataset, Ensemble, Explanation, Features
 from automl_assets.resources.clock import Clock
 from automl_assets.steps.explain import explain
 
@@ -14,7 +14,7 @@ TIME_SHARE = 0.4  # of what is left of the run
 
 
 def explanation(experiment: Experiment) -> dg.AssetsDefinition:
-    names = ("dataset", "split", "features", "ensemble")
+    names = ("dataset", "features", "ensemble")
 
     @dg.asset(
         **described(
@@ -30,13 +30,12 @@ def explanation(experiment: Experiment) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         clock: Clock,
         dataset: Dataset,
-        split: Split,
         features: Features,
         ensemble: Ensemble,
     ) -> dg.MaterializeResult:
         with step(context):
             seconds = TIME_SHARE * clock.seconds_left(context, experiment)
-            rows = split.is_test if split.is_test.any() else split.is_training
+            rows = features.split.is_shown
             made = explain(ensemble, dataset.table.filter(rows), features.y[rows], experiment.seed, seconds)
         return dg.MaterializeResult(value=made, metadata=_metadata(made))
 

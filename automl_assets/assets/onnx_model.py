@@ -6,7 +6,7 @@ import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step, table
 from automl_assets.experiment import Experiment
-from automl_assets.records import Dataset, Ensemble, OnnxModel, Split
+from automl_assets.records import Dataset, Ensemble, Features, OnnxModel
 from automl_assets.steps.export import export
 
 PARITY, LATENCY = "parity", "latency"
@@ -29,14 +29,14 @@ def onnx_model(experiment: Experiment) -> dg.AssetsDefinition:
             {"onnx"},
             "One file that takes raw columns and needs onnxruntime alone.",
         ),
-        ins={name: input_of(experiment, name) for name in ("dataset", "split", "ensemble")},
+        ins={name: input_of(experiment, name) for name in ("dataset", "features", "ensemble")},
         check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in checks.items()],
     )
     def asset(
-        context: dg.AssetExecutionContext, dataset: Dataset, split: Split, ensemble: Ensemble
+        context: dg.AssetExecutionContext, dataset: Dataset, features: Features, ensemble: Ensemble
     ) -> dg.MaterializeResult:
         with step(context):
-            rows = split.is_test if split.is_test.any() else split.is_training
+            rows = features.split.is_shown
             made = export(ensemble, dataset.table.filter(rows))
         results = [
             _check(PARITY, made.max_difference, MAX_DIFFERENCE),

@@ -21,6 +21,8 @@ def explain(ensemble: Ensemble, table: pl.DataFrame, y: np.ndarray, seed: int, s
     metric, random = ensemble.problem.metric, np.random.default_rng(seed)
     rows = sample(y, N_ROWS, ensemble.problem, random)
     codes, y, deadline = encode(ensemble.featurizer, table[rows]), y[rows], time.monotonic() + seconds
+    if metric not in metrics.scores_of([metric], y, answer_codes(ensemble, codes), None, ensemble.problem):
+        return Explanation(metric, (), ())  # these rows give the metric no value: one class only, say
     base = _goodness(ensemble, codes, y)
     losses: dict[str, list[float]] = {name: [] for name in ensemble.featurizer.raw_columns}
     for repeat in range(N_REPEATS):

@@ -22,4 +22,5 @@ def featurize(dataset: Dataset, profile: Profile, split: Split, experiment: Expe
         featurizer=featurizer,
         columns=featurizer.columns,
         problem=profile.problem,
+        split=split,
     )

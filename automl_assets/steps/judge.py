@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from automl_assets.records import Ensemble, Features, Split
+from automl_assets.records import Ensemble, Features
 from automl_assets.steps.evaluate import Answers
 from automl_assets.steps.predict import answer_codes
 
 
-def judge(split: Split, features: Features, ensemble: Ensemble) -> Answers:
+def judge(features: Features, ensemble: Ensemble) -> Answers:
     """The test rows when there are any; else every row some fold validated on, answered by models that never saw it."""
-    is_test = bool(split.is_test.any())
+    is_test = bool(features.split.is_test.any())
     if is_test:
-        chosen = split.is_test
+        chosen = features.split.is_test
         answers = answer_codes(ensemble, features.codes[chosen])
     else:
         chosen = ~np.isnan(ensemble.predictions).any(axis=1)

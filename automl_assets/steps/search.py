@@ -12,7 +12,7 @@ import numpy as np
 from automl_assets import metrics, registry
 from automl_assets.isolation import Job, Outcome, run_jobs
 from automl_assets.parts import Algorithm, Config, FitContext, Rows, link_scores
-from automl_assets.records import TRAIN, VALID, Candidate, Features, Fitted, Problem, Split, Trial
+from automl_assets.records import TRAIN, VALID, Candidate, Features, Fitted, Trial
 
 PATIENCE = 10  # trials without a better score after which a candidate ends, as in Azure
 SOFT_SHARE = 0.85  # of a fit's time is offered to the algorithm; the rest is for predicting and sending back
@@ -50,7 +50,6 @@ class FoldFit:
 
 def search(
     features: Features,
-    split: Split,
     algorithm: Algorithm,
     budget: Budget,
     seed: int,
@@ -60,16 +59,16 @@ def search(
     a trial that crashed or ran out of time or memory is part of the candidate, with its reason."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
-        _lay_out(Path(folder), features, split, algorithm)
-        trials = _Search(_Data(features, split, folder), algorithm, budget, seed, report).trials()
+        _lay_out(Path(folder), features, algorithm)
+        trials = _Search(features, folder, algorithm, budget, seed, report).trials()
     return Candidate(algorithm.name, trials, time.monotonic() - started)
 
 
-def _lay_out(folder: Path, features: Features, split: Split, algorithm: Algorithm) -> None:
+def _lay_out(folder: Path, features: Features, algorithm: Algorithm) -> None:
     """Writes what fits read, so that every process maps the same memory."""
     np.save(folder / "x.npy", features.dense if algorithm.view == "dense" else features.codes)
     np.save(folder / "y.npy", features.y)
-    np.save(folder / "assignment.npy", split.assignment)
+    np.save(folder / "assignment.npy", features.split.assignment)
     if features.weight is not None:
         np.save(folder / "weight.npy", features.weight)
 
@@ -110,15 +109,6 @@ def _read_rows(folder: Path, rows: np.ndarray) -> Rows:
     return Rows(x, y, np.load(weight, mmap_mode="r")[rows] if weight.exists() else None)
 
 
-@dataclass(frozen=True)
-class _Data:
-    """What every trial learns from, in memory and laid out in a folder."""
-
-    features: Features
-    split: Split
-    folder: str
-
-
 @dataclass
 class _Attempt:
     """A trial under way: the outcomes of its folds as they come in."""
@@ -131,11 +121,13 @@ class _Attempt:
 class _Search:
     """The state of one candidate's search: which trials run, which are done, and whether another may start."""
 
-    def __init__(self, data: _Data, algorithm: Algorithm, budget: Budget, seed: int, report: Report):
-        self.features, self.split, self.folder = data.features, data.split, data.folder
+    def __init__(
+        self, features: Features, folder: str, algorithm: Algorithm, budget: Budget, seed: int, report: Report
+    ):
+        self.features, self.folder = features, folder
         self.algorithm, self.budget, self.seed, self.report = algorithm, budget, seed, report
         self.deadline = time.monotonic() + budget.seconds
-        self.folds = [*range(data.split.n_folds), *([REFIT] if algorithm.is_refitted else [])]
+        self.folds = [*range(features.split.n_folds), *([REFIT] if algorithm.is_refitted else [])]
         self.n_processes = min(budget.n_cores, max(2, len(self.folds)))
         self.finished: list[Trial] = []
         self.attempts: dict[str, _Attempt] = {}
@@ -151,7 +143,7 @@ class _Search:
         return tuple(self.finished)
 
     def _finish(self, attempt: _Attempt) -> None:
-        trial = _trial(attempt, self.features, self.split, self.algorithm)
+        trial = _trial(attempt, self.features, self.algorithm)
         self.finished.append(trial)
         self.report(trial)
 
@@ -215,7 +207,7 @@ def _has_stalled(trials: list[Trial], metric: str) -> bool:
     return len(scores) > PATIENCE and max(scores[-PATIENCE:]) <= max(scores[:-PATIENCE])
 
 
-def _trial(attempt: _Attempt, features: Features, split: Split, algorithm: Algorithm) -> Trial:
+def _trial(attempt: _Attempt, features: Features, algorithm: Algorithm) -> Trial:
     """Joins the folds of a trial; one failed fold fails it."""
     failed = [outcome for outcome in attempt.outcomes.values() if outcome.status != "done"]
     seconds = sum(outcome.seconds for outcome in attempt.outcomes.values())
@@ -223,7 +215,7 @@ def _trial(attempt: _Attempt, features: Features, split: Split, algorithm: Algor
         reason = f"{failed[0].status}: {failed[0].reason}" if failed[0].status != "error" else failed[0].reason
         return Trial(attempt.name, algorithm.name, attempt.config, "failed", reason, fit_seconds=seconds)
     fits = {fold: outcome.value for fold, outcome in sorted(attempt.outcomes.items())}
-    predictions = out_of_fold(fits, split, algorithm, features.problem)
+    predictions = out_of_fold(fits, features, algorithm)
     scores = _scores(predictions, features)
     if not np.isfinite(scores.get(features.problem.metric, np.nan)):
         reason = f"{features.problem.metric} of its predictions is not a number"
@@ -246,14 +238,15 @@ def _answering(fits: dict[int, FoldFit]) -> tuple[Any, ...]:
     return (fits[REFIT].model,) if REFIT in fits else tuple(fit.model for fit in fits.values())
 
 
-def out_of_fold(fits: dict[int, FoldFit], split: Split, algorithm: Algorithm, problem: Problem) -> np.ndarray:
+def out_of_fold(fits: dict[int, FoldFit], features: Features, algorithm: Algorithm) -> np.ndarray:
     """Predictions for each row by models that never saw it, float64 [n_rows, n_outputs]; NaN where there is none."""
+    problem, n_rows = features.problem, len(features.y)
     link = algorithm.link if problem.classes else "value"
-    total = np.zeros((len(split.is_test), problem.n_outputs))
-    count = np.zeros(len(split.is_test))
+    total = np.zeros((n_rows, problem.n_outputs))
+    count = np.zeros(n_rows)
     for fold, fit in fits.items():
         if fit.raw is not None:
-            valid = split.fold(fold)[1]
+            valid = features.split.fold(fold)[1]
             total[valid] += link_scores(fit.raw, link)
             count[valid] += 1
     with np.errstate(invalid="ignore"):

@@ -56,13 +56,15 @@ TRIAL = records.Trial(
 )  # fmt: skip
 FAILED = records.Trial("knn_2", "knn", {}, "failed", "out of memory: “needs” more\nthan 1 GiB")
 
+SPLIT = records.Split(np.array([True, False]), np.array([[1, 2], [0, 1]], np.int8), "2-fold")
+
 EXAMPLES = [
     ROLES, COLUMN, GUARDRAIL, PROBLEM, FEATURE, STANDING, MEMBER, STACK, PICTURE, TRIAL, LEVELS, DATES, DENSE, RECIPE,
     records.Dataset(TABLE, np.array([0, 1, 2], np.int8), ROLES, "0123456789abcdef"),
     records.Profile(3, (COLUMN,), (GUARDRAIL,), PROBLEM),
-    records.Split(np.array([True, False]), np.array([[1, 2], [0, 1]], np.int8), "2-fold"),
+    SPLIT,
     records.Features(
-        np.full((2, 3), np.nan, np.float32), np.zeros((0, 4), np.float32), np.array([0, -1]), None, RECIPE, (FEATURE,), PROBLEM
+        np.full((2, 3), np.nan, np.float32), np.zeros((0, 4), np.float32), np.array([0, -1]), None, RECIPE, (FEATURE,), PROBLEM, SPLIT
     ),
     records.Candidate("knn", (TRIAL, FAILED), 3.5),
     records.Candidate("knn", (), 0.0),
@@ -85,16 +87,16 @@ def is_same(a: Any, b: Any) -> bool:
 def _flat(value: Any) -> Any:
     """A value as texts and tuples that can be compared."""
     match value:
-        case np.ndarray():
-            return "array", str(value.dtype), value.shape, value.tobytes()
-        case pl.DataFrame():
-            return "table", str(value.schema), repr(value.to_dicts())
+        case np.ndarray() | np.generic():
+            return str(value.dtype), value.shape, value.tobytes()
         case tuple():
             return "tuple", *map(_flat, value)
         case dict():
             return "dict", *((key, _flat(inner)) for key, inner in value.items())
         case records.Fitted():
             return "fitted", _flat(value.models)
+    if isinstance(value, pl.DataFrame):
+        return str(value.schema), repr(value.to_dicts())
     if dataclasses.is_dataclass(value):
         return type(value), *(_flat(getattr(value, field.name)) for field in dataclasses.fields(value))
     return type(value), repr(value)

@@ -79,7 +79,7 @@ def _learn(experiment: Experiment) -> Learned:
     split = divide(dataset, profile, experiment)
     features = featurize(dataset, profile, split, experiment)
     budget = Budget(seconds=60, n_cores=2, max_trials=1)
-    candidates = tuple(search(features, split, part, budget, seed=0) for part in experiment.candidates.values())
+    candidates = tuple(search(features, part, budget, seed=0) for part in experiment.candidates.values())
     return Learned(
         experiment, dataset, split, features, candidates, blend(candidates, features, experiment.ensemble, seed=0)
     )

@@ -8,7 +8,7 @@ import pytest
 from automl_assets import metrics
 from automl_assets.errors import LearningError
 from automl_assets.experiment import EnsembleSetting
-from automl_assets.records import Candidate, Ensemble, Features, Fitted, Problem, Trial
+from automl_assets.records import VALID, Candidate, Ensemble, Features, Fitted, Problem, Split, Trial
 from automl_assets.steps.blend import MAX_MEMBERS, MAX_ROWS, apply_stack, blend, combine, sample, stack_inputs
 
 N_ROWS = 400
@@ -36,7 +36,8 @@ def _guess(problem: Problem, y: np.ndarray, seed: int, noise: float) -> np.ndarr
 
 def _features(problem: Problem, y: np.ndarray, weight: np.ndarray | None = None) -> Features:
     none = np.zeros((len(y), 0), np.float32)
-    return Features(none, none, y, weight, None, (), problem)
+    split = Split(np.zeros(len(y), bool), np.full((len(y), 1), VALID, np.int8), "all rows")
+    return Features(none, none, y, weight, None, (), problem, split)
 
 
 def _candidate(name: str, problem: Problem, y: np.ndarray, guesses: list[np.ndarray]) -> Candidate:

@@ -11,7 +11,7 @@ from automl_assets.steps.predict import answer
 
 def test_test_rows_are_answered_anew(learned) -> None:
     case = learned("texts")
-    found = judge(case.split, case.features, case.ensemble)
+    found = judge(case.features, case.ensemble)
     assert (found.rows, found.n_rows) == ("test", case.split.is_test.sum())
     np.testing.assert_array_equal(found.truth, case.features.y[case.split.is_test])
     np.testing.assert_array_equal(found.prediction, answer(case.ensemble, case.dataset.table)[case.split.is_test])
@@ -20,8 +20,8 @@ def test_test_rows_are_answered_anew(learned) -> None:
 def test_without_test_rows_out_of_fold_answers_count(learned) -> None:
     case = learned("texts")
     split = Split(np.zeros_like(case.split.is_test), case.split.assignment, "no test rows")
-    features = replace(case.features, weight=np.arange(len(case.features.y), dtype=float))
-    found = judge(split, features, case.ensemble)
+    features = replace(case.features, split=split, weight=np.arange(len(case.features.y), dtype=float))
+    found = judge(features, case.ensemble)
     known = case.split.is_training
     assert (found.rows, found.n_rows) == ("out_of_fold", known.sum())
     np.testing.assert_array_equal(found.prediction, case.ensemble.predictions[known])

@@ -1,5 +1,7 @@
 """A candidate tries its portfolio on every fold until trials, time, patience or the wished score end it."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from automl_assets.metrics import score
@@ -13,13 +15,13 @@ EVERY = len(KNN.portfolio(None))
 
 
 def _search(case, algorithm: Algorithm = KNN, **budget) -> Candidate:
-    return search(case.features, case.split, algorithm, Budget(**{"seconds": 60, "n_cores": 2} | budget), seed=0)
+    return search(case.features, algorithm, Budget(**{"seconds": 60, "n_cores": 2} | budget), seed=0)
 
 
 def test_the_whole_portfolio_is_tried_in_order(learned) -> None:
     case, reported = learned("texts"), []
     budget = Budget(seconds=60, n_cores=2)
-    candidate = search(case.features, case.split, KNN, budget, seed=0, report=reported.append)
+    candidate = search(case.features, KNN, budget, seed=0, report=reported.append)
     assert [trial.config for trial in candidate.trials] == list(KNN.portfolio(case.features.problem))
     assert [trial.name for trial in candidate.trials] == [f"knn_{i + 1}" for i in range(EVERY)]
     assert reported == list(candidate.trials)
@@ -108,4 +110,6 @@ def test_rows_validated_several_times_are_averaged(learned) -> None:
 
 
 def _search_on(case, split: Split) -> Trial:
-    return search(case.features, split, KNN, Budget(seconds=60, n_cores=2, max_trials=1), seed=0).trials[0]
+    return search(replace(case.features, split=split), KNN, Budget(seconds=60, n_cores=2, max_trials=1), seed=0).trials[
+        0
+    ]

@@ -1,0 +1,48 @@
+"""How a registered model answers through MLflow: a frame of raw columns in, a frame of answers out.
+
+MLflow copies this file beside the model and runs it wherever that is served, so it imports nothing of this package.
+"""
+
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+
+class RawColumns(mlflow.pyfunc.PythonModel):
+    """The ONNX model behind pandas columns of any type: gaps of every kind, whole numbers, dates as moments or texts."""
+
+    def load_context(self, context: Any) -> None:
+        import onnxruntime
+
+        self.session = onnxruntime.InferenceSession(context.artifacts["onnx"], providers=["CPUExecutionProvider"])
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """`prediction`, or `label` and `probabilities` in the order of the classes."""
+        inputs = self.session.get_inputs()
+        answers = self.session.run(None, {one.name: _feed(model_input[one.name], one.type) for one in inputs})
+        names = [output.name for output in self.session.get_outputs()]
+        columns = {name: _column(answer) for name, answer in zip(names, answers, strict=True)}
+        return pd.DataFrame(columns, index=model_input.index)
+
+
+def _feed(column: pd.Series, kind: str) -> np.ndarray:
+    """A column as a tensor [n_rows, 1]; missing values are NaN or an empty text."""
+    if kind == "tensor(string)":
+        values = column.astype(object).where(column.notna(), "").astype(str).to_numpy(object)
+    elif kind == "tensor(double)" and not pd.api.types.is_numeric_dtype(column):
+        moments = pd.to_datetime(column, errors="coerce", utc=True)
+        values = ((moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
+    else:
+        values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        values = values.astype(np.float32 if kind == "tensor(float)" else np.float64)
+    return values.reshape(-1, 1)
+
+
+def _column(answer: np.ndarray) -> Any:
+    """An output as a column: one value a row, or a list of them."""
+    return list(answer) if answer.ndim == 2 and answer.shape[1] > 1 else answer.reshape(-1)
+
+
+mlflow.models.set_model(RawColumns())

@@ -1,0 +1,122 @@
+"""The time of a run is shared out so that nothing is lost and the end is in time."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from automl_assets.component import definitions_of
+from automl_assets.definitions import shared
+from automl_assets.experiment import Experiment, parse
+from automl_assets.resources.clock import LEAST_SECONDS, STARTED_TAG, Clock
+from automl_assets.resources.journal import TAG, Journal
+
+NAMES = ["baseline", "knn", "logistic_regression", "lightgbm"]
+SECONDS = 600
+ENDING = 0.12 * SECONDS  # what the assets after the search are left
+
+
+def question(**limits: Any) -> Experiment:
+    wine = {"kind": "sklearn", "name": "wine"}
+    given = {"task": "classification", "source": wine, "target": "target", "algorithms": NAMES[1:]}
+    return parse({**given, "limits": {"timeout_minutes": SECONDS / 60, **limits}}, "asked")
+
+
+@pytest.fixture
+def instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.get() as found:
+        yield found
+
+
+def context(instance: dg.DagsterInstance, seconds_gone: float = 0.0, only: list[str] | None = None) -> Any:
+    """A run, as an asset sees it, that began `seconds_gone` ago and makes the candidates `only`, or all."""
+    job = dg.Definitions.merge(definitions_of(question()), shared()).resolve_job_def("asked")
+    selection = frozenset(dg.AssetKey(["asked", f"candidate_{name}"]) for name in only) if only else None
+    tags = {TAG: "j", STARTED_TAG: repr(time.time() - seconds_gone)}
+    return SimpleNamespace(
+        run=instance.create_run_for_job(job, tags=tags, asset_selection=selection), instance=instance
+    )
+
+
+def seconds_of(instance: dg.DagsterInstance, name: str, gone: float = 0.0, only: list[str] | None = None) -> float:
+    experiment = question()
+    return Clock().budget(context(instance, gone, only), experiment, experiment.candidates[name]).seconds
+
+
+def test_candidates_are_tried_the_cheapest_first(home: Path) -> None:
+    assert list(question().candidates) == NAMES
+
+
+def test_shares_add_up_to_the_time_for_the_search(instance: dg.DagsterInstance) -> None:
+    gone = 0.0
+    for name in NAMES:
+        gone += seconds_of(instance, name, gone)
+        Journal("j").write("candidate_started", candidate=name)
+    assert gone == pytest.approx(SECONDS - ENDING, abs=1)
+
+
+def test_time_that_is_not_used_is_handed_on(instance: dg.DagsterInstance) -> None:
+    alone = seconds_of(instance, "lightgbm")
+    for name in NAMES[:-1]:
+        Journal("j").write("candidate_started", candidate=name)
+    assert seconds_of(instance, "lightgbm") == pytest.approx(SECONDS - ENDING, abs=1)
+    assert alone < 0.75 * (SECONDS - ENDING)
+
+
+def test_a_run_of_some_candidates_counts_only_those(instance: dg.DagsterInstance) -> None:
+    assert seconds_of(instance, "knn", only=["knn"]) == pytest.approx(SECONDS - ENDING, abs=1)
+    both = seconds_of(instance, "knn", only=["knn", "logistic_regression"])
+    assert both == pytest.approx(0.2 / (0.2 + 0.3) * (SECONDS - ENDING), abs=1)
+
+
+def test_candidates_side_by_side_take_their_shares_at_once(instance: dg.DagsterInstance) -> None:
+    experiment, run = question(max_cores=2), context(instance)
+    one = Clock().budget(run, experiment, experiment.candidates["knn"])
+    two = Clock(concurrent_candidates=2).budget(run, experiment, experiment.candidates["knn"])
+    assert two.seconds == pytest.approx(2 * one.seconds, rel=0.02)
+    assert two.n_cores == max(1, one.n_cores // 2)
+
+
+def test_every_candidate_may_begin_even_when_the_time_is_up(instance: dg.DagsterInstance) -> None:
+    assert seconds_of(instance, "lightgbm", gone=10 * SECONDS) == LEAST_SECONDS
+
+
+def test_a_run_may_have_another_limit(instance: dg.DagsterInstance) -> None:
+    clock, experiment = Clock(timeout_minutes=1), question()
+    assert clock.seconds_left(context(instance, 15), experiment) == pytest.approx(45, abs=1)
+
+
+def budget(instance: dg.DagsterInstance, name: str, **limits: Any) -> Any:
+    experiment = question(**limits)
+    return Clock().budget(context(instance), experiment, experiment.candidates[name])
+
+
+def test_trials_are_shared_out_until_none_is_left(instance: dg.DagsterInstance) -> None:
+    total = 0
+    for name in NAMES:
+        n_trials = budget(instance, name, max_trials=8).max_trials
+        Journal("j").write("candidate_started", candidate=name)
+        for i in range(n_trials):
+            Journal("j").write("trial", trial=f"{name}_{i}", score=0.5)
+        total += n_trials
+    assert total == 8
+    assert budget(instance, "lightgbm", max_trials=8).max_trials == 0
+    assert budget(instance, "lightgbm").max_trials is None
+
+
+@pytest.mark.parametrize(("score", "most"), [(0.95, 0), (0.9, 0), (0.89, None), (None, None)])
+def test_nobody_begins_once_the_exit_score_is_reached(
+    instance: dg.DagsterInstance, score: float | None, most: int | None
+) -> None:
+    Journal("j").write("trial", trial="knn_1", score=score)
+    assert budget(instance, "lightgbm", exit_score=0.9).max_trials == most
+
+
+def test_limits_reach_the_search(instance: dg.DagsterInstance) -> None:
+    given = budget(instance, "knn", trial_timeout_minutes=0.5, early_stopping=False, max_cores=1)
+    assert (given.trial_seconds, given.early_stopping, given.n_cores) == (30, False, 1)
+    assert 2**20 < given.memory_bytes < 2**50
