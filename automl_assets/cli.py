@@ -23,7 +23,7 @@ from automl_assets.errors import AutomlError, SettingError
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="AutoML that lives in Dagster."
 )
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 120)
 SHOWN_TRIALS = 12
 
 Home = Annotated[Path | None, typer.Option(help="Where runs, models and the MLflow database lie (default: .automl).")]
@@ -283,7 +283,7 @@ def _metrics(result: Any) -> Table:
     where = "test rows" if evaluation.rows == "test" else "out-of-fold rows"
     table = Table(title=f"On {evaluation.n_rows} {where}", title_justify="left", box=None, header_style="bold")
     for name in ("metric", "value", "95 % interval", "a guess"):
-        table.add_column(name, justify="left" if name == "metric" else "right")
+        table.add_column(name, justify="left" if name == "metric" else "right", no_wrap=True)
     for name, value in evaluation.metrics.items():
         if name in evaluation.intervals:
             low, high = evaluation.intervals[name]

@@ -6,6 +6,7 @@ Written by explicit run ids and by one asset at a time, so that parallel steps c
 import importlib.metadata
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,11 +101,12 @@ class Tracker(dg.ConfigurableResource):
 
 
 def _be_quiet() -> None:
-    """MLflow reports each database migration and counts its users by telephone home; neither belongs in a run."""
+    """MLflow reports each database migration and file it copies, and telephones home; none of it belongs in a run."""
     import logging
     import os
 
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking._model_registry.client"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -152,7 +154,8 @@ def _model_folder(onnx: OnnxModel, problem: Problem) -> Iterator[Path]:
     import mlflow.pyfunc
 
     needed = ("mlflow", "numpy", "onnxruntime", "pandas")
-    with tempfile.TemporaryDirectory(prefix="automl_") as folder:
+    with tempfile.TemporaryDirectory(prefix="automl_") as folder, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example was not provided.*")  # the signature names every input
         path, file = Path(folder) / "model", Path(folder) / "model.onnx"
         file.write_bytes(onnx.onnx)
         mlflow.pyfunc.save_model(
@@ -166,12 +169,13 @@ def _model_folder(onnx: OnnxModel, problem: Problem) -> Iterator[Path]:
 
 
 def _signature(onnx: OnnxModel, problem: Problem) -> Any:
-    """Numbers are numbers; dates and categories may come as whatever the data has them."""
+    """Names of the inputs and types of the answers. Inputs may be of any type: `serving` reads them all, while MLflow
+    would refuse whole numbers where it was told of numbers, and gaps among texts."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
     from mlflow.types.schema import AnyType, Array, DataType
 
-    inputs = [ColSpec("double" if kind == "float" else AnyType(), name) for name, kind in onnx.inputs.items()]
+    inputs = [ColSpec(AnyType(), name) for name in onnx.inputs]
     if not problem.classes:
         return ModelSignature(Schema(inputs), Schema([ColSpec("float", "prediction")]))
     label = "long" if isinstance(problem.classes[0], int) and not isinstance(problem.classes[0], bool) else "string"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,18 +29,21 @@ def question(**limits: Any) -> Experiment:
 
 @pytest.fixture
 def instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.get() as found:
+    with dg.DagsterInstance.ephemeral() as found:
         yield found
+
+
+@cache
+def job() -> dg.JobDefinition:
+    return dg.Definitions.merge(definitions_of(question()), shared()).resolve_job_def("asked")
 
 
 def context(instance: dg.DagsterInstance, seconds_gone: float = 0.0, only: list[str] | None = None) -> Any:
     """A run, as an asset sees it, that began `seconds_gone` ago and makes the candidates `only`, or all."""
-    job = dg.Definitions.merge(definitions_of(question()), shared()).resolve_job_def("asked")
     selection = frozenset(dg.AssetKey(["asked", f"candidate_{name}"]) for name in only) if only else None
-    tags = {TAG: "j", STARTED_TAG: repr(time.time() - seconds_gone)}
-    return SimpleNamespace(
-        run=instance.create_run_for_job(job, tags=tags, asset_selection=selection), instance=instance
-    )
+    run = instance.create_run_for_job(job(), asset_selection=selection)
+    run = run.with_tags({TAG: "j", STARTED_TAG: repr(time.time() - seconds_gone)})
+    return SimpleNamespace(run=run, instance=instance)
 
 
 def seconds_of(instance: dg.DagsterInstance, name: str, gone: float = 0.0, only: list[str] | None = None) -> float:

@@ -95,11 +95,10 @@ def _flat(value: Any) -> Any:
             return "dict", *((key, _flat(inner)) for key, inner in value.items())
         case records.Fitted():
             return "fitted", _flat(value.models)
-    if isinstance(value, pl.DataFrame):
-        return str(value.schema), repr(value.to_dicts())
-    if dataclasses.is_dataclass(value):
-        return type(value), *(_flat(getattr(value, field.name)) for field in dataclasses.fields(value))
-    return type(value), repr(value)
+        case pl.DataFrame():
+            return str(value.schema), repr(value.to_dicts())
+    names = [field.name for field in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []
+    return type(value), tuple(_flat(getattr(value, name)) for name in names) or repr(value)
 
 
 class Folder:
