@@ -155,7 +155,9 @@ def _model_folder(onnx: OnnxModel, problem: Problem) -> Iterator[Path]:
 
     needed = ("mlflow", "numpy", "onnxruntime", "pandas")
     with tempfile.TemporaryDirectory(prefix="automl_") as folder, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*input example was not provided.*")  # the signature names every input
+        warnings.filterwarnings(
+            "ignore", message=".*input example was not provided.*"
+        )  # the signature names every input
         path, file = Path(folder) / "model", Path(folder) / "model.onnx"
         file.write_bytes(onnx.onnx)
         mlflow.pyfunc.save_model(
