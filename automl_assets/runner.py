@@ -1,14 +1,10 @@
 """Runs one experiment through Dagster from Python or the command line, and gathers what came of it."""
 
-import importlib
 import json
 import os
 import secrets
 import shutil
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +24,6 @@ from automl_assets.resources.home import prepare
 from automl_assets.resources.journal import TAG, Journal, journal_of
 from automl_assets.resources.run_launcher import is_alive
 from automl_assets.resources.store import RecordStore
-from automl_assets.resources.tracker import Tracker
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,8 +161,8 @@ def run(
     Raises AutomlError with the reason when an asset cannot be made.
     """
     started = time.time()
-    warm_up()
     folder = prepare(home)
+    warm_up()  # after `prepare`: processes inherit where the home is
     file = find(experiment)
     settings_of_run = settings.load(file)
     _keep(file, folder)
@@ -176,10 +171,7 @@ def run(
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the UI has the log
     if timeout_minutes:
         config["resources"] = {"clock": {"config": {"timeout_minutes": timeout_minutes}}}
-    importlib.import_module("sqlalchemy.orm")  # while the thread loads it, Dagster's own queries would meet half of it
-    ended = threading.Event()
-    threading.Thread(target=_load_ending, args=(journal_of_run, ended), daemon=True).start()
-    with _set_at_end(ended), dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.get() as instance:
         options = _cut_off(instance, settings_of_run.name) if resume else None
         outcome = dg.execute_job(
             dg.build_reconstructable_job(__name__, "job_of", (str(file),)),
@@ -213,23 +205,6 @@ def job_of(file: str) -> dg.JobDefinition:
     """The job of an experiment's file; Dagster calls it in every process that takes part."""
     experiment = settings.load(file)
     return dg.Definitions.merge(definitions_of(experiment), shared()).resolve_job_def(experiment.name)
-
-
-@contextmanager
-def _set_at_end(event: threading.Event) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        event.set()
-
-
-def _load_ending(journal: Journal, ended: threading.Event) -> None:
-    """Loads what only the last assets need while candidates learn in processes of their own and this one is idle."""
-    while not any(event["event"] == "candidate_started" for event in journal.events()):
-        if ended.wait(0.2):
-            return
-    Tracker().make_ready()
-    importlib.import_module("matplotlib.figure")
 
 
 def _keep(file: Path, folder: Path) -> None:

@@ -16,7 +16,7 @@ from automl_assets.steps.search import Budget
 
 STARTED_TAG = "automl/started_at"  # run tag: seconds since 1970 at which the person began to wait
 ENDING_SHARE = 0.12  # of the whole is kept for ensemble, evaluation, explanation and export
-ENDING_SECONDS = (6.0, 90.0)  # but at least and at most so much
+ENDING_SECONDS = (10.0, 90.0)  # but at least and at most so much
 MOST_ENDING = 0.4
 LEAST_SECONDS = 2.0  # a candidate gets even when its share, or the run, has none left
 MEMORY_SHARE = 0.9  # of the memory that is free may be used by fits

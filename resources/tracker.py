@@ -29,10 +29,6 @@ class Tracker(dg.ConfigurableResource):
     def tracking_uri(self) -> str:
         return self.uri or f"sqlite:///{home() / 'mlflow.db'}"
 
-    def make_ready(self) -> None:
-        """Loads MLflow and makes its database, which takes seconds the first time."""
-        self._client().search_experiments(max_results=1)
-
     def shown_uri(self) -> str:
         """The address without a password."""
         return re.sub(r"//([^/:@]*):[^/@]*@", r"//\1:***@", self.tracking_uri())

@@ -10,7 +10,7 @@ from automl_assets.records import Dataset, Ensemble, Explanation, Features
 from automl_assets.resources.clock import Clock
 from automl_assets.steps.explain import explain
 
-TIME_SHARE = 0.4  # of what is left of the run
+TIME_SHARE = 0.15  # of what is left of the run
 
 
 def explanation(experiment: Experiment) -> dg.AssetsDefinition:
