@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console, Group
@@ -35,7 +35,16 @@ def main() -> None:
         app()
     except AutomlError as error:
         Console(stderr=True).print(Panel(Text(str(error)), title="automl", title_align="left", border_style="red"))
-        sys.exit(1)
+        _leave(1)
+    except SystemExit as ending:
+        _leave(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends at once: all is written, and taking the libraries apart one by one would take seconds."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @app.command()

@@ -60,6 +60,12 @@ def warm_up() -> None:
         forkserver.ensure_running()
 
 
+def wait_until_warm() -> None:
+    """Returns when the server has loaded its libraries, so that no job's deadline pays for it."""
+    for _ in run_jobs([Job("warm", int, (), float("inf"))], 1):
+        pass
+
+
 def run_jobs(jobs: Iterable[Job], n_processes: int, memory_bytes: int | None = None) -> Iterator[Outcome]:
     """Runs jobs at most `n_processes` at a time and yields outcomes as they come; `jobs` is drawn from lazily.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets import metrics, registry
-from automl_assets.isolation import Job, Outcome, run_jobs
+from automl_assets.isolation import Job, Outcome, run_jobs, wait_until_warm
 from automl_assets.parts import Algorithm, Config, FitContext, Rows, link_scores
 from automl_assets.records import TRAIN, VALID, Candidate, Features, Fitted, Trial
 
@@ -58,6 +58,7 @@ def search(
     """Tries the algorithm's portfolio in order until time, trials or patience end. Never raises for a bad fit:
     a trial that crashed or ran out of time or memory is part of the candidate, with its reason."""
     started = time.monotonic()
+    wait_until_warm()
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
         _lay_out(Path(folder), features, algorithm)
         trials = _Search(features, folder, algorithm, budget, seed, report).trials()
