@@ -1,6 +1,10 @@
-"""What every test may rely on."""
+"""What every test may rely on: the data folder, a home of its own, and rows so few that a run takes seconds."""
 
+import csv
 import os
+import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,3 +32,97 @@ def ask(tmp_path: Path) -> Ask:
         return parse(given | settings, "asked")
 
     return make
+
+
+os.environ["DAGSTER_DISABLE_TELEMETRY"] = "true"
+
+N_ROWS = 120
+TINY = """\
+task: {task}
+source: tiny.csv
+target: {target}
+drop_columns: [{other}, weight]
+validation: {{folds: 2}}
+algorithms: [{algorithm}]
+limits: {{timeout_minutes: 0.5}}
+"""
+CLASSIFICATION = {"task": "classification", "target": "answer", "other": "bill", "algorithm": "logistic_regression"}
+REGRESSION = {"task": "regression", "target": "bill", "other": "answer", "algorithm": "elastic_net"}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home that is ready for Dagster, for one test."""
+    from automl_assets.resources.home import prepare
+
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    return prepare()
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[..., Path]:
+    """`tiny(folder, name, task, more)` writes an experiment of 120 rows that takes seconds, and gives its YAML."""
+    return _write_experiment
+
+
+SCRIPT = """\
+import automl_assets
+import pandas as pd
+
+result = automl_assets.run("flowers.yaml", home="home")
+print("made once")
+result.predict(pd.read_csv("unlabelled.csv")).to_csv("predicted.csv", index=False)
+with open("result.html", "w") as file:
+    file.write(result._repr_html_())
+"""
+
+
+@pytest.fixture(scope="session")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which a script without `if __name__ == "__main__"` has answered an experiment with everything."""
+    folder = tmp_path_factory.mktemp("scripted")
+    _write_experiment(folder, "flowers", more="predict_source: unlabelled.csv\n")
+    (folder / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "output").write_text(done.stdout)
+    return folder
+
+
+def _write_experiment(folder: Path, name: str = "tiny", task: str = "classification", more: str = "") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_rows(folder)
+    path = folder / f"{name}.yaml"
+    path.write_text(TINY.format(**(CLASSIFICATION if task == "classification" else REGRESSION)) + more)
+    return path
+
+
+def _write_rows(folder: Path) -> None:
+    """`tiny.csv`: numbers and texts with gaps, dates, a weight and both kinds of target; `unlabelled.csv` beside it."""
+    chance = random.Random(0)
+    rows = [_row(i, chance) for i in range(N_ROWS)]
+    _write(folder / "tiny.csv", rows)
+    _write(folder / "unlabelled.csv", [{k: v for k, v in r.items() if k not in ("bill", "answer")} for r in rows[:12]])
+
+
+def _row(i: int, chance: random.Random) -> dict[str, object]:
+    size, colour = chance.gauss(0, 1), chance.choice(["red", "green", "blue"])
+    bill = 10 + 3 * size + (2 if colour == "red" else 0) + chance.gauss(0, 0.3)
+    return {
+        "size": f"{size:.4f}" if i % 9 else "",
+        "colour": colour if i % 13 else "",
+        "bought": f"2024-01-{1 + i % 28:02d}",
+        "pieces": 1 + i % 7,
+        "weight": 1 + i % 3,
+        "bill": f"{bill:.3f}",
+        "answer": "yes" if bill > 10.5 else "no",
+    }
+
+
+def _write(path: Path, rows: list[dict[str, object]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
