@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).parent
 EXECUTOR = "AUTOML_EXECUTOR"  # environment variable: one of EXECUTORS
 SIDE_BY_SIDE = 2
 
-# A candidate's fits run in processes of their own and use all cores, so steps need none: measured in
-# benchmarks/orchestration.md. The others isolate whole steps, at the price named there.
+# A candidate's fits run in processes of their own and use all cores, so steps need none. The others isolate whole steps,
+# at the price that benchmarks/README.md names.
 EXECUTORS = {
     "in_process": dg.in_process_executor,
     "forkserver": dg.multiprocess_executor.configured(

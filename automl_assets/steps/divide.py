@@ -8,8 +8,8 @@ from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment import Experiment
 from automl_assets.records import SOURCE, TEST_FILE, TRAIN, VALID, VALIDATION_FILE, Dataset, Profile, Split
 
-# Rows up to which so many folds are used; above the last, a hold-out. `auto` is chosen by the measurements in
-# benchmarks/validation.md, `azure` is Microsoft's rule.
+# Rows up to which so many folds are used; above the last, a hold-out. `auto` is AutoGluon's published choice of eight
+# folds, fewer for very few and very many rows; `azure` is Microsoft's rule. benchmarks/validation.py compares them.
 RULES: dict[str, tuple[tuple[int, int], ...]] = {
     "auto": ((300, 5), (30_000, 8), (100_000, 5), (500_000, 3)),
     "azure": ((999, 10), (20_000, 3)),
