@@ -101,4 +101,4 @@ limits:
 
 def _algorithms(task: str) -> list[str]:
     family = registry.algorithms(registry.tasks()[task].family)
-    return [name for name, part in family.items() if task in part.tasks and name != "baseline"]
+    return [name for name, part in family.items() if task in part.tasks and not part.is_fallback]

@@ -271,7 +271,7 @@ class Experiment(_Frozen):
     @property
     def candidates(self) -> dict[str, Algorithm]:
         """The algorithms that may try, by name, the cheapest first."""
-        return {name: part for name, part in _able(self.task).items() if _is_permitted(name, self.algorithms)}
+        return {name: part for name, part in _able(self.task).items() if _is_permitted(part, self.algorithms)}
 
 
 def _able(task: str) -> dict[str, Algorithm]:
@@ -279,12 +279,12 @@ def _able(task: str) -> dict[str, Algorithm]:
     return {name: part for name, part in family.items() if task in part.tasks}
 
 
-def _is_permitted(name: str, choice: Algorithms) -> bool:
-    return name == "baseline" or (name in choice.allowed if choice.allowed else name not in choice.blocked)
+def _is_permitted(part: Algorithm, choice: Algorithms) -> bool:
+    return part.is_fallback or (part.name in choice.allowed if choice.allowed else part.name not in choice.blocked)
 
 
 def _check_algorithms(experiment: Experiment) -> None:
-    possible = [name for name in _able(experiment.task) if name != "baseline"]
+    possible = [name for name, part in _able(experiment.task).items() if not part.is_fallback]
     for name in (*experiment.algorithms.allowed, *experiment.algorithms.blocked):
         if name not in possible:
             raise ValueError(f"algorithms: got {name!r}; possible: {listed(possible)}.{nearest(name, possible)}")

@@ -65,6 +65,7 @@ class Algorithm:
     reference: str
     kinds: frozenset[str]  # Dagster's icons
     is_refitted: bool = False  # one model on all rows answers, instead of the average of the fold models
+    is_fallback: bool = False  # always tried, and answers only where nothing else does
     time_share: float = 1.0  # how much of the search's time it deserves, relative to its peers
     requires: str = "sklearn"  # the package it needs
     max_rows: int | None = None  # learns from a seeded sample of so many rows when there are more

@@ -25,7 +25,7 @@ PROBABILITY_FLOOR = 1e-6
 def blend(candidates: Iterable[Candidate], features: Features, settings: EnsembleSetting, seed: int) -> Ensemble:
     """The best of: the best single trial, a weighted vote, a stack. Raises LearningError when no trial finished."""
     candidates = tuple(candidates)
-    trials = _contenders(candidates, features.problem.metric)
+    trials = _contenders(candidates, features.problem)
     scorer = _Scorer(trials, features, seed)
     offers: dict[EnsembleKind, _Offer] = {"single": _single(trials, scorer)}
     if settings.voting and len(trials) > 1:
@@ -40,8 +40,12 @@ def blend(candidates: Iterable[Candidate], features: Features, settings: Ensembl
     return offers[kind].ensemble(kind, scores, features)
 
 
-def _contenders(candidates: Sequence[Candidate], metric: str) -> list[Trial]:
+def _contenders(candidates: Sequence[Candidate], problem: Problem) -> list[Trial]:
+    """Finished trials, best first. A guess has no vote where anything else has one: under a metric of ranks it would
+    seem harmless, and make nonsense of the probabilities."""
+    metric = problem.metric
     finished = [trial for candidate in candidates for trial in candidate.trials if trial.score is not None]
+    finished = [trial for trial in finished if not _is_fallback(trial, problem)] or finished
     if not finished:
         reasons = "; ".join(f"{trial.name}: {trial.reason}" for c in candidates for trial in c.trials)
         raise LearningError(
@@ -52,6 +56,11 @@ def _contenders(candidates: Sequence[Candidate], metric: str) -> list[Trial]:
     chosen = [trial for trial in finished if best_of_each[trial.algorithm] is trial]
     chosen += [trial for trial in finished if best_of_each[trial.algorithm] is not trial]
     return sorted(chosen[:MAX_MEMBERS], key=lambda trial: -metrics.oriented(metric, trial.score))
+
+
+def _is_fallback(trial: Trial, problem: Problem) -> bool:
+    part = registry.algorithms(registry.tasks()[problem.task].family).get(trial.algorithm)
+    return part is not None and part.is_fallback
 
 
 class _Scorer:

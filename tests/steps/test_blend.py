@@ -206,3 +206,15 @@ def test_inputs_of_a_stack() -> None:
     np.testing.assert_allclose(stack_inputs([half], BINARY), [[0.0], [-np.log(1e-6)]])
     assert stack_inputs([np.full((2, 3), 1 / 3)] * 2, MULTI).shape == (2, 6)
     np.testing.assert_array_equal(combine([np.ones((1, 1)), np.zeros((1, 1))], [0.75, 0.25], None, VALUE), [[0.75]])
+
+
+def test_a_guess_has_no_vote_beside_models(learned) -> None:
+    """Under AUC a constant changes nothing about the ranks, so greedy selection would take it for harmless."""
+    case = learned("texts")
+    assert any(trial.algorithm == "baseline" for candidate in case.candidates for trial in candidate.trials)
+    blended = blend(case.candidates, case.features, EnsembleSetting(), seed=0)
+    assert all(member.algorithm != "baseline" for member in blended.members)
+    alone = [candidate for candidate in case.candidates if candidate.algorithm == "baseline"]
+    assert [member.algorithm for member in blend(alone, case.features, EnsembleSetting(), seed=0).members] == [
+        "baseline"
+    ]

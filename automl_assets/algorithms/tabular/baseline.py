@@ -41,6 +41,7 @@ PART = Algorithm(
     link="probability",
     reference="Class shares, or the mean of the target.",
     kinds=frozenset({"python"}),
+    is_fallback=True,
     time_share=0.01,
     requires="numpy",
 )
