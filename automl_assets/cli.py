@@ -29,22 +29,25 @@ SHOWN_TRIALS = 12
 Home = Annotated[Path | None, typer.Option(help="Where runs, models and the MLflow database lie (default: .automl).")]
 
 
+def entry() -> NoReturn:
+    """The command `automl`. Ends at once: all is written, and taking the libraries apart would take seconds."""
+    code: Any = 0
+    try:
+        main()
+    except SystemExit as ending:
+        code = ending.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
 def main() -> None:
-    """Entry point: an error a person can mend is told in one message, without a stack trace."""
+    """Runs a command; an error a person can mend is told in one message, without a stack trace."""
     try:
         app()
     except AutomlError as error:
         Console(stderr=True).print(Panel(Text(str(error)), title="automl", title_align="left", border_style="red"))
-        _leave(1)
-    except SystemExit as ending:
-        _leave(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
-
-
-def _leave(code: int) -> NoReturn:
-    """Ends at once: all is written, and taking the libraries apart one by one would take seconds."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+        sys.exit(1)
 
 
 @app.command()
