@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -151,6 +152,7 @@ def ui(home: Home = None, port: int = 3000, host: str = "127.0.0.1") -> None:
 
     folder = prepare(home)
     dagster = str(Path(sys.executable).parent / "dagster")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Dagster stops its services by it; a shell may have had it ignored
     # In place of this process, so that whatever stops it stops Dagster as well.
     os.execv(dagster, [dagster, "dev", "-w", str(folder / "workspace.yaml"), "-h", host, "-p", str(port)])
 

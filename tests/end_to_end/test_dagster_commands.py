@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -170,6 +171,11 @@ def servers(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
             server.process.kill()
 
 
+def _heed_interrupts() -> None:
+    """Dagster stops its services by SIGINT, which a shell lets commands in the background ignore."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _start(home: Path, arguments: tuple[str, ...]) -> Server:
     port, log = free_port(), home / "log"
     with log.open("wb") as output:
@@ -179,6 +185,7 @@ def _start(home: Path, arguments: tuple[str, ...]) -> Server:
             env=environment(home),
             stdout=output,
             stderr=subprocess.STDOUT,
+            preexec_fn=_heed_interrupts,
         )
     return Server(process, port, log)
 
