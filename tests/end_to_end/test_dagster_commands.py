@@ -185,7 +185,7 @@ def _start(home: Path, arguments: tuple[str, ...]) -> Server:
             env=environment(home),
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=_heed_interrupts,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only resets a signal
         )
     return Server(process, port, log)
 
