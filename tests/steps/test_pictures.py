@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from automl_assets import pictures
+from automl_assets.pictures import classification, search
 from automl_assets.records import Importance, Picture, Problem, Trial
 
 ODD = ("a$b_{", "<b>x</b>", "x" * 60, "\N{GRINNING FACE}", "中文", "_under", "$x^2$ \\frac{", "", "\x00\n", "100 %")
@@ -72,8 +73,10 @@ def test_the_legend_names_classes_that_start_with_an_underscore():
 
     axes = Figure().subplots()
     truth, prediction = class_rows(100, 3)
-    contests = pictures._contests(truth, prediction, None, Problem("classification", "accuracy", ("_a", "_b", "c")))
-    pictures._paint_gains(axes, contests)
+    contests = classification._contests(
+        truth, prediction, None, Problem("classification", "accuracy", ("_a", "_b", "c"))
+    )
+    classification._paint_gains(axes, contests)
     shown = [text.get_text().strip() for text in axes.get_legend().get_texts()]
     assert shown == ["_a", "_b", "c", "all classes, pooled", "mean over classes"]
 
@@ -86,18 +89,18 @@ def test_areas_in_the_legend_are_the_metrics():
     truth, prediction = class_rows(400, 2)
     problem = Problem("classification", "accuracy", ("no", "yes"), positive=0)
     for paint, name in (
-        (pictures._paint_roc, "AUC_binary"),
-        (pictures._paint_precision_recall, "average_precision_score_binary"),
+        (classification._paint_roc, "AUC_binary"),
+        (classification._paint_precision_recall, "average_precision_score_binary"),
     ):
         axes = Figure().subplots()
-        paint(axes, pictures._contests(truth, prediction, None, problem))
+        paint(axes, classification._contests(truth, prediction, None, problem))
         (text,) = [text.get_text().split() for text in axes.get_legend().get_texts()]
         assert text == ["no", f"{score(name, truth, prediction, None, problem):.3f}"]
 
 
 def test_rare_classes_are_put_together_without_losing_a_row():
     counts = np.random.default_rng(0).integers(0, 9, (50, 50)).astype(float)
-    shown, names = pictures._most_frequent(counts, [str(code) for code in range(50)])
+    shown, names = classification._most_frequent(counts, [str(code) for code in range(50)])
     assert shown.shape == (30, 30) and names[-1] == "21 others"
     assert shown.sum() == counts.sum()
     assert shown[0, 0] == counts[int(names[0]), int(names[0])]
@@ -108,8 +111,8 @@ def test_calibration_of_honest_probabilities_lies_on_the_diagonal():
     probability = random.random(50_000)
     truth = (random.random(50_000) < probability).astype(int)
     problem = Problem("classification", "accuracy", (0, 1), 1)
-    (contest,) = pictures._contests(truth, np.column_stack([1 - probability, probability]), None, problem)
-    predicted, observed, size = pictures._calibration(contest)
+    (contest,) = classification._contests(truth, np.column_stack([1 - probability, probability]), None, problem)
+    predicted, observed, size = classification._calibration(contest)
     assert len(size) == 10 and size.sum() == 50_000
     assert np.abs(predicted - observed).max() < 0.02
 
@@ -144,7 +147,7 @@ def test_trials_picture(trials):
 
 
 def test_the_best_trial_is_always_in_the_frame():
-    low, high = pictures._score_limits(np.array([1e6, 0.9, 0.8, 0.7, 0.1]), greater_is_better=False)
+    low, high = search._score_limits(np.array([1e6, 0.9, 0.8, 0.7, 0.1]), greater_is_better=False)
     assert low < 0.1 and 0.9 < high < 1e6
 
 

@@ -1,0 +1,20 @@
+"""Drawings for the UI: arrays and records in, PNG bytes out, all in one hand and safe for colour-blind eyes.
+
+Here belong everything that knows matplotlib and every choice of colour. Not here: metrics, and deciding what to show.
+"""
+
+from automl_assets.pictures.canvas import readable, short_number
+from automl_assets.pictures.classification import classification_pictures
+from automl_assets.pictures.explanation import importance_picture
+from automl_assets.pictures.regression import regression_pictures
+from automl_assets.pictures.search import trials_picture, weights_picture
+
+__all__ = [
+    "classification_pictures",
+    "importance_picture",
+    "readable",
+    "regression_pictures",
+    "short_number",
+    "trials_picture",
+    "weights_picture",
+]
