@@ -44,7 +44,8 @@ class Algorithm:
     """A way to learn.
 
     `fit(config, training, validation, context)` returns any picklable model; `validation` serves early stopping only
-    and is None when the model is fitted again on all rows.
+    and is None when the model is fitted again on all rows. What is the same for every algorithm (scaling inside a fold,
+    weights of classes) is done before by `preparation`, whose keys are not in `config`.
     `predict(model, x)` returns raw scores, float [n_rows, n_scores], whose meaning `link` tells:
       value         n_scores = 1, the predicted value (every algorithm under regression)
       logit         log-odds [n_rows, 1] for two classes, unnormalised log-probabilities [n_rows, n_classes] for more
@@ -66,6 +67,8 @@ class Algorithm:
     kinds: frozenset[str]  # Dagster's icons
     is_refitted: bool = False  # one model on all rows answers, instead of the average of the fold models
     is_fallback: bool = False  # always tried, and answers only where nothing else does
+    space: Callable[[Any, Problem], Config] | None = None  # (optuna.Trial, problem) -> a configuration to try next
+    scalers: tuple[str, ...] = ()  # of `preparation.SCALERS`: worth trying in place of the dense view's own scale
     time_share: float = 1.0  # how much of the search's time it deserves, relative to its peers
     requires: str = "sklearn"  # the package it needs
     max_rows: int | None = None  # learns from a seeded sample of so many rows when there are more
@@ -117,11 +120,3 @@ def link_scores(raw: np.ndarray, link: Link) -> np.ndarray:
         powers = np.exp(raw.astype(np.float64) - raw.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
     return raw.astype(np.float64)
-
-
-def mean_raw(algorithm: Algorithm, models: Sequence[Any], x: np.ndarray) -> np.ndarray:
-    """Mean raw score of several models, float64 [n_rows, n_scores]."""
-    total = algorithm.predict(models[0], x).astype(np.float64)
-    for model in models[1:]:
-        total = total + algorithm.predict(model, x)
-    return total / len(models)

@@ -21,7 +21,7 @@ from automl_assets.errors import ArtifactError
 
 RECORD = "record.json"
 ELSEWHERE = "it may come from another version. Make it again."
-Write = Callable[[str, bytes], None]
+Write = Callable[[str, bytes], Any]
 Read = Callable[[str], bytes]
 
 

@@ -6,6 +6,7 @@ Without it a power cut leaves runs STARTED for ever, holding their place in the 
 import os
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,7 +24,7 @@ class LocalRunLauncher(DefaultRunLauncher):
     """Starts runs as Dagster does by default, and tells when their process has gone."""
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: dict[str, Any]) -> Self:
+    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
         return cls(inst_data=inst_data, **config_value)
 
     @property

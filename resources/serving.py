@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 
-class RawColumns(mlflow.pyfunc.PythonModel):
+class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # loaded lazily by mlflow
     """The ONNX model behind pandas columns of any type: gaps of every kind, whole numbers, dates as moments or texts."""
 
     def load_context(self, context: Any) -> None:

@@ -98,7 +98,7 @@ def _point(pointer: UPath, version: str) -> None:
         return
     temporary = Path(f"{pointer}.{secrets.token_hex(4)}")
     temporary.write_text(version)
-    os.replace(temporary, pointer)
+    os.replace(temporary, str(pointer))
 
 
 def _under_way(instance: dg.DagsterInstance) -> set[str]:

@@ -173,7 +173,7 @@ def _signature(onnx: OnnxModel, problem: Problem) -> Any:
     from mlflow.types import ColSpec, Schema
     from mlflow.types.schema import AnyType, Array, DataType
 
-    inputs = [ColSpec(AnyType(), name) for name in onnx.inputs]
+    inputs: list[Any] = [ColSpec(AnyType(), name) for name in onnx.inputs]
     if not problem.classes:
         return ModelSignature(Schema(inputs), Schema([ColSpec("float", "prediction")]))
     label = "long" if isinstance(problem.classes[0], int) and not isinstance(problem.classes[0], bool) else "string"

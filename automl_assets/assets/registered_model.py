@@ -1,5 +1,7 @@
 """The asset `registered_model`: a version in MLflow, promoted to champion when it is at least as good."""
 
+from typing import Any
+
 import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step
@@ -37,7 +39,7 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
             version, address = tracker.register(experiment.name, run, onnx_model, profile.problem, evaluation)
             registration = Registration(experiment.name, version, is_champion, reason)
             tracker.decide(registration)
-        metadata = {
+        metadata: dict[str, Any] = {
             "version": int(version),
             "is_champion": is_champion,
             "reason": reason,

@@ -12,7 +12,8 @@ from automl_assets import metrics, registry
 from automl_assets.errors import LearningError
 from automl_assets.experiment import EnsembleSetting
 from automl_assets.fitting import with_every_class
-from automl_assets.parts import Algorithm, Rows, link_scores, mean_raw
+from automl_assets.parts import Algorithm, Rows, link_scores
+from automl_assets.preparation import mean_raw
 from automl_assets.records import Candidate, Ensemble, EnsembleKind, Features, Fitted, Member, Problem, Stack, Trial
 
 MAX_MEMBERS = 24  # trials considered, the best first and the best of every algorithm among them

@@ -10,6 +10,7 @@ import polars as pl
 from automl_assets.featurizer import seconds_since_1970
 from automl_assets.featurizer_graph import FLOAT, INT64, STRING, add_codes, add_dense, input_types
 from automl_assets.onnx_graph import Graph
+from automl_assets.preparation import add_raw
 from automl_assets.records import Ensemble, Member, OnnxModel, Problem
 from automl_assets.steps.blend import PROBABILITY_FLOOR, algorithm_of
 from automl_assets.steps.predict import answer
@@ -55,7 +56,7 @@ def onnx_bytes(ensemble: Ensemble) -> bytes:
 def _member(graph: Graph, member: Member, views: dict[str, str], problem: Problem) -> str:
     """A member's answer: mean raw score of its models, then its link."""
     algorithm = algorithm_of(member, problem)
-    raw = algorithm.to_onnx(member.fitted.models, graph, views[algorithm.view])
+    raw = add_raw(algorithm, member.fitted.models, graph, views[algorithm.view])
     if not problem.classes or algorithm.link != "logit":
         return raw
     return _linked(graph, raw, problem)

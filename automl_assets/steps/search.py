@@ -4,15 +4,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from automl_assets import metrics, registry
+from automl_assets import metrics, preparation, registry
 from automl_assets.isolation import Job, Outcome, run_jobs, wait_until_warm
 from automl_assets.parts import Algorithm, Config, FitContext, Rows, link_scores
 from automl_assets.records import TRAIN, VALID, Candidate, Features, Fitted, Trial
+from automl_assets.steps.suggest import Suggestions
 
 PATIENCE = 10  # trials without a better score after which a candidate ends, as in Azure
 SOFT_SHARE = 0.85  # of a fit's time is offered to the algorithm; the rest is for predicting and sending back
@@ -55,7 +57,7 @@ def search(
     seed: int,
     report: Report = lambda trial: None,
 ) -> Candidate:
-    """Tries the algorithm's portfolio in order until time, trials or patience end. Never raises for a bad fit:
+    """Tries configurations as `suggest` names them until time, trials or patience end. Never raises for a bad fit:
     a trial that crashed or ran out of time or memory is part of the candidate, with its reason."""
     started = time.monotonic()
     wait_until_warm()
@@ -84,8 +86,8 @@ def fit_fold(
     started = time.monotonic()
     with threadpool_limits(context.n_threads):
         train, valid = _rows_of(Path(folder), fold, algorithm.max_rows, context.seed)
-        model = algorithm.fit(config, train, valid, context)
-        raw = algorithm.predict(model, valid.x) if valid is not None else None
+        model = preparation.fit(algorithm, config, train, valid, context)
+        raw = preparation.predict_raw(algorithm, model, valid.x) if valid is not None else None
     is_needed = fold == REFIT or not algorithm.is_refitted
     return FoldFit(model if is_needed else None, raw, time.monotonic() - started)
 
@@ -130,6 +132,7 @@ class _Search:
         self.deadline = time.monotonic() + budget.seconds
         self.folds = [*range(features.split.n_folds), *([REFIT] if algorithm.is_refitted else [])]
         self.n_processes = min(budget.n_cores, max(2, len(self.folds)))
+        self.suggestions = Suggestions(algorithm, features, seed)
         self.finished: list[Trial] = []
         self.attempts: dict[str, _Attempt] = {}
 
@@ -141,17 +144,19 @@ class _Search:
             attempt.outcomes[fold] = outcome
             if len(attempt.outcomes) == len(self.folds):
                 self._finish(attempt)
-        return tuple(self.finished)
+        order = list(self.attempts)
+        return tuple(sorted(self.finished, key=lambda trial: order.index(trial.name)))
 
     def _finish(self, attempt: _Attempt) -> None:
         trial = _trial(attempt, self.features, self.algorithm)
         self.finished.append(trial)
+        self.suggestions.tell(trial)
         self.report(trial)
 
     def _jobs(self) -> Iterator[Job]:
         """Jobs in order; drawn one by one, so every decision is made as late as possible."""
-        portfolio = self.algorithm.portfolio(self.features.problem)
-        for number, config in enumerate(portfolio[: self.budget.max_trials], start=1):
+        suggested = islice(self.suggestions, self.budget.max_trials)
+        for number, config in enumerate(suggested, start=1):
             if not self._may_start():
                 return
             attempt = _Attempt(f"{self.algorithm.name}_{number}", config)

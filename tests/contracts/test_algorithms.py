@@ -10,7 +10,8 @@ import pytest
 
 from automl_assets import registry
 from automl_assets.onnx_graph import Graph
-from automl_assets.parts import Algorithm, Config, FitContext, Rows, link_scores, mean_raw
+from automl_assets.parts import Algorithm, Config, FitContext, Rows, link_scores
+from automl_assets.preparation import mean_raw
 from automl_assets.records import Problem
 
 N_ROWS, N_LEVELS = 300, 4
