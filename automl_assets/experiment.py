@@ -171,6 +171,7 @@ class EnsembleSetting(_Frozen):
     voting: bool = True
     stacking: bool = True
     iterations: int = Field(30, ge=1, le=1000)
+    max_milliseconds: float | None = Field(0.5, gt=0)  # of one row in ONNX; fold models are left out to keep it
 
 
 def _shorthand(key: str, types: type | tuple[type, ...]) -> BeforeValidator:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from automl_assets.latency import Work, work_of
+
 OPSET = 21  # runs in ONNX Runtime 1.18 and later, in Python and in Node
 ML_OPSET = 3  # TreeEnsembleRegressor; see `trees.add_trees` for why not TreeEnsemble of 5
 IR_VERSION = 10  # what belongs to opset 21
@@ -73,6 +75,15 @@ class Graph:
 
         self._nodes.append(helper.make_node("Identity", [tensor], [name]))
         self._outputs.append(_value_info(name, element_type, shape))
+
+    @property
+    def n_nodes(self) -> int:
+        return len(self._nodes)
+
+    def work(self, first: int = 0) -> Work:
+        """What one row costs in the nodes from number `first` on."""
+        sizes = {tensor.name: tuple(tensor.dims) for tensor in self._constants.values()}
+        return work_of(self._nodes[first:], sizes)
 
     def build(self) -> Any:
         """The finished onnx.ModelProto. Raises onnx.checker.ValidationError for a graph that is none."""

@@ -69,10 +69,17 @@ class Clock(dg.ConfigurableResource):
 
     def _started(self, context: Any) -> float:
         tagged = context.run.tags.get(STARTED_TAG)
-        if tagged:
+        if tagged and tagged != _tag_of_parent(context):
             return float(tagged)
         record = context.instance.get_run_record_by_id(context.run.run_id)
         return (record.start_time if record else None) or time.time()
+
+
+def _tag_of_parent(context: Any) -> str | None:
+    """When the run that this one re-executes began: Dagster copies tags when it tries again by itself, and the time of
+    the first attempt must not be taken from the second."""
+    parent = context.run.parent_run_id and context.instance.get_run_by_id(context.run.parent_run_id)
+    return parent.tags.get(STARTED_TAG) if parent else None
 
 
 def _trials_left(experiment: Experiment, events: list[dict], share: float) -> int | None:

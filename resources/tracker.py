@@ -38,8 +38,10 @@ class Tracker(dg.ConfigurableResource):
         client = self._client()
         parent = self._parent_run(client, experiment, dagster_run)
         experiment_id = client.get_run(parent).info.experiment_id
+        logged = _logged_trials(client, experiment_id, parent)
         for standing in leaderboard.standings:
-            _log_trial(client, experiment_id, parent, standing)
+            if standing.trial not in logged:
+                _log_trial(client, experiment_id, parent, standing)
         return parent
 
     def champion_score(self, model: str, metric: str) -> float | None:
@@ -112,6 +114,19 @@ def _experiment_id(client: Any, name: str) -> str:
     if found:
         return found.experiment_id
     return client.create_experiment(name, artifact_location=(home() / "mlflow_artifacts" / name).as_uri())
+
+
+def _logged_trials(client: Any, experiment_id: str, parent: str) -> set[str]:
+    """Names of the trials that an attempt before has logged to the end; what it was cut off in is logged anew."""
+    wanted, found = f"tags.mlflow.parentRunId = '{parent}'", []
+    page = client.search_runs([experiment_id], wanted)
+    while page:
+        found += page
+        page = client.search_runs([experiment_id], wanted, page_token=page.token) if page.token else []
+    for run in found:
+        if run.info.status == "RUNNING":
+            client.delete_run(run.info.run_id)
+    return {run.info.run_name for run in found if run.info.status != "RUNNING"}
 
 
 def _log_trial(client: Any, experiment_id: str, parent: str, standing: Standing) -> None:

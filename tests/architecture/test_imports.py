@@ -25,7 +25,7 @@ LAYERS = (
     ("tasks", "algorithms", "sources"),
     ("featurizer_graph", "forests", "pictures"),
     ("featurizer", "fitting", "trees", "onnx_graph", "tables", "metrics"),
-    ("isolation", "preparation", "registry"),
+    ("isolation", "latency", "preparation", "registry"),
     ("parts",),
     ("records",),
     ("errors",),

@@ -124,3 +124,17 @@ def test_limits_reach_the_search(instance: dg.DagsterInstance) -> None:
     given = budget(instance, "knn", trial_timeout_minutes=0.5, early_stopping=False, max_cores=1)
     assert (given.trial_seconds, given.early_stopping, given.n_cores) == (30, False, 1)
     assert 2**20 < given.memory_bytes < 2**50
+
+
+def test_a_copied_beginning_is_not_believed(instance: dg.DagsterInstance) -> None:
+    """Dagster copies tags when it tries a run again by itself; a person who resumes one gives a new beginning."""
+    hour_ago, now = ({TAG: "j", STARTED_TAG: repr(time.time() - seconds)} for seconds in (3600, 5))
+    first = instance.create_run_for_job(job(), tags=hour_ago)
+    family = {"parent_run_id": first.run_id, "root_run_id": first.run_id}
+    left = [
+        Clock().seconds_left(
+            SimpleNamespace(run=instance.create_run_for_job(job(), tags=tags, **family), instance=instance), question()
+        )
+        for tags in (hour_ago, now)
+    ]
+    assert left == pytest.approx([SECONDS, SECONDS - 5], abs=2)

@@ -60,6 +60,19 @@ def test_a_run_has_one_parent_and_a_child_for_each_trial(tracker: Tracker) -> No
     assert good.data.params["k"] == "5" and len(good.data.params["text"]) == 500
 
 
+def test_what_was_cut_off_is_logged_once(tracker: Tracker) -> None:
+    """A resumed run finds one trial logged to its end, one begun and one missing."""
+    third = replace(GOOD, trial="knn_3")
+    parent = tracker.log_trials("cut_off", "run-1", replace(LEADERBOARD, standings=(GOOD,)))
+    client = tracker._client()
+    experiment = client.get_experiment_by_name("cut_off").experiment_id
+    client.create_run(experiment, tags={"mlflow.parentRunId": parent}, run_name="knn_3")
+    tracker.log_trials("cut_off", "run-1", replace(LEADERBOARD, standings=(GOOD, FAILED, third)))
+    children = runs(tracker, "cut_off", f"tags.mlflow.parentRunId = '{parent}'")
+    assert sorted(run.info.run_name for run in children) == ["knn_1", "knn_2", "knn_3"]
+    assert all(run.info.status != "RUNNING" and run.data.metrics for run in children)
+
+
 def test_another_run_has_a_parent_of_its_own(tracker: Tracker) -> None:
     first = tracker.log_trials("runs", "run-1", replace(LEADERBOARD, standings=()))
     assert tracker.log_trials("runs", "run-2", replace(LEADERBOARD, standings=())) != first
