@@ -289,7 +289,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Importance:
-    """How much the metric suffers when one raw column is shuffled: mean and standard deviation over repeats."""
+    """How much the metric suffers when one column is shuffled: mean and standard deviation over repeats."""
 
     column: str
     mean: float
@@ -297,11 +297,37 @@ class Importance:
 
 
 @dataclass(frozen=True)
+class Contributions:
+    """SHAP values (Lundberg and Lee 2017): a row's contributions add up to its score minus the base of that output.
+
+    Scores are log-odds of a class, or values for a regression; the base is their mean over `n_background` rows.
+    """
+
+    outputs: tuple[str, ...]  # the positive class of two, every class of more, "value" for a regression
+    base: tuple[float, ...]  # one per output
+    table: pl.DataFrame  # row, output, column, value, contribution
+    n_background: int
+
+    @property
+    def strengths(self) -> pl.DataFrame:
+        """Column and mean size of its contributions, over rows and outputs; the greatest first."""
+        size = pl.col("contribution").abs().mean()
+        return self.table.group_by("column", maintain_order=True).agg(size).sort("contribution", descending=True)
+
+
+@dataclass(frozen=True)
 class Explanation:
-    """Permutation importances of the raw columns, most important first (Breiman 2001)."""
+    """What the ensemble leans on: permutation importances (Breiman 2001), SHAP values, partial dependence.
+
+    Importances come most important first. `engineered` holds those that time allowed, `dependence` the mean answer
+    [column, value, output, mean] as the values of the most important columns change (Friedman 2001).
+    """
 
     metric: str
-    importances: tuple[Importance, ...]
+    importances: tuple[Importance, ...]  # of the raw columns
+    engineered: tuple[Importance, ...]
+    contributions: Contributions
+    dependence: pl.DataFrame
     pictures: tuple[Picture, ...]
 
 

@@ -1,4 +1,4 @@
-"""The asset `explanation`: which raw columns the ensemble leans on."""
+"""The asset `explanation`: which columns the ensemble leans on, and how."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def explanation(experiment: Experiment) -> dg.AssetsDefinition:
             "explanation",
             Explanation,
             {"matplotlib"},
-            "How much the metric suffers when a column is shuffled.",
+            "How much the metric suffers when a column is shuffled; SHAP values; answers as a column changes.",
         ),
         ins={name: input_of(experiment, name) for name in names},
     )
@@ -35,13 +35,27 @@ def explanation(experiment: Experiment) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         with step(context):
             seconds = TIME_SHARE * clock.seconds_left(context, experiment)
-            rows = features.split.is_shown
-            made = explain(ensemble, dataset.table.filter(rows), features.y[rows], experiment.seed, seconds)
+            made = explain(ensemble, dataset, features, experiment.seed, seconds)
         return dg.MaterializeResult(value=made, metadata=_metadata(made))
 
     return asset
 
 
 def _metadata(made: Explanation) -> dict[str, Any]:
-    rows = [{"column": i.column, "loss of " + made.metric: i.mean, "std": i.std} for i in made.importances]
-    return {"importances": table(rows), **pictures(made.pictures)}
+    lost = f"loss of {made.metric}"
+    strengths = dict(made.contributions.strengths.iter_rows())
+    return {
+        "importances": table(
+            [
+                {"column": one.column, lost: one.mean, "std": one.std, "mean |SHAP|": strengths.get(one.column)}
+                for one in made.importances
+            ]
+        ),
+        "engineered_importances": table([{"column": i.column, lost: i.mean, "std": i.std} for i in made.engineered]),
+        "contributions": table(made.contributions.table.to_dicts()),
+        "base": ", ".join(
+            f"{o}: {b:.6g}" for o, b in zip(made.contributions.outputs, made.contributions.base, strict=True)
+        ),
+        "n_background": made.contributions.n_background,
+        **pictures(made.pictures),
+    }

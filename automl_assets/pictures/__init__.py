@@ -5,12 +5,14 @@ Here belong everything that knows matplotlib and every choice of colour. Not her
 
 from automl_assets.pictures.canvas import readable, short_number
 from automl_assets.pictures.classification import classification_pictures
-from automl_assets.pictures.explanation import importance_picture
+from automl_assets.pictures.explanation import contributions_picture, dependence_picture, importance_picture
 from automl_assets.pictures.regression import regression_pictures
 from automl_assets.pictures.search import trials_picture, weights_picture
 
 __all__ = [
     "classification_pictures",
+    "contributions_picture",
+    "dependence_picture",
     "importance_picture",
     "readable",
     "regression_pictures",

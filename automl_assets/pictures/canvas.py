@@ -148,8 +148,12 @@ def legend(axes: Axes, place: str) -> None:
 
 def share_axes(axes: Axes) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1.005))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    share_ticks(axes.xaxis)
+    share_ticks(axes.yaxis)
+
+
+def share_ticks(axis: Any) -> None:
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
 
 
 def bars(axes: Axes, names: Sequence[str], values: Sequence[float]) -> None:

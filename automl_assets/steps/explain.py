@@ -1,57 +1,200 @@
-"""explain: how much worse the ensemble gets when a raw column is shuffled (permutation importance, Breiman 2001).
-
-Asks the ONNX graph, which answers many rows much faster than the libraries its members come from.
-"""
+"""explain: what the ensemble leans on. Shuffles columns (Breiman 2001), shares answers out among them (`contribute`) and
+lets the most important ones take other values (`dependence`). Each part has its share of the time."""
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
 from automl_assets import metrics
-from automl_assets.pictures import importance_picture
-from automl_assets.records import Ensemble, Explanation, Importance, Problem
+from automl_assets.dependence import Answer, Dependence, Feeds, dependence
+from automl_assets.pictures import contributions_picture, dependence_picture, importance_picture
+from automl_assets.records import Contributions, Dataset, Ensemble, Explanation, Features, Importance, Picture, Problem
 from automl_assets.steps.blend import sample
-from automl_assets.steps.export import onnx_answer, onnx_bytes, onnx_feeds, open_session
+from automl_assets.steps.contribute import Asked, answer_in_parts, contribute, output_codes, output_names
+from automl_assets.steps.export import engineered_onnx_bytes, open_session
 
-N_ROWS = 1_000
+N_ROWS, FEWEST_ROWS = 1_000, 100  # rows on which columns are shuffled
 N_REPEATS = 3
+EXPLAINED_ROWS = (20, 200)  # at least and at most so many get contributions of their own
+MOST_CONTRIBUTIONS = 200_000  # rows x columns x outputs
+N_COMPARISONS = 16  # rows of the background that the time for contributions should suffice for
+DEPENDENT_COLUMNS, DEPENDENCE_ROWS = 6, 150
+ENDS = {"importances": 0.35, "contributions": 0.75, "engineered": 0.9, "dependence": 1.0}  # of the time, by when
 
 
-def explain(ensemble: Ensemble, table: pl.DataFrame, y: np.ndarray, seed: int, seconds: float) -> Explanation:
-    """Importances on up to 1,000 rows of `table` with truth `y`; later repeats are left out when `seconds` are over."""
-    random, deadline = np.random.default_rng(seed), time.monotonic() + seconds
-    rows = sample(y, N_ROWS, ensemble.problem, random)
-    model = _Model(ensemble.problem, open_session(onnx_bytes(ensemble)), y[rows])
-    feeds = onnx_feeds(ensemble, table[rows])
-    base = model.goodness(feeds)
-    if base is None:
-        return Explanation(ensemble.problem.metric, (), ())
-    losses: dict[str, list[float]] = {name: [] for name in feeds}
-    for repeat in range(N_REPEATS):
-        for name, lost in losses.items():
-            if repeat > 0 and time.monotonic() > deadline:
-                break
-            shuffled = {**feeds, name: feeds[name][random.permutation(len(rows))]}
-            lost.append(base - (model.goodness(shuffled) or 0.0))
-    importances = tuple(sorted((_importance(n, v) for n, v in losses.items()), key=lambda i: -i.mean))
-    metric = ensemble.problem.metric
-    return Explanation(metric, importances, (importance_picture(importances, metric),))
+class _Pace:
+    """When each part ends; what one leaves over is the next one's."""
+
+    def __init__(self, seconds: float):
+        self.started, self.seconds = time.monotonic(), seconds
+
+    def end_of(self, part: str) -> float:
+        return self.started + ENDS[part] * self.seconds
+
+    def seconds_for(self, part: str) -> float:
+        return self.end_of(part) - time.monotonic()
 
 
-class _Model:
-    """The model in ONNX Runtime, and the truth about the rows it is asked for."""
+@dataclass(frozen=True)
+class _Judged:
+    """Rows whose truth is known, and who answers them."""
 
-    def __init__(self, problem: Problem, session: Any, truth: np.ndarray):
-        self.problem, self.session, self.truth = problem, session, truth
+    answer: Answer
+    feeds: dict[str, np.ndarray]
+    truth: np.ndarray
+    problem: Problem
 
-    def goodness(self, feeds: dict[str, np.ndarray]) -> float | None:
+    def goodness(self, feeds: Feeds) -> float | None:
         """The metric, greater is better; None where these rows give it no value (one class only, say)."""
         metric = self.problem.metric
-        scores = metrics.scores_of([metric], self.truth, onnx_answer(self.session, feeds), None, self.problem)
+        scores = metrics.scores_of([metric], self.truth, self.answer(feeds), None, self.problem)
         return metrics.oriented(metric, scores[metric]) if metric in scores else None
 
+    def seconds(self) -> float:
+        """For one answer about all rows."""
+        started = time.monotonic()
+        self.answer(self.feeds)
+        return time.monotonic() - started
 
-def _importance(name: str, losses: list[float]) -> Importance:
-    return Importance(name, float(np.mean(losses)), float(np.std(losses)))
+    def fewer(self, n_rows: int, random: np.random.Generator) -> "_Judged":
+        rows = sample(self.truth, n_rows, self.problem, random)
+        return replace(self, feeds={name: v[rows] for name, v in self.feeds.items()}, truth=self.truth[rows])
+
+
+def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int, seconds: float) -> Explanation:
+    """Importances, contributions and dependence on rows that nobody has learnt from, where there are any.
+
+    In no time, raw columns are shuffled once, on 100 rows, and 20 rows are compared with one other; the rest is left out.
+    """
+    problem, random, pace = ensemble.problem, np.random.default_rng(seed), _Pace(seconds)
+    shown = np.flatnonzero(features.split.is_shown)
+    rows = random.permutation(shown[sample(features.y[shown], N_ROWS, problem, random)])
+    asked, table = Asked.open(ensemble), dataset.table[rows]
+    judged = _Judged(asked.answer, asked.feeds(table), features.y[rows], problem)
+    importances = _raw_importances(judged, random, pace)
+    leading = [one.column for one in importances] or list(judged.feeds)
+    n_explained = _n_explained(judged, pace)
+    contributions = contribute(asked, table[:n_explained], table, leading, seed, pace.seconds_for("contributions"))
+    contributions = _numbered(contributions, rows)
+    engineered = _engineered_importances(ensemble, features, rows, importances, pace)
+    curves = _dependences(judged, leading, pace)
+    return Explanation(
+        problem.metric,
+        importances,
+        engineered,
+        contributions,
+        _dependence_table(curves, output_names(problem)),
+        _pictures(problem, importances, engineered, contributions, curves),
+    )
+
+
+def _pictures(
+    problem: Problem,
+    importances: tuple[Importance, ...],
+    engineered: tuple[Importance, ...],
+    contributions: Contributions,
+    curves: Sequence[Dependence],
+) -> tuple[Picture, ...]:
+    drawn = [importance_picture(importances, problem.metric), contributions_picture(contributions)]
+    if len(engineered) > 0 and engineered != importances:
+        title = "Importance of engineered columns"
+        drawn.append(importance_picture(engineered, problem.metric, "engineered_importance", title))
+    if curves:
+        drawn.append(dependence_picture(curves, output_names(problem), is_share=bool(problem.classes)))
+    return tuple(drawn)
+
+
+# Shuffling
+
+
+def _raw_importances(judged: _Judged, random: np.random.Generator, pace: _Pace) -> tuple[Importance, ...]:
+    """Of every raw column, on as many rows as can be answered for all columns in time."""
+    once, wanted = judged.seconds() * len(judged.feeds), max(pace.seconds_for("importances"), 0.0)
+    if once > wanted:
+        judged = judged.fewer(max(FEWEST_ROWS, int(len(judged.truth) * wanted / once)), random)
+    losses = _losses(judged, list(judged.feeds), random, pace.end_of("importances"), n_certain=len(judged.feeds))
+    return _sorted_importances(losses)
+
+
+def _engineered_importances(
+    ensemble: Ensemble, features: Features, rows: np.ndarray, importances: tuple[Importance, ...], pace: _Pace
+) -> tuple[Importance, ...]:
+    """Of the columns the algorithms look at, those made of the most important raw columns first, while there is time."""
+    columns = ensemble.featurizer.columns
+    if all(column.name == column.source for column in columns):
+        return importances  # nothing was made of several columns or into several: the same shuffles
+    session = open_session(engineered_onnx_bytes(ensemble))
+    codes = {str(i): features.codes[rows, i : i + 1] for i in range(len(columns))}
+    judged = _Judged(lambda feeds: answer_in_parts(session, feeds), codes, features.y[rows], ensemble.problem)
+    place = {one.column: i for i, one in enumerate(importances)}
+    order = sorted(range(len(columns)), key=lambda i: place.get(columns[i].source, len(place)))
+    names, random = [str(i) for i in order], np.random.default_rng(0)
+    losses = _losses(judged, names, random, pace.end_of("engineered"), n_certain=0)
+    return _sorted_importances({columns[int(name)].name: lost for name, lost in losses.items()})
+
+
+def _losses(
+    judged: _Judged, names: Sequence[str], random: np.random.Generator, deadline: float, n_certain: int
+) -> dict[str, list[float]]:
+    """Column -> how much the metric lost each time it was shuffled. The first `n_certain` shuffles wait for no clock."""
+    base = judged.goodness(judged.feeds)
+    losses: dict[str, list[float]] = {}
+    if base is None:
+        return losses
+    for shuffle, name in enumerate([*names] * N_REPEATS):
+        if shuffle >= n_certain and time.monotonic() > deadline:
+            break
+        given = judged.feeds[name]
+        found = judged.goodness({**judged.feeds, name: given[random.permutation(len(given))]})
+        losses.setdefault(name, []).append(base - (found or 0.0))
+    return losses
+
+
+def _sorted_importances(losses: dict[str, list[float]]) -> tuple[Importance, ...]:
+    found = [Importance(name, float(np.mean(lost)), float(np.std(lost))) for name, lost in losses.items()]
+    return tuple(sorted(found, key=lambda one: -one.mean))
+
+
+# Contributions and dependence
+
+
+def _n_explained(judged: _Judged, pace: _Pace) -> int:
+    """How many rows can be compared with enough others in time."""
+    low, high = EXPLAINED_ROWS
+    n_columns, n_outputs = len(judged.feeds), len(output_names(judged.problem))
+    seconds_per_row = judged.seconds() / len(judged.truth) * 2 * n_columns * N_COMPARISONS
+    in_time = max(pace.seconds_for("contributions"), 0.0) / max(seconds_per_row, 1e-9)
+    return int(max(low, min(high, in_time, MOST_CONTRIBUTIONS / (n_columns * n_outputs))))
+
+
+def _numbered(contributions: Contributions, rows: np.ndarray) -> Contributions:
+    """With the rows' numbers in the data set, in their order."""
+    numbers = pl.Series("row", rows[contributions.table["row"].to_numpy()])
+    return replace(contributions, table=contributions.table.with_columns(numbers).sort("row", maintain_order=True))
+
+
+def _dependences(judged: _Judged, leading: Sequence[str], pace: _Pace) -> list[Dependence]:
+    feeds = {name: values[:DEPENDENCE_ROWS] for name, values in judged.feeds.items()}
+    codes = output_codes(judged.problem)
+    found: list[Dependence] = []
+    for name in leading:
+        if len(found) == DEPENDENT_COLUMNS or time.monotonic() > pace.end_of("dependence"):
+            break
+        made = dependence(lambda given: judged.answer(given)[:, codes], feeds, name)
+        found += [made] if made else []
+    return found
+
+
+def _dependence_table(curves: Sequence[Dependence], outputs: tuple[str, ...]) -> pl.DataFrame:
+    """A line per column, value and output."""
+    lines = [
+        (curve.column, curve.text(value), output, float(mean))
+        for curve in curves
+        for value, means in zip(curve.values, curve.mean, strict=True)
+        for output, mean in zip(outputs, means, strict=True)
+    ]
+    schema = {"column": pl.String, "value": pl.String, "output": pl.String, "mean": pl.Float64}
+    return pl.DataFrame(lines, schema=schema, orient="row")

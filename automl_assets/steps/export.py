@@ -44,7 +44,17 @@ def onnx_bytes(ensemble: Ensemble) -> bytes:
     with a `_` behind where a raw column has that name.
     """
     graph = Graph()
-    codes = add_codes(graph, ensemble.featurizer)
+    return _answering(graph, add_codes(graph, ensemble.featurizer), ensemble)
+
+
+def engineered_onnx_bytes(ensemble: Ensemble) -> bytes:
+    """The same without the featurizer: one input [n_rows, 1] per column of `codes`, named "0", "1", "2"…"""
+    graph = Graph()
+    inputs = [graph.input(str(i), FLOAT, [None, 1]) for i in range(len(ensemble.featurizer.columns))]
+    return _answering(graph, graph.node("Concat", *inputs, axis=1), ensemble)
+
+
+def _answering(graph: Graph, codes: str, ensemble: Ensemble) -> bytes:
     views = {"codes": codes}
     if any(algorithm_of(member, ensemble.problem).view == "dense" for member in ensemble.members):
         views["dense"] = add_dense(graph, ensemble.featurizer, codes)

@@ -24,6 +24,7 @@ LAYERS = (
     ("experiment",),
     ("tasks", "algorithms", "sources"),
     ("featurizer_graph", "forests", "pictures"),
+    ("cohorts", "dependence", "groups", "shapley"),
     ("featurizer", "fitting", "trees", "onnx_graph", "tables", "metrics"),
     ("isolation", "latency", "preparation", "registry"),
     ("parts",),
