@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 console = Console(width=None if sys.stdout.isatty() else 120)
 SHOWN_TRIALS = 12
+SHOWN_ROWS, SHOWN_COLUMNS = 5, 4  # of contributions
 
 Home = Annotated[Path | None, typer.Option(help="Where runs, models and the MLflow database lie (default: .automl).")]
 
@@ -132,6 +133,42 @@ def predict(
     from automl_assets.steps.load import read
     from automl_assets.steps.predict import predict as predict_rows
 
+    write = _writer(output)
+    ensemble = _last_result(experiment, home).ensemble
+    made = predict_rows(ensemble, read(source_of(data))).table
+    write(made)
+    console.print(f"{made.height} rows predicted, written to [bold]{output}[/]")
+
+
+@app.command()
+def explain(
+    experiment: str,
+    data: Annotated[str, typer.Argument(help="A file, folder, glob or URL of rows.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", help="A .csv, .parquet or .jsonl file to write (default: show the first rows).")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="More time gives steadier figures.")] = 60,
+    home: Home = None,
+) -> None:
+    """Says what each column adds to the answer for each row of DATA (SHAP values)."""
+    import polars as pl
+
+    from automl_assets.experiment import source_of
+    from automl_assets.steps.load import read
+
+    write = _writer(output) if output else None
+    rows = read(source_of(data))
+    result = _last_result(experiment, home)
+    made = pl.from_pandas(result.explain(rows if write else rows.head(SHOWN_ROWS), seconds))
+    if write is None:
+        console.print(_contributions(made))
+        return
+    write(made)
+    console.print(f"{rows.height} rows explained, written to [bold]{output}[/]")
+
+
+def _writer(output: Path) -> Callable[[Any], None]:
+    """What writes a table in the format of a file's ending."""
     writers: dict[str, Callable[[Any], None]] = {
         ".csv": lambda table: table.write_csv(output),
         ".parquet": lambda table: table.write_parquet(output),
@@ -139,10 +176,18 @@ def predict(
     }
     if output.suffix not in writers:
         raise SettingError(f"-o: got {output.name!r}; possible endings: {', '.join(writers)}")
-    ensemble = _last_result(experiment, home).ensemble
-    made = predict_rows(ensemble, read(source_of(data))).table
-    writers[output.suffix](made)
-    console.print(f"{made.height} rows predicted, written to [bold]{output}[/]")
+    return writers[output.suffix]
+
+
+def _contributions(made: Any) -> Table:
+    """For each row and output the base, what moves the score most, and the score."""
+    table = Table("row", "output", "base", "moved most by", "score", box=None, header_style="bold")
+    for (row, output, base), part in made.group_by("row", "output", "base", maintain_order=True):
+        order = part["contribution"].abs().arg_sort(descending=True)[:SHOWN_COLUMNS]
+        moves = (f"{c} {v} ({x:+.3g})" for c, v, x in part[order].select("column", "value", "contribution").iter_rows())
+        score = base + part["contribution"].sum()
+        table.add_row(str(row), Text(output), f"{base:.4g}", Text(", ".join(moves)), f"{score:.4g}")
+    return table
 
 
 @app.command()

@@ -27,6 +27,7 @@ from automl_assets.resources.store import RecordStore
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,19 @@ class Result:
 
     def predict(self, rows: Any) -> "pd.DataFrame":
         """Predictions beside the rows of a pandas or polars frame."""
-        import polars as pl
-
-        from automl_assets.steps.load import typed
         from automl_assets.steps.predict import predict
 
-        table = rows if isinstance(rows, pl.DataFrame) else pl.from_pandas(rows)
-        return predict(self.ensemble, typed(table)).table.to_pandas()
+        return predict(self.ensemble, _table(rows)).table.to_pandas()
+
+    def explain(self, rows: Any, seconds: float = 60) -> "pd.DataFrame":
+        """What each column adds to the answer for each row of a pandas or polars frame (SHAP values).
+
+        Contributions to an output add up to its score minus `base`: log-odds of a class, or the value of a regression.
+        """
+        from automl_assets.steps.explain import explain_rows
+
+        dataset, features = self._load("dataset"), self._load("features")
+        return explain_rows(self.ensemble, dataset, features, _table(rows), seconds).to_pandas()
 
     def summary(self) -> dict[str, Any]:
         """Everything as plain values, as `automl run --json` writes it."""
@@ -146,6 +153,15 @@ class Result:
         metrics = pd.DataFrame.from_dict(rows, orient="index", columns=[evaluation.rows, "from", "to"])
         title = f"<h3>{self.experiment.name}: {self.experiment.task}, {self.ensemble.kind}, {self.seconds:.0f} s</h3>"
         return title + self.leaderboard.head(15).to_html(index=False) + metrics.to_html()
+
+
+def _table(rows: Any) -> "pl.DataFrame":
+    """A pandas or polars frame, typed as a source would be."""
+    import polars as pl
+
+    from automl_assets.steps.load import typed
+
+    return typed(rows if isinstance(rows, pl.DataFrame) else pl.from_pandas(rows))
 
 
 def run(

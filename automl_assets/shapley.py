@@ -66,7 +66,7 @@ def _one_pass(
     between = np.empty((0, whole.shape[1]))
     if n_players > 1:
         between = answer(_mixed(rows, other, players, is_present))
-    between = between.reshape(2, n_players - 1, n_rows, -1)
+    between = between.reshape(2, n_players - 1, *whole.shape)
     first, last = np.broadcast_to(begin, (2, 1, *whole.shape)), np.broadcast_to(whole, (2, 1, *whole.shape))
     gains = np.diff(np.concatenate([first, between, last], axis=1), axis=1)  # [2, n_players, n_rows, n_outputs]
     row = np.arange(n_rows)[:, None]

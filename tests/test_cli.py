@@ -37,7 +37,7 @@ def message(framed: str) -> str:
 
 def test_help_lists_the_commands(tmp_path: Path) -> None:
     told = automl(tmp_path, "--help").stdout
-    for name in ("new", "run", "list", "leaderboard", "predict", "ui"):
+    for name in ("new", "run", "list", "leaderboard", "predict", "explain", "ui"):
         assert name in told
     assert not list(tmp_path.iterdir()), "help should leave nothing behind"
 
@@ -70,6 +70,7 @@ def test_list_shows_every_experiment_and_the_broken_ones(tmp_path: Path, tiny: C
         (("run", "absent.yaml"), "no such file: .*absent.yaml"),
         (("leaderboard", "wine"), "wine/.* has not been made yet; materialise it first"),
         (("predict", "wine", "rows.csv", "-o", "rows.xlsx"), "-o: got 'rows.xlsx'; possible endings: .csv"),
+        (("explain", "wine", "rows.csv", "-o", "rows.xlsx"), "-o: got 'rows.xlsx'; possible endings: .csv"),
         (("run", "wine", "--resume"), "nothing to resume: wine has never run here"),
         (("new", "absent.csv", "--target", "y"), "absent.csv"),
     ],

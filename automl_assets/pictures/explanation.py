@@ -56,7 +56,7 @@ def _paint_importances(figure: Figure, importances: tuple[Importance, ...], metr
 
 
 def _first_of(n_shown: int, n_all: int) -> str:
-    return f"; the first {n_shown} of {n_all}" if n_all > n_shown else ""
+    return f"; first {n_shown} of {n_all}" if n_all > n_shown else ""
 
 
 # Contributions
@@ -84,7 +84,7 @@ def _paint_swarms(figure: Figure, contributions: Contributions, columns: list[st
     _named_rows(axes, shown)
     axes.set_xlim(low, high)
     n_rows = contributions.table["row"].n_unique()
-    note = f"{n_rows} rows; blue: low value, orange: high, grey: text{_first_of(len(shown), len(columns))}"
+    note = f"{n_rows} rows; blue low, orange high value, grey text{_first_of(len(shown), len(columns))}"
     (output,) = contributions.outputs
     across = "contribution to the value" if output == "value" else f"contribution to the log-odds of {readable(output)}"
     titled(axes, "Contributions to single answers", note, across, "")
@@ -115,12 +115,13 @@ def _colors(texts: pl.Series) -> list[str] | np.ndarray:
 
     numbers = texts.cast(pl.Float64, strict=False)
     is_number = numbers.null_count() == texts.null_count()
-    if not is_number and not texts.drop_nulls().str.contains(r"^\d{4}-\d\d-\d\d").all():
+    is_ordered = is_number or texts.drop_nulls().str.contains(r"^\d{4}-\d\d-\d\d").all()  # a date begins with its year
+    if not is_ordered or texts.null_count() == len(texts):
         return [SOFT] * len(texts)
-    rank = (numbers if is_number else texts).rank("average").to_numpy().astype(float)
-    span = np.nanmax(rank) - np.nanmin(rank) if np.isfinite(rank).any() else 0.0
-    map_ = LinearSegmentedColormap.from_list("values", LOW_TO_HIGH).with_extremes(bad="#b0b0b0")
-    return map_(np.ma.masked_invalid((rank - np.nanmin(rank)) / (span or 1.0)))
+    rank = (numbers if is_number else texts).rank("average").cast(pl.Float64).to_numpy()
+    low, high = np.nanmin(rank), np.nanmax(rank)
+    colors = LinearSegmentedColormap.from_list("values", LOW_TO_HIGH).with_extremes(bad="#b0b0b0")
+    return colors(np.ma.masked_invalid((rank - low) / (high - low or 1.0)))
 
 
 def _paint_strengths(figure: Figure, contributions: Contributions, columns: list[str]) -> None:
@@ -154,7 +155,7 @@ def _pieces(contributions: Contributions) -> dict[str, dict[str, float]]:
 
 
 def _named_rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(np.arange(len(names)), [readable(name, 30) for name in names])
+    axes.set_yticks(np.arange(len(names)), [readable(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
@@ -180,12 +181,10 @@ def _paint_dependences(figure: Figure, curves: Sequence[Dependence], outputs: tu
         (share_ticks if is_share else plain_numbers)(axes.yaxis)
     for axes in places[len(curves) :]:
         axes.set_visible(False)
-    what = f"probability of {readable(outputs[0])}" if is_share and len(outputs) == 1 else "answer"
-    lines = "grey: single rows, line: mean" if len(outputs) == 1 else "one line per class: mean probability"
-    figure.suptitle(
-        f"Mean {what} as a column changes, all else as it is\n", x=0.01, ha="left", fontsize=11, weight="bold"
-    )
-    figure.text(0.012, 0.945, lines, color=SOFT, fontsize=8.5)
+    what = f"Probability of {readable(outputs[0], 18)}" if is_share and len(outputs) == 1 else "Answer"
+    note = "grey: single rows, line: their mean" if len(outputs) == 1 else "mean probability, one line per class"
+    figure.suptitle(f"{what} as a column changes\n", x=0.01, ha="left", fontsize=11, weight="bold")
+    figure.text(0.012, 1 - 0.42 / figure.get_figheight(), note, color=SOFT, fontsize=8.5)  # 0.42 inches from the top
     if len(outputs) > 1:
         figure.legend(*places[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, handlelength=1.4)
 

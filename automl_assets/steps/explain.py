@@ -15,6 +15,7 @@ from automl_assets.records import Contributions, Dataset, Ensemble, Explanation,
 from automl_assets.steps.blend import sample
 from automl_assets.steps.contribute import Asked, answer_in_parts, contribute, output_codes, output_names
 from automl_assets.steps.export import engineered_onnx_bytes, open_session
+from automl_assets.steps.predict import check_columns
 
 N_ROWS, FEWEST_ROWS = 1_000, 100  # rows on which columns are shuffled
 N_REPEATS = 3
@@ -89,6 +90,21 @@ def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int,
         _dependence_table(curves, output_names(problem)),
         _pictures(problem, importances, engineered, contributions, curves),
     )
+
+
+def explain_rows(
+    ensemble: Ensemble, dataset: Dataset, features: Features, table: pl.DataFrame, seconds: float
+) -> pl.DataFrame:
+    """Contributions to the answer for each row of `table`: row, output, base, column, value, contribution.
+
+    Raises DataError when a column the model looks at is not there.
+    """
+    check_columns(ensemble, table)
+    background = dataset.table.filter(features.split.is_shown)
+    made = contribute(Asked.open(ensemble), table, background, ensemble.featurizer.raw_columns, 0, seconds)
+    base = pl.DataFrame({"output": made.outputs, "base": made.base})
+    columns = ("row", "output", "base", "column", "value", "contribution")
+    return made.table.join(base, on="output", how="left", maintain_order="left").select(columns)
 
 
 def _pictures(

@@ -93,3 +93,14 @@ def test_the_command_line_predicts_into_a_file(scripted: Path) -> None:
     again, before = pl.read_csv(written), pl.read_csv(scripted / "predicted.csv")
     assert again["prediction"].equals(before["prediction"])
     assert again["probability_yes"].to_numpy() == pytest.approx(before["probability_yes"].to_numpy())
+
+
+def test_the_command_line_explains_rows(scripted: Path, result: Result) -> None:
+    written, rows = scripted / "explained.csv", scripted / "unlabelled.csv"
+    automl("explain", "flowers", rows, "-o", written, "--home", scripted / "home")
+    explained = pl.read_csv(written)
+    score = explained.group_by("row", maintain_order=True).agg(pl.col("contribution").sum() + pl.col("base").first())
+    yes = result.predict(pl.read_csv(rows, try_parse_dates=True))["probability_yes"].to_numpy()
+    assert score["contribution"].to_numpy() == pytest.approx(np.log(yes / (1 - yes)), abs=1e-3)
+    shown = automl("explain", "flowers", rows, "--seconds", 1, "--home", scripted / "home")
+    assert "moved most by" in shown and "size " in shown

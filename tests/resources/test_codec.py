@@ -57,6 +57,7 @@ TRIAL = records.Trial(
 FAILED = records.Trial("knn_2", "knn", {}, "failed", "out of memory: “needs” more\nthan 1 GiB")
 
 SPLIT = records.Split(np.array([True, False]), np.array([[1, 2], [0, 1]], np.int8), "2-fold")
+CONTRIBUTIONS = records.Contributions(("yes",), (0.5,), TABLE, 64)
 
 EXAMPLES = [
     ROLES, COLUMN, GUARDRAIL, PROBLEM, FEATURE, STANDING, MEMBER, STACK, PICTURE, TRIAL, LEVELS, DATES, DENSE, RECIPE,
@@ -72,7 +73,10 @@ EXAMPLES = [
     records.Ensemble("stacking", (MEMBER, MEMBER), STACK, 0.9, {"single": 0.8}, np.zeros((2, 2)), RECIPE, PROBLEM),
     records.Evaluation("test", 2, {"r2_score": -1.0}, {"r2_score": (-2.0, 0.5)}, {}, (PICTURE,)),
     records.Importance("a", 0.1, 0.0),
-    records.Explanation("accuracy", (records.Importance("a", 0.1, 0.0),), (PICTURE, PICTURE)),
+    CONTRIBUTIONS,
+    records.Explanation(
+        "accuracy", (records.Importance("a", 0.1, 0.0),), (), CONTRIBUTIONS, TABLE.head(0), (PICTURE, PICTURE)
+    ),
     records.OnnxModel(b"\x08\x09onnx", {"größe/€": "float", "text": "string"}, 2, 1e-7, 0.1),
     records.Registration("tiny", "3", False, "worse"),
     records.Predictions(TABLE),

@@ -2,12 +2,14 @@ import io
 import warnings
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
 from automl_assets import pictures
+from automl_assets.dependence import Dependence
 from automl_assets.pictures import classification, search
-from automl_assets.records import Importance, Picture, Problem, Trial
+from automl_assets.records import Contributions, Importance, Picture, Problem, Trial
 
 ODD = ("a$b_{", "<b>x</b>", "x" * 60, "\N{GRINNING FACE}", "中文", "_under", "$x^2$ \\frac{", "", "\x00\n", "100 %")
 
@@ -121,6 +123,40 @@ def test_calibration_of_honest_probabilities_lies_on_the_diagonal():
 def test_importance_picture(n_columns):
     found = tuple(Importance(f"{ODD[index % 10]}{index}", 0.3 - 0.01 * index, 0.02) for index in range(n_columns))
     assert_is_drawn(pictures.importance_picture(found, "AUC_weighted"))
+
+
+def contributions(n_columns: int, outputs: tuple[str, ...]) -> Contributions:
+    """Of 60 rows: numbers, dates, texts and gaps in turn."""
+    random = np.random.default_rng(0)
+    values = [lambda i: f"{i % 7}.5", lambda i: f"2024-01-{1 + i % 28:02d}", lambda i: ODD[i % 10], lambda i: None]
+    lines = [
+        (row, output, f"{ODD[column % 10]}{column}", values[column % 4](row), random.standard_cauchy())
+        for row in range(60)
+        for output in outputs
+        for column in range(n_columns)
+    ]
+    names = ["row", "output", "column", "value", "contribution"]
+    return Contributions(outputs, (0.0,) * len(outputs), pl.DataFrame(lines, schema=names, orient="row"), 1)
+
+
+@pytest.mark.parametrize("n_columns", [1, 4, 40])
+@pytest.mark.parametrize("outputs", [("value",), ODD[:1], ODD[:3], ODD * 2], ids=["value", "1", "3", "20"])
+def test_contributions_picture(n_columns, outputs):
+    outputs = tuple(f"{name}{i}" for i, name in enumerate(outputs)) if len(outputs) > 3 else outputs
+    assert_is_drawn(pictures.contributions_picture(contributions(n_columns, outputs)))
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3, 12])
+@pytest.mark.parametrize("n_curves", [1, 2, 5])
+def test_dependence_picture(n_curves, n_outputs):
+    random = np.random.default_rng(0)
+    grids = [("number", (1.0, 2.0, 3e6)), ("moment", (0.0, 1e9, 1.7e9)), ("text", ODD[:9])]
+    curves = [
+        Dependence(f"{ODD[i]} {i}", *grids[i % 3], random.random((50, len(grids[i % 3][1]), n_outputs)))
+        for i in range(n_curves)
+    ]
+    for is_share in (True, False):
+        assert_is_drawn(pictures.dependence_picture(curves, (ODD * 2)[:n_outputs], is_share))
 
 
 @pytest.mark.parametrize("names", [["only"], list(ODD), [f"trial {index}" for index in range(40)]])
