@@ -198,8 +198,10 @@ class _Search:
         return now + self._expected_seconds() <= self.deadline
 
     def _expected_seconds(self) -> float:
-        done = [trial.fit_seconds for trial in self.finished]
-        return sum(done) / len(done) / self.n_processes if done else 0.0
+        """Of one more trial, by the fits that are done; those of a trial under way count as well."""
+        seconds = [outcome.seconds for attempt in self.attempts.values() for outcome in attempt.outcomes.values()]
+        n_rounds = -(-len(self.folds) // self.n_processes)
+        return n_rounds * float(np.median(seconds)) if seconds else 0.0
 
     def _has_exit_score(self, scores: list[float | None]) -> bool:
         exit_score, name = self.budget.exit_score, self.features.problem.metric
