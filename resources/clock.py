@@ -18,7 +18,7 @@ STARTED_TAG = "automl/started_at"  # run tag: seconds since 1970 at which the pe
 ENDING_SHARE = 0.12  # of the whole is kept for ensemble, evaluation, explanation and export
 ENDING_SECONDS = (10.0, 90.0)  # but at least and at most so much
 MOST_ENDING = 0.4
-LEAST_SECONDS = 2.0  # a candidate gets even when its share, or the run, has none left
+LEAST_SECONDS = 1.0  # a candidate with a smaller share is left out, and its time goes to those still to come
 MEMORY_SHARE = 0.9  # of the memory that is free may be used by fits
 
 
@@ -38,10 +38,12 @@ class Clock(dg.ConfigurableResource):
         searching = self._search_seconds(context, experiment)
         n_cores = max(1, limits.n_cores // self.concurrent_candidates)
         share = self._share(context, experiment, algorithm, events)
+        seconds = searching * min(1.0, share * self.concurrent_candidates)
+        is_left_out = seconds < LEAST_SECONDS and not algorithm.is_fallback
         return Budget(
-            seconds=max(LEAST_SECONDS, searching * min(1.0, share * self.concurrent_candidates)),
+            seconds=max(LEAST_SECONDS, seconds),
             n_cores=n_cores,
-            max_trials=_trials_left(experiment, events, share),
+            max_trials=0 if is_left_out else _trials_left(experiment, events, share),
             trial_seconds=None if limits.trial_timeout_minutes is None else limits.trial_timeout_minutes * 60,
             exit_score=limits.exit_score,
             memory_bytes=_free_memory(n_cores * self.concurrent_candidates),

@@ -13,6 +13,7 @@ from automl_assets.resources.clock import Clock
 from automl_assets.steps.search import search
 
 PRIORITY = "dagster/priority"
+LEFT_OUT = "not tried: its share of the time was too small, or no trial was left"
 
 
 def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg.AssetsDefinition:
@@ -71,9 +72,10 @@ def _row(trial: Trial) -> dict[str, Any]:
 def _finished(made: Candidate) -> dg.AssetCheckResult:
     reasons = "; ".join(f"{trial.name}: {trial.reason}" for trial in made.trials if not trial.is_finished)
     n_finished = sum(trial.is_finished for trial in made.trials)
+    told = f"{n_finished} of {len(made.trials)} trials finished" if made.trials else LEFT_OUT
     return dg.AssetCheckResult(
         check_name="finished",
         passed=n_finished > 0 or not made.trials,
         severity=dg.AssetCheckSeverity.WARN,
-        description=reasons or f"{n_finished} of {len(made.trials)} trials finished",
+        description=reasons or told,
     )

@@ -85,8 +85,12 @@ def test_candidates_side_by_side_take_their_shares_at_once(instance: dg.DagsterI
     assert two.n_cores == max(1, one.n_cores // 2)
 
 
-def test_every_candidate_may_begin_even_when_the_time_is_up(instance: dg.DagsterInstance) -> None:
-    assert seconds_of(instance, "lightgbm", gone=10 * SECONDS) == LEAST_SECONDS
+def test_when_the_time_is_up_only_the_guess_may_begin(instance: dg.DagsterInstance) -> None:
+    """So that there is an answer, and eighteen candidates do not overrun by a second each."""
+    run, experiment = context(instance, 10 * SECONDS), question()
+    budgets = {name: Clock().budget(run, experiment, experiment.candidates[name]) for name in ("baseline", "lightgbm")}
+    assert {name: one.max_trials for name, one in budgets.items()} == {"baseline": None, "lightgbm": 0}
+    assert budgets["baseline"].seconds == LEAST_SECONDS
 
 
 def test_a_run_may_have_another_limit(instance: dg.DagsterInstance) -> None:
