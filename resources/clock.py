@@ -19,6 +19,7 @@ ENDING_SHARE = 0.12  # of the whole is kept for ensemble, evaluation, explanatio
 ENDING_SECONDS = (10.0, 90.0)  # but at least and at most so much
 MOST_ENDING = 0.4
 LEAST_SECONDS = 1.0  # a candidate with a smaller share is left out, and its time goes to those still to come
+FALLBACK_SECONDS = 20.0  # at least, for what answers where nothing else does; it takes a fraction of one
 MEMORY_SHARE = 0.9  # of the memory that is free may be used by fits
 
 
@@ -41,7 +42,7 @@ class Clock(dg.ConfigurableResource):
         seconds = searching * min(1.0, share * self.concurrent_candidates)
         is_left_out = seconds < LEAST_SECONDS and not algorithm.is_fallback
         return Budget(
-            seconds=max(LEAST_SECONDS, seconds),
+            seconds=max(FALLBACK_SECONDS if algorithm.is_fallback else LEAST_SECONDS, seconds),
             n_cores=n_cores,
             max_trials=0 if is_left_out else _trials_left(experiment, events, share),
             trial_seconds=None if limits.trial_timeout_minutes is None else limits.trial_timeout_minutes * 60,

@@ -13,7 +13,7 @@ import pytest
 from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
 from automl_assets.experiment import Experiment, parse
-from automl_assets.resources.clock import LEAST_SECONDS, STARTED_TAG, Clock
+from automl_assets.resources.clock import FALLBACK_SECONDS, STARTED_TAG, Clock
 from automl_assets.resources.journal import TAG, Journal
 
 NAMES = ["baseline", "knn", "logistic_regression", "lightgbm"]
@@ -90,7 +90,7 @@ def test_when_the_time_is_up_only_the_guess_may_begin(instance: dg.DagsterInstan
     run, experiment = context(instance, 10 * SECONDS), question()
     budgets = {name: Clock().budget(run, experiment, experiment.candidates[name]) for name in ("baseline", "lightgbm")}
     assert {name: one.max_trials for name, one in budgets.items()} == {"baseline": None, "lightgbm": 0}
-    assert budgets["baseline"].seconds == LEAST_SECONDS
+    assert budgets["baseline"].seconds == FALLBACK_SECONDS
 
 
 def test_a_run_may_have_another_limit(instance: dg.DagsterInstance) -> None:
