@@ -206,6 +206,8 @@ class Experiment(_Frozen):
     metric: str = ""
     weight_column: str | None = None
     positive_label: Label | None = None
+    threshold: Literal["auto"] | Annotated[float, Field(gt=0, lt=1, strict=True)] = "auto"
+    coverage: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.8, 0.95)
     drop_columns: tuple[str, ...] = ()
     group_column: str | None = None
     time_column: str | None = None
@@ -257,6 +259,8 @@ class Experiment(_Frozen):
         _check_columns(self)
         if self.task == "regression" and self.positive_label is not None:
             raise ValueError("positive_label: only a classification has one; remove it")
+        if self.task == "regression" and self.threshold != "auto":
+            raise ValueError("threshold: only a classification of two classes has one; remove it")
         if self.time_column and self.group_column:
             raise ValueError("group_column and time_column: a split keeps either groups or time apart; choose one")
         if self.time_column and self.validation.fraction is not None and self.validation.folds is not None:

@@ -40,6 +40,7 @@ class Metric:
     greater_is_better: bool
     tasks: frozenset[str]
     needs: tuple[Need, ...] = ()
+    is_of_labels: bool = False  # looks at the class that is answered, not at how probable it is
 
 
 def metric_names(task: str) -> tuple[str, ...]:
@@ -206,19 +207,25 @@ def _average(values: np.ndarray, support: np.ndarray, average: str, problem: Pro
     return float(np.average(values[present], weights=weights))
 
 
-# Classification: the most probable class
+# Classification: the class that is answered
 
 
-def decided(prediction: np.ndarray) -> np.ndarray:
-    """Code of the most probable class [n_rows], the first of equals."""
+def decided(prediction: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+    """Code of the class that is answered [n_rows]: of two the second where its share is above the threshold, else the
+    most probable, the first of equals.
+
+    >>> decided(np.array([[0.7, 0.3], [0.5, 0.5]])), decided(np.array([[0.7, 0.3], [0.5, 0.5]]), threshold=0.2)
+    (array([0, 0]), array([1, 1]))
+    """
     if prediction.shape[1] == 2:  # argmax along so short an axis is ten times slower
-        return (prediction[:, 1] > prediction[:, 0]).astype(np.int64)
+        first, second = prediction[:, 0], prediction[:, 1]
+        return (second * (1.0 - threshold) > first * threshold).astype(np.int64)
     return prediction.argmax(axis=1)
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, problem: Problem) -> np.ndarray:
     """Weight of the rows of each true class (down) answered with each class (across), [n_classes, n_classes]."""
-    cells = truth * problem.n_classes + decided(prediction)
+    cells = truth * problem.n_classes + decided(prediction, problem.threshold)
     totals = np.bincount(cells, weights=weight, minlength=problem.n_classes**2)
     return totals.reshape(problem.n_classes, problem.n_classes).astype(np.float64)
 
@@ -245,7 +252,7 @@ def _averaged_rate(truth, prediction, weight, problem, rates: Callable, average:
 
 
 def _accuracy(truth, prediction, weight, problem) -> float:
-    return float(np.average(decided(prediction) == truth, weights=weight))
+    return float(np.average(decided(prediction, problem.threshold) == truth, weights=weight))
 
 
 def _weighted_accuracy(truth, prediction, weight, problem) -> float:
@@ -389,7 +396,7 @@ _LOG_RANGE = Need("a training target above -1", lambda *given: given[-1].target_
 
 
 def _class_metrics() -> list[Metric]:
-    better = partial(Metric, greater_is_better=True, tasks=CLASSIFICATION)
+    better = partial(Metric, greater_is_better=True, tasks=CLASSIFICATION, is_of_labels=True)
     return [
         better("accuracy", _accuracy),
         better("balanced_accuracy", _macro_recall),
@@ -402,7 +409,7 @@ def _class_metrics() -> list[Metric]:
 
 def _rate_metrics(name: str, rates: Callable) -> list[Metric]:
     """The four averages of precision, recall or F1; with one answer per row the micro average is the accuracy."""
-    better = partial(Metric, greater_is_better=True, tasks=CLASSIFICATION)
+    better = partial(Metric, greater_is_better=True, tasks=CLASSIFICATION, is_of_labels=True)
     by_class = partial(partial, _averaged_rate, rates=rates)
     return [
         better(f"{name}_macro", by_class(average="macro")),

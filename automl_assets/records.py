@@ -81,6 +81,7 @@ class Problem:
     metric: str
     classes: tuple[Label, ...] = ()  # in the order of their codes; empty for regression
     positive: int | None = None  # code of the positive class, two classes only
+    threshold: float = 0.5  # the second of two classes is the answer where its probability is above
     target_range: tuple[float, float] = (0.0, 1.0)  # of the training rows; normalises the normalized_* metrics
 
     @property
@@ -253,6 +254,35 @@ class Stack:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """Makes probabilities honest: their logarithms are scaled, and the second of two classes gets a head start."""
+
+    scale: float  # inverse of the temperature; above one makes answers surer
+    bias: float = 0.0  # added to the log-odds of two classes
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How large errors are at each level of the prediction: straight lines between knots, level beyond them."""
+
+    knots: np.ndarray  # float64 [n_knots], predicted values, ascending
+    sizes: np.ndarray  # float64 [n_knots], mean absolute error there
+
+
+@dataclass(frozen=True)
+class Conformal:
+    """What makes an answer hold the truth as often as each level says (Vovk 2005).
+
+    `bounds` are half widths of an interval (in units of `spread` where there is one), or the least probability with
+    which a class is in the set.
+    """
+
+    levels: tuple[float, ...]  # share of rows, ascending
+    bounds: tuple[float, ...]  # one per level
+    spread: Spread | None = None
+
+
+@dataclass(frozen=True)
 class Ensemble:
     """The model that answers: a weighted vote or a stack over trials, chosen on validation rows."""
 
@@ -263,7 +293,9 @@ class Ensemble:
     scores_by_kind: dict[EnsembleKind, float]  # the metric of every kind tried, on validation rows
     predictions: np.ndarray  # out-of-fold [n_rows, n_outputs]
     featurizer: Any
-    problem: Problem
+    problem: Problem  # with the threshold that decides
+    calibration: Calibration | None = None
+    conformal: Conformal | None = None
 
 
 @dataclass(frozen=True)
@@ -285,6 +317,7 @@ class Evaluation:
     intervals: dict[str, tuple[float, float]]  # 95 % bootstrap
     baseline: dict[str, float]
     pictures: tuple[Picture, ...]
+    coverage: dict[str, float] = field(default_factory=dict)  # on test rows: share that held the truth, mean size
 
 
 @dataclass(frozen=True)

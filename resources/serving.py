@@ -19,7 +19,8 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
         self.session = onnxruntime.InferenceSession(context.artifacts["onnx"], providers=["CPUExecutionProvider"])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """`prediction`, or `label` and `probabilities` in the order of the classes."""
+        """The outputs of the ONNX model: `prediction` and its intervals, or `label` and, in the order of the classes,
+        `probabilities` and who is in each `prediction_set`."""
         inputs = self.session.get_inputs()
         answers = self.session.run(None, {one.name: _feed(model_input[one.name], one.type) for one in inputs})
         names = [output.name for output in self.session.get_outputs()]

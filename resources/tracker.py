@@ -57,8 +57,8 @@ class Tracker(dg.ConfigurableResource):
         """Logs the test metrics, stores the model and makes it a new version. Returns the version and its address."""
         client = self._client()
         run = self._parent_run(client, experiment, dagster_run)
-        client.log_batch(run, metrics=_metrics(evaluation.metrics, evaluation.rows))
-        with _model_folder(onnx, problem) as folder:
+        client.log_batch(run, metrics=_metrics(evaluation.metrics | evaluation.coverage, evaluation.rows))
+        with _model_folder(onnx) as folder:
             client.log_artifacts(run, str(folder), "model")
         client.set_terminated(run)
         _ensure_registered(client, experiment)
@@ -160,7 +160,7 @@ def _ensure_registered(client: Any, model: str) -> None:
 
 
 @contextmanager
-def _model_folder(onnx: OnnxModel, problem: Problem) -> Iterator[Path]:
+def _model_folder(onnx: OnnxModel) -> Iterator[Path]:
     """The model in MLflow's own format, with a signature that names every input and its type."""
     import mlflow.pyfunc
 
@@ -175,22 +175,31 @@ def _model_folder(onnx: OnnxModel, problem: Problem) -> Iterator[Path]:
             str(path),
             python_model=str(Path(__file__).with_name("serving.py")),
             artifacts={"onnx": str(file)},
-            signature=_signature(onnx, problem),
+            signature=_signature(onnx),
             pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in needed],
         )
         yield path
 
 
-def _signature(onnx: OnnxModel, problem: Problem) -> Any:
+def _signature(onnx: OnnxModel) -> Any:
     """Names of the inputs and types of the answers. Inputs may be of any type: `serving` reads them all, while MLflow
     would refuse whole numbers where it was told of numbers, and gaps among texts."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
-    from mlflow.types.schema import AnyType, Array, DataType
+    from mlflow.types.schema import AnyType
+    from onnx import load_from_string
 
     inputs: list[Any] = [ColSpec(AnyType(), name) for name in onnx.inputs]
-    if not problem.classes:
-        return ModelSignature(Schema(inputs), Schema([ColSpec("float", "prediction")]))
-    label = "long" if isinstance(problem.classes[0], int) and not isinstance(problem.classes[0], bool) else "string"
-    probabilities = ColSpec(Array(DataType.float), "probabilities")
-    return ModelSignature(Schema(inputs), Schema([ColSpec(label, "label"), probabilities]))
+    outputs: list[Any] = [ColSpec(_answer_type(output), output.name) for output in load_from_string(onnx.onnx).graph.output]
+    return ModelSignature(Schema(inputs), Schema(outputs))
+
+
+def _answer_type(output: Any) -> Any:
+    """What `serving` makes of an output of the graph: a value for each row, or a list of one per class."""
+    from mlflow.types.schema import Array, DataType
+    from onnx import TensorProto
+
+    tensor = output.type.tensor_type
+    types = {TensorProto.FLOAT: DataType.float, TensorProto.BOOL: DataType.boolean, TensorProto.INT64: DataType.long}
+    value = types.get(tensor.elem_type, DataType.string)
+    return Array(value) if len(tensor.shape.dim) == 2 and tensor.shape.dim[1].dim_value > 1 else value

@@ -8,6 +8,9 @@ from automl_assets.assets.spec import described, input_of, pictures, step, table
 from automl_assets.experiment import Experiment
 from automl_assets.records import Candidate, Ensemble, Features
 from automl_assets.steps.blend import blend
+from automl_assets.steps.calibrate import calibrate
+from automl_assets.steps.conform import conform, percent
+from automl_assets.steps.decide import decide
 from automl_assets.steps.trim import trim
 
 
@@ -28,24 +31,42 @@ def ensemble(experiment: Experiment) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext, features: Features, **candidates: Candidate) -> dg.MaterializeResult:
         with step(context):
             blended = blend(candidates.values(), features, experiment.ensemble, experiment.seed)
-            blended = trim(blended, experiment.ensemble.max_milliseconds)
-        return dg.MaterializeResult(value=blended, metadata=_metadata(blended))
+            trimmed = trim(blended, experiment.ensemble.max_milliseconds)
+            honest = calibrate(trimmed, features, experiment.seed)
+            decisive = decide(honest, features, experiment)
+            made = conform(decisive, features, experiment.coverage, experiment.seed)
+        return dg.MaterializeResult(value=made, metadata=_metadata(made))
 
     return asset
 
 
-def _metadata(blended: Ensemble) -> dict[str, Any]:
+def _metadata(made: Ensemble) -> dict[str, Any]:
     from automl_assets.pictures import weights_picture
 
-    names, weights = [m.trial for m in blended.members], [m.weight for m in blended.members]
-    members = sorted(blended.members, key=lambda member: -member.weight)
-    single = blended.scores_by_kind["single"]
+    names, weights = [m.trial for m in made.members], [m.weight for m in made.members]
+    members = sorted(made.members, key=lambda member: -member.weight)
+    single = made.scores_by_kind["single"]
     return {
-        "kind": blended.kind,
-        "score": blended.score,
-        "gain_over_single": blended.score - single,
-        "kinds": table([{"kind": kind, "score": score} for kind, score in blended.scores_by_kind.items()]),
+        "kind": made.kind,
+        "score": made.score,
+        "gain_over_single": made.score - single,
+        "kinds": table([{"kind": kind, "score": score} for kind, score in made.scores_by_kind.items()]),
         "members": table([{"trial": m.trial, "weight": m.weight, "models": len(m.fitted.models)} for m in members]),
         "n_members": len(names),
+        **_finish(made),
         **pictures((weights_picture(names, weights),)),
     }
+
+
+def _finish(made: Ensemble) -> dict[str, Any]:
+    """What raw scores become before anybody sees them."""
+    shown: dict[str, Any] = {"threshold": made.problem.threshold} if made.problem.n_classes == 2 else {}
+    if made.calibration:
+        shown |= {"calibration_scale": made.calibration.scale, "calibration_bias": made.calibration.bias}
+    if made.conformal:
+        names = [
+            f"{'least_probability' if made.problem.classes else 'bound'}_{percent(level)}"
+            for level in made.conformal.levels
+        ]
+        shown |= dict(zip(names, made.conformal.bounds, strict=True))
+    return shown

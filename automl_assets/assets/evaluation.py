@@ -31,7 +31,8 @@ def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext, features: Features, ensemble: Ensemble) -> dg.MaterializeResult:
         with step(context):
             answers = judge(features, ensemble)
-            found = evaluate(answers, ensemble.problem, features.y[features.split.is_training], experiment.seed)
+            truth = features.y[features.split.is_training]
+            found = evaluate(answers, ensemble.problem, truth, experiment.seed, ensemble.conformal)
         check = _beats(found, experiment.metric)
         return dg.MaterializeResult(value=found, metadata=_metadata(found), check_results=[check])
 
@@ -54,6 +55,7 @@ def _metadata(found: Evaluation) -> dict[str, Any]:
         "n_rows": found.n_rows,
         "metrics": table(rows),
         **{f"{found.rows}_{name}": value for name, value in found.metrics.items()},
+        **found.coverage,
         **pictures(found.pictures),
     }
 

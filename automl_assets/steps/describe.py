@@ -1,9 +1,11 @@
 """describe: what is in each column, how it will be used, and what a person should know before learning from it."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
-from automl_assets.errors import DataError
+from automl_assets.errors import DataError, SettingError
 from automl_assets.experiment import Experiment
 from automl_assets.records import SOURCE, ColumnProfile, Dataset, Guardrail, Kind, Problem, Profile
 
@@ -30,7 +32,15 @@ def describe(dataset: Dataset, experiment: Experiment) -> Profile:
 
 
 def _problem(table: pl.DataFrame, experiment: Experiment) -> Problem:
-    return experiment.task_part.problem(table[experiment.target], experiment.metric, experiment.positive_label)
+    problem = experiment.task_part.problem(table[experiment.target], experiment.metric, experiment.positive_label)
+    return problem if experiment.threshold == "auto" else _with_threshold(problem, experiment.threshold)
+
+
+def _with_threshold(problem: Problem, threshold: float) -> Problem:
+    """The experiment speaks of the positive class, the problem of the second."""
+    if problem.n_classes != 2:
+        raise SettingError(f"threshold: only two classes have one; the target has {problem.n_classes}. Remove it")
+    return replace(problem, threshold=threshold if problem.positive == 1 else 1.0 - threshold)
 
 
 def _column(column: pl.Series, experiment: Experiment) -> ColumnProfile:

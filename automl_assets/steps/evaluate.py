@@ -3,14 +3,15 @@
 Here belong the bootstrap and the baseline. Not here: formulas (`metrics`), drawings (`pictures`), predicting.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from automl_assets.metrics import all_scores, metric_names, oriented, scores_of
 from automl_assets.pictures import classification_pictures, regression_pictures
-from automl_assets.records import Evaluation, Picture, Problem
+from automl_assets.records import Conformal, Evaluation, Picture, Problem
+from automl_assets.steps.conform import coverage
 
 CLASS_INTERVALS = ("accuracy", "AUC_weighted", "log_loss", "f1_score_macro", "balanced_accuracy")
 MOST_RESAMPLES, FEWEST_RESAMPLES = 400, 100
@@ -37,8 +38,11 @@ class Answers:
         return Answers(self.rows, self.truth[rows], self.prediction[rows], weight)
 
 
-def evaluate(answers: Answers, problem: Problem, training_truth: np.ndarray, seed: int) -> Evaluation:
-    """Every metric with its interval, the baseline learnt from the training truth, and the pictures.
+def evaluate(
+    answers: Answers, problem: Problem, training_truth: np.ndarray, seed: int, conformal: Conformal | None = None
+) -> Evaluation:
+    """Every metric with its interval, the baseline learnt from the training truth, the pictures, and on test rows how
+    often the truth was inside (out-of-fold rows set the bounds, so that they prove nothing).
 
     >>> problem = Problem("regression", "r2_score", target_range=(0.0, 3.0))
     >>> truth = np.array([0.0, 1.0, 2.0, 3.0])
@@ -53,8 +57,9 @@ def evaluate(answers: Answers, problem: Problem, training_truth: np.ndarray, see
         n_rows=answers.n_rows,
         metrics=scores,
         intervals=intervals(answers, problem, scores, seed),
-        baseline=all_scores(answers.truth, guess, answers.weight, problem),
+        baseline=all_scores(answers.truth, guess, answers.weight, replace(problem, threshold=0.5)),
         pictures=_pictures(answers, problem),
+        coverage=coverage(conformal, answers.truth, answers.prediction, problem) if answers.rows == "test" else {},
     )
 
 

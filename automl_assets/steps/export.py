@@ -1,17 +1,17 @@
 """export: featurizer and whole ensemble as one ONNX graph over raw columns, with the proof that it answers alike."""
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from automl_assets.featurizer import seconds_since_1970
-from automl_assets.featurizer_graph import FLOAT, INT64, STRING, add_codes, add_dense, input_types
+from automl_assets.featurizer_graph import FLOAT, add_codes, add_dense, input_types
 from automl_assets.onnx_graph import Graph
 from automl_assets.preparation import add_raw
 from automl_assets.records import Ensemble, Member, OnnxModel, Problem
+from automl_assets.steps.answer_graph import add_answers, linked
 from automl_assets.steps.blend import PROBABILITY_FLOOR, algorithm_of
 from automl_assets.steps.predict import answer
 
@@ -40,8 +40,9 @@ def export(ensemble: Ensemble, table: pl.DataFrame) -> OnnxModel:
 def onnx_bytes(ensemble: Ensemble) -> bytes:
     """The whole pipeline as a serialised ONNX model.
 
-    Outputs: `label` and `probabilities` [n_rows, n_classes] for a classification, `prediction` [n_rows, 1] otherwise;
-    with a `_` behind where a raw column has that name.
+    Outputs: for a classification `label` [n_rows], `probabilities` and per level of coverage `prediction_set_95`
+    [n_rows, n_classes]; otherwise `prediction` and per level `prediction_95_low` and `prediction_95_high` [n_rows, 1].
+    With a `_` behind where a raw column has that name.
     """
     graph = Graph()
     return _answering(graph, add_codes(graph, ensemble.featurizer), ensemble)
@@ -59,7 +60,7 @@ def _answering(graph: Graph, codes: str, ensemble: Ensemble) -> bytes:
     if any(algorithm_of(member, ensemble.problem).view == "dense" for member in ensemble.members):
         views["dense"] = add_dense(graph, ensemble.featurizer, codes)
     parts = [_member(graph, member, views, ensemble.problem) for member in ensemble.members]
-    _add_outputs(graph, _combined(graph, parts, ensemble), ensemble)
+    add_answers(graph, _combined(graph, parts, ensemble), ensemble)
     return graph.build().SerializeToString()
 
 
@@ -69,15 +70,7 @@ def _member(graph: Graph, member: Member, views: dict[str, str], problem: Proble
     raw = add_raw(algorithm, member.fitted.models, graph, views[algorithm.view])
     if not problem.classes or algorithm.link != "logit":
         return raw
-    return _linked(graph, raw, problem)
-
-
-def _linked(graph: Graph, raw: str, problem: Problem) -> str:
-    """Softmax also for two classes: a stack takes logarithms, and 1 - Sigmoid has few digits left near 0."""
-    if problem.n_classes == 2:
-        half = graph.node("Mul", raw, graph.constant(np.array(0.5, np.float32)))
-        raw = graph.node("Concat", graph.node("Neg", half), half, axis=1)
-    return graph.node("Softmax", raw, axis=1)
+    return linked(graph, raw, problem)
 
 
 def _combined(graph: Graph, parts: list[str], ensemble: Ensemble) -> str:
@@ -98,7 +91,7 @@ def _stacked(graph: Graph, parts: list[str], ensemble: Ensemble) -> str:
     joined = inputs[0] if len(inputs) == 1 else graph.node("Concat", *inputs, axis=1)
     coefficients, intercept = (graph.constant(a.astype(np.float32)) for a in (stack.coefficients, stack.intercept))
     raw = graph.node("Gemm", joined, coefficients, intercept)
-    return _linked(graph, raw, problem) if problem.classes else raw
+    return linked(graph, raw, problem) if problem.classes else raw
 
 
 def _stack_input(graph: Graph, part: str, problem: Problem) -> str:
@@ -110,23 +103,6 @@ def _stack_input(graph: Graph, part: str, problem: Problem) -> str:
         return log
     negative, positive = (graph.node("Gather", log, graph.constant(np.array([c], np.int64)), axis=1) for c in (0, 1))
     return graph.node("Sub", positive, negative)
-
-
-def _add_outputs(graph: Graph, combined: str, ensemble: Ensemble) -> None:
-    problem, taken = ensemble.problem, ensemble.featurizer.raw_columns
-    if not problem.classes:
-        graph.output(_free("prediction", taken), combined, FLOAT, [None, 1])
-        return
-    code = graph.node("ArgMax", combined, axis=1, keepdims=0)
-    is_integer = all(isinstance(label, int) and not isinstance(label, bool) for label in problem.classes)
-    labels = np.array(problem.classes, np.int64) if is_integer else np.array([str(c) for c in problem.classes], object)
-    label = graph.node("Gather", graph.constant(labels), code, axis=0)
-    graph.output(_free("label", taken), label, INT64 if is_integer else STRING, [None])
-    graph.output(_free("probabilities", taken), combined, FLOAT, [None, problem.n_classes])
-
-
-def _free(name: str, taken: Sequence[str]) -> str:
-    return name if name not in taken else _free(f"{name}_", taken)
 
 
 def open_session(content: bytes) -> Any:
@@ -158,7 +134,8 @@ def feed(column: pl.Series, kind: str) -> np.ndarray:
 
 def onnx_answer(session: Any, feeds: dict[str, np.ndarray]) -> np.ndarray:
     """Probabilities [n_rows, n_classes] or values [n_rows, 1]."""
-    return session.run([session.get_outputs()[-1].name], feeds)[0].astype(np.float64)
+    names = [output.name for output in session.get_outputs()]
+    return session.run([names[1] if names[0].startswith("label") else names[0]], feeds)[0].astype(np.float64)
 
 
 def _latency(session: Any, feeds: dict[str, np.ndarray]) -> float:

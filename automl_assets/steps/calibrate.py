@@ -1,0 +1,138 @@
+"""calibrate: what the ensemble calls 70 % should come true 70 times in a hundred.
+
+Temperature scaling (Guo 2017), for two classes also with a bias (Platt 1999). Learnt on out-of-fold rows, and kept only
+where it makes the log loss less on rows that it did not learn from. It never reorders the rows of two classes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from automl_assets import metrics
+from automl_assets.parts import link_scores
+from automl_assets.records import Calibration, Ensemble, Features, Problem
+from automl_assets.steps.blend import sample
+
+MIN_ROWS = 500
+MAX_CELLS = 100_000  # rows x classes; a seeded sample of more
+N_FOLDS = 5
+SCALES = (0.2, 5.0)
+BIASES = (-3.0, 3.0)
+FLOOR = 1e-15  # of a probability: 1 - p has no digits below
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows whose truth is known, with what models that never saw them said."""
+
+    y: np.ndarray  # int64 class codes or float64 values [n_rows]
+    predictions: np.ndarray  # [n_rows, n_outputs]
+    weight: np.ndarray | None  # float64 [n_rows]
+    problem: Problem
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: np.ndarray) -> "Judged":
+        weight = None if self.weight is None else self.weight[rows]
+        return Judged(self.y[rows], self.predictions[rows], weight, self.problem)
+
+    def score(self, metric: str, predictions: np.ndarray) -> float:
+        """The metric, greater is better; minus infinity where these rows give it no value."""
+        found = metrics.scores_of([metric], self.y, predictions, self.weight, self.problem)
+        return metrics.oriented(metric, found[metric]) if metric in found else -np.inf
+
+    def losses(self, predictions: np.ndarray) -> np.ndarray:
+        """The share of each row in the log loss, float64 [n_rows]."""
+        losses = -np.log(np.clip(predictions[np.arange(self.n_rows), self.y], FLOOR, 1.0))
+        return losses if self.weight is None else losses * self.weight / self.weight.mean()
+
+    def folds(self, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Rows to learn from and rows to judge on; every class is dealt out evenly."""
+        order = np.random.default_rng(seed).permutation(self.n_rows)
+        order = order[np.argsort(self.y[order], kind="stable")] if self.problem.classes else order
+        fold = np.empty(self.n_rows, np.int64)
+        fold[order] = np.arange(self.n_rows) % N_FOLDS
+        for i in range(N_FOLDS):
+            yield np.flatnonzero(fold != i), np.flatnonzero(fold == i)
+
+
+def judged(ensemble: Ensemble, features: Features, most_rows: int | None = None, seed: int = 0) -> Judged:
+    """The ensemble's out-of-fold rows, or a seeded sample of them with every class in it."""
+    rows = np.flatnonzero(~np.isnan(ensemble.predictions).any(axis=1))
+    if most_rows is not None:
+        rows = rows[sample(features.y[rows], most_rows, ensemble.problem, np.random.default_rng(seed))]
+    weight = None if features.weight is None else features.weight[rows]
+    return Judged(features.y[rows], ensemble.predictions[rows], weight, ensemble.problem)
+
+
+def calibrate(ensemble: Ensemble, features: Features, seed: int) -> Ensemble:
+    """The ensemble with the calibration that helps on held-out rows, if there are rows enough to tell."""
+    if not ensemble.problem.classes:
+        return ensemble
+    rows = judged(ensemble, features, max(2_000, MAX_CELLS // ensemble.problem.n_classes), seed)
+    calibration = _helpful(rows, seed) if rows.n_rows >= MIN_ROWS else None
+    if calibration is None:
+        return ensemble
+    metric, answers = rows.problem.metric, calibrated(rows.predictions, calibration)
+    gain = rows.score(metric, answers) - rows.score(metric, rows.predictions)
+    if gain < 0 or not _keeps_order(rows.predictions, answers):
+        return ensemble
+    return replace(
+        ensemble,
+        calibration=calibration,
+        predictions=calibrated(ensemble.predictions, calibration),
+        score=ensemble.score + metrics.oriented(metric, gain),
+    )
+
+
+def calibrated(predictions: np.ndarray, calibration: Calibration | None) -> np.ndarray:
+    """Probabilities [n_rows, n_classes] made honest.
+
+    >>> calibrated(np.array([[0.8, 0.2]]), Calibration(scale=0.5)).round(3)
+    array([[0.667, 0.333]])
+    """
+    if calibration is None:
+        return predictions
+    logs = np.log(np.clip(predictions, FLOOR, 1.0))
+    if predictions.shape[1] > 2:
+        return link_scores(logs * calibration.scale, "logit")
+    return link_scores((logs[:, 1:] - logs[:, :1]) * calibration.scale + calibration.bias, "logit")
+
+
+def _helpful(rows: Judged, seed: int) -> Calibration | None:
+    """The calibration that makes the log loss of held-out rows clearly less; None where plain answers do as well."""
+    best, found = rows.losses(rows.predictions), None
+    for has_bias in (False, True)[: 2 if rows.problem.n_classes == 2 else 1]:
+        held_out = np.empty_like(rows.predictions)
+        for learn, judge in rows.folds(seed):
+            held_out[judge] = calibrated(rows.predictions[judge], _fitted(rows.take(learn), has_bias))
+        losses = rows.losses(held_out)
+        if _is_clear(best - losses):
+            best, found = losses, has_bias
+    return None if found is None else _fitted(rows, found)
+
+
+def _is_clear(gains: np.ndarray) -> bool:
+    """Whether the mean gain of the rows [n_rows] is more than its own standard error."""
+    return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
+
+
+def _fitted(rows: Judged, has_bias: bool) -> Calibration:
+    """The scale, and the bias, of the least log loss."""
+    from scipy.optimize import minimize
+
+    def loss(values: np.ndarray) -> float:
+        answers = calibrated(rows.predictions, Calibration(float(np.exp(values[0])), float(values[1])))
+        return float(rows.losses(answers).mean())
+
+    bounds = [np.log(SCALES), BIASES if has_bias else (0.0, 0.0)]
+    scale, bias = minimize(loss, [0.0, 0.0], method="L-BFGS-B", bounds=bounds).x
+    return Calibration(float(np.exp(scale)), float(bias))
+
+
+def _keeps_order(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether the rows of two classes stay ranked as they were: sure answers could be rounded to the same number."""
+    return before.shape[1] > 2 or len(np.unique(before[:, 1])) == len(np.unique(after[:, 1]))

@@ -1,0 +1,128 @@
+"""conform: intervals and sets that hold the truth as often as they say, from out-of-fold errors (Vovk 2005).
+
+For a number an interval around it, its width following the level of the prediction where that makes intervals narrower
+(Lei 2018); for classes those probable enough (Sadinle 2019), the one that is answered always among them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from automl_assets import metrics
+from automl_assets.records import Conformal, Ensemble, Features, Problem, Spread
+from automl_assets.steps.calibrate import Judged, judged
+
+MIN_SPREAD_ROWS = 500
+N_KNOTS = 10
+SLACK = 1e-6  # of a probability: rounding in float32 puts no class out of its set
+NARROWER = 0.98  # of the mean width, for a spread to be worth having
+
+
+def conform(ensemble: Ensemble, features: Features, levels: Sequence[float], seed: int) -> Ensemble:
+    """The ensemble with a bound for each level that has rows enough: 0.95 takes 19."""
+    rows = judged(ensemble, features)
+    possible = tuple(sorted(level for level in levels if level <= rows.n_rows / (rows.n_rows + 1)))
+    if not possible:
+        return ensemble
+    if rows.problem.classes:
+        doubts = 1.0 - rows.predictions[np.arange(rows.n_rows), rows.y]
+        bounds = tuple(1.0 - SLACK - bound for bound in _bounds(doubts, possible))
+        return replace(ensemble, conformal=Conformal(possible, bounds))
+    return replace(ensemble, conformal=_around(rows, possible, seed))
+
+
+def _around(rows: Judged, levels: tuple[float, ...], seed: int) -> Conformal:
+    """Half widths, in units of a spread where that makes the intervals of held-out rows narrower."""
+    errors = _errors(rows)
+    plain = Conformal(levels, _bounds(errors, levels))
+    if rows.n_rows < MIN_SPREAD_ROWS:
+        return plain
+    sizes = np.empty(rows.n_rows)
+    for learn, judge in rows.folds(seed):
+        sizes[judge] = spread_at(_spread(rows.take(learn)), rows.predictions[judge, 0])
+    bounds = _bounds(errors / sizes, levels)
+    is_narrower = sum(bounds) * sizes.mean() < NARROWER * sum(plain.bounds)
+    return Conformal(levels, bounds, _spread(rows)) if is_narrower else plain
+
+
+def _errors(rows: Judged) -> np.ndarray:
+    return np.abs(rows.y - rows.predictions[:, 0])
+
+
+def _bounds(scores: np.ndarray, levels: tuple[float, ...]) -> tuple[float, ...]:
+    """Of n ordered scores the one at rank level * (n + 1), rounded up: the next score is below it as often as promised."""
+    ordered = np.sort(scores)
+    return tuple(float(ordered[math.ceil(round(level * (len(ordered) + 1), 9)) - 1]) for level in levels)
+
+
+def _spread(rows: Judged) -> Spread:
+    """Mean absolute error of equal shares of the rows, ordered by their predictions."""
+    order = np.argsort(rows.predictions[:, 0], kind="stable")
+    parts = np.array_split(order, N_KNOTS)
+    knots = np.array([rows.predictions[part, 0].mean() for part in parts])
+    sizes = np.array([_errors(rows.take(part)).mean() for part in parts])
+    distinct = np.append(True, np.diff(knots) > 0)
+    least = max(0.05 * float(sizes.mean()), np.finfo(np.float32).tiny)
+    return Spread(knots[distinct], np.maximum(sizes[distinct], least))
+
+
+def spread_at(spread: Spread | None, values: np.ndarray) -> np.ndarray:
+    """How large an error is usual at predicted values [n_rows]; one where nothing is known.
+
+    >>> spread_at(Spread(np.array([0.0, 10.0]), np.array([1.0, 2.0])), np.array([-5.0, 5.0]))
+    array([1. , 1.5])
+    """
+    return np.ones(len(values)) if spread is None else np.interp(values, spread.knots, spread.sizes)
+
+
+def intervals(conformal: Conformal, values: np.ndarray) -> dict[str, np.ndarray]:
+    """Lower and upper ends for predicted values [n_rows], as `prediction_80_low` and `prediction_80_high`."""
+    size = spread_at(conformal.spread, values)
+    ends: dict[str, np.ndarray] = {}
+    for level, bound in zip(conformal.levels, conformal.bounds, strict=True):
+        ends[f"prediction_{percent(level)}_low"] = values - bound * size
+        ends[f"prediction_{percent(level)}_high"] = values + bound * size
+    return ends
+
+
+def class_sets(conformal: Conformal, probabilities: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
+    """Which classes are in the set of each row, bool [n_rows, n_classes], as `prediction_set_80`."""
+    answered = np.eye(probabilities.shape[1], dtype=bool)[metrics.decided(probabilities, threshold)]
+    return {
+        f"prediction_set_{percent(level)}": (probabilities >= bound) | answered
+        for level, bound in zip(conformal.levels, conformal.bounds, strict=True)
+    }
+
+
+def percent(level: float) -> str:
+    """A level as a part of a name.
+
+    >>> percent(0.8), percent(0.995)
+    ('80', '99_5')
+    """
+    return f"{100 * level:.10g}".replace(".", "_")
+
+
+def coverage(conformal: Conformal | None, truth: np.ndarray, answers: np.ndarray, problem: Problem) -> dict[str, float]:
+    """Share of rows whose truth lies inside, as `coverage_80`, and the mean `width_80` or `set_size_80`."""
+    if conformal is None:
+        return {}
+    if not problem.classes:
+        return _interval_coverage(conformal, truth, answers.reshape(-1))
+    found: dict[str, float] = {}
+    for name, inside in class_sets(conformal, answers, problem.threshold).items():
+        level = name.removeprefix("prediction_set_")
+        found[f"coverage_{level}"] = float(inside[np.arange(len(truth)), truth].mean())
+        found[f"set_size_{level}"] = float(inside.sum(axis=1).mean())
+    return found
+
+
+def _interval_coverage(conformal: Conformal, truth: np.ndarray, values: np.ndarray) -> dict[str, float]:
+    found, ends = {}, intervals(conformal, values)
+    for level in map(percent, conformal.levels):
+        low, high = ends[f"prediction_{level}_low"], ends[f"prediction_{level}_high"]
+        found[f"coverage_{level}"] = float(((low <= truth) & (truth <= high)).mean())
+        found[f"width_{level}"] = float((high - low).mean())
+    return found
