@@ -187,6 +187,13 @@ def _test_shorthand(value: Any) -> Any:
     return {"fraction": value} if isinstance(value, int | float) else _as_source(value)
 
 
+def _threshold(value: Any) -> Any:
+    is_share = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1
+    if value != "auto" and not is_share:
+        raise ValueError(f"got {value!r}; it is auto, or a number between 0 and 1")
+    return value
+
+
 def _as_source(value: Any) -> Any:
     is_source = isinstance(value, str) or (isinstance(value, Mapping) and ("kind" in value or "path" in value))
     return {"source": value} if is_source else value
@@ -206,7 +213,7 @@ class Experiment(_Frozen):
     metric: str = ""
     weight_column: str | None = None
     positive_label: Label | None = None
-    threshold: Literal["auto"] | Annotated[float, Field(gt=0, lt=1, strict=True)] = "auto"
+    threshold: Annotated[Literal["auto"] | float, BeforeValidator(_threshold)] = "auto"
     coverage: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.8, 0.95)
     drop_columns: tuple[str, ...] = ()
     group_column: str | None = None

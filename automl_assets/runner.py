@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,9 +115,12 @@ class Result:
             "rows": self.evaluation.rows,
             "test_metrics": self.metrics,
             "intervals": self.evaluation.intervals,
+            "coverage": self.evaluation.coverage,
             "baseline": self.evaluation.baseline,
             "ensemble": {"kind": self.ensemble.kind, "score": self.ensemble.score, "scores": self.ensemble.scores_by_kind,
                          "out_of_fold": self._out_of_fold(),
+                         "threshold": self.ensemble.problem.threshold if self.ensemble.problem.n_classes == 2 else None,
+                         "calibration": self.ensemble.calibration and asdict(self.ensemble.calibration),
                          "members": {m.trial: m.weight for m in self.ensemble.members}},
             "leaderboard": json.loads(self.leaderboard.to_json(orient="records")),
             "onnx": onnx and {"megabytes": len(onnx.onnx) / 1e6, "max_difference": onnx.max_difference,

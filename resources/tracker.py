@@ -190,7 +190,9 @@ def _signature(onnx: OnnxModel) -> Any:
     from onnx import load_from_string
 
     inputs: list[Any] = [ColSpec(AnyType(), name) for name in onnx.inputs]
-    outputs: list[Any] = [ColSpec(_answer_type(output), output.name) for output in load_from_string(onnx.onnx).graph.output]
+    outputs: list[Any] = [
+        ColSpec(_answer_type(output), output.name) for output in load_from_string(onnx.onnx).graph.output
+    ]
     return ModelSignature(Schema(inputs), Schema(outputs))
 
 

@@ -74,6 +74,10 @@ WRONG_VALUES = [
     ({"limits": {"max_cores": 0}}, r"^limits\.max_cores: got 0; it is -1 \(all cores\) or at least 1$"),
     ({"limits": {"timeout_minutes": 0}}, r"^limits\.timeout_minutes: got 0; input should be greater than 0$"),
     ({"limits": {"timeout_minutes": float("inf")}}, r"^limits\.timeout_minutes: got inf; .* finite number$"),
+    ({"coverage": [0.8, 95]}, r"^coverage\.1: got 95; input should be less than 1$"),
+    ({"coverage": 0.8}, r"^coverage: got 0\.8; input should be a valid tuple$"),
+    ({"threshold": 1.5}, r"^threshold: got 1\.5; it is auto, or a number between 0 and 1$"),
+    ({"threshold": "low"}, r"^threshold: got 'low'; it is auto, or a number between 0 and 1$"),
     ({"seed": -1}, r"^seed: got -1; input should be greater than or equal to 0$"),
     (
         {"featurization": {"column_types": {"a": "number"}}},
@@ -87,6 +91,7 @@ CONTRADICTIONS = [
     ({"weight_column": "w", "drop_columns": ["w"]}, r"^drop_columns: 'w' is the weight_column;"),
     ({"weight_column": "y"}, r"^weight_column: 'y' is already the target; a column has one role$"),
     ({"group_column": "g", "time_column": "t"}, r"^group_column and time_column: a split keeps either"),
+    ({"task": "regression", "threshold": 0.3}, r"^threshold: only a classification of two classes has one; remove it$"),
     ({"task": "regression", "positive_label": "yes"}, r"^positive_label: only a classification has one; remove it$"),
     (
         {"validation": {"folds": 5, "source": "v.csv"}},

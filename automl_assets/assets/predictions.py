@@ -26,7 +26,7 @@ def predictions(experiment: Experiment, source: SourceSetting) -> dg.AssetsDefin
     def asset(context: dg.AssetExecutionContext, ensemble: Ensemble) -> dg.MaterializeResult:
         with step(context):
             made = predict(ensemble, read(source))
-        shown = made.table.columns[-1 - ensemble.problem.n_classes :]
+        shown = made.table.columns[made.table.columns.index("prediction") :]
         metadata: dict[str, Any] = {
             "dagster/row_count": made.table.height,
             "preview": table(made.table.select(shown).head(PREVIEW_ROWS).to_dicts()),

@@ -4,7 +4,6 @@ Each function says in ONNX what `calibrate`, `metrics.decided` and `conform` say
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,8 @@ from automl_assets.onnx_graph import Graph
 from automl_assets.records import Calibration, Conformal, Ensemble, Problem, Spread
 from automl_assets.steps.calibrate import FLOOR
 from automl_assets.steps.conform import percent
+
+Output = tuple[str, int, list[int | str | None]]  # tensor, element type, shape
 
 
 def add_answers(graph: Graph, combined: str, ensemble: Ensemble) -> None:
@@ -31,20 +32,20 @@ def linked(graph: Graph, raw: str, problem: Problem) -> str:
     return graph.node("Softmax", raw, axis=1)
 
 
-def _class_outputs(graph: Graph, combined: str, ensemble: Ensemble) -> dict[str, tuple[str, Any, list]]:
+def _class_outputs(graph: Graph, combined: str, ensemble: Ensemble) -> dict[str, Output]:
     problem = ensemble.problem
     shares = _calibrated(graph, combined, ensemble.calibration, problem)
     code = _decided(graph, shares, problem)
     label, label_type = _label(graph, code, problem)
-    outputs = {
+    outputs: dict[str, Output] = {
         "label": (label, label_type, [None]),
         "probabilities": (shares, FLOAT, [None, problem.n_classes]),
     }
-    sets = _sets(graph, shares, code, ensemble.conformal) if ensemble.conformal else {}
+    sets = _sets(graph, shares, code, ensemble.conformal, problem.n_classes) if ensemble.conformal else {}
     return outputs | {name: (inside, BOOL, [None, problem.n_classes]) for name, inside in sets.items()}
 
 
-def _value_outputs(graph: Graph, combined: str, ensemble: Ensemble) -> dict[str, tuple[str, Any, list]]:
+def _value_outputs(graph: Graph, combined: str, ensemble: Ensemble) -> dict[str, Output]:
     ends = _ends(graph, combined, ensemble.conformal) if ensemble.conformal else {}
     return {name: (tensor, FLOAT, [None, 1]) for name, tensor in ({"prediction": combined} | ends).items()}
 
@@ -73,10 +74,9 @@ def _label(graph: Graph, code: str, problem: Problem) -> tuple[str, int]:
     return graph.node("Gather", graph.constant(labels), code, axis=0), INT64 if is_integer else STRING
 
 
-def _sets(graph: Graph, shares: str, code: str, conformal: Conformal) -> dict[str, str]:
-    n_classes = graph.node("Shape", shares, start=1, end=2)
-    off_on = graph.constant(np.array([False, True]))
-    answered = graph.node("OneHot", code, n_classes, off_on, axis=1)
+def _sets(graph: Graph, shares: str, code: str, conformal: Conformal, n_classes: int) -> dict[str, str]:
+    """The classes probable enough, and the one that is answered."""
+    answered = graph.node("Gather", graph.constant(np.eye(n_classes, dtype=bool)), code, axis=0)
     return {
         f"prediction_set_{percent(level)}": graph.node(
             "Or", graph.node("GreaterOrEqual", shares, _number(graph, bound)), answered

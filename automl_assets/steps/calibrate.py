@@ -76,10 +76,8 @@ def calibrate(ensemble: Ensemble, features: Features, seed: int) -> Ensemble:
     calibration = _helpful(rows, seed) if rows.n_rows >= MIN_ROWS else None
     if calibration is None:
         return ensemble
-    metric, answers = rows.problem.metric, calibrated(rows.predictions, calibration)
-    gain = rows.score(metric, answers) - rows.score(metric, rows.predictions)
-    if gain < 0 or not _keeps_order(rows.predictions, answers):
-        return ensemble
+    metric = rows.problem.metric
+    gain = rows.score(metric, calibrated(rows.predictions, calibration)) - rows.score(metric, rows.predictions)
     return replace(
         ensemble,
         calibration=calibration,
@@ -103,16 +101,22 @@ def calibrated(predictions: np.ndarray, calibration: Calibration | None) -> np.n
 
 
 def _helpful(rows: Judged, seed: int) -> Calibration | None:
-    """The calibration that makes the log loss of held-out rows clearly less; None where plain answers do as well."""
+    """The harmless calibration that makes the log loss of held-out rows clearly less; None where plain answers do as
+    well."""
     best, found = rows.losses(rows.predictions), None
     for has_bias in (False, True)[: 2 if rows.problem.n_classes == 2 else 1]:
-        held_out = np.empty_like(rows.predictions)
-        for learn, judge in rows.folds(seed):
-            held_out[judge] = calibrated(rows.predictions[judge], _fitted(rows.take(learn), has_bias))
-        losses = rows.losses(held_out)
-        if _is_clear(best - losses):
-            best, found = losses, has_bias
-    return None if found is None else _fitted(rows, found)
+        losses, calibration = rows.losses(_held_out(rows, has_bias, seed)), _fitted(rows, has_bias)
+        if _is_clear(best - losses) and _is_harmless(rows, calibration):
+            best, found = losses, calibration
+    return found
+
+
+def _held_out(rows: Judged, has_bias: bool, seed: int) -> np.ndarray:
+    """Each fold's answers [n_rows, n_classes], calibrated by what the others teach."""
+    answers = np.empty_like(rows.predictions)
+    for learn, judge in rows.folds(seed):
+        answers[judge] = calibrated(rows.predictions[judge], _fitted(rows.take(learn), has_bias))
+    return answers
 
 
 def _is_clear(gains: np.ndarray) -> bool:
@@ -133,6 +137,10 @@ def _fitted(rows: Judged, has_bias: bool) -> Calibration:
     return Calibration(float(np.exp(scale)), float(bias))
 
 
-def _keeps_order(before: np.ndarray, after: np.ndarray) -> bool:
-    """Whether the rows of two classes stay ranked as they were: sure answers could be rounded to the same number."""
+def _is_harmless(rows: Judged, calibration: Calibration) -> bool:
+    """Whether the experiment's metric gets no worse, and the rows of two classes stay ranked as they were: sure answers
+    could be rounded to the same number."""
+    before, after = rows.predictions, calibrated(rows.predictions, calibration)
+    if rows.score(rows.problem.metric, after) < rows.score(rows.problem.metric, before):
+        return False
     return before.shape[1] > 2 or len(np.unique(before[:, 1])) == len(np.unique(after[:, 1]))

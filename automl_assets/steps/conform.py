@@ -16,6 +16,7 @@ from automl_assets.steps.calibrate import Judged, judged
 
 MIN_SPREAD_ROWS = 500
 N_KNOTS = 10
+LEAST_SIZE = 0.05  # of the mean error: where the rows seen had none at all, a new one may
 SLACK = 1e-6  # of a probability: rounding in float32 puts no class out of its set
 NARROWER = 0.98  # of the mean width, for a spread to be worth having
 
@@ -61,10 +62,10 @@ def _spread(rows: Judged) -> Spread:
     """Mean absolute error of equal shares of the rows, ordered by their predictions."""
     order = np.argsort(rows.predictions[:, 0], kind="stable")
     parts = np.array_split(order, N_KNOTS)
-    knots = np.array([rows.predictions[part, 0].mean() for part in parts])
+    knots = np.array([rows.predictions[part, 0].mean() for part in parts], np.float32).astype(float)  # as ONNX has them
     sizes = np.array([_errors(rows.take(part)).mean() for part in parts])
     distinct = np.append(True, np.diff(knots) > 0)
-    least = max(0.05 * float(sizes.mean()), np.finfo(np.float32).tiny)
+    least = max(LEAST_SIZE * float(sizes.mean()), float(np.finfo(np.float32).tiny))
     return Spread(knots[distinct], np.maximum(sizes[distinct], least))
 
 

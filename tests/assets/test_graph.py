@@ -178,6 +178,27 @@ def test_predictions_are_made_for_rows_without_a_target(flowers: Made) -> None:
     assert (made["probability_no"] + made["probability_yes"]).to_numpy() == pytest.approx(1)
 
 
+def test_what_becomes_of_raw_scores_is_shown(flowers: Made, bills: Made) -> None:
+    shown, ensemble = flowers.metadata["ensemble"], flowers.load("ensemble")
+    assert shown["threshold"].value == ensemble.problem.threshold
+    assert shown["least_probability_95"].value == pytest.approx(ensemble.conformal.bounds[1])
+    assert (
+        flowers.metadata["evaluation"]["coverage_95"].value == flowers.result.evaluation.coverage["coverage_95"] > 0.7
+    )
+    assert 1 <= flowers.metadata["evaluation"]["set_size_80"].value <= 2
+    preview = flowers.metadata["predictions"]["preview"].records[0].data
+    assert list(preview) == [
+        "prediction",
+        "probability_no",
+        "probability_yes",
+        "prediction_set_80",
+        "prediction_set_95",
+    ]
+    assert 0 < bills.metadata["ensemble"]["bound_80"].value < bills.metadata["ensemble"]["bound_95"].value
+    assert "threshold" not in bills.metadata["ensemble"]
+    assert not any("coverage" in name for name in bills.metadata["evaluation"]), "out-of-fold rows prove no coverage"
+
+
 def test_the_result_predicts_as_the_asset_does(flowers: Made) -> None:
     made = flowers.load("predictions").table
     again = flowers.result.predict(made.select("size", "colour", "bought", "pieces"))

@@ -49,6 +49,9 @@ FITTED = records.Fitted(({"coefficients": np.arange(3.0)}, "second"))
 STANDING = records.Standing(1, "knn_1", "knn", 0.9, {"accuracy": 0.9}, 1.5, {"k": 5})
 MEMBER = records.Member("knn_1", "knn", 1.0, FITTED)
 STACK = records.Stack(np.eye(2), np.zeros(2))
+CALIBRATION = records.Calibration(0.7, -0.1)
+SPREAD = records.Spread(np.array([0.0, 1.0]), np.array([0.5, 2.0]))
+CONFORMAL = records.Conformal((0.8, 0.95), (1.0, 2.5), SPREAD)
 PICTURE = records.Picture("roc", "ROC curve", PNG)
 TRIAL = records.Trial(
     "knn_1", "knn", {"k": 5, "hidden": (64, 64), "rate": 1e-300, "kind": None, "on": True}, "finished", score=0.9,
@@ -70,8 +73,14 @@ EXAMPLES = [
     records.Candidate("knn", (TRIAL, FAILED), 3.5),
     records.Candidate("knn", (), 0.0),
     records.Leaderboard("accuracy", True, (STANDING, dataclasses.replace(STANDING, rank=None, score=None, reason="crashed"))),
+    CALIBRATION, SPREAD, CONFORMAL,
     records.Ensemble("stacking", (MEMBER, MEMBER), STACK, 0.9, {"single": 0.8}, np.zeros((2, 2)), RECIPE, PROBLEM),
+    records.Ensemble(
+        "single", (MEMBER,), None, 0.9, {"single": 0.9}, np.zeros((2, 2)), RECIPE, dataclasses.replace(PROBLEM, threshold=0.3),
+        CALIBRATION, CONFORMAL,
+    ),
     records.Evaluation("test", 2, {"r2_score": -1.0}, {"r2_score": (-2.0, 0.5)}, {}, (PICTURE,)),
+    records.Evaluation("test", 2, {}, {}, {}, (), {"coverage_80": 0.81, "width_80": 2.5}),
     records.Importance("a", 0.1, 0.0),
     CONTRIBUTIONS,
     records.Explanation(

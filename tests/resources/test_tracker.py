@@ -148,6 +148,16 @@ def test_the_signature_names_raw_columns(registered: Any) -> None:
     assert inputs <= {"size", "colour", "bought", "pieces"} and "size" in inputs
 
 
+def test_the_signature_tells_the_answers_as_they_come(scripted_home: Path, registered: Any) -> None:
+    told = {column["name"]: column for column in json.loads(registered.metadata.signature.outputs.to_json())}
+    answer = registered.predict(pd.read_csv(scripted_home / "unlabelled.csv"))
+    assert list(told) == list(answer) == ["label", "probabilities", "prediction_set_80", "prediction_set_95"]
+    assert told["label"]["type"] == "string"
+    assert (told["probabilities"]["type"], told["probabilities"]["items"]["type"]) == ("array", "float")
+    assert told["prediction_set_80"]["items"]["type"] == "boolean"
+    assert np.stack(answer["prediction_set_80"]).dtype == bool
+
+
 @pytest.mark.parametrize(
     ("uri", "shown"),
     [

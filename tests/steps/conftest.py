@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from automl_assets import metrics
 from automl_assets.experiment import Experiment, parse
-from automl_assets.records import Candidate, Dataset, Ensemble, Features, Split
+from automl_assets.records import VALID, Candidate, Dataset, Ensemble, Features, Problem, Split
 from automl_assets.registry import tasks
 from automl_assets.steps.blend import blend
 from automl_assets.steps.describe import describe
@@ -69,6 +70,24 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Learned
             "validation": {"folds": 2},
         }
         return _learn(parse(asked, case))
+
+    return make
+
+
+Answered = Callable[..., tuple[Ensemble, Features]]
+
+
+@pytest.fixture(scope="session")
+def answered() -> Answered:
+    """An ensemble that has given these out-of-fold predictions for rows of this truth."""
+
+    def make(problem: Problem, y: np.ndarray, predictions: np.ndarray, weight: np.ndarray | None = None):
+        known = ~np.isnan(predictions).any(axis=1)
+        score = metrics.score(problem.metric, y[known], predictions[known], None, problem)
+        none = np.zeros((len(y), 0), np.float32)
+        split = Split(np.zeros(len(y), bool), np.full((len(y), 1), VALID, np.int8), "all rows")
+        features = Features(none, none, y, weight, None, (), problem, split)
+        return Ensemble("single", (), None, score, {"single": score}, predictions, None, problem), features
 
     return make
 

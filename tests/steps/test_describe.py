@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from automl_assets.errors import DataError
+from automl_assets.errors import DataError, SettingError
 from automl_assets.records import Guardrail, Profile
 from automl_assets.steps.describe import describe
 from automl_assets.steps.load import load
@@ -52,6 +52,17 @@ def test_the_experiment_has_the_last_word(ask) -> None:
     profile = _profile(ask, settings=wishes, code=[*range(50)] * 2)
     assert profile.of_kind("categorical") == ("code",)
     assert profile.of_kind("ignored") == ("x",)
+
+
+@pytest.mark.parametrize(("positive", "threshold"), [("b", 0.2), ("a", 0.8)])
+def test_a_threshold_is_that_of_the_positive_class(ask, positive: str, threshold: float) -> None:
+    profile = _profile(ask, settings={"threshold": 0.2, "positive_label": positive})
+    assert profile.problem.threshold == pytest.approx(threshold)
+
+
+def test_more_than_two_classes_have_no_threshold(ask) -> None:
+    with pytest.raises(SettingError, match=r"^threshold: only two classes have one; the target has 4\. Remove it$"):
+        _profile(ask, settings={"threshold": 0.2}, y=["a", "b", "c", "d"] * 25)
 
 
 @pytest.mark.parametrize("kind", ["datetime", "numeric"])

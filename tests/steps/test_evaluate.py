@@ -1,10 +1,11 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from automl_assets.metrics import METRICS, all_scores, metric_names, score
-from automl_assets.records import Evaluation, Problem
+from automl_assets.records import Conformal, Evaluation, Problem
 from automl_assets.steps.evaluate import (
     Answers,
     _sampled_rows,
@@ -120,6 +121,25 @@ def test_the_baseline_is_the_constant_that_suits_the_metric(metric):
 def test_the_baseline_is_learnt_from_training_rows_only():
     problem = Problem("regression", "r2_score", target_range=(0.0, 1.0))
     assert baseline_prediction(np.array([1.0, 3.0]), 2, problem).tolist() == [2.0, 2.0]
+
+
+def test_a_guess_is_decided_at_one_half():
+    """The threshold that suits the model's answers says nothing of a guess."""
+    answers = class_answers(600, 2, rarest=200)
+    problem = replace(BINARY, threshold=0.2)
+    evaluation = evaluate(answers, problem, answers.truth, seed=1)
+    assert evaluation.baseline["accuracy"] == pytest.approx(400 / 600)
+    assert evaluation.metrics["accuracy"] == score("accuracy", answers.truth, answers.prediction, None, problem)
+    assert evaluation.metrics["accuracy"] != score("accuracy", answers.truth, answers.prediction, None, BINARY)
+
+
+def test_coverage_is_that_of_test_rows():
+    """Out-of-fold rows have set the bounds, and prove nothing."""
+    answers, problem = value_answers(500)
+    conformal = Conformal((0.8,), (float(np.quantile(np.abs(answers.prediction - answers.truth), 0.7)),))
+    found = evaluate(answers, problem, answers.truth, 1, conformal)
+    assert found.coverage == pytest.approx({"coverage_80": 0.7, "width_80": 2 * conformal.bounds[0]}, abs=0.01)
+    assert evaluate(replace(answers, rows="out_of_fold"), problem, answers.truth, 1, conformal).coverage == {}
 
 
 def test_beats_baseline_knows_the_direction_of_a_metric(binary):

@@ -1,5 +1,6 @@
 """One ONNX file takes raw columns and answers as Python does, with nothing of this system at hand."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +11,7 @@ import onnx
 import polars as pl
 import pytest
 
-from automl_assets.records import Ensemble, Member, Stack
+from automl_assets.records import Calibration, Conformal, Ensemble, Member, Spread, Stack
 from automl_assets.steps.export import export, onnx_answer, onnx_bytes, onnx_feeds, open_session
 from automl_assets.steps.predict import answer, predict
 
@@ -47,6 +48,23 @@ def _stack(case) -> Ensemble:
     return replace(case.ensemble, kind="stacking", members=tuple(members), stack=stack)
 
 
+LEVELS = (0.8, 0.95)
+SPREAD = Spread(np.array([-2000.0, 0.0, 1500.0, 4000.0]), np.array([300.0, 100.0, 700.0, 650.0]))
+
+
+def _finished(case) -> Ensemble:
+    """With everything that raw scores go through before anybody sees them."""
+    vote, problem = _vote(case), case.ensemble.problem
+    if not problem.classes:
+        return replace(vote, conformal=Conformal(LEVELS, (0.9, 2.1), SPREAD))
+    return replace(
+        vote,
+        problem=replace(problem, threshold=0.3),
+        calibration=Calibration(1.7, -0.4 if problem.n_classes == 2 else 0.0),
+        conformal=Conformal(LEVELS, (0.35, 0.081)),
+    )
+
+
 def _scale(ensemble: Ensemble) -> float:
     low, high = ensemble.problem.target_range
     return 1.0 if ensemble.problem.classes else high - low
@@ -58,7 +76,7 @@ def _both(ensemble: Ensemble, rows: pl.DataFrame) -> tuple[np.ndarray, np.ndarra
 
 
 @pytest.mark.parametrize("case_name", CASES)
-@pytest.mark.parametrize("kind", [_vote, _stack], ids=["vote", "stack"])
+@pytest.mark.parametrize("kind", [_vote, _stack, _finished], ids=["vote", "stack", "finished"])
 def test_onnx_equals_python(learned, case_name: str, kind) -> None:
     case = learned(case_name)
     ensemble = kind(case)
@@ -91,6 +109,38 @@ def test_labels_are_those_of_python(learned, case_name: str) -> None:
     found = session.run([session.get_outputs()[0].name], onnx_feeds(case.ensemble, rows))[0]
     expected = predict(case.ensemble, rows).table["prediction"].to_list()
     assert found.tolist() == (expected if case_name == "integers" else [str(label) for label in expected])
+
+
+@pytest.mark.parametrize("case_name", ["texts", "three_texts", "integers", "booleans"])
+def test_onnx_decides_and_encloses_as_python_does(learned, case_name: str) -> None:
+    ensemble = _finished(learned(case_name))
+    rows, classes = learned(case_name).dataset.table, ensemble.problem.classes
+    session = open_session(onnx_bytes(ensemble))
+    label, _, wide, wider = session.run(None, onnx_feeds(ensemble, rows))
+    expected = predict(ensemble, rows).table
+    assert [str(one) for one in label] == [str(one) for one in expected["prediction"]]
+    for found, name in ((wide, "prediction_set_80"), (wider, "prediction_set_95")):
+        sets = [[str(classes[code]) for code in np.flatnonzero(row)] for row in found]
+        assert sets == [[str(one) for one in json.loads(text)] for text in expected[name]]
+    assert 1 <= wide.sum(axis=1).mean() < wider.sum(axis=1).mean() < len(classes)
+    if len(classes) == 2:
+        plain = predict(replace(ensemble, problem=learned(case_name).ensemble.problem), rows).table
+        assert (plain["prediction"] != expected["prediction"]).any()
+
+
+@pytest.mark.parametrize("spread", [SPREAD, Spread(SPREAD.knots[:1], SPREAD.sizes[:1]), None])
+def test_onnx_gives_the_intervals_of_python(learned, spread: Spread | None) -> None:
+    ensemble = replace(_finished(learned("regression")), conformal=Conformal(LEVELS, (0.9, 2.1), spread))
+    rows = pl.concat([learned("regression").dataset.table.select(STRANGE.columns), STRANGE], how="vertical_relaxed")
+    session = open_session(onnx_bytes(ensemble))
+    names = [output.name for output in session.get_outputs()]
+    found = dict(zip(names, session.run(None, onnx_feeds(ensemble, rows)), strict=True))
+    expected = predict(ensemble, rows).table
+    assert names == ["prediction", *(f"prediction_{level}_{end}" for level in (80, 95) for end in ("low", "high"))]
+    for name in names:
+        atol = TOLERANCE * _scale(ensemble)
+        np.testing.assert_allclose(found[name][:, 0], expected[name].to_numpy(), rtol=0, atol=atol)
+    assert (expected["prediction_95_low"] < expected["prediction_80_low"]).all()
 
 
 def test_a_raw_column_called_as_an_output_is(learned) -> None:

@@ -1,10 +1,13 @@
 """Answers stand beside the rows; what the model has never seen does not stop it."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
 
 from automl_assets.errors import DataError
+from automl_assets.steps.conform import conform
 from automl_assets.steps.predict import predict
 
 
@@ -17,6 +20,26 @@ def test_classes_come_with_probabilities(learned) -> None:
     np.testing.assert_allclose(table["probability_no"] + table["probability_yes"], 1)
     assert ((table["probability_yes"] > 0.5) == (table["prediction"] == "yes")).all()
     assert (table["prediction"] == case.dataset.table["y"]).mean() > 0.85
+
+
+def test_intervals_and_sets_stand_beside_the_answer(learned) -> None:
+    for case_name, names in (
+        ("three_texts", ["prediction_set_80", "prediction_set_95"]),
+        ("regression", [f"prediction_{level}_{end}" for level in (80, 95) for end in ("low", "high")]),
+    ):
+        case = learned(case_name)
+        made = conform(case.ensemble, case.features, (0.8, 0.95), seed=0)
+        table = predict(made, case.dataset.table.drop("y")).table
+        assert table.columns[-len(names) :] == names
+        truth = case.dataset.table["y"].to_list()
+        if case_name == "regression":
+            inside = table["prediction_95_low"].to_numpy() < truth, truth < table["prediction_95_high"].to_numpy()
+            assert np.logical_and(*inside).mean() > 0.9
+        else:
+            assert (
+                np.mean([label in json.loads(text) for label, text in zip(truth, table[names[1]], strict=True)]) > 0.9
+            )
+            assert all(label in json.loads(text) for label, text in table.select("prediction", names[0]).rows())
 
 
 @pytest.mark.parametrize(
