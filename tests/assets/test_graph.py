@@ -187,13 +187,13 @@ def test_what_becomes_of_raw_scores_is_shown(flowers: Made, bills: Made) -> None
     )
     assert 1 <= flowers.metadata["evaluation"]["set_size_80"].value <= 2
     preview = flowers.metadata["predictions"]["preview"].records[0].data
-    assert list(preview) == [
+    assert set(preview) == {
         "prediction",
         "probability_no",
         "probability_yes",
         "prediction_set_80",
         "prediction_set_95",
-    ]
+    }
     assert 0 < bills.metadata["ensemble"]["bound_80"].value < bills.metadata["ensemble"]["bound_95"].value
     assert "threshold" not in bills.metadata["ensemble"]
     assert not any("coverage" in name for name in bills.metadata["evaluation"]), "out-of-fold rows prove no coverage"
