@@ -4,6 +4,9 @@ Not here: what only one algorithm knows, and anything about how a model is expor
 """
 
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,6 +56,24 @@ def with_every_class(rows: Rows, n_classes: int) -> Rows:
     light = np.full(len(absent), ABSENT_WEIGHT * weight.mean())
     x = np.concatenate([rows.x, np.repeat(rows.x[:1], len(absent), axis=0)])
     return Rows(x, np.concatenate([rows.y, absent]), np.concatenate([weight, light]))
+
+
+def sampled(rows: Rows, n_kept: int, seed: int) -> Rows:
+    """All rows, or `n_kept` of them by chance where there are more."""
+    if len(rows.y) <= n_kept:
+        return rows
+    kept = np.sort(np.random.default_rng(seed).choice(len(rows.y), n_kept, replace=False))
+    return Rows(rows.x[kept], rows.y[kept], None if rows.weight is None else rows.weight[kept])
+
+
+@contextmanager
+def stopping_early() -> Iterator[None]:
+    """What a solver has reached when its iterations are used up is good enough to be scored: no warning."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 class Patience:

@@ -6,7 +6,11 @@ import importlib
 for _name in (
     "sklearn.linear_model",
     "sklearn.ensemble",
+    "sklearn.naive_bayes",
     "sklearn.neighbors",
+    "sklearn.svm",
+    "sklearn.tree",
+    "scipy.optimize",
     "lightgbm",
     "xgboost",
     "catboost",

@@ -395,9 +395,9 @@ def _pruned(trees: Trees, values: np.ndarray) -> Trees:
 # --- scikit-learn
 
 
-def sklearn_trees(forest: Any) -> Trees:
-    """Reads a fitted forest of scikit-learn: the score is the mean of its trees, class shares or values."""
-    return mean_trees([_sklearn_tree(estimator.tree_) for estimator in forest.estimators_])
+def sklearn_trees(estimator: Any) -> Trees:
+    """Reads a fitted tree of scikit-learn, or a forest, whose score is the mean of its trees: class shares or values."""
+    return mean_trees([_sklearn_tree(each.tree_) for each in getattr(estimator, "estimators_", [estimator])])
 
 
 def _sklearn_tree(tree: Any) -> Trees:
@@ -415,5 +415,36 @@ def _sklearn_tree(tree: Any) -> Trees:
         leaf=leaf[where],
         score=score,
         weight=values[where, score],
+        base=np.zeros(n_scores),
+    )
+
+
+def histogram_trees(estimator: Any) -> Trees:
+    """Reads scikit-learn's histogram boosting: log-odds, a score per class, or values.
+
+    Raises LearningError for categorical splits.
+    """
+    rounds, base = estimator._predictors, estimator._baseline_prediction  # [n_rounds][n_scores], [1, n_scores]
+    n_scores = base.shape[1]
+    every = [_histogram_tree(tree.nodes, score, n_scores) for trees in rounds for score, tree in enumerate(trees)]
+    return replace(rescaled(mean_trees(every), len(every), 0.0), base=base[0].astype(np.float64))
+
+
+def _histogram_tree(nodes: np.ndarray, score: int, n_scores: int) -> Trees:
+    """`nodes` is a structured array whose children count from 0; rows are compared in double there."""
+    if nodes["is_categorical"].any():
+        raise LearningError("HistGradientBoosting: categorical splits cannot be read; use codes as numbers")
+    is_leaf = nodes["is_leaf"].astype(bool)
+    leaf = np.flatnonzero(is_leaf)
+    return Trees(
+        roots=np.zeros(1, np.int64),
+        feature=nodes["feature_idx"].astype(np.int64),
+        threshold=rounded_down(nodes["num_threshold"]),
+        left=np.where(is_leaf, LEAF, nodes["left"].astype(np.int64)),
+        right=np.where(is_leaf, LEAF, nodes["right"].astype(np.int64)),
+        missing_left=nodes["missing_go_to_left"].astype(bool),
+        leaf=leaf,
+        score=np.full(len(leaf), score),
+        weight=nodes["value"][leaf],
         base=np.zeros(n_scores),
     )

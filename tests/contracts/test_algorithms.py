@@ -1,17 +1,19 @@
-"""Promises that every tabular algorithm keeps, found by the registry."""
+"""Promises that every tabular algorithm keeps, found by the registry; fitted as a search does, through `preparation`."""
 
+import json
 import pickle
 import time
 from dataclasses import replace
 
 import numpy as np
 import onnxruntime
+import optuna
 import pytest
 
 from automl_assets import registry
 from automl_assets.onnx_graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows, link_scores
-from automl_assets.preparation import mean_raw
+from automl_assets.preparation import SCALERS, add_raw, fit, mean_raw, predict_raw
 from automl_assets.records import Problem
 
 N_ROWS, N_LEVELS = 300, 4
@@ -71,7 +73,7 @@ def _halves(rows: Rows) -> tuple[Rows, Rows]:
 
 def _fitted(part: Algorithm, rows: Rows, context: FitContext):
     training, validation = _halves(rows)
-    return part.fit(_small(part.portfolio(context.problem)[0]), training, validation, context)
+    return fit(part, _small(part.portfolio(context.problem)[0]), training, validation, context)
 
 
 SMALL = {"n_estimators": 20, "relative_rate": 6.0, "rounds": 20}
@@ -92,7 +94,7 @@ def _loss(part: Algorithm, problem: Problem, raw: np.ndarray, y: np.ndarray) -> 
 def _onnx_raw(part: Algorithm, models: list, x: np.ndarray) -> np.ndarray:
     graph = Graph()
     name = graph.input("x", np.float32, [None, x.shape[1]])
-    graph.output("raw", part.to_onnx(models, graph, name), np.float32, [None, None])
+    graph.output("raw", add_raw(part, models, graph, name), np.float32, [None, None])
     session = onnxruntime.InferenceSession(graph.build().SerializeToString())
     return session.run(None, {"x": x})[0]
 
@@ -114,8 +116,48 @@ def test_portfolio_is_not_empty_and_its_configurations_differ(part, problem):
 )
 def test_every_configuration_can_be_fitted(part, problem, config):
     training, validation = _halves(_rows(part, problem, seed=1))
-    model = part.fit(_small(config), training, validation, FitContext(problem))
-    assert np.isfinite(part.predict(model, validation.x)).all()
+    model = fit(part, _small(config), training, validation, FitContext(problem))
+    assert np.isfinite(predict_raw(part, model, validation.x)).all()
+
+
+SAMPLED = 4  # configurations of every space that are tried
+
+
+def _sampled(part: Algorithm, problem: Problem) -> list[Config]:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    return [part.space(study.ask(), problem) for _ in range(SAMPLED)]
+
+
+@every_learning_case
+def test_configurations_of_the_space_can_be_fitted(part, problem):
+    training, validation = _halves(_rows(part, problem, seed=1))
+    for config in _sampled(part, problem):
+        model = fit(part, _small(config), training, validation, FitContext(problem))
+        assert np.isfinite(predict_raw(part, model, validation.x)).all(), config
+
+
+@every_learning_case
+def test_configurations_of_the_space_differ_and_survive_json(part, problem):
+    texts = [json.dumps(config, sort_keys=True) for config in _sampled(part, problem)]
+    assert [json.loads(text) for text in texts] == _sampled(part, problem)
+    assert len(set(texts)) == SAMPLED
+
+
+@every_learning_case
+def test_scalers_that_are_worth_trying_can_be_fitted_and_exported(part, problem):
+    rows = _rows(part, problem, seed=1)
+    for scaler in part.scalers:
+        config = _small(part.portfolio(problem)[0]) | {"scaler": scaler}
+        model = fit(part, config, rows, rows, FitContext(problem))
+        expected = predict_raw(part, model, rows.x)
+        difference = np.abs(_onnx_raw(part, [model], rows.x) - expected).max()
+        assert difference <= 1e-4 * max(1.0, np.abs(expected).max()), scaler
+
+
+def test_scalers_are_for_the_dense_view_and_known():
+    for part in registry.algorithms("tabular").values():
+        assert set(part.scalers) <= set(SCALERS), part.name
+        assert part.view == "dense" or not part.scalers, part.name
 
 
 @every_learning_case
@@ -124,15 +166,15 @@ def test_beats_the_baseline(part, problem):
     training, validation = _halves(_rows(part, problem, seed=1))
     losses = []
     for each in (part, baseline):
-        model = each.fit(_small(each.portfolio(problem)[0]), training, validation, FitContext(problem))
-        losses.append(_loss(each, problem, each.predict(model, validation.x), validation.y))
+        model = fit(each, _small(each.portfolio(problem)[0]), training, validation, FitContext(problem))
+        losses.append(_loss(each, problem, predict_raw(each, model, validation.x), validation.y))
     assert losses[0] < 0.9 * losses[1]
 
 
 @every_case
 def test_scores_have_the_promised_shape(part, problem):
     rows = _rows(part, problem, seed=1)
-    raw = part.predict(_fitted(part, rows, FitContext(problem)), rows.x)
+    raw = predict_raw(part, _fitted(part, rows, FitContext(problem)), rows.x)
     n_scores = 1 if part.link == "logit" and problem.n_classes == 2 else problem.n_outputs
     assert raw.shape == (N_ROWS, n_scores)
     if problem.classes and part.link == "probability":
@@ -142,7 +184,7 @@ def test_scores_have_the_promised_shape(part, problem):
 @every_case
 def test_same_seed_same_output(part, problem):
     rows = _rows(part, problem, seed=1)
-    first, second = (part.predict(_fitted(part, rows, FitContext(problem, seed=5)), rows.x) for _ in range(2))
+    first, second = (predict_raw(part, _fitted(part, rows, FitContext(problem, seed=5)), rows.x) for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
@@ -151,7 +193,7 @@ def test_pickled_and_loaded_predicts_the_same(part, problem):
     rows = _rows(part, problem, seed=1)
     model = _fitted(part, rows, FitContext(problem))
     loaded = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(part.predict(loaded, rows.x), part.predict(model, rows.x))
+    np.testing.assert_array_equal(predict_raw(part, loaded, rows.x), predict_raw(part, model, rows.x))
 
 
 @every_case
@@ -171,9 +213,9 @@ def test_unit_of_the_target_does_not_matter(part, magnitude):
     problem = PROBLEMS["regression"]
     rows = _rows(part, problem, seed=1)
     far = replace(rows, y=(rows.y + 3) * magnitude)
-    plain = part.predict(_fitted(part, rows, FitContext(problem)), rows.x)
+    plain = predict_raw(part, _fitted(part, rows, FitContext(problem)), rows.x)
     model = _fitted(part, far, FitContext(problem))
-    scaled = part.predict(model, rows.x)
+    scaled = predict_raw(part, model, rows.x)
     assert np.sqrt(np.mean((scaled / magnitude - 3 - plain) ** 2)) < 0.1 * rows.y.std()
     assert np.abs(_onnx_raw(part, [model], rows.x) - scaled).max() <= 1e-5 * np.abs(scaled).max()
 
@@ -184,8 +226,8 @@ def test_absent_class_keeps_its_column(part, problem):
     absent = problem.n_classes - 1 if problem.n_classes > 2 else 0
     present = rows.y != absent
     training = Rows(rows.x[present], rows.y[present])
-    model = part.fit(_small(part.portfolio(problem)[0]), training, training, FitContext(problem))
-    raw = part.predict(model, rows.x)
+    model = fit(part, _small(part.portfolio(problem)[0]), training, training, FitContext(problem))
+    raw = predict_raw(part, model, rows.x)
     assert np.isfinite(raw).all()
     probabilities = link_scores(raw, part.link)
     assert probabilities.shape == (N_ROWS, problem.n_classes)
@@ -199,7 +241,7 @@ def test_deadline_in_the_past_still_gives_a_model(part, problem):
     started = time.monotonic()
     model = _fitted(part, rows, FitContext(problem, deadline=started - 1))
     assert time.monotonic() - started < 2
-    assert np.isfinite(part.predict(model, rows.x)).all()
+    assert np.isfinite(predict_raw(part, model, rows.x)).all()
     assert len(pickle.dumps(model)) < len(pickle.dumps(_fitted(part, rows, FitContext(problem))))
 
 
@@ -207,19 +249,19 @@ def test_deadline_in_the_past_still_gives_a_model(part, problem):
 def test_weights_change_the_fit(part, problem):
     rows = _rows(part, problem, seed=1)
     weighted = replace(rows, weight=np.where(rows.y > np.median(rows.y), 1e6, 1e5))
-    plain, other = (part.predict(_fitted(part, each, FitContext(problem)), rows.x) for each in (rows, weighted))
+    plain, other = (predict_raw(part, _fitted(part, each, FitContext(problem)), rows.x) for each in (rows, weighted))
     assert np.abs(plain - other).max() > 1e-3
 
 
 @every_case
 def test_fits_without_validation_rows(part, problem):
     rows = _rows(part, problem, seed=1)
-    model = part.fit(_small(part.portfolio(problem)[0]), rows, None, FitContext(problem))
-    assert np.isfinite(part.predict(model, rows.x)).all()
+    model = fit(part, _small(part.portfolio(problem)[0]), rows, None, FitContext(problem))
+    assert np.isfinite(predict_raw(part, model, rows.x)).all()
 
 
 @every_case
 def test_number_of_threads_does_not_change_the_answer(part, problem):
     rows = _rows(part, problem, seed=1)
-    one, two = (part.predict(_fitted(part, rows, FitContext(problem, n_threads=n)), rows.x) for n in (1, 2))
+    one, two = (predict_raw(part, _fitted(part, rows, FitContext(problem, n_threads=n)), rows.x) for n in (1, 2))
     np.testing.assert_allclose(one, two, atol=1e-6)

@@ -22,8 +22,8 @@ def test_the_whole_portfolio_is_tried_in_order(learned) -> None:
     case, reported = learned("texts"), []
     budget = Budget(seconds=60, n_cores=2)
     candidate = search(case.features, KNN, budget, seed=0, report=reported.append)
-    assert [trial.config for trial in candidate.trials] == list(KNN.portfolio(case.features.problem))
-    assert [trial.name for trial in candidate.trials] == [f"knn_{i + 1}" for i in range(EVERY)]
+    assert [trial.config for trial in candidate.trials[:EVERY]] == list(KNN.portfolio(case.features.problem))
+    assert [trial.name for trial in candidate.trials] == [f"knn_{i + 1}" for i in range(len(candidate.trials))]
     assert sorted(trial.name for trial in reported) == sorted(trial.name for trial in candidate.trials)
     assert all(trial.is_finished for trial in candidate.trials)
     assert candidate.trials[0].fit_seconds > 0
@@ -73,7 +73,7 @@ def test_the_wished_score_ends_the_search(learned) -> None:
     assert case.features.problem.metric == "normalized_root_mean_squared_error"
     easy = _search(case, exit_score=10.0, n_cores=1)
     assert len(easy.trials) < EVERY
-    assert len(_search(case, exit_score=1e-9, n_cores=1).trials) == EVERY
+    assert len(_search(case, exit_score=1e-9, n_cores=1).trials) >= EVERY
 
 
 def test_too_little_memory_is_told(learned) -> None:

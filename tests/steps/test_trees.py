@@ -8,7 +8,15 @@ import numpy as np
 import onnxruntime
 import pytest
 import xgboost
-from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.tree import DecisionTreeClassifier
 
 from automl_assets import trees as T
 from automl_assets.errors import LearningError
@@ -121,6 +129,31 @@ def test_sklearn_regressors_are_exact(kind, missing):
     x, y = _data(0, missing)
     forest = kind(20, random_state=0).fit(x, y)
     _assert_exact(x, T.sklearn_trees(forest), forest.predict)
+
+
+@every_share
+def test_a_single_sklearn_tree_is_exact(missing):
+    x, y = _data(4, missing)
+    tree = DecisionTreeClassifier(min_samples_leaf=5, random_state=0).fit(x, y)
+    _assert_exact(x, T.sklearn_trees(tree), tree.predict_proba)
+
+
+@every_problem
+@every_share
+def test_sklearn_histogram_boosting_is_exact(n_classes, missing):
+    x, y = _data(n_classes, missing)
+    kind = HistGradientBoostingClassifier if n_classes else HistGradientBoostingRegressor
+    booster = kind(max_iter=20, random_state=0).fit(x, y)
+    raw = booster.decision_function if n_classes else booster.predict
+    _assert_exact(x, T.histogram_trees(booster), raw)
+
+
+def test_sklearn_histogram_boosting_refuses_categorical_splits():
+    x, y = _data(0, 0.0)
+    x[:, 2] += 2
+    booster = HistGradientBoostingRegressor(max_iter=2, categorical_features=[2]).fit(x, y)
+    with pytest.raises(LearningError, match="categorical"):
+        T.histogram_trees(booster)
 
 
 def test_lightgbm_that_learnt_nothing_is_its_base():

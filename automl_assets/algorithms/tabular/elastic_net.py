@@ -1,25 +1,16 @@
 """Elastic net: a value linear in the dense view, with a lasso and a ridge penalty on a standardised target."""
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from automl_assets.fitting import prepared
+from automl_assets.fitting import prepared, stopping_early
+from automl_assets.linear import Linear, add_linear, linear_scores
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
 MAX_ITERATIONS = 2000
-
-
-@dataclass(frozen=True)
-class Linear:
-    """scores = x @ coefficients + intercept"""
-
-    coefficients: np.ndarray  # float64 [n_features, 1]
-    intercept: np.ndarray  # float64 [1]
 
 
 def _portfolio(problem: Problem) -> Sequence[Config]:
@@ -27,13 +18,17 @@ def _portfolio(problem: Problem) -> Sequence[Config]:
     return [{"alpha": alpha, "l1_ratio": l1_ratio} for alpha, l1_ratio in penalties]
 
 
-def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Linear:
-    from sklearn.exceptions import ConvergenceWarning
+def _space(trial: Any, problem: Problem) -> Config:
+    return {
+        "alpha": trial.suggest_float("alpha", 1e-5, 0.3, log=True),
+        "l1_ratio": trial.suggest_float("l1_ratio", 0.0, 1.0, step=0.1),
+    }
 
+
+def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Linear:
     rows, scale = prepared(training, context.problem)
     learner = _learner(config, *rows.x.shape)
-    with warnings.catch_warnings():  # what coordinate descent has reached by then is good enough to be scored
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with stopping_early():
         learner.fit(rows.x.astype(np.float64), rows.y, sample_weight=rows.weight)
     coefficients = np.reshape(learner.coef_, (-1, 1)) * scale.spread
     return Linear(coefficients, np.atleast_1d(scale.undo(learner.intercept_)))
@@ -48,25 +43,17 @@ def _learner(config: Config, n_rows: int, n_features: int) -> Any:
     return ElasticNet(**config, max_iter=MAX_ITERATIONS, precompute=n_features < n_rows)
 
 
-def _predict(model: Linear, x: np.ndarray) -> np.ndarray:
-    return x @ model.coefficients + model.intercept
-
-
-def _to_onnx(models: Sequence[Linear], graph: Any, x: str) -> str:
-    coefficients = np.mean([model.coefficients for model in models], axis=0).astype(np.float32)
-    intercept = np.mean([model.intercept for model in models], axis=0).astype(np.float32)
-    return graph.node("Gemm", x, graph.constant(coefficients), graph.constant(intercept))
-
-
 PART = Algorithm(
     name="elastic_net",
     title="Elastic net",
     tasks=frozenset({"regression"}),
     view="dense",
     portfolio=_portfolio,
+    space=_space,
+    scalers=("robust",),
     fit=_fit,
-    predict=_predict,
-    to_onnx=_to_onnx,
+    predict=linear_scores,
+    to_onnx=add_linear,
     link="value",
     reference="Zou and Hastie 2005; scikit-learn ElasticNet and Ridge.",
     kinds=frozenset({"scikitlearn"}),

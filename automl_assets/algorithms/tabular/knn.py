@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from automl_assets.fitting import sampled
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
@@ -30,22 +31,22 @@ def _portfolio(problem: Problem) -> Sequence[Config]:
     return [{"n_neighbors": k, "weights": weights} for k, weights in kinds]
 
 
+def _space(trial: Any, problem: Problem) -> Config:
+    return {
+        "n_neighbors": trial.suggest_int("n_neighbors", 2, 60, log=True),
+        "weights": trial.suggest_categorical("weights", ("distance", "uniform")),
+    }
+
+
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Neighbours:
-    rows = _sampled(training, context.seed)
+    n_kept = max(100, min(MAX_ROWS, MAX_NUMBERS // max(1, training.x.shape[1])))
+    rows = sampled(training, n_kept, context.seed)
     weight = np.ones(len(rows.y)) if rows.weight is None else rows.weight / rows.weight.mean()
     n_classes = context.problem.n_classes
     answers = np.eye(n_classes)[rows.y] if n_classes else rows.y[:, None]
     votes = np.hstack([answers * weight[:, None], weight[:, None]])
     k = min(config["n_neighbors"], len(rows.y))
     return Neighbours(rows.x.astype(np.float64), votes, k, config["weights"] == "distance")
-
-
-def _sampled(rows: Rows, seed: int) -> Rows:
-    n_kept = max(100, min(MAX_ROWS, MAX_NUMBERS // max(1, rows.x.shape[1])))
-    if len(rows.y) <= n_kept:
-        return rows
-    kept = np.sort(np.random.default_rng(seed).choice(len(rows.y), n_kept, replace=False))
-    return Rows(rows.x[kept], rows.y[kept], None if rows.weight is None else rows.weight[kept])
 
 
 def _predict(model: Neighbours, x: np.ndarray) -> np.ndarray:
@@ -112,6 +113,8 @@ PART = Algorithm(
     tasks=frozenset({"classification", "regression"}),
     view="dense",
     portfolio=_portfolio,
+    space=_space,
+    scalers=("max_abs", "l1", "truncated_svd"),
     fit=_fit,
     predict=_predict,
     to_onnx=_to_onnx,

@@ -39,6 +39,22 @@ def _portfolio(problem: Problem) -> Sequence[Config]:
     ]
 
 
+def _space(trial: Any, problem: Problem) -> Config:
+    """Ranges of TabArena's search; small values of the penalties are as good as none."""
+    return {
+        "relative_rate": trial.suggest_float("relative_rate", 0.3, 1.2, log=True),
+        "rounds": 200,
+        "num_leaves": trial.suggest_int("num_leaves", 2, 200, log=True),
+        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 1, 64, log=True),
+        "feature_fraction": trial.suggest_float("feature_fraction", 0.4, 1.0),
+        "bagging_fraction": trial.suggest_float("bagging_fraction", 0.7, 1.0),
+        "bagging_freq": 1,
+        "extra_trees": trial.suggest_categorical("extra_trees", (False, True)),
+        "lambda_l1": trial.suggest_float("lambda_l1", 1e-5, 1.0, log=True),
+        "lambda_l2": trial.suggest_float("lambda_l2", 1e-5, 5.0, log=True),
+    }
+
+
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Boosted:
     import lightgbm
 
@@ -103,6 +119,7 @@ PART = Algorithm(
     tasks=frozenset({"classification", "regression"}),
     view="codes",
     portfolio=_portfolio,
+    space=_space,
     fit=_fit,
     predict=_predict,
     to_onnx=_to_onnx,

@@ -19,6 +19,16 @@ def _portfolio(problem: Problem) -> Sequence[Config]:
     ]
 
 
+def _space(trial: Any, problem: Problem) -> Config:
+    return {
+        "n_estimators": N_TREES,
+        "max_features": trial.suggest_float("max_features", 0.2, 1.0),
+        "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 20, log=True),
+        "max_samples": trial.suggest_float("max_samples", 0.5, 1.0),
+        "min_impurity_decrease": trial.suggest_float("min_impurity_decrease", 1e-6, 1e-3, log=True),
+    }
+
+
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Forest:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
@@ -36,6 +46,7 @@ PART = Algorithm(
     tasks=frozenset({"classification", "regression"}),
     view="codes",
     portfolio=_portfolio,
+    space=_space,
     fit=_fit,
     predict=forest_scores,
     to_onnx=_to_onnx,

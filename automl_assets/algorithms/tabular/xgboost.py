@@ -36,6 +36,21 @@ def _portfolio(problem: Problem) -> Sequence[Config]:
     ]
 
 
+def _space(trial: Any, problem: Problem) -> Config:
+    """Ranges of TabArena's search; small values of the penalties are as good as none."""
+    return {
+        "relative_rate": trial.suggest_float("relative_rate", 0.3, 1.2, log=True),
+        "rounds": 200,
+        "max_depth": trial.suggest_int("max_depth", 2, 10, log=True),
+        "min_child_weight": trial.suggest_float("min_child_weight", 1e-3, 5.0, log=True),
+        "subsample": trial.suggest_float("subsample", 0.6, 1.0),
+        "colsample_bylevel": trial.suggest_float("colsample_bylevel", 0.6, 1.0),
+        "colsample_bynode": trial.suggest_float("colsample_bynode", 0.6, 1.0),
+        "reg_alpha": trial.suggest_float("reg_alpha", 1e-4, 5.0, log=True),
+        "reg_lambda": trial.suggest_float("reg_lambda", 1e-4, 5.0, log=True),
+    }
+
+
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Boosted:
     import xgboost
 
@@ -111,6 +126,7 @@ PART = Algorithm(
     tasks=frozenset({"classification", "regression"}),
     view="codes",
     portfolio=_portfolio,
+    space=_space,
     fit=_fit,
     predict=_predict,
     to_onnx=_to_onnx,

@@ -1,0 +1,86 @@
+"""Stochastic gradient descent: a linear score learnt row by row, with losses that other linear models do not offer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from automl_assets.fitting import prepared, stopping_early
+from automl_assets.linear import Linear, add_linear, linear_scores
+from automl_assets.margins import with_odds
+from automl_assets.parts import Algorithm, Config, FitContext, Rows
+from automl_assets.records import Problem
+
+MAX_EPOCHS = 300
+TOLERANCE = 1e-4  # of the mean loss of a row: less gain than this and steps become a fifth as long
+
+
+def _portfolio(problem: Problem) -> Sequence[Config]:
+    if problem.classes:
+        return [
+            {"loss": "log_loss", "penalty": "elasticnet", "alpha": 1e-4},
+            {"loss": "modified_huber", "penalty": "l2", "alpha": 1e-3},
+        ]
+    return [
+        {"loss": "huber", "penalty": "l2", "alpha": 1e-4},
+        {"loss": "squared_error", "penalty": "elasticnet", "alpha": 1e-4},
+    ]
+
+
+def _space(trial: Any, problem: Problem) -> Config:
+    losses = ("log_loss", "modified_huber", "hinge") if problem.classes else ("squared_error", "huber")
+    return {
+        "loss": trial.suggest_categorical("loss", losses),
+        "penalty": trial.suggest_categorical("penalty", ("l2", "elasticnet", "l1")),
+        "alpha": trial.suggest_float("alpha", 1e-6, 1e-1, log=True),
+    }
+
+
+def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Linear:
+    rows, scale = prepared(training, context.problem)
+    if context.problem.classes:
+        return with_odds(lambda some: _classes(config, some, context), linear_scores, rows, context)
+    from sklearn.linear_model import SGDRegressor
+
+    learner = _learnt(SGDRegressor, config, rows, context)
+    return Linear(learner.coef_[:, None] * scale.spread, scale.undo(learner.intercept_))
+
+
+def _classes(config: Config, rows: Rows, context: FitContext) -> Linear:
+    from sklearn.linear_model import SGDClassifier
+
+    learner = _learnt(SGDClassifier, config, rows, context)
+    return Linear(learner.coef_.T, learner.intercept_)
+
+
+def _learnt(kind: Any, config: Config, rows: Rows, context: FitContext) -> Any:
+    x, weight = rows.x.astype(np.float64), np.ones(len(rows.y)) if rows.weight is None else rows.weight
+    steepest = np.max(weight * (1.0 + np.einsum("ij,ij->i", x, x)))
+    learner = kind(
+        **config,
+        learning_rate="adaptive",
+        eta0=1.0 / steepest,  # a longer step could overshoot on a row that is long or heavy, and never come back
+        max_iter=MAX_EPOCHS,
+        tol=TOLERANCE,
+        random_state=context.seed,
+    )
+    with stopping_early():
+        return learner.fit(x, rows.y, sample_weight=weight)
+
+
+PART = Algorithm(
+    name="sgd",
+    title="Stochastic gradient descent",
+    tasks=frozenset({"classification", "regression"}),
+    view="dense",
+    portfolio=_portfolio,
+    space=_space,
+    scalers=("robust",),
+    fit=_fit,
+    predict=linear_scores,
+    to_onnx=add_linear,
+    link="logit",
+    reference="Bottou 2010; scikit-learn SGDClassifier and SGDRegressor, with odds as in Platt 1999.",
+    kinds=frozenset({"scikitlearn"}),
+    time_share=0.1,
+)

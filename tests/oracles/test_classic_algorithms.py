@@ -1,0 +1,60 @@
+"""The classic algorithms beside scikit-learn's own answers, before odds are learnt from their margins."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Lasso
+from sklearn.naive_bayes import BernoulliNB, MultinomialNB
+from sklearn.svm import SVC
+
+from automl_assets import registry
+from automl_assets.algorithms.tabular import bernoulli_naive_bayes, multinomial_naive_bayes, svm
+from automl_assets.fitting import TargetScale
+from automl_assets.linear import linear_scores
+from automl_assets.parts import FitContext, Rows
+from automl_assets.records import Problem
+
+REGRESSION = Problem("regression", "root_mean_squared_error")
+
+
+def _rows(n_classes: int, n_rows: int = 240) -> Rows:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(n_rows, 5)).astype(np.float32)
+    y = np.digitize(x[:, 0] + x[:, 1] ** 2, np.linspace(-0.5, 2, n_classes + 1)[1:-1])
+    return Rows(x, y, random.uniform(0.5, 2.0, n_rows))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+def test_svm_margins_are_the_means_of_scikit_learns_pairwise_margins(n_classes):
+    rows = _rows(n_classes)
+    kernel = svm._classes({"C": 3.0, "width": 1.0}, rows)
+    learner = SVC(C=3.0, gamma=kernel.gamma, decision_function_shape="ovo").fit(rows.x, rows.y, rows.weight)
+    pairwise = learner.decision_function(rows.x).reshape(len(rows.y), -1)
+    if n_classes == 2:
+        expected = pairwise
+    else:
+        pairs = [(i, j) for i in range(n_classes) for j in range(i + 1, n_classes)]
+        wins = np.array([[(c == i) * 1 - (c == j) for c in range(n_classes)] for i, j in pairs])
+        expected = pairwise @ wins / (n_classes - 1)
+    np.testing.assert_allclose(svm._predict(kernel, rows.x), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_naive_bayes_scores_are_scikit_learns_log_odds(n_classes):
+    rows = _rows(n_classes)
+    above = Rows((rows.x > 0).astype(np.float32), rows.y, rows.weight)
+    for part, oracle in ((bernoulli_naive_bayes, BernoulliNB), (multinomial_naive_bayes, MultinomialNB)):
+        first = 0.7 if part is bernoulli_naive_bayes else {"alpha": 0.7}
+        scores = linear_scores(part._shares(first, above), above.x)
+        log = oracle(alpha=0.7).fit(above.x, rows.y, rows.weight).predict_log_proba(above.x)
+        expected = np.diff(log, axis=1) if n_classes == 2 else log - log.mean(axis=1, keepdims=True)
+        np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_lasso_lars_reaches_the_optimum_of_coordinate_descent_under_weights():
+    rows = _rows(2)
+    y = rows.x[:, 0] - 0.5 * rows.x[:, 3] + np.random.default_rng(1).normal(scale=0.2, size=len(rows.y))
+    part = registry.algorithms("tabular")["lasso_lars"]
+    model = part.fit({"alpha": 0.05}, Rows(rows.x, y, rows.weight), None, FitContext(REGRESSION))
+    scale = TargetScale.of(y, rows.weight)
+    oracle = Lasso(alpha=0.05, tol=1e-10).fit(rows.x.astype(float), scale.apply(y), sample_weight=rows.weight)
+    np.testing.assert_allclose(part.predict(model, rows.x)[:, 0], scale.undo(oracle.predict(rows.x)), atol=1e-5)
