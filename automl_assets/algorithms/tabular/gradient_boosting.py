@@ -16,6 +16,7 @@ from automl_assets.trees import add_trees, histogram_trees, mean_trees, rescaled
 
 ROUNDS_TIMES_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 1,200 at 0.05: bounds size and latency
 LEAST_ROUNDS = 10  # between looks at the clock; a tenth of what is done more, as each first goes through all of that
+ROWS_FOR_THREADS = 10_000  # below, threads wait for one another longer than they work
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def _space(trial: Any, problem: Problem) -> Config:
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Boosted:
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(context.n_threads):  # the learner has no such setting of its own
+    n_threads = context.n_threads if len(training.y) >= ROWS_FOR_THREADS else 1
+    with threadpool_limits(n_threads):  # the learner has no such setting of its own
         return _boosted(config, training, validation, context)
 
 
