@@ -142,7 +142,7 @@ def test_the_split_is_shown_with_its_shares(flowers: Made) -> None:
 def test_the_leaderboard_is_a_table_best_first(flowers: Made) -> None:
     rows = [record.data for record in flowers.metadata["leaderboard"]["leaderboard"].records]
     scores = [row["accuracy"] for row in rows]
-    assert scores == sorted(scores, reverse=True) and len(scores) > 4
+    assert scores == sorted(scores, reverse=True) and len(scores) > 1
     assert [row["rank"] for row in rows] == [place + 1 for place in range(len(rows))]
     assert rows[-1]["trial"] == "baseline_1"
     assert flowers.metadata["leaderboard"]["best_score"].value == pytest.approx(scores[0])
