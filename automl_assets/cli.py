@@ -191,6 +191,27 @@ def _contributions(made: Any) -> Table:
 
 
 @app.command()
+def test(
+    experiment: str,
+    trial: Annotated[str, typer.Argument(help="A trial of the leaderboard, or `ensemble`.")],
+    data: Annotated[str | None, typer.Argument(help="Labelled rows instead of the experiment's own test rows.")] = None,
+    home: Home = None,
+) -> None:
+    """Tests one trial of the last run, on the test rows or on the labelled rows of DATA."""
+    from automl_assets.experiment import source_of
+    from automl_assets.steps.load import read
+
+    rows = None if data is None else read(source_of(data))
+    evaluation = _last_result(experiment, home).test(trial, rows)
+    console.print(_metrics(evaluation))
+    for name, value in evaluation.coverage.items():
+        console.print(f"{name}: {value:.5g}")
+    if rows is not None and evaluation.n_rows < rows.height:
+        n_lost = rows.height - evaluation.n_rows
+        console.print(f"{n_lost} rows took no part: their target is missing, or a class that the model has never met.")
+
+
+@app.command()
 def ui(home: Home = None, port: int = 3000, host: str = "127.0.0.1") -> None:
     """Opens Dagster's UI on everything that ran under the home."""
     from automl_assets.resources.home import prepare
@@ -305,7 +326,7 @@ def _line(event: dict[str, Any]) -> str:
 
 def _print_result(result: Any) -> None:
     console.print(_leaderboard(result, SHOWN_TRIALS))
-    console.print(_metrics(result))
+    console.print(_metrics(result.evaluation))
     onnx = result.onnx
     if onnx:
         console.print(
@@ -337,8 +358,7 @@ def _leaderboard(result: Any, most: int | None) -> Table:
     return table
 
 
-def _metrics(result: Any) -> Table:
-    evaluation = result.evaluation
+def _metrics(evaluation: Any) -> Table:
     where = "test rows" if evaluation.rows == "test" else "out-of-fold rows"
     table = Table(title=f"On {evaluation.n_rows} {where}", title_justify="left", box=None, header_style="bold")
     for name in ("metric", "value", "95 % interval", "a guess"):

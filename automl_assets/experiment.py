@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from automl_assets import metrics, registry, tables
 from automl_assets.errors import SettingError, listed, nearest
@@ -86,6 +95,21 @@ def source_of(text: str) -> SourceSetting:
         raise SettingError("; ".join(_readable(problem) for problem in error.errors())) from None
 
 
+def _fold_rows(value: Any, check: Any) -> Any:
+    try:
+        return check(value)
+    except ValidationError:
+        shown = repr(value) if len(repr(value)) < 100 else f"{repr(value)[:100]}…"
+        raise ValueError(
+            f"got {shown}; it is a JSON file, or of each fold the numbers of the rows to learn from and to validate on: "
+            "[[[0, 1, 2], [3, 4]], …]"
+        ) from None
+
+
+RowNumbers = tuple[Annotated[int, Field(ge=0)], ...]
+FoldRows = tuple[tuple[RowNumbers, RowNumbers], ...]  # of each fold: rows to learn from, rows to validate on
+
+
 class Validation(_Frozen):
     """How trials are scored. Nothing said (`auto`) follows the number of rows, see `tasks`."""
 
@@ -94,6 +118,9 @@ class Validation(_Frozen):
     fraction: float | None = Field(None, gt=0, lt=1)
     source: SourceSetting | None = None
     fold_columns: tuple[str, ...] = ()
+    indices: Annotated[
+        str | FoldRows, WrapValidator(_fold_rows)
+    ] = ()  # row numbers of the source from 0, or a JSON file of them
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -101,9 +128,12 @@ class Validation(_Frozen):
             self.folds is not None or self.fraction is not None,
             self.source is not None,
             bool(self.fold_columns),
+            bool(self.indices),
         ]
         if sum(ways) > 1:
-            raise ValueError("takes one of: `folds` and/or `fraction`, `source`, `fold_columns`; not several")
+            raise ValueError(
+                "takes one of: `folds` and/or `fraction`, `source`, `fold_columns`, `indices`; not several"
+            )
         return self
 
 
@@ -368,7 +398,7 @@ def _rooted(value: Any, folder: Path) -> Any:
     """Makes relative paths in a source setting absolute; leaves URLs, variables and everything else alone."""
     if isinstance(value, Mapping):
         return {
-            key: _rooted(inner, folder) if key in ("path", "source", "options") else inner
+            key: _rooted(inner, folder) if key in ("path", "source", "options", "indices") else inner
             for key, inner in value.items()
         }
     if not isinstance(value, str) or "://" in value or value.startswith(("/", "~", "$")):

@@ -18,7 +18,7 @@ from automl_assets.component import SHIPPED, definitions_of, experiments
 from automl_assets.definitions import shared
 from automl_assets.errors import AutomlError, LearningError, SettingError, listed, nearest
 from automl_assets.isolation import warm_up
-from automl_assets.records import Ensemble, Evaluation, Leaderboard, OnnxModel
+from automl_assets.records import Ensemble, Evaluation, Features, Leaderboard, OnnxModel
 from automl_assets.resources.clock import STARTED_TAG
 from automl_assets.resources.home import prepare
 from automl_assets.resources.journal import TAG, Journal, journal_of
@@ -94,6 +94,27 @@ class Result:
         from automl_assets.steps.predict import predict
 
         return predict(self.ensemble, _table(rows)).table.to_pandas()
+
+    def test(self, trial: str, rows: Any = None) -> Evaluation:
+        """Metrics, intervals and pictures of one trial of the leaderboard, or of "ensemble", on the test rows, or on
+        labelled rows of a pandas or polars frame. Raises AutomlError for a trial that is unknown or failed."""
+        from automl_assets.steps.examine import examine
+
+        features = self._load("features")
+        chosen = self.ensemble if trial == "ensemble" else self._alone(trial, features)
+        return examine(chosen, features, self.experiment, None if rows is None else _table(rows))
+
+    def _alone(self, name: str, features: Features) -> Ensemble:
+        from automl_assets.steps.examine import alone
+
+        algorithms = {standing.trial: standing.algorithm for standing in self.standings.standings}
+        if name not in algorithms:
+            raise SettingError(
+                f"no trial is called {name!r}; there are {listed(['ensemble', *algorithms])}.{nearest(name, algorithms)}"
+            )
+        candidate = self._load(f"candidate_{algorithms[name]}")
+        (trial,) = [one for one in candidate.trials if one.name == name]
+        return alone(trial, features, self.experiment)
 
     def explain(self, rows: Any, seconds: float = 60) -> "pd.DataFrame":
         """What each column adds to the answer for each row of a pandas or polars frame (SHAP values).

@@ -69,6 +69,14 @@ WRONG_VALUES = [
     ),
     ({"validation": {"folds": 1}}, r"^validation\.folds: got 1; input should be greater than or equal to 2$"),
     ({"validation": 0.2}, r"^validation: got 0\.2; it is a mapping of keys$"),
+    (
+        {"validation": {"indices": [[0, 1], [2]]}},
+        r"^validation\.indices: got \[\[0, 1\], \[2\]\]; it is a JSON file, or of each",
+    ),
+    (
+        {"validation": {"indices": [[[-1], [2]]]}},
+        r"^validation\.indices: got \[\[\[-1\], \[2\]\]\]; it is a JSON file, or",
+    ),
     ({"test": 1.2}, r"^test\.fraction: got 1\.2; input should be less than 1$"),
     ({"test": True}, r"^test: got True; it is a fraction, a source, or none$"),
     ({"limits": {"max_cores": 0}}, r"^limits\.max_cores: got 0; it is -1 \(all cores\) or at least 1$"),
@@ -97,6 +105,7 @@ CONTRADICTIONS = [
         {"validation": {"folds": 5, "source": "v.csv"}},
         r"^validation: takes one of: `folds` and/or `fraction`, `source`",
     ),
+    ({"validation": {"indices": [[[0], [1]]], "folds": 5}}, r"^validation: takes one of"),
     ({"validation": {"fold_columns": ["f"], "folds": 5}}, r"^validation: takes one of"),
     ({"validation": {"fold_columns": ["y"]}}, r"^validation\.fold_columns\.0: 'y' is already the target"),
     ({"test": {"fraction": 0.2, "source": "t.csv"}}, r"^test: takes either `fraction` or `source`, not both$"),

@@ -15,6 +15,7 @@ GUARDRAILS = {
     "high_cardinality": "Columns with very many categories.",
     "ignored_columns": "Columns that cannot help, and why.",
     "class_balance": "Whether a class is so rare that accuracy hides it.",
+    "unseen_classes": "Whether a validation or test file has classes that the source lacks.",
     "target_leakage": "Whether a column gives the target away.",
     "duplicate_rows": "Whether rows repeat each other.",
 }

@@ -6,8 +6,9 @@ import dagster as dg
 import numpy as np
 
 from automl_assets.assets.spec import described, input_of, step, table
+from automl_assets.errors import listed
 from automl_assets.experiment import Experiment
-from automl_assets.records import VALID, Dataset, Profile, Split
+from automl_assets.records import TEST_FILE, VALID, Dataset, Profile, Split
 from automl_assets.steps.divide import divide
 
 
@@ -33,8 +34,19 @@ def _metadata(divided: Split, dataset: Dataset, profile: Profile) -> dict[str, A
         "n_training": int(divided.is_training.sum()),
         "n_test": int(divided.is_test.sum()),
         "n_folds": divided.n_folds,
+        **_unseen(divided, dataset, profile),
         "rows": table([_shares(name, target[chosen], profile) for name, chosen in rows.items()]),
     }
+
+
+def _unseen(divided: Split, dataset: Dataset, profile: Profile) -> dict[str, Any]:
+    """Test rows of a class that nobody learns: of those in a test file that the source lacks, no metric can speak."""
+    if not profile.problem.classes:
+        return {}
+    target = dataset.table[dataset.roles.target].cast(str).to_numpy()
+    known = {*target[divided.is_training], None}
+    unseen = [label for label in target[divided.is_test | (dataset.part == TEST_FILE)] if label not in known]
+    return {"n_test_of_unseen_classes": len(unseen), "unseen_classes": listed(sorted(set(unseen)))} if unseen else {}
 
 
 def _shares(name: str, target: np.ndarray, profile: Profile) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from automl_assets.errors import DataError, SettingError
+from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment import Experiment
 from automl_assets.records import SOURCE, ColumnProfile, Dataset, Guardrail, Kind, Problem, Profile
 
@@ -28,7 +28,11 @@ def describe(dataset: Dataset, experiment: Experiment) -> Profile:
             f"no column is left to learn from: {reasons}. "
             "Name the kind of a column under featurization.column_types to keep it."
         )
-    return Profile(table.height, columns, _guardrails(table, columns, problem, dataset.roles.target), problem)
+    guardrails = (
+        *_guardrails(table, columns, problem, dataset.roles.target),
+        _unseen_classes(dataset, problem, experiment),
+    )
+    return Profile(table.height, columns, guardrails, problem)
 
 
 def _problem(table: pl.DataFrame, experiment: Experiment) -> Problem:
@@ -203,6 +207,23 @@ def _target_leakage(table: pl.DataFrame, columns: tuple[ColumnProfile, ...], tar
         return Guardrail("target_leakage", "passed", "No number gives the target away.")
     text = f"{', '.join(suspects)}: says the target almost exactly. If it is not known when predicting, name it in drop_columns."
     return Guardrail("target_leakage", "alerted", text, {"columns": len(suspects)})
+
+
+def _unseen_classes(dataset: Dataset, problem: Problem, experiment: Experiment) -> Guardrail:
+    """Rows of a validation or test file whose class the source lacks: no model can answer with it."""
+    others = dataset.table[dataset.roles.target].filter(dataset.part != SOURCE).drop_nulls()
+    unknown = (
+        experiment.task_part.encode_target(others, problem) < 0 if problem.classes else np.zeros(len(others), bool)
+    )
+    if not unknown.any():
+        return Guardrail("unseen_classes", "passed", "No validation or test file has a class that the source lacks.")
+    classes = listed(sorted(map(str, others.filter(unknown).unique())))
+    n_rows = int(unknown.sum())
+    text = (
+        f"{n_rows} of {len(others)} rows of the validation and test files have a class that the source lacks ({classes}). "
+        "They take no part: every metric leaves them out."
+    )
+    return Guardrail("unseen_classes", "alerted", text, {"rows": n_rows, "classes": classes})
 
 
 def _correlation(column: pl.Series, target: pl.Series) -> float:

@@ -2,10 +2,13 @@
 
 import math
 
+import fsspec
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
+from automl_assets import tables
 from automl_assets.errors import DataError, SettingError, listed
-from automl_assets.experiment import Experiment
+from automl_assets.experiment import Experiment, FoldRows
 from automl_assets.records import SOURCE, TEST_FILE, TRAIN, VALID, VALIDATION_FILE, Dataset, Profile, Split
 
 # Rows up to which so many folds are used; above the last, a hold-out. `auto` is AutoGluon's published choice of eight
@@ -70,6 +73,9 @@ class _Chooser:
             return [(rows[~in_file], rows[in_file])], "validation file"
         if validation.fold_columns:
             return self._fold_columns(rows), f"{len(validation.fold_columns)} fold columns"
+        if validation.indices:
+            pairs = self._named_rows(rows, _fold_rows(validation.indices))
+            return pairs, f"{len(pairs)} {'fold' if len(pairs) == 1 else 'folds'} of named rows"
         if validation.fraction is not None:
             repeats = validation.folds or 1
             pairs = [self._hold_out(rows, validation.fraction, i) for i in range(repeats)]
@@ -144,6 +150,20 @@ class _Chooser:
                 "or ask for fewer test rows."
             )
 
+    def _named_rows(self, rows: np.ndarray, folds: FoldRows) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Each fold as it is named, without test rows and rows that lack a target."""
+        n_rows = int((self.dataset.part == SOURCE).sum())
+        pairs = []
+        for number, fold in enumerate(folds, start=1):
+            train, valid = (np.unique(np.array(named, np.int64)) for named in fold)
+            beyond, twice = [row for row in (*train, *valid) if row >= n_rows], np.intersect1d(train, valid)
+            if beyond:
+                raise DataError(f"validation.indices: fold {number} names row {beyond[0]}; rows are 0 to {n_rows - 1}")
+            if len(twice):
+                raise DataError(f"validation.indices: fold {number} both learns from and validates on row {twice[0]}")
+            pairs.append((np.intersect1d(train, rows), np.intersect1d(valid, rows)))
+        return pairs
+
     def _fold_columns(self, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """Each column is a fold: 1 learns, 0 validates (as in Azure)."""
         pairs = []
@@ -155,6 +175,21 @@ class _Chooser:
                 )
             pairs.append((rows[marks == 1], rows[marks == 0]))
         return pairs
+
+
+def _fold_rows(indices: str | FoldRows) -> FoldRows:
+    """Row numbers as the experiment has them, or as its file does."""
+    if not isinstance(indices, str):
+        return indices
+    with tables.explained(tables.without_secrets(indices)), fsspec.open(indices, "rb") as file:
+        content = file.read()
+    try:
+        return TypeAdapter(FoldRows).validate_json(content)
+    except ValidationError as error:
+        raise SettingError(
+            f"validation.indices: {tables.without_secrets(indices)} must hold JSON like [[[0, 1, 2], [3, 4]], …]: of each "
+            f"fold the rows to learn from and those to validate on; {error.errors()[0]['msg']}"
+        ) from None
 
 
 def _folds_for(n_rows: int, rule: str) -> int | None:

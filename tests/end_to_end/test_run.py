@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from automl_assets.component import experiments
+from automl_assets.errors import AutomlError
 from automl_assets.experiment import load
 from automl_assets.runner import Result
 
@@ -85,6 +86,37 @@ def test_the_command_line_shows_the_leaderboard(scripted: Path) -> None:
     told = automl("leaderboard", "flowers", "--home", scripted / "home")
     assert "Leaderboard of flowers" in told
     assert told.index("logistic_regression_") < told.index("baseline_1")
+
+
+def test_a_trial_is_tested_on_demand(scripted: Path, result: Result) -> None:
+    name = result.standings.finished[1].trial
+    found, whole = result.test(name), result.test("ensemble")
+    assert (found.rows, found.n_rows) == ("test", 24)
+    assert whole.metrics == result.metrics and whole.intervals == result.evaluation.intervals
+    assert set(found.metrics) == set(result.metrics) and found.metrics != result.metrics
+    low, high = found.intervals["log_loss"]
+    assert low <= found.metrics["log_loss"] <= high
+    rows = pd.read_csv(scripted / "tiny.csv")
+    every = result.test(name, rows.assign(answer=rows["answer"].where(rows.index > 2, None)))
+    assert every.n_rows == len(rows) - 3 and every.metrics["accuracy"] > 0.8
+    told = automl("test", "flowers", name, scripted / "tiny.csv", "--home", scripted / "home")
+    assert "On 120 test rows" in told and "coverage_80: " in told
+
+
+@pytest.mark.parametrize(
+    ("trial", "columns", "message"),
+    [
+        ("knn_7", None, r"^no trial is called 'knn_7'; there are ensemble, logistic_regression_"),
+        ("ensemble", {"bill": 1}, r'^the rows to test on have no column "answer"; they have '),
+        ("ensemble", {"answer": "maybe"}, r'^no row to test on has a known value of the target "answer"; got maybe$'),
+    ],
+)
+def test_a_test_that_cannot_be_is_refused(
+    scripted: Path, result: Result, trial: str, columns: dict | None, message: str
+) -> None:
+    rows = columns and pd.read_csv(scripted / "unlabelled.csv").assign(**columns)
+    with pytest.raises(AutomlError, match=message):
+        result.test(trial, rows)
 
 
 def test_the_command_line_predicts_into_a_file(scripted: Path) -> None:

@@ -1,6 +1,7 @@
 """Every column gets the kind it deserves, and every guardrail tells each of its states."""
 
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -52,6 +53,18 @@ def test_the_experiment_has_the_last_word(ask) -> None:
     profile = _profile(ask, settings=wishes, code=[*range(50)] * 2)
     assert profile.of_kind("categorical") == ("code",)
     assert profile.of_kind("ignored") == ("x",)
+
+
+def test_classes_that_the_source_lacks_are_told(ask, tmp_path: Path) -> None:
+    pl.DataFrame({"x": NUMBERS[:8], "y": ["a", "b", "c", "d", "c", None, "a", "b"]}).write_parquet(
+        tmp_path / "t.parquet"
+    )
+    found = _guardrail(_profile(ask, settings={"test": str(tmp_path / "t.parquet")}), "unseen_classes")
+    assert (found.status, found.figures) == ("alerted", {"rows": 3, "classes": "c, d"})
+    assert found.message.startswith(
+        "3 of 7 rows of the validation and test files have a class that the source lacks (c, d)"
+    )
+    assert _guardrail(_profile(ask), "unseen_classes").status == "passed"
 
 
 @pytest.mark.parametrize(("positive", "threshold"), [("b", 0.2), ("a", 0.8)])

@@ -1,5 +1,6 @@
 """Who learns, validates and tests: never the same row twice, groups whole, time in order, by the rules at their limits."""
 
+import json
 import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl_assets.errors import DataError, SettingError
+from automl_assets.errors import DataError, SettingError, SourceError
 from automl_assets.experiment import Experiment, parse
 from automl_assets.records import TRAIN, VALID, Split
 from automl_assets.steps.describe import describe
@@ -131,6 +132,60 @@ def test_files_keep_their_roles(ask, tmp_path: Path) -> None:
     split = _split(ask(_table(), validation=str(tmp_path / "v.parquet"), test=str(tmp_path / "t.parquet")))
     assert split.is_test.tolist() == [False] * (N_ROWS + 10) + [True] * 16
     assert split.assignment[:, 0].tolist() == [TRAIN] * N_ROWS + [VALID] * 10 + [0] * 16
+
+
+NAMED = [[[*range(40)], [*range(40, 60)]], [[*range(60, 100)], [*range(20)]]]
+
+
+@pytest.mark.parametrize("where", ["lists", "file"])
+def test_named_rows_are_folds(ask, tmp_path: Path, where: str) -> None:
+    (tmp_path / "folds.json").write_text(json.dumps(NAMED))
+    indices = NAMED if where == "lists" else str(tmp_path / "folds.json")
+    split = _split(ask(_table(), validation={"indices": indices}, test="none"))
+    assert split.strategy == "2 folds of named rows"
+    for fold, (train, valid) in enumerate(NAMED):
+        assert [rows.tolist() for rows in split.fold(fold)] == [train, valid]
+
+
+def test_named_rows_lose_test_rows_and_those_without_a_target(ask) -> None:
+    split = _split(ask(_table(y=[None, "a", "b"] * 40), validation={"indices": NAMED}))
+    _check(split)
+    assert split.is_test.sum() == 16
+    takes_part = ~split.is_test & (np.arange(N_ROWS) % 3 != 0)
+    train, valid = split.fold(0)
+    assert train.tolist() == [row for row in range(40) if takes_part[row]]
+    assert valid.tolist() == [row for row in range(40, 60) if takes_part[row]]
+
+
+@pytest.mark.parametrize(
+    ("indices", "message"),
+    [
+        ([[[0, 1], [1, 2]]], r"^validation\.indices: fold 1 both learns from and validates on row 1$"),
+        ([[[0], [1]], [[0], [120]]], r"^validation\.indices: fold 2 names row 120; rows are 0 to 119$"),
+        ([[[1, 2, 3], []]], r"^fold 1 has 3 rows to learn from and 0 to validate on; both need some$"),
+    ],
+)
+def test_impossible_rows_are_refused(ask, indices: list, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        _split(ask(_table(), validation={"indices": indices}, test="none"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "[[[0, 1]]]",
+            r"^validation\.indices: \S+folds\.json must hold JSON like \[\[\[0, 1, 2\], \[3, 4\]\], …\]: of each fold",
+        ),
+        ("rows", r"^validation\.indices: \S+folds\.json must hold JSON like"),
+        (None, r"folds\.json cannot be read: "),
+    ],
+)
+def test_a_file_that_names_no_rows_is_refused(ask, tmp_path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        (tmp_path / "folds.json").write_text(content)
+    with pytest.raises((SettingError, SourceError), match=message):
+        _split(ask(_table(), validation={"indices": str(tmp_path / "folds.json")}))
 
 
 def test_a_test_file_with_other_labels_is_refused(ask, tmp_path: Path) -> None:

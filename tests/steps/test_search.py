@@ -76,6 +76,42 @@ def test_the_wished_score_ends_the_search(learned) -> None:
     assert len(_search(case, exit_score=1e-9, n_cores=1).trials) >= EVERY
 
 
+def _repeating(algorithm: Algorithm, *configs: dict) -> Algorithm:
+    """The algorithm with nothing to try but these configurations."""
+    return replace(algorithm, portfolio=lambda problem: list(configs), space=None)
+
+
+def test_the_search_ends_early_when_nothing_gets_better(learned) -> None:
+    case = learned("texts")
+    same = _repeating(KNN, *[KNN.portfolio(case.features.problem)[0]] * (PATIENCE + 3))
+    n_tried = {
+        early: len(_search(case, same, seconds=300, n_cores=1, early_stopping=early).trials) for early in (True, False)
+    }
+    assert n_tried[True] == PATIENCE + 1
+    assert n_tried[False] >= PATIENCE + 3
+
+
+def test_a_trial_has_its_own_time(learned) -> None:
+    """A forest without end is stopped in time for the next trial; alone it would take all that the candidate has."""
+    case, trees = learned("regression"), algorithms("tabular")["extra_trees"]
+    few = {**trees.portfolio(case.features.problem)[0], "n_estimators": 20}
+    endless = _repeating(trees, few, {**few, "n_estimators": 200_000}, few)
+    candidate = _search(case, endless, seconds=90, trial_seconds=4.0, n_cores=1, early_stopping=False)
+    assert candidate.seconds < 45
+    assert candidate.trials[1].is_finished or candidate.trials[1].reason.startswith("out of time")
+    assert candidate.trials[1].fit_seconds > 2 * candidate.trials[0].fit_seconds
+    assert [trial.name for trial in candidate.trials[:3]] == ["extra_trees_1", "extra_trees_2", "extra_trees_3"]
+    assert candidate.trials[0].is_finished and candidate.trials[2].is_finished
+
+
+def test_the_time_of_a_candidate_ends_its_search(learned) -> None:
+    case = learned("texts")
+    endless = _repeating(KNN, *[KNN.portfolio(case.features.problem)[0]] * 2_000)
+    candidate = _search(case, endless, seconds=5.0, early_stopping=False)
+    assert 0 < len(candidate.trials) < 2_000
+    assert candidate.seconds < 15
+
+
 def test_too_little_memory_is_told(learned) -> None:
     candidate = _search(learned("texts"), memory_bytes=2**20)
     assert {trial.status for trial in candidate.trials} == {"failed"}
