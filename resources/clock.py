@@ -18,7 +18,8 @@ STARTED_TAG = "automl/started_at"  # run tag: seconds since 1970 at which the pe
 ENDING_SHARE = 0.12  # of the whole is kept for ensemble, evaluation, explanation and export
 ENDING_SECONDS = (10.0, 90.0)  # but at least and at most so much
 MOST_ENDING = 0.4
-LEAST_SECONDS = 1.0  # a candidate with a smaller share is left out, and its time goes to those still to come
+LEAST_SECONDS = 1.0  # a candidate gets however small its share, while there are
+ROOMY = 2.0  # times as many for everyone still to come; else it is left out, and its time is theirs
 FALLBACK_SECONDS = 20.0  # at least, for what answers where nothing else does; it takes a fraction of one
 MEMORY_SHARE = 0.9  # of the memory that is free may be used by fits
 
@@ -38,9 +39,11 @@ class Clock(dg.ConfigurableResource):
         limits, events = experiment.limits, list(journal_of(context.run).events())
         searching = self._search_seconds(context, experiment)
         n_cores = max(1, limits.n_cores // self.concurrent_candidates)
-        share = self._share(context, experiment, algorithm, events)
+        to_come = _to_come(context, experiment, algorithm, events)
+        share = algorithm.time_share / (algorithm.time_share + sum(part.time_share for part in to_come))
         seconds = searching * min(1.0, share * self.concurrent_candidates)
-        is_left_out = seconds < LEAST_SECONDS and not algorithm.is_fallback
+        is_roomy = searching >= ROOMY * LEAST_SECONDS * (1 + len(to_come))
+        is_left_out = seconds < LEAST_SECONDS and not is_roomy and not algorithm.is_fallback
         return Budget(
             seconds=max(FALLBACK_SECONDS if algorithm.is_fallback else LEAST_SECONDS, seconds),
             n_cores=n_cores,
@@ -57,16 +60,6 @@ class Clock(dg.ConfigurableResource):
         ending = min(max(ENDING_SHARE * timeout, low), high, MOST_ENDING * timeout)
         return self.seconds_left(context, experiment) - ending
 
-    def _share(self, context: Any, experiment: Experiment, algorithm: Algorithm, events: list[dict]) -> float:
-        """This candidate's part of what is left for it and those still to come, between 0 and 1."""
-        begun = {event["candidate"] for event in events if event["event"] == "candidate_started"}
-        to_come = [
-            part.time_share
-            for name, part in experiment.candidates.items()
-            if name not in begun and name != algorithm.name and _takes_part(context, experiment, name)
-        ]
-        return algorithm.time_share / (algorithm.time_share + sum(to_come))
-
     def _timeout(self, experiment: Experiment) -> float:
         return (self.timeout_minutes or experiment.limits.timeout_minutes) * 60
 
@@ -76,6 +69,16 @@ class Clock(dg.ConfigurableResource):
             return float(tagged)
         record = context.instance.get_run_record_by_id(context.run.run_id)
         return (record.start_time if record else None) or time.time()
+
+
+def _to_come(context: Any, experiment: Experiment, algorithm: Algorithm, events: list[dict]) -> list[Algorithm]:
+    """The candidates that have not begun yet, but for this one."""
+    begun = {event["candidate"] for event in events if event["event"] == "candidate_started"}
+    return [
+        part
+        for name, part in experiment.candidates.items()
+        if name not in begun and name != algorithm.name and _takes_part(context, experiment, name)
+    ]
 
 
 def _tag_of_parent(context: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pytest
 from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
 from automl_assets.experiment import Experiment, parse
-from automl_assets.resources.clock import FALLBACK_SECONDS, STARTED_TAG, Clock
+from automl_assets.resources.clock import FALLBACK_SECONDS, LEAST_SECONDS, STARTED_TAG, Clock
 from automl_assets.resources.journal import TAG, Journal
 
 NAMES = ["baseline", "knn", "logistic_regression", "lightgbm"]
@@ -91,6 +92,15 @@ def test_when_the_time_is_up_only_the_guess_may_begin(instance: dg.DagsterInstan
     budgets = {name: Clock().budget(run, experiment, experiment.candidates[name]) for name in ("baseline", "lightgbm")}
     assert {name: one.max_trials for name, one in budgets.items()} == {"baseline": None, "lightgbm": 0}
     assert budgets["baseline"].seconds == FALLBACK_SECONDS
+
+
+def test_a_tiny_share_is_rounded_up_while_there_is_time_for_everyone(instance: dg.DagsterInstance) -> None:
+    experiment = question()
+    small = replace(experiment.candidates["knn"], time_share=1e-4)
+    ample, short = (
+        Clock().budget(context(instance, gone), experiment, small) for gone in (0, SECONDS - ENDING - 3 * LEAST_SECONDS)
+    )
+    assert (ample.seconds, ample.max_trials, short.max_trials) == (LEAST_SECONDS, None, 0)
 
 
 def test_a_run_may_have_another_limit(instance: dg.DagsterInstance) -> None:
