@@ -14,6 +14,7 @@ for _name in (
     "lightgbm",
     "xgboost",
     "catboost",
+    "interpret.utils",
     "automl_assets.steps.search",
 ):
     with contextlib.suppress(ImportError):  # a package that is absent is not offered, see `registry.algorithms`
