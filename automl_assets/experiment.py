@@ -25,7 +25,9 @@ from automl_assets import metrics, registry, tables
 from automl_assets.errors import SettingError, listed, nearest
 from automl_assets.parts import Algorithm, Source, Task
 from automl_assets.records import Kind, Label
+from automl_assets.wishes import HASH_BITS, MAX_LENGTH, MAX_TERMS, Blockable, Strategy, Wishes
 
+LANGUAGE = re.compile(r"^[a-z]{3}$")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
@@ -151,11 +153,74 @@ class Test(_Frozen):
         return self
 
 
+def _shorthand(key: str, types: type | tuple[type, ...]) -> BeforeValidator:
+    """Lets `key: {inner: value}` be written as the bare value."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, types) else value)
+
+
+class Imputer(_Frozen):
+    """What a column's missing values become. Numbers take every strategy, categories the last two."""
+
+    strategy: Strategy
+    fill_value: float | str | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.strategy == "constant") != (self.fill_value is not None):
+            raise ValueError(
+                f"got strategy {self.strategy!r} with fill_value {self.fill_value!r}; constant needs one, others take none"
+            )
+        return self
+
+
+class TfIdf(_Frozen):
+    """How many terms of a text become columns, and how many words a term may have."""
+
+    max_terms: int = Field(MAX_TERMS, ge=1, le=1000)
+    max_words: int = Field(MAX_LENGTH, ge=1, le=3)
+
+
+class HashOneHotEncoder(_Frozen):
+    """Categories without a code of their own share 2 ** number_of_bits buckets."""
+
+    number_of_bits: int = Field(HASH_BITS, ge=1, le=8)
+
+
+class TransformerParams(_Frozen):
+    """Settings of single transformers, under Azure's names in snake_case."""
+
+    tf_idf: TfIdf = TfIdf()
+    hash_one_hot_encoder: HashOneHotEncoder = HashOneHotEncoder()
+
+
 class Featurization(_Frozen):
     """How columns become numbers. `off` takes numeric columns as they are and leaves the others out."""
 
     mode: Literal["auto", "off"] = "auto"
     column_types: dict[str, Kind] = {}
+    imputers: dict[str, Annotated[Imputer, _shorthand("strategy", str)]] = {}
+    transformer_params: TransformerParams = TransformerParams()
+    blocked: tuple[Blockable, ...] = ()
+    language: str | None = None
+
+    @field_validator("language")
+    @classmethod
+    def _is_code(cls, value: str | None) -> str | None:
+        if value is not None and not LANGUAGE.match(value):
+            raise ValueError(f"got {value!r}; it is three lower-case letters (ISO 639-3), such as eng, deu or jpn")
+        return value
+
+    @property
+    def wishes(self) -> Wishes:
+        """The same for the featurizer."""
+        return Wishes(
+            imputers={name: (imputer.strategy, imputer.fill_value) for name, imputer in self.imputers.items()},
+            max_terms=self.transformer_params.tf_idf.max_terms,
+            max_length=self.transformer_params.tf_idf.max_words,
+            hash_bits=self.transformer_params.hash_one_hot_encoder.number_of_bits,
+            language=self.language,
+            blocked=frozenset(self.blocked),
+        )
 
 
 class Algorithms(_Frozen):
@@ -202,11 +267,6 @@ class EnsembleSetting(_Frozen):
     stacking: bool = True
     iterations: int = Field(30, ge=1, le=1000)
     max_milliseconds: float | None = Field(0.5, gt=0)  # of one row in ONNX; fold models are left out to keep it
-
-
-def _shorthand(key: str, types: type | tuple[type, ...]) -> BeforeValidator:
-    """Lets `key: {inner: value}` be written as the bare value."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, types) else value)
 
 
 def _test_shorthand(value: Any) -> Any:
@@ -351,11 +411,18 @@ def _check_columns(experiment: Experiment) -> None:
         if column in taken:
             raise ValueError(f"{key}: {column!r} is already the {taken[column]}; a column has one role")
         taken[column] = key
-    for column in experiment.featurization.column_types:
-        if taken.get(column, "time_column") != "time_column":
-            raise ValueError(
-                f"featurization.column_types: {column!r} is the {taken[column]}; only features have a type"
-            )
+    _check_featurized(experiment.featurization, taken)
+
+
+def _check_featurized(featurization: Featurization, taken: dict[str, str]) -> None:
+    """Only features are featurized; a time column is one."""
+    for key, columns, what in (
+        ("column_types", featurization.column_types, "have a type"),
+        ("imputers", featurization.imputers, "are imputed"),
+    ):
+        for column in columns:
+            if taken.get(column, "time_column") != "time_column":
+                raise ValueError(f"featurization.{key}: {column!r} is the {taken[column]}; only features {what}")
 
 
 def parse(settings: Any, name: str) -> Experiment:

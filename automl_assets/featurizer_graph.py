@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.featurizer import CLIP, MISSING_TEXTS, DateParts, Featurizer, Levels
+from automl_assets.featurizer import CLIP, MISSING_TEXTS, DateParts, Featurizer, Frequencies, Levels
+from automl_assets.texts import NO_WORD, UNKNOWN, Terms
 
 FLOAT, STRING, DOUBLE, INT64, BOOL = 1, 8, 11, 7, 9  # onnx.TensorProto element types
 NAN = float("nan")
@@ -17,18 +18,37 @@ def input_types(featurizer: Featurizer) -> dict[str, str]:
     """Raw column -> element type that the ONNX model takes."""
     numbers = dict.fromkeys(featurizer.numbers, "float")
     dates = {date.column: "double" for date in featurizer.dates}
-    return numbers | dates | {levels.column: "string" for levels in featurizer.categories}
+    texts = {text.column: "string" for text in featurizer.texts}
+    return numbers | dates | texts | {levels.column: "string" for levels in featurizer.categories}
 
 
 def add_codes(graph: Any, featurizer: Featurizer) -> str:
     """Declares an input per raw column and computes `codes`, float [n_rows, n_codes]."""
-    blocks = []
-    if featurizer.numbers:
-        inputs = [graph.input(name, FLOAT, [None, 1]) for name in featurizer.numbers]
-        blocks.append(_finite(graph, _joined(graph, inputs)))
+    element_types = {"float": FLOAT, "double": DOUBLE, "string": STRING}
+    for name, kind in input_types(featurizer).items():
+        graph.input(name, element_types[kind], [None, 1])
+    blocks = _numbers(graph, featurizer) if featurizer.numbers else []
     blocks += [part for date in featurizer.dates for part in _date_parts(graph, date)]
+    blocks += [column for text in featurizer.texts for column in _terms(graph, text)]
+    blocks += [_frequency(graph, found) for found in featurizer.frequencies]
     blocks += [_category(graph, levels) for levels in featurizer.categories]
     return _joined(graph, blocks)
+
+
+def _numbers(graph: Any, featurizer: Featurizer) -> list[str]:
+    """Every number, infinities as missing, then the markers; what is to be filled is filled."""
+    numbers = _finite(graph, _joined(graph, list(featurizer.numbers)))
+    if not featurizer.fills:
+        return [numbers]
+    fills = {fill.column: fill.value for fill in featurizer.fills}
+    is_missing = graph.node("IsNaN", numbers)
+    row = _floats(graph, tuple(fills.get(name, NAN) for name in featurizer.numbers))
+    filled = graph.node("Where", is_missing, row, numbers)
+    if not featurizer.marked:
+        return [filled]
+    places = [featurizer.numbers.index(name) for name in featurizer.marked]
+    marked = graph.node("Gather", is_missing, _ints(graph, *places), axis=1)
+    return [filled, graph.node("Cast", marked, to=FLOAT)]
 
 
 def add_dense(graph: Any, featurizer: Featurizer, codes: str) -> str:
@@ -61,20 +81,67 @@ def _finite(graph: Any, numbers: str) -> str:
 
 
 def _category(graph: Any, levels: Levels) -> str:
-    raw = graph.input(levels.column, STRING, [None, 1])
-    keys = [*levels.values, *MISSING_TEXTS]
-    values = [float(code) for code in range(len(levels.values))] + [NAN] * len(MISSING_TEXTS)
-    other = float(len(levels.values)) if levels.has_other else NAN
+    return _looked_up(graph, levels.column, levels.codes, levels.other, levels.missing)
+
+
+def _frequency(graph: Any, found: Frequencies) -> str:
+    known = dict(zip(found.values, found.shares, strict=True))
+    return _looked_up(graph, found.column, known, found.rare, NAN)
+
+
+def _looked_up(graph: Any, raw: str, known: dict[str, float], other: float, missing: float) -> str:
+    keys = [*known, *MISSING_TEXTS]
+    values = [*known.values(), *[missing] * len(MISSING_TEXTS)]
     return graph.node(
         "LabelEncoder", raw, domain="ai.onnx.ml", keys_strings=keys, values_floats=values, default_float=other
     )
 
 
+def _terms(graph: Any, text: Terms) -> list[str]:
+    """TF-IDF of the terms, if there are any, and the number of words. Words are numbers from the first node on."""
+    words = graph.node(
+        "Tokenizer", text.column, domain="com.microsoft", mark=0, mincharnum=1, pad_value="", tokenexp=text.pattern
+    )
+    numbers = graph.node(
+        "LabelEncoder",
+        graph.node("Squeeze", words, _ints(graph, 1)),
+        domain="ai.onnx.ml",
+        keys_strings=[*text.spellings, ""],
+        values_int64s=[*text.numbers, NO_WORD],
+        default_int64=UNKNOWN,
+    )
+    is_word = graph.node("Greater", numbers, graph.constant(np.array(NO_WORD)))
+    n_words = graph.node("ReduceSum", graph.node("Cast", is_word, to=FLOAT), _ints(graph, 1), keepdims=1)
+    return [*([_tf_idf(graph, numbers, text)] if text.terms else []), n_words]
+
+
+def _tf_idf(graph: Any, numbers: str, text: Terms) -> str:
+    lengths = [len(term) for term in text.terms]
+    firsts = [sum(n for n in lengths if n < length) for length in range(1, max(lengths) + 1)]
+    counts = graph.node(
+        "TfIdfVectorizer",
+        numbers,
+        mode="TF",
+        min_gram_length=1,
+        max_gram_length=max(lengths),
+        max_skip_count=0,
+        ngram_counts=firsts,
+        ngram_indexes=[*range(len(lengths))],
+        pool_int64s=[number for term in text.terms for number in term],
+    )
+    exact, one = graph.node("Cast", counts, to=DOUBLE), graph.constant(np.array(1.0))
+    is_there = graph.node("Cast", graph.node("Cast", counts, to=BOOL), to=DOUBLE)
+    damped = graph.node("Add", graph.node("Log", graph.node("Max", exact, one)), is_there)
+    weighted = graph.node("Mul", damped, graph.constant(np.array(text.weights)))
+    squares = graph.node("ReduceSum", graph.node("Mul", weighted, weighted), _ints(graph, 1), keepdims=1)
+    length = graph.node("Max", graph.node("Sqrt", squares), graph.constant(np.array(1e-9)))
+    return graph.node("Cast", graph.node("Div", weighted, length), to=FLOAT)
+
+
 def _date_parts(graph: Any, date: DateParts) -> list[str]:
     """Calendar arithmetic on whole numbers, after Howard Hinnant's `civil_from_days`."""
-    raw = graph.input(date.column, DOUBLE, [None, 1])
-    is_missing = graph.node("IsNaN", raw)
-    filled = graph.node("Where", is_missing, graph.constant(np.array(0.0)), raw)
+    is_missing = graph.node("IsNaN", date.column)
+    filled = graph.node("Where", is_missing, graph.constant(np.array(0.0)), date.column)
     seconds = graph.node("Cast", graph.node("Floor", filled), to=INT64)
     parts = _calendar(_Whole(graph), seconds)
     nan = _scalar(graph, NAN)
@@ -107,10 +174,20 @@ def _calendar(do: _Whole, seconds: str) -> dict[str, str]:
         "day": day_of_month,
         "day_of_week": do("%", do("+", day, 3), 7),
         "day_of_year": do("+", do("-", day, january_first), 1),
+        "quarter": do("+", do("//", do("-", month, 1), 3), 1),
+        "week_of_year": _iso_week(do, day),
+        "week_of_month": do("+", do("//", do("-", day_of_month, 1), 7), 1),
         "hour": do("%", do("//", seconds, 3600), 24),
         "minute": do("%", do("//", seconds, 60), 60),
         "second": do("%", seconds, 60),
     }
+
+
+def _iso_week(do: _Whole, day: str) -> str:
+    """A week belongs to the year of its Thursday (ISO 8601)."""
+    thursday = do("+", do("-", day, do("%", do("+", day, 3), 7)), 3)
+    january_first = _days_from_civil_january(do, _civil(do, thursday)[0])
+    return do("+", do("//", do("-", thursday, january_first), 7), 1)
 
 
 def _civil(do: _Whole, day: str) -> tuple[str, str, str]:

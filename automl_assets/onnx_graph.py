@@ -13,6 +13,7 @@ OPSET = 21  # runs in ONNX Runtime 1.18 and later, in Python and in Node
 ML_OPSET = 3  # TreeEnsembleRegressor; see `trees.add_trees` for why not TreeEnsemble of 5
 IR_VERSION = 10  # what belongs to opset 21
 ML = "ai.onnx.ml"
+RUNTIME = "com.microsoft"  # ONNX Runtime's own operators: declared only where a text needs them
 
 
 class Graph:
@@ -92,6 +93,7 @@ class Graph:
         constants = list(self._constants.values())
         graph = helper.make_graph(self._nodes, self.name, self._inputs, self._outputs, constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
+        opsets += [helper.make_opsetid(RUNTIME, 1)] * any(node.domain == RUNTIME for node in self._nodes)
         model = helper.make_model(graph, opset_imports=opsets, producer_name="automl_assets", ir_version=IR_VERSION)
         checker.check_model(model)
         return model

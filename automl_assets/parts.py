@@ -34,6 +34,7 @@ class FitContext:
 
     problem: Problem
     categories: dict[int, int] = field(default_factory=dict)  # column of `codes` -> number of categories
+    terms: dict[int, int] = field(default_factory=dict)  # column of `codes` where a text's terms begin -> their number
     n_threads: int = 1
     seed: int = 0
     deadline: float = float("inf")  # time.monotonic() by which the fit must have returned

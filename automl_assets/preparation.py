@@ -1,7 +1,8 @@
 """What is learnt inside a fold between the features and the algorithm, alike for every algorithm.
 
-A trial's configuration asks for it under the keys of `KEYS`. Here belong scaling and weights of classes. Not here: what
-needs no fold (`featurizer`), and what one algorithm alone does to its rows.
+A trial's configuration asks for it under the keys of `KEYS`. Here belong scaling, weights of classes and when what is
+learnt from the target is added (how, is in `encodings`). Not here: what needs no fold (`featurizer`), and what one
+algorithm alone does to its rows.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,11 +11,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from automl_assets.encodings import fit_encoder
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
-SCALER, CLASS_WEIGHT = "scaler", "class_weight"
-KEYS = (SCALER, CLASS_WEIGHT)
+ENCODING, SCALER, CLASS_WEIGHT = "encoding", "scaler", "class_weight"
+KEYS = (ENCODING, SCALER, CLASS_WEIGHT)
 BALANCED = "balanced"
 IMBALANCE_RATIO = 0.2  # rarest class to most frequent, up to which weights of classes are worth a trial, as in Azure
 QUANTILES = (10, 90)  # of the robust scaler, as in Azure
@@ -156,11 +158,17 @@ def fit(algorithm: Algorithm, config: Config, training: Rows, validation: Rows |
     if config.get(CLASS_WEIGHT) == BALANCED:
         of_class = class_weights(training, context.problem.n_classes)
         training, validation = _weighted(training, of_class), validation and _weighted(validation, of_class)
-    if SCALER not in config:
-        return algorithm.fit(own, training, validation, context)
-    scaling = SCALERS[config[SCALER]](training.x, context.seed)
-    training, validation = _applied(scaling, training), validation and _applied(scaling, validation)
-    return Prepared((scaling,), algorithm.fit(own, training, validation, context))
+    transforms: list[Transform] = []
+    if ENCODING in config:
+        encoder, encoded = fit_encoder(config[ENCODING], training, context)
+        training, validation = replace(training, x=encoded), validation and _applied(encoder, validation)
+        transforms.append(encoder)
+    if SCALER in config:
+        scaling = SCALERS[config[SCALER]](training.x, context.seed)
+        training, validation = _applied(scaling, training), validation and _applied(scaling, validation)
+        transforms.append(scaling)
+    model = algorithm.fit(own, training, validation, context)
+    return Prepared(tuple(transforms), model) if transforms else model
 
 
 def predict_raw(algorithm: Algorithm, model: Any, x: np.ndarray) -> np.ndarray:
@@ -222,9 +230,16 @@ def is_imbalanced(y: np.ndarray, problem: Problem) -> bool:
     return bool(counts[counts > 0].min() <= IMBALANCE_RATIO * counts.max())
 
 
-def choices(algorithm: Algorithm, problem: Problem, imbalanced: bool) -> dict[str, tuple[str, ...]]:
-    """Key of a configuration -> the values worth trying beside leaving it out."""
-    found = {SCALER: algorithm.scalers, CLASS_WEIGHT: (BALANCED,) if imbalanced and not algorithm.is_fallback else ()}
+def choices(
+    algorithm: Algorithm, problem: Problem, imbalanced: bool, encodings: tuple[str, ...] = ()
+) -> dict[str, tuple[str, ...]]:
+    """Key of a configuration -> the values worth trying beside leaving it out. Encodings are made of `codes`."""
+    is_learning = not algorithm.is_fallback
+    found = {
+        SCALER: algorithm.scalers,
+        CLASS_WEIGHT: (BALANCED,) if imbalanced and is_learning else (),
+        ENCODING: encodings if is_learning and algorithm.view == "codes" else (),
+    }
     return {key: values for key, values in found.items() if values}
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-Kind = Literal["numeric", "categorical", "datetime", "ignored"]
+Kind = Literal["numeric", "categorical", "datetime", "text", "ignored"]
 Label = str | int | bool | float
 EnsembleKind = Literal["single", "voting", "stacking"]
 

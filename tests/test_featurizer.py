@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from automl_assets.featurizer import (
     CLIP,
     MAX_LEVELS,
+    MAX_ONE_HOT,
     Featurizer,
     as_moments,
+    bucket,
     densify,
     encode,
     fit_featurizer,
@@ -23,7 +25,10 @@ from automl_assets.featurizer_graph import FLOAT, add_codes, add_dense
 from automl_assets.onnx_graph import Graph
 from automl_assets.records import Kind
 from automl_assets.steps.export import feed, input_types
+from automl_assets.texts import MAX_TEXT_COLUMNS
+from automl_assets.wishes import Wishes
 
+NAMES = [f"word{i}" for i in range(120)]
 KINDS: dict[str, Kind] = {"number": "numeric", "moment": "datetime", "category": "categorical"}
 
 
@@ -92,7 +97,8 @@ def test_onnx_equals_python_above_many_rare_categories() -> None:
     table = pl.DataFrame({"category": texts})
     featurizer = fit_featurizer(table, {"category": "categorical"})
     assert featurizer.categories[0].values == ("often",)
-    assert encode(featurizer, table).ravel().tolist() == [1.0] * 300 + [0.0] * 100
+    assert encode(featurizer, table)[:, 1].tolist() == [1.0] * 300 + [0.0] * 100
+    assert encode(featurizer, table)[[0, -1], 0].tolist() == [np.float32(1 / 400), 0.25]
     _check_parity(featurizer, pl.DataFrame({"category": [*texts, "unseen", None, "", " "]}))
 
 
@@ -120,6 +126,8 @@ def test_parts_of_a_date() -> None:
         "day": [29, 31],
         "day_of_week": [3, 2],
         "day_of_year": [60, 365],
+        "quarter": [1, 4],
+        "week_of_year": [9, 1],
         "hour": [13, 23],
         "minute": [45, 59],
         "second": [6, 59],
@@ -155,9 +163,153 @@ def test_codes_follow_frequency_then_the_alphabet() -> None:
     np.testing.assert_array_equal(codes[:, 0], [1, 2, 0, np.nan, np.nan, np.nan])
 
 
-def test_categories_beyond_the_limit_are_taken_together() -> None:
-    levels = _fitted("categorical", [f"{i:03}" for i in range(MAX_LEVELS + 1)] * 2).categories[0]
-    assert (len(levels.values), levels.has_other, levels.n_codes) == (MAX_LEVELS, True, MAX_LEVELS + 1)
+MANY = [f"{i:03}" for i in range(MAX_LEVELS + 50)] * 2 + ["once"]
+
+
+def test_categories_beyond_the_limit_share_buckets() -> None:
+    featurizer = _fitted("categorical", MANY)
+    levels = featurizer.categories[0]
+    assert (len(levels.values), len(levels.hashed), levels.n_buckets, levels.has_other) == (MAX_LEVELS, 50, 16, True)
+    table = pl.DataFrame({"c": [*MANY, "unseen", None]})
+    codes = encode(featurizer, table)[:, -1]
+    assert codes[: MAX_LEVELS + 50].tolist() == [
+        *range(MAX_LEVELS),
+        *(MAX_LEVELS + bucket(v, 16) for v in levels.hashed),
+    ]
+    assert codes[-3:-1].tolist() == [MAX_LEVELS + 16] * 2
+    assert {code for _, code in featurizer.dense.one_hot} == {*range(MAX_ONE_HOT), *range(MAX_LEVELS, MAX_LEVELS + 16)}
+    _check_parity(featurizer, table)
+
+
+def test_categories_beyond_the_limit_are_taken_together_when_hashing_is_blocked() -> None:
+    wishes = Wishes(blocked=frozenset({"hash_one_hot_encoder", "frequency_encoder", "one_hot_encoder"}))
+    featurizer = fit_featurizer(pl.DataFrame({"c": MANY}), {"c": "categorical"}, wishes)
+    assert (featurizer.categories[0].n_codes, featurizer.frequencies) == (MAX_LEVELS + 1, ())
+    assert featurizer.dense.one_hot == ()
+    assert len(featurizer.columns) == 1
+
+
+# --- texts -------------------------------------------------------------------------------------------------------
+
+NOTES = ["The red fox, quick", "the RED dog", "A quick red fox", "the dog sleeps", None, "", "fox  fox fox"] * 3
+words = st.sampled_from(
+    ["the", "The", "RED", "fox", "dog", "grün", "İ", "ǅ", "日本", "🦋", "’", "-", "\u2003", "\t", "ß", "x"]
+)
+notes = st.lists(words, max_size=6).map(" ".join) | st.text(letters, max_size=8) | st.none()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    known=st.lists(notes, min_size=1, max_size=15), new=st.lists(notes, min_size=1, max_size=15), japanese=st.booleans()
+)
+def test_texts_are_the_same_in_onnx(known: list, new: list, japanese: bool) -> None:
+    table = pl.DataFrame({"c": pl.Series(known * 3, dtype=pl.String)})
+    featurizer = fit_featurizer(table, {"c": "text"}, Wishes(language="jpn" if japanese else None))
+    _check_parity(featurizer, pl.DataFrame({"c": pl.Series(known + new, dtype=pl.String)}))
+
+
+def test_texts_are_the_same_in_onnx_when_no_row_has_a_word() -> None:
+    _check_parity(_fitted("text", NOTES), pl.DataFrame({"c": pl.Series([None, "", " , "], dtype=pl.String)}))
+
+
+def test_terms_of_a_text() -> None:
+    """Terms go by length, then by rows; case and punctuation do not matter; a term of every row tells nothing."""
+    featurizer = _fitted("text", NOTES)
+    text = featurizer.texts[0]
+    assert text.names[:3] == ("fox", "red", "the")
+    assert set(text.names) >= {"red fox", "fox fox", "a quick red"}
+    found = encode(featurizer, pl.DataFrame({"c": ["Dog. (ReD) dog!", "unheard of", None]}))
+    places = {name: found[0, text.names.index(name)] for name in ("dog", "red", "fox")}
+    twice, once = (1 + np.log(2)) * text.weights[text.names.index("dog")], 0.0  # "ReD" is no spelling anybody used
+    assert places == {"dog": pytest.approx(twice / np.hypot(twice, once)), "red": 0.0, "fox": 0.0}
+    assert found[:, text.n_columns - 1].tolist() == [3, 2, 0]
+
+
+def test_tf_idf_is_what_scikit_learn_computes() -> None:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    known = [note for note in NOTES if note]
+    featurizer = _fitted("text", known)
+    names = featurizer.texts[0].names
+    vectorizer = TfidfVectorizer(
+        vocabulary=names, ngram_range=(1, 3), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b"
+    ).fit(known)
+    expected = vectorizer.transform(known).toarray()
+    np.testing.assert_allclose(encode(featurizer, pl.DataFrame({"c": known}))[:, : len(names)], expected, atol=1e-6)
+
+
+def test_a_text_that_repeats_is_a_category_as_well() -> None:
+    assert _fitted("text", NOTES).categories[0].values[0] == "A quick red fox"
+    assert _fitted("text", [f"note {i} of many" for i in range(30)]).categories == ()
+
+
+def test_terms_are_bounded_over_all_texts() -> None:
+    random = np.random.default_rng(0)
+    table = pl.DataFrame(
+        {f"t{i}": [" ".join(random.choice(NAMES, 6)) for _ in range(200)] for i in range(4)},
+        schema=dict.fromkeys(["t0", "t1", "t2", "t3"], pl.String),
+    )
+    featurizer = fit_featurizer(table, dict.fromkeys(table.columns, "text"))
+    assert [len(text.terms) for text in featurizer.texts] == [MAX_TEXT_COLUMNS // 4] * 4
+    assert featurizer.n_terms == {0: 75, 76: 75, 152: 75, 228: 75}
+    few = fit_featurizer(table, dict.fromkeys(table.columns, "text"), Wishes(max_terms=5, max_length=1))
+    assert [len(text.terms) for text in few.texts] == [5] * 4
+
+
+def test_stop_words_go_where_scikit_learn_has_them() -> None:
+    names = {
+        language: fit_featurizer(pl.DataFrame({"c": NOTES}), {"c": "text"}, Wishes(language=language)).texts[0].names
+        for language in ("eng", "deu")
+    }
+    assert "the" in names["deu"]
+    assert not any("the" in name.split() for name in names["eng"])
+
+
+def test_languages_without_spaces_are_split_by_character() -> None:
+    table = pl.DataFrame({"c": ["日本語", "日本", "中国", "本"] * 3})
+    names = fit_featurizer(table, {"c": "text"}, Wishes(language="jpn")).texts[0].names
+    assert names[:2] == ("本", "日")
+    assert "日 本" in names
+
+
+def test_terms_share_one_scale_in_the_dense_view() -> None:
+    featurizer = _fitted("text", NOTES)
+    n_terms = len(featurizer.texts[0].terms)
+    assert set(featurizer.dense.means[:n_terms]) == {0.0}
+    assert len(set(featurizer.dense.scales[:n_terms])) == 1
+
+
+# --- imputers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("strategy", "value", "filled"),
+    [("mean", None, 4), ("median", None, 2), ("most_frequent", None, 1), ("constant", -7, -7)],
+)
+def test_numbers_are_filled_as_asked_and_marked(strategy, value, filled) -> None:
+    table = pl.DataFrame({"a": [1.0, 2.0, 3.0], "n": [1.0, 1.0, 3.0]}).vstack(
+        pl.DataFrame({"a": [1.0, None], "n": [11.0, None]})
+    )
+    featurizer = fit_featurizer(
+        table, dict.fromkeys(table.columns, "numeric"), Wishes(imputers={"n": (strategy, value)})
+    )
+    if strategy == "median":
+        table = table.with_columns(n=pl.Series([1.0, 1.0, 3.0, 11.0, None]))
+    codes = encode(featurizer, table)
+    assert codes[:, 2].tolist() == [0, 0, 0, 0, 1]
+    assert (codes[4, 1], np.isnan(codes[4, 0])) == (filled, True)
+    assert [column.name for column in featurizer.columns] == ["a", "n", "n_was_missing"]
+    _check_parity(featurizer, table)
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"), [(("most_frequent", None), 0), (("constant", "v"), 1), (("constant", "?"), np.nan)]
+)
+def test_categories_are_filled_as_asked(wish, code) -> None:
+    table = pl.DataFrame({"c": ["u", "u", "v", None, ""]})
+    featurizer = fit_featurizer(table, {"c": "categorical"}, Wishes(imputers={"c": wish}))
+    np.testing.assert_array_equal(encode(featurizer, table)[3:, 0], [code, code])
+    _check_parity(featurizer, table)
 
 
 def test_the_dense_view_is_standardised_marked_and_one_hot() -> None:

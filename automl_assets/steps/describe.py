@@ -13,6 +13,11 @@ IMBALANCE_RATIO = 0.2  # rarest class to most frequent, as in Azure
 IDENTIFIER_SHARE = 0.95  # texts of which so many are unique tell nothing about other rows
 IDENTIFIER_ROWS = 50
 HIGH_CARDINALITY = 100
+TEXT_WORDS = 2  # words per text, from which many different texts are taken for free text
+UNIQUE_TEXT_WORDS = 3  # the same where nearly every text is unique: names of two words tell nothing
+RECURRING_SHARE = 0.5  # of all words must have been seen before: words of a language come again, parts of ids do not
+WORD = r"\p{L}{2,}"
+TEXT_ROWS = 2_000  # that are looked at
 N_BINS = 20
 LEAKAGE_CORRELATION = 0.999
 
@@ -50,6 +55,7 @@ def _with_threshold(problem: Problem, threshold: float) -> Problem:
 def _column(column: pl.Series, experiment: Experiment) -> ColumnProfile:
     n_unique = column.drop_nulls().n_unique()
     kind, reason = _kind(column, n_unique, experiment)
+    _check_imputer(column.name, kind, experiment)
     numbers = _numbers(column)
     return ColumnProfile(
         name=column.name,
@@ -100,9 +106,34 @@ def _kind_of_text(column: pl.Series, n_unique: int) -> tuple[Kind, str]:
     if column.dtype != pl.String:
         return "ignored", f"is of type {column.dtype}, which is not supported"
     n_known = len(column) - column.null_count()
-    if n_known >= IDENTIFIER_ROWS and n_unique > IDENTIFIER_SHARE * n_known:
+    is_unique = n_known >= IDENTIFIER_ROWS and n_unique > IDENTIFIER_SHARE * n_known
+    n_words = _words_per_text(column) if is_unique or n_unique > HIGH_CARDINALITY else 0.0
+    if n_words >= (UNIQUE_TEXT_WORDS if is_unique else TEXT_WORDS):
+        return "text", f"holds {n_unique} different texts of {n_words:.1f} words"
+    if is_unique:
         return "ignored", f"is an identifier: {n_unique} different texts in {n_known} rows"
     return "categorical", f"holds {n_unique} different texts"
+
+
+def _words_per_text(column: pl.Series) -> float:
+    """Mean number of words in texts whose words recur; 0 where they do not."""
+    words = column.drop_nulls().head(TEXT_ROWS).str.to_lowercase().str.extract_all(WORD)
+    every = words.explode().drop_nulls()
+    recurring = 1 - every.n_unique() / max(1, len(every))
+    return len(every) / max(1, len(words)) if recurring >= RECURRING_SHARE else 0.0
+
+
+def _check_imputer(name: str, kind: Kind, experiment: Experiment) -> None:
+    """Numbers can be filled by every strategy, with a number; categories by a category."""
+    imputer = experiment.featurization.imputers.get(name)
+    if imputer is None or (kind == "numeric" and not isinstance(imputer.fill_value, str)):
+        return
+    if kind != "categorical" or imputer.strategy not in ("most_frequent", "constant"):
+        possible = {"numeric": "a fill_value that is a number", "categorical": "most_frequent or constant"}
+        raise DataError(
+            f'featurization.imputers: "{name}" is {kind} and takes {possible.get(kind, "no imputer")}; '
+            f"got {imputer.strategy} with fill_value {imputer.fill_value!r}."
+        )
 
 
 def _numbers(column: pl.Series) -> np.ndarray:

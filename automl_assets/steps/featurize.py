@@ -11,7 +11,7 @@ def featurize(dataset: Dataset, profile: Profile, split: Split, experiment: Expe
     """Codes, dense view, target and weight of every row. The recipe never sees a test row."""
     table = dataset.table
     kinds = {column.name: column.kind for column in profile.columns}
-    featurizer = fit_featurizer(table.filter(split.is_training), kinds)
+    featurizer = fit_featurizer(table.filter(split.is_training), kinds, experiment.featurization.wishes)
     codes = encode(featurizer, table)
     weight = dataset.roles.weight
     return Features(

@@ -134,6 +134,7 @@ def _check_columns(experiment: Experiment, table: pl.DataFrame, where: str) -> N
     wanted += [("validation.fold_columns", name) for name in experiment.validation.fold_columns]
     wanted += [("drop_columns", name) for name in experiment.drop_columns]
     wanted += [("featurization.column_types", name) for name in experiment.featurization.column_types]
+    wanted += [("featurization.imputers", name) for name in experiment.featurization.imputers]
     for key, name in wanted:
         if name not in table.columns:
             hint = nearest(name, table.columns)

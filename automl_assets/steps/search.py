@@ -177,6 +177,7 @@ class _Search:
         context = FitContext(
             problem=self.features.problem,
             categories=self.features.featurizer.n_levels,
+            terms=self.features.featurizer.n_terms,
             n_threads=max(1, self.budget.n_cores // self.n_processes),
             seed=self.seed,
             deadline=now + SOFT_SHARE * share,

@@ -33,7 +33,8 @@ class Suggestions:
     def __init__(self, algorithm: Algorithm, features: Features, seed: int):
         self.algorithm, self.problem, self.seed = algorithm, features.problem, seed
         training = features.y[features.split.is_training]
-        self.choices = choices(algorithm, self.problem, is_imbalanced(training, self.problem))
+        encodings = features.featurizer.encodings
+        self.choices = choices(algorithm, self.problem, is_imbalanced(training, self.problem), encodings)
         self.most = most_trials(len(training))
         self._study: Any = None
         self._asked: list[tuple[Config, Any]] = []  # what Optuna was asked for, with its own trial

@@ -44,7 +44,10 @@ FEATURE = records.FeatureColumn("a_year", "a", "year of date")
 LEVELS = featurizer.Levels("colour", ("red", "../../x"), True)
 DATES = featurizer.DateParts("when", ("year", "month"))
 DENSE = featurizer.Dense((0.5,), (1.0,), (0,), ((1, 0), (1, -1)))
-RECIPE = featurizer.Featurizer(("a",), (DATES,), (LEVELS,), DENSE)
+TERMS = featurizer.Terms("note", ("Red", "red"), (0, 0), ((0,),), ("red",), (1.5,), "[a-z]+")
+FREQUENCIES = featurizer.Frequencies("colour", ("red",), (0.25,), 0.01)
+FILL = featurizer.Fill("a", 0.5, True)
+RECIPE = featurizer.Featurizer(("a",), (DATES,), (LEVELS,), DENSE, (TERMS,), (FREQUENCIES,), (FILL,), ("target",))
 FITTED = records.Fitted(({"coefficients": np.arange(3.0)}, "second"))
 STANDING = records.Standing(1, "knn_1", "knn", 0.9, {"accuracy": 0.9}, 1.5, {"k": 5})
 MEMBER = records.Member("knn_1", "knn", 1.0, FITTED)
@@ -63,7 +66,7 @@ SPLIT = records.Split(np.array([True, False]), np.array([[1, 2], [0, 1]], np.int
 CONTRIBUTIONS = records.Contributions(("yes",), (0.5,), TABLE, 64)
 
 EXAMPLES = [
-    ROLES, COLUMN, GUARDRAIL, PROBLEM, FEATURE, STANDING, MEMBER, STACK, PICTURE, TRIAL, LEVELS, DATES, DENSE, RECIPE,
+    ROLES, COLUMN, GUARDRAIL, PROBLEM, FEATURE, STANDING, MEMBER, STACK, PICTURE, TRIAL, LEVELS, DATES, DENSE, TERMS, FREQUENCIES, FILL, RECIPE,
     records.Dataset(TABLE, np.array([0, 1, 2], np.int8), ROLES, "0123456789abcdef"),
     records.Profile(3, (COLUMN,), (GUARDRAIL,), PROBLEM),
     SPLIT,
