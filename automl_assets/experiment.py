@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_origin
 
 import yaml
 from pydantic import (
@@ -502,12 +502,17 @@ def _readable(problem: Any, model: type[BaseModel] | None = None) -> str:
 
 def _keys_beside(location: tuple[Any, ...], model: Any) -> list[str]:
     """The keys that are possible where an unknown one was found."""
+    is_mapping = False
     for part in location[:-1]:
+        if is_mapping:  # a name that a person chose: the model is that of its value
+            is_mapping = False
+            continue
         field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
+        is_mapping = get_origin(field.annotation) is dict if field else False
         model = _model_in(field.annotation) if field else None
     return list(model.model_fields) if model else []
 
 
 def _model_in(annotation: Any) -> Any:
-    options = getattr(annotation, "__args__", (annotation,))
+    options = [getattr(option, "__origin__", option) for option in getattr(annotation, "__args__", (annotation,))]
     return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)

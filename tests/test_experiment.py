@@ -114,6 +114,34 @@ CONTRADICTIONS = [
         r"^validation\.folds: with a time_column every repeat of `fraction` is the same; leave it out$",
     ),
     (
+        {"featurization": {"imputers": {"y": "mean"}}},
+        r"^featurization\.imputers: 'y' is the target; only features are imputed$",
+    ),
+    (
+        {"featurization": {"imputers": {"a": "medain"}}},
+        r"^featurization\.imputers\.a\.strategy: got 'medain'; possible: mean, .*\. Did you mean \"median\"\?$",
+    ),
+    (
+        {"featurization": {"imputers": {"a": "constant"}}},
+        r"^featurization\.imputers\.a: got strategy 'constant' with fill_value None; constant needs one",
+    ),
+    (
+        {"featurization": {"imputers": {"a": {"strategy": "mean", "fill": 1}}}},
+        r"^featurization\.imputers\.a\.fill: unknown key; possible: strategy, fill_value\.",
+    ),
+    (
+        {"featurization": {"transformer_params": {"tf_idf": {"max_term": 5}}}},
+        r"^featurization\.transformer_params\.tf_idf\.max_term: unknown key; .* Did you mean \"max_terms\"\?$",
+    ),
+    (
+        {"featurization": {"blocked": ["tfidf"]}},
+        r"^featurization\.blocked\.0: got 'tfidf'; possible: one_hot_encoder, .* Did you mean \"tf_idf\"\?$",
+    ),
+    (
+        {"featurization": {"language": "English"}},
+        r"^featurization\.language: got 'English'; it is three lower-case letters",
+    ),
+    (
         {"featurization": {"column_types": {"y": "numeric"}}},
         r"^featurization\.column_types: 'y' is the target; only features have a type$",
     ),
@@ -184,6 +212,8 @@ def test_a_bare_source_is_known_by_its_ending(text: str, kind: str) -> None:
 def test_other_shorthands() -> None:
     assert _parsed(algorithms=["knn"]).algorithms.allowed == ("knn",)
     assert _parsed(featurization="off").featurization.mode == "off"
+    imputed = _parsed(featurization={"imputers": {"a": "mean", "b": {"strategy": "constant", "fill_value": 7}}})
+    assert imputed.featurization.wishes.imputers == {"a": ("mean", None), "b": ("constant", 7.0)}
     off = _parsed(ensemble=False).ensemble
     assert (off.voting, off.stacking) == (False, False)
 

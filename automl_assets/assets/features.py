@@ -1,5 +1,6 @@
 """The asset `features`: every row as numbers, with the way back from each engineered column to its raw column."""
 
+from collections import Counter
 from typing import Any
 
 import dagster as dg
@@ -56,8 +57,19 @@ def _summary(made: Features, profile: Profile) -> list[dict[str, Any]]:
             "raw column": column.name,
             "kind": column.kind,
             "dropped": column.kind == "ignored",
+            "reason": column.reason,
             "engineered columns": len(by_source.get(column.name, [])),
-            "transformations": ", ".join(by_source.get(column.name, [])) or column.reason,
+            "transformations": _counted(by_source.get(column.name, [])),
         }
         for column in profile.columns
     ]
+
+
+def _counted(transformations: list[str]) -> str:
+    """Every transformation once, with the number of columns where it made several.
+
+    >>> _counted(["TF-IDF", "TF-IDF", "number of words"])
+    'TF-IDF (2 columns), number of words'
+    """
+    counts = Counter(transformations)
+    return ", ".join(name if n == 1 else f"{name} ({n} columns)" for name, n in counts.items())

@@ -13,6 +13,8 @@ from automl_assets.steps.describe import describe
 from automl_assets.steps.load import load
 
 N_ROWS = 100
+NAMES = [f"{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(N_ROWS)]
+REVIEWS = [f"{a} food with {b} {i}" for i, (a, b) in enumerate([("good", "cheese"), ("bad", "bread")] * 50)]
 CLASSES = ["a", "b"] * (N_ROWS // 2)
 NUMBERS = np.random.default_rng(0).normal(size=N_ROWS)
 
@@ -37,6 +39,14 @@ def _guardrail(profile: Profile, name: str) -> Guardrail:
         ([date(2020, 1, 1), date(2021, 1, 1)] * 50, "datetime", "holds dates"),
         ([f"id{i}" for i in range(N_ROWS)], "ignored", "is an identifier: 100 different texts in 100 rows"),
         ([f"id{i % 90}" for i in range(N_ROWS)], "categorical", "holds 90 different texts"),
+        ([f"SN-{i:04} rev" for i in range(N_ROWS)], "ignored", "is an identifier: 100 different texts in 100 rows"),
+        (
+            [f"{NAMES[i]} {NAMES[-i]}" for i in range(N_ROWS)],
+            "ignored",
+            "is an identifier: 100 different texts in 100 rows",
+        ),
+        (REVIEWS, "text", "holds 100 different texts of 4.0 words"),
+        ([*REVIEWS[:80], *REVIEWS[:20]], "categorical", "holds 80 different texts"),  # few enough for a code each
         ([3] * N_ROWS, "ignored", "has the same value in every row"),
         ([None] * N_ROWS, "ignored", "has no value"),
         ([3, None] * 50, "numeric", "holds numbers"),  # that it is missing may tell something
@@ -85,6 +95,32 @@ def test_an_impossible_wish_is_refused(ask, kind: str) -> None:
         DataError, match=rf'^featurization\.column_types: "c" cannot be {kind}; it holds String, such as'
     ):
         _profile(ask, settings=wishes, c=["u", "v"] * 50)
+
+
+def test_many_different_texts_of_words_that_recur_are_text(ask) -> None:
+    """A text need not be unique: above 100 different ones a code each tells less than their words."""
+    titles = [f"{a} {b} officer" for a in NAMES[:11] for b in NAMES[:10]] * 2
+    columns = {"x": np.arange(220.0), "y": ["a", "b"] * 110, "c": titles}
+    column = _profile(ask, **columns).columns[1]
+    assert (column.kind, column.reason) == ("text", "holds 110 different texts of 3.0 words")
+
+
+@pytest.mark.parametrize(
+    ("column", "imputer", "answer"),
+    [
+        ("c", "mean", '"c" is categorical and takes most_frequent or constant; got mean with'),
+        (
+            "x",
+            {"strategy": "constant", "fill_value": "?"},
+            '"x" is numeric and takes a fill_value that is a number; got',
+        ),
+        ("d", "most_frequent", '"d" is datetime and takes no imputer; got most_frequent'),
+    ],
+)
+def test_an_impossible_imputer_is_refused(ask, column: str, imputer, answer: str) -> None:
+    wishes = {"featurization": {"imputers": {column: imputer}}}
+    with pytest.raises(DataError, match=rf"^featurization\.imputers: {answer}"):
+        _profile(ask, settings=wishes, c=["u", "v"] * 50, d=[date(2020, 1, 1), date(2021, 1, 1)] * 50)
 
 
 def test_featurization_off_keeps_numbers_alone(ask) -> None:
