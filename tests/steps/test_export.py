@@ -11,9 +11,15 @@ import onnx
 import polars as pl
 import pytest
 
-from automl_assets.records import Calibration, Conformal, Ensemble, Member, Spread, Stack
+from automl_assets.records import Calibration, Candidate, Conformal, Ensemble, Member, Spread, Stack
+from automl_assets.steps.blend import blend
+from automl_assets.steps.describe import describe
+from automl_assets.steps.divide import divide
 from automl_assets.steps.export import export, onnx_answer, onnx_bytes, onnx_feeds, open_session
+from automl_assets.steps.featurize import featurize
+from automl_assets.steps.load import load
 from automl_assets.steps.predict import answer, predict
+from automl_assets.steps.search import Budget, search
 
 CASES = ["texts", "three_texts", "integers", "booleans", "regression"]
 TOLERANCE = 1e-5  # of a probability, or of the range of a target
@@ -46,6 +52,43 @@ def _stack(case) -> Ensemble:
     random = np.random.default_rng(0)
     stack = Stack(random.normal(size=(n_inputs, n_scores)) / n_inputs, random.normal(size=n_scores))
     return replace(case.ensemble, kind="stacking", members=tuple(members), stack=stack)
+
+
+def test_texts_and_encodings_answer_alike_in_onnx(ask) -> None:
+    """From raw text to the answer: trials with every encoding, learnt in folds, in one graph."""
+    random = np.random.default_rng(0)
+    words = random.choice(["good", "bad", "fine", "odd", "long", "Short"], (150, 4))
+    table = pl.DataFrame(
+        {
+            "note": [" ".join(row) for row in words],
+            "town": [f"town {i % 15}" if i % 8 else None for i in range(150)],
+            "size": random.normal(size=150),
+            "width": random.normal(size=150),
+            "y": (words == "good").sum(axis=1) + 0.3 * (np.arange(150) % 15),
+        }
+    )
+    asked = {
+        "validation": {"folds": 2},
+        "algorithms": ["extra_trees"],
+        "featurization": {"column_types": {"note": "text"}},
+    }
+    experiment = ask(table, "regression", **asked)
+    dataset = load(experiment)
+    profile = describe(dataset, experiment)
+    features = featurize(dataset, profile, divide(dataset, profile, experiment), experiment)
+    part = experiment.candidates["extra_trees"]
+    default = part.portfolio(features.problem)[0]
+    part = replace(
+        part, portfolio=lambda problem: [default | {"encoding": name} for name in features.featurizer.encodings]
+    )
+    candidate = search(features, part, Budget(seconds=60, n_cores=2, max_trials=4), seed=0)
+    assert [(trial.status, trial.config["encoding"]) for trial in candidate.trials] == [
+        ("finished", name) for name in ("target", "weight_of_evidence", "text_naive_bayes", "cluster_distance")
+    ]
+    for trial in candidate.trials:
+        alone = Candidate(part.name, (trial,), 1.0)
+        made = export(blend((alone,), features, experiment.ensemble, seed=0), dataset.table)
+        assert made.max_difference <= 1e-4
 
 
 LEVELS = (0.8, 0.95)

@@ -29,6 +29,32 @@ def test_the_recipe_never_sees_a_test_row(ask) -> None:
     assert _features(ask, spoilt)[0].featurizer == features.featurizer
 
 
+def test_texts_and_categories_of_test_rows_are_never_seen(ask) -> None:
+    """Words, categories and frequencies that only test rows hold leave no trace in the recipe."""
+    table = TABLE.with_columns(
+        note=pl.Series([f"row {i % 5} is fine" for i in range(N_ROWS)]),
+        town=pl.Series([f"town {i % 30}" for i in range(N_ROWS)]),
+    )
+    wishes = {"featurization": {"column_types": {"note": "text"}, "imputers": {"x": "median"}}}
+    features, split = _features(ask, table, **wishes)
+    is_test = pl.Series(split.is_test)
+    spoilt = table.with_columns(
+        x=pl.when(is_test).then(1e6).otherwise("x"),
+        note=pl.when(is_test).then(pl.lit("secret words secret words")).otherwise("note"),
+        town=pl.when(is_test).then(pl.lit("secret")).otherwise("town"),
+    )
+    assert features.featurizer.texts[0].terms
+    assert _features(ask, spoilt, **wishes)[0].featurizer == features.featurizer
+
+
+def test_blocked_transformers_make_no_columns(ask) -> None:
+    table = TABLE.with_columns(note=pl.Series([f"row {i % 5} is fine" for i in range(N_ROWS)]))
+    wishes = {"column_types": {"note": "text"}, "blocked": ["tf_idf", "one_hot_encoder"]}
+    features, _ = _features(ask, table, featurization=wishes)
+    assert [column.name for column in features.columns] == ["x", "note_n_words", "c", "note"]
+    assert features.dense.shape[1] == 2
+
+
 def test_every_row_has_numbers_and_a_target(ask) -> None:
     features, _ = _features(ask, TABLE)
     assert (features.codes.shape, features.dense.shape) == ((N_ROWS, 2), (N_ROWS, 2))
