@@ -119,6 +119,29 @@ def test_monte_carlo(ask) -> None:
     assert not np.array_equal(split.assignment[:, 0], split.assignment[:, 1])
 
 
+def test_shares_are_taken_one_after_the_other(ask) -> None:
+    """As in Azure: of 1,000 rows 100 test, then a tenth of the rest validates."""
+    split = _split(ask(_table(1_000), test=0.1, validation={"fraction": 0.1}))
+    train, valid = split.fold(0)
+    assert (split.is_test.sum(), len(valid), len(train)) == (100, 90, 810)
+    rare = (_table(1_000)["y"] == "rare").to_numpy()
+    assert [rare[rows].mean() for rows in (split.is_test, valid, train)] == pytest.approx([0.25] * 3, abs=0.01)
+
+
+def test_a_class_of_one_row_is_split_by_chance(ask) -> None:
+    split = _split(ask(_table(y=["once"] + ["a", "b"] * 59 + ["a"]), test=0.1, validation={"fraction": 0.1}))
+    _check(split)
+    assert (split.is_test.sum(), len(split.fold(0)[1])) == (12, 11)
+
+
+def test_a_regression_is_split_by_chance(ask) -> None:
+    """Not in the order of its rows, nor of its target."""
+    split = _split(ask(_table(y=[float(i) for i in range(N_ROWS)]), "regression", validation={"folds": 5}))
+    _check(split)
+    for rows in (np.flatnonzero(split.is_test), *(split.fold(i)[1] for i in range(5))):
+        assert rows.min() < 40 and rows.max() >= 80
+
+
 def test_fold_columns(ask) -> None:
     first, second = [1, 1, 0] * 40, [0, 1, 1] * 40
     split = _split(ask(_table(a=first, b=second), test="none", validation={"fold_columns": ["a", "b"]}))

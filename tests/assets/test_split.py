@@ -1,0 +1,29 @@
+"""What the asset `split` shows of rows that nobody can answer."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from automl_assets.assets.split import _unseen
+from automl_assets.steps.describe import describe
+from automl_assets.steps.divide import divide
+from automl_assets.steps.load import load
+
+
+@pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        (["a", "c", None, "b", "c", "d"], {"n_test_of_unseen_classes": 3, "unseen_classes": "c, d"}),
+        (["a", "b", None], {}),
+    ],
+)
+def test_test_rows_of_unseen_classes_are_counted(ask, tmp_path: Path, labels: list, shown: dict) -> None:
+    rows = pl.DataFrame({"x": range(40), "y": ["a", "b"] * 20})
+    pl.DataFrame({"x": range(len(labels)), "y": labels}).write_parquet(tmp_path / "test.parquet")
+    experiment = ask(rows, test=str(tmp_path / "test.parquet"))
+    dataset = load(experiment)
+    profile = describe(dataset, experiment)
+    divided = divide(dataset, profile, experiment)
+    assert divided.is_test.sum() == sum(label in ("a", "b") for label in labels)
+    assert _unseen(divided, dataset, profile) == shown
