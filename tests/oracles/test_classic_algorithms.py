@@ -1,8 +1,10 @@
-"""The classic algorithms beside scikit-learn's own answers, before odds are learnt from their margins."""
+"""The classic algorithms beside scikit-learn's own answers: margins before odds are learnt from them, leaves, rounds."""
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import Lasso
+from sklearn.metrics import log_loss
 from sklearn.naive_bayes import BernoulliNB, MultinomialNB
 from sklearn.svm import SVC
 
@@ -10,9 +12,10 @@ from automl_assets import registry
 from automl_assets.algorithms.tabular import bernoulli_naive_bayes, multinomial_naive_bayes, svm
 from automl_assets.fitting import TargetScale
 from automl_assets.linear import linear_scores
-from automl_assets.parts import FitContext, Rows
+from automl_assets.parts import FitContext, Rows, link_scores
 from automl_assets.records import Problem
 
+THREE = Problem("classification", "log_loss", classes=("a", "b", "c"))
 REGRESSION = Problem("regression", "root_mean_squared_error")
 
 
@@ -58,3 +61,36 @@ def test_lasso_lars_reaches_the_optimum_of_coordinate_descent_under_weights():
     scale = TargetScale.of(y, rows.weight)
     oracle = Lasso(alpha=0.05, tol=1e-10).fit(rows.x.astype(float), scale.apply(y), sample_weight=rows.weight)
     np.testing.assert_allclose(part.predict(model, rows.x)[:, 0], scale.undo(oracle.predict(rows.x)), atol=1e-5)
+
+
+def test_svm_learns_from_no_more_numbers_than_it_may():
+    x = np.random.default_rng(0).normal(size=(2000, 300)).astype(np.float32)
+    part = registry.algorithms("tabular")["svm"]
+    model = part.fit(
+        {"C": 1.0, "width": 1.0, "epsilon": 0.0}, Rows(x, x[:, 0].astype(float)), None, FitContext(REGRESSION)
+    )
+    assert model.support.size <= svm.MAX_NUMBERS
+
+
+def test_a_leaf_of_the_decision_tree_counts_its_rows_and_some_of_the_mean_class_shares():
+    rows = _rows(3)
+    part = registry.algorithms("tabular")["decision_tree"]
+    config = {"max_depth": 4, "min_samples_leaf": 5, "prior_rows": 3.0}
+    model = part.fit(config, Rows(rows.x, rows.y), None, FitContext(THREE))
+    leaf = model.estimator.apply(rows.x)
+    answers, shares = np.eye(3)[rows.y], np.bincount(rows.y) / len(rows.y)
+    expected = [(answers[leaf == own].sum(axis=0) + 3 * shares) / ((leaf == own).sum() + 3) for own in leaf]
+    np.testing.assert_allclose(part.predict(model, rows.x), expected)
+
+
+def test_gradient_boosting_keeps_the_round_that_is_best_on_validation_rows():
+    rows, further = _rows(3), _rows(3, n_rows=400)
+    validation = Rows(further.x[240:], further.y[240:])
+    part = registry.algorithms("tabular")["gradient_boosting"]
+    config = part.portfolio(THREE)[0] | {"relative_rate": 4.0, "max_features": 1.0}
+    model = part.fit(config, Rows(rows.x, rows.y), validation, FitContext(THREE))
+    settings = {"learning_rate": 0.2, "max_leaf_nodes": 31, "early_stopping": False}
+    oracle = HistGradientBoostingClassifier(**settings, max_iter=model.booster.n_iter_ + 5).fit(rows.x, rows.y)
+    losses = [log_loss(validation.y, shares) for shares in oracle.staged_predict_proba(validation.x)]
+    assert np.argmin(losses) + 1 == model.booster.n_iter_ < len(losses)
+    assert log_loss(validation.y, link_scores(part.predict(model, validation.x), "logit")) == pytest.approx(min(losses))

@@ -12,19 +12,12 @@ from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
 MAX_EPOCHS = 300
-TOLERANCE = 1e-4  # of the mean loss of a row: less gain than this and steps become a fifth as long
+TOLERANCE, PATIENCE = 1e-4, 2  # a gain a row below this, so many epochs on end, makes steps a fifth as long
 
 
 def _portfolio(problem: Problem) -> Sequence[Config]:
-    if problem.classes:
-        return [
-            {"loss": "log_loss", "penalty": "elasticnet", "alpha": 1e-4},
-            {"loss": "modified_huber", "penalty": "l2", "alpha": 1e-3},
-        ]
-    return [
-        {"loss": "huber", "penalty": "l2", "alpha": 1e-4},
-        {"loss": "squared_error", "penalty": "elasticnet", "alpha": 1e-4},
-    ]
+    losses = ("modified_huber", "log_loss") if problem.classes else ("squared_error", "huber")
+    return [{"loss": loss, "penalty": "l2", "alpha": alpha} for loss, alpha in zip(losses, (1e-4, 1e-3), strict=True)]
 
 
 def _space(trial: Any, problem: Problem) -> Config:
@@ -62,6 +55,7 @@ def _learnt(kind: Any, config: Config, rows: Rows, context: FitContext) -> Any:
         eta0=1.0 / steepest,  # a longer step could overshoot on a row that is long or heavy, and never come back
         max_iter=MAX_EPOCHS,
         tol=TOLERANCE,
+        n_iter_no_change=PATIENCE,
         random_state=context.seed,
     )
     with stopping_early():
