@@ -79,5 +79,5 @@ PART = Algorithm(
     link="logit",
     reference="Manning, Raghavan and Schütze 2008; scikit-learn BernoulliNB, with odds as in Platt 1999.",
     kinds=frozenset({"scikitlearn"}),
-    time_share=0.02,
+    time_share=0.03,
 )

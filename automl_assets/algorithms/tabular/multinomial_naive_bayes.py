@@ -46,5 +46,5 @@ PART = Algorithm(
     link="logit",
     reference="McCallum and Nigam 1998; scikit-learn MultinomialNB, with odds as in Platt 1999.",
     kinds=frozenset({"scikitlearn"}),
-    time_share=0.02,
+    time_share=0.03,
 )
