@@ -306,6 +306,7 @@ class Experiment(_Frozen):
     threshold: Annotated[Literal["auto"] | float, BeforeValidator(_threshold)] = "auto"
     coverage: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.8, 0.95)
     drop_columns: tuple[str, ...] = ()
+    sensitive_columns: tuple[str, ...] = ()
     group_column: str | None = None
     time_column: str | None = None
     validation: Annotated[Validation, BeforeValidator(_validation_shorthand)] = Validation()
@@ -411,6 +412,8 @@ def _check_columns(experiment: Experiment) -> None:
         if column in taken:
             raise ValueError(f"{key}: {column!r} is already the {taken[column]}; a column has one role")
         taken[column] = key
+    if experiment.target in experiment.sensitive_columns:
+        raise ValueError(f"sensitive_columns: {experiment.target!r} is the target; its groups are the answers themselves")
     _check_featurized(experiment.featurization, taken)
 
 

@@ -365,6 +365,58 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class Cohort:
+    """Rows alike in some columns on which the ensemble does worse than on all others, every row counting alike."""
+
+    conditions: tuple[str, ...]  # in words; all of them hold
+    n_rows: int
+    share: float  # of all judged rows
+    loss: float  # mean
+    rest_loss: float  # mean of all other rows
+    metric: float | None  # None where these rows give it no value
+    rest_metric: float | None
+
+
+@dataclass(frozen=True)
+class ErrorAnalysis:
+    """Where the ensemble is wrong: the cohorts with the highest loss, and the mean loss by groups of two columns.
+
+    Losses and metrics of cohorts are those of rows that had no say in finding them.
+    """
+
+    rows: Literal["test", "out_of_fold"]
+    n_rows: int
+    metric: str
+    loss: str  # what is averaged
+    mean_loss: float
+    cohorts: tuple[Cohort, ...]  # worst first; only those that are surely worse
+    heat_columns: tuple[str, ...]  # the two whose groups differ most, or fewer
+    heat: pl.DataFrame  # first, second (groups of the heat columns), n_rows, loss
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class GroupComparison:
+    """Metrics of the groups of one sensitive column, and how far they lie apart (names after fairlearn)."""
+
+    column: str
+    table: pl.DataFrame  # group, n_rows, is_compared, then the metrics
+    overall: dict[str, float]
+    disparities: dict[str, float]  # between groups of enough rows; empty when fewer than two have them
+    worries: tuple[str, ...]  # what lies beyond its limit, in words
+
+
+@dataclass(frozen=True)
+class Fairness:
+    """Whether the ensemble treats the groups of each sensitive column alike."""
+
+    rows: Literal["test", "out_of_fold"]
+    n_rows: int
+    comparisons: tuple[GroupComparison, ...]
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
 class OnnxModel:
     """The whole pipeline in one file, with the proof that it answers as Python does."""
 

@@ -81,7 +81,7 @@ with open("result.html", "w") as file:
 def scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which a script without `if __name__ == "__main__"` has answered an experiment with everything."""
     folder = tmp_path_factory.mktemp("scripted")
-    _write_experiment(folder, "flowers", more="predict_source: unlabelled.csv\n")
+    _write_experiment(folder, "flowers", more="predict_source: unlabelled.csv\nsensitive_columns: [colour]\n")
     (folder / "script.py").write_text(SCRIPT)
     done = subprocess.run(
         [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=180, check=False

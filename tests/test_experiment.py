@@ -97,6 +97,7 @@ CONTRADICTIONS = [
     ({"algorithms": {"allowed": ["knn"], "blocked": ["xgboost"]}}, r"^algorithms: takes either `allowed` or `blocked`"),
     ({"drop_columns": ["y"]}, r"^drop_columns: 'y' is the target; a column cannot be both$"),
     ({"weight_column": "w", "drop_columns": ["w"]}, r"^drop_columns: 'w' is the weight_column;"),
+    ({"sensitive_columns": ["y"]}, r"^sensitive_columns: 'y' is the target; its groups are the answers themselves$"),
     ({"weight_column": "y"}, r"^weight_column: 'y' is already the target; a column has one role$"),
     ({"group_column": "g", "time_column": "t"}, r"^group_column and time_column: a split keeps either"),
     ({"task": "regression", "threshold": 0.3}, r"^threshold: only a classification of two classes has one; remove it$"),

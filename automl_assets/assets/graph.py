@@ -5,8 +5,10 @@ import dagster as dg
 from automl_assets.assets.candidate import candidate
 from automl_assets.assets.dataset import dataset
 from automl_assets.assets.ensemble import ensemble
+from automl_assets.assets.error_analysis import error_analysis
 from automl_assets.assets.evaluation import evaluation
 from automl_assets.assets.explanation import explanation
+from automl_assets.assets.fairness import fairness
 from automl_assets.assets.features import features
 from automl_assets.assets.leaderboard import leaderboard
 from automl_assets.assets.onnx_model import onnx_model
@@ -24,7 +26,9 @@ def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
     assets += [candidate(experiment, part, len(candidates) - i) for i, part in enumerate(candidates)]
     assets += [make(experiment) for make in (leaderboard, ensemble, evaluation)]
     if experiment.explain:
-        assets.append(explanation(experiment))
+        assets += [explanation(experiment), error_analysis(experiment)]
+    if experiment.sensitive_columns:
+        assets.append(fairness(experiment))
     if experiment.onnx:
         assets += [onnx_model(experiment), registered_model(experiment)]
     if experiment.predict_source:

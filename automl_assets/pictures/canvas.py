@@ -93,6 +93,12 @@ def titled(axes: Axes, title: str, note: str, across: str, up: str) -> None:
     axes.set(xlabel=across, ylabel=up)
 
 
+def heading(figure: Figure, title: str, note: str) -> None:
+    """Title and note of a figure of several axes; the note stands 0.42 inches from the top."""
+    figure.suptitle(f"{title}\n", x=0.01, ha="left", fontsize=11, weight="bold")
+    figure.text(0.012, 1 - 0.42 / figure.get_figheight(), note, color=SOFT, fontsize=8.5)
+
+
 # Words and numbers
 
 

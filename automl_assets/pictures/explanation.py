@@ -19,6 +19,7 @@ from automl_assets.pictures.canvas import (
     bars,
     bars_height,
     entry,
+    heading,
     legend,
     picture,
     plain_numbers,
@@ -183,8 +184,7 @@ def _paint_dependences(figure: Figure, curves: Sequence[Dependence], outputs: tu
         axes.set_visible(False)
     what = f"Probability of {readable(outputs[0], 18)}" if is_share and len(outputs) == 1 else "Answer"
     note = "grey: single rows, line: their mean" if len(outputs) == 1 else "mean probability, one line per class"
-    figure.suptitle(f"{what} as a column changes\n", x=0.01, ha="left", fontsize=11, weight="bold")
-    figure.text(0.012, 1 - 0.42 / figure.get_figheight(), note, color=SOFT, fontsize=8.5)  # 0.42 inches from the top
+    heading(figure, f"{what} as a column changes", note)
     if len(outputs) > 1:
         figure.legend(*places[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, handlelength=1.4)
 

@@ -133,6 +133,7 @@ def _check_columns(experiment: Experiment, table: pl.DataFrame, where: str) -> N
     wanted = [(key, name) for key, name in roles.items() if name]
     wanted += [("validation.fold_columns", name) for name in experiment.validation.fold_columns]
     wanted += [("drop_columns", name) for name in experiment.drop_columns]
+    wanted += [("sensitive_columns", name) for name in experiment.sensitive_columns]
     wanted += [("featurization.column_types", name) for name in experiment.featurization.column_types]
     wanted += [("featurization.imputers", name) for name in experiment.featurization.imputers]
     for key, name in wanted:

@@ -9,7 +9,7 @@ from PIL import Image
 from automl_assets import pictures
 from automl_assets.dependence import Dependence
 from automl_assets.pictures import classification, search
-from automl_assets.records import Contributions, Importance, Picture, Problem, Trial
+from automl_assets.records import Cohort, Contributions, GroupComparison, Importance, Picture, Problem, Trial
 
 ODD = ("a$b_{", "<b>x</b>", "x" * 60, "\N{GRINNING FACE}", "中文", "_under", "$x^2$ \\frac{", "", "\x00\n", "100 %")
 
@@ -157,6 +157,45 @@ def test_dependence_picture(n_curves, n_outputs):
     ]
     for is_share in (True, False):
         assert_is_drawn(pictures.dependence_picture(curves, (ODD * 2)[:n_outputs], is_share))
+
+
+@pytest.mark.parametrize("n_cohorts", [1, 5])
+def test_cohorts_picture(n_cohorts):
+    words = [tuple(f"{name} is {'x' * 30}" for name in ODD[i : i + 3]) for i in range(n_cohorts)]
+    cohorts = [Cohort(conditions, 12_345, 0.1, 2.0, 0.0, None, None) for conditions in words]
+    assert_is_drawn(pictures.cohorts_picture(cohorts, 0.5, "log loss"))
+
+
+@pytest.mark.parametrize("losses", [[0.0], [0.1, None, 0.3, 0.4], [1e6 * i for i in range(80)]], ids=["1", "4", "80"])
+def test_heat_picture(losses):
+    down = {1: [""], 4: ["a", "b"], 80: list(ODD[:8])}[len(losses)]
+    across = [f"{ODD[i]}{i}" for i in range(len(losses) // len(down))]
+    heat = pl.DataFrame(
+        {
+            "first": [name for name in across for _ in down],
+            "second": down * len(across),
+            "n_rows": [0 if loss is None else 1 for loss in losses],
+            "loss": losses,
+        }
+    )
+    assert_is_drawn(pictures.heat_picture(("a$b_{", "_c")[: 1 + (len(down) > 1)], heat, "absolute error"))
+
+
+@pytest.mark.parametrize("n_groups", [1, 2, 12])
+@pytest.mark.parametrize("n_metrics", [1, 3, 6])
+def test_fairness_picture(n_groups, n_metrics):
+    metrics = [f"long_metric_name_{i}" for i in range(n_metrics)]
+    values = [0.5, float("nan"), None, -1.0] * 3
+    table = pl.DataFrame(
+        {
+            "group": (ODD * 2)[:n_groups],
+            "n_rows": [100] * n_groups,
+            "is_compared": [i % 2 == 0 for i in range(n_groups)],
+            **{name: values[:n_groups] for name in metrics},
+        }
+    )
+    comparison = GroupComparison(ODD[2], table, dict.fromkeys(metrics, 0.4), {}, ())
+    assert_is_drawn(pictures.fairness_picture(comparison))
 
 
 @pytest.mark.parametrize("names", [["only"], list(ODD), [f"trial {index}" for index in range(40)]])

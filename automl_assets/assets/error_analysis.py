@@ -1,0 +1,66 @@
+"""The asset `error_analysis`: on which rows the ensemble does worst, in words."""
+
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.assets.spec import described, input_of, pictures, step, table
+from automl_assets.experiment import Experiment
+from automl_assets.records import Cohort, Dataset, Ensemble, ErrorAnalysis, Features
+from automl_assets.steps.analyse import analyse
+
+
+def error_analysis(experiment: Experiment) -> dg.AssetsDefinition:
+    @dg.asset(
+        **described(
+            experiment,
+            "error_analysis",
+            ErrorAnalysis,
+            {"scikitlearn"},
+            "Groups of rows on which the ensemble does worse than elsewhere.",
+        ),
+        ins={name: input_of(experiment, name) for name in ("dataset", "features", "ensemble")},
+        deps=[[experiment.name, "evaluation"]],
+    )
+    def asset(
+        context: dg.AssetExecutionContext, dataset: Dataset, features: Features, ensemble: Ensemble
+    ) -> dg.MaterializeResult:
+        with step(context):
+            made = analyse(dataset, features, ensemble, experiment.seed)
+        return dg.MaterializeResult(value=made, metadata=_metadata(made))
+
+    return asset
+
+
+def _metadata(made: ErrorAnalysis) -> dict[str, Any]:
+    first, second = (*made.heat_columns, "", "")[:2]
+    heat = [
+        {
+            first: cell["first"],
+            **({second: cell["second"]} if second else {}),
+            "rows": cell["n_rows"],
+            made.loss: cell["loss"],
+        }
+        for cell in made.heat.iter_rows(named=True)
+    ]
+    return {
+        "rows": made.rows,
+        "n_rows": made.n_rows,
+        f"mean {made.loss}": made.mean_loss,
+        "n_cohorts": len(made.cohorts),
+        "cohorts": table([_row(one, made) for one in made.cohorts]),
+        "groups": table(heat if first else []),
+        **pictures(made.pictures),
+    }
+
+
+def _row(cohort: Cohort, made: ErrorAnalysis) -> dict[str, Any]:
+    return {
+        "where": " and ".join(cohort.conditions),
+        "rows": cohort.n_rows,
+        "share": cohort.share,
+        made.loss: cohort.loss,
+        f"{made.loss} elsewhere": cohort.rest_loss,
+        made.metric: cohort.metric,
+        f"{made.metric} elsewhere": cohort.rest_metric,
+    }

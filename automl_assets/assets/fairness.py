@@ -1,0 +1,58 @@
+"""The asset `fairness`: metrics by the groups of each sensitive column, with the check that they lie close together."""
+
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.assets.spec import described, input_of, pictures, step, table
+from automl_assets.experiment import Experiment
+from automl_assets.records import Dataset, Ensemble, Fairness, Features
+from automl_assets.steps.compare import compare
+
+ALIKE = "groups_alike"
+ADVICE = (
+    "Look whether the data hold fewer, other or worse labelled rows of that group and which columns stand in for it; "
+    "drop these, or give weights with `weight_column`."
+)
+
+
+def fairness(experiment: Experiment) -> dg.AssetsDefinition:
+    key = dg.AssetKey([experiment.name, "fairness"])
+
+    @dg.asset(
+        **described(
+            experiment,
+            "fairness",
+            Fairness,
+            {"scikitlearn"},
+            f"Metrics by groups of {', '.join(experiment.sensitive_columns)}.",
+        ),
+        ins={name: input_of(experiment, name) for name in ("dataset", "features", "ensemble")},
+        deps=[[experiment.name, "evaluation"]],
+        check_specs=[dg.AssetCheckSpec(ALIKE, asset=key, description="Rates and errors of groups lie close together.")],
+    )
+    def asset(
+        context: dg.AssetExecutionContext, dataset: Dataset, features: Features, ensemble: Ensemble
+    ) -> dg.MaterializeResult:
+        with step(context):
+            made = compare(dataset, features, ensemble, experiment.sensitive_columns)
+        return dg.MaterializeResult(value=made, metadata=_metadata(made), check_results=[_alike(made)])
+
+    return asset
+
+
+def _metadata(made: Fairness) -> dict[str, Any]:
+    tables = {one.column: table(one.table.to_dicts()) for one in made.comparisons}
+    names = list(dict.fromkeys(name for one in made.comparisons for name in one.disparities))
+    rows = [{"column": one.column, **{name: one.disparities.get(name) for name in names}} for one in made.comparisons]
+    return {"rows": made.rows, "n_rows": made.n_rows, "disparities": table(rows), **tables, **pictures(made.pictures)}
+
+
+def _alike(made: Fairness) -> dg.AssetCheckResult:
+    worries = [worry for one in made.comparisons for worry in one.worries]
+    return dg.AssetCheckResult(
+        check_name=ALIKE,
+        passed=not worries,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{'; '.join(worries)}. {ADVICE}" if worries else "Nothing lies beyond its limit.",
+    )
