@@ -48,8 +48,8 @@ def _metadata(made: ErrorAnalysis) -> dict[str, Any]:
         "n_rows": made.n_rows,
         f"mean {made.loss}": made.mean_loss,
         "n_cohorts": len(made.cohorts),
-        "cohorts": table([_row(one, made) for one in made.cohorts]),
-        "groups": table(heat if first else []),
+        "worst_cohorts": table([_row(one, made) for one in made.cohorts]),
+        "loss_by_groups": table(heat if first else []),
         **pictures(made.pictures),
     }
 

@@ -42,7 +42,7 @@ def fairness(experiment: Experiment) -> dg.AssetsDefinition:
 
 
 def _metadata(made: Fairness) -> dict[str, Any]:
-    tables = {one.column: table(one.table.to_dicts()) for one in made.comparisons}
+    tables = {f"metrics_by_{one.column}": table(one.table.to_dicts()) for one in made.comparisons}
     names = list(dict.fromkeys(name for one in made.comparisons for name in one.disparities))
     rows = [{"column": one.column, **{name: one.disparities.get(name) for name in names}} for one in made.comparisons]
     return {"rows": made.rows, "n_rows": made.n_rows, "disparities": table(rows), **tables, **pictures(made.pictures)}

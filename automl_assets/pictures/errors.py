@@ -1,5 +1,6 @@
 """Pictures of where answers are wrong, and of whether groups are treated alike."""
 
+import textwrap
 from collections.abc import Sequence
 from functools import partial
 
@@ -23,27 +24,27 @@ from automl_assets.pictures.canvas import (
 from automl_assets.records import Cohort, GroupComparison, Picture
 
 FAINT = "#b9cfdf"  # groups too small to be compared
-MOST_LETTERS = 78  # of a cohort's conditions
+MOST_LETTERS, LETTERS_A_LINE = 150, 92  # of a cohort's conditions
 PANELS_ACROSS = 3
 
 
 def cohorts_picture(cohorts: Sequence[Cohort], mean_loss: float, loss: str) -> Picture:
     """The mean loss in each cohort and on all other rows, under the cohort's conditions."""
     paint = partial(_paint_cohorts, cohorts=cohorts, mean_loss=mean_loss, loss=loss)
-    return picture("cohorts", "Where answers are worst", paint, height=1.3 + 0.56 * len(cohorts))
+    return picture("cohorts", "Where answers are worst", paint, height=1.3 + 0.64 * len(cohorts))
 
 
 def _paint_cohorts(figure: Figure, cohorts: Sequence[Cohort], mean_loss: float, loss: str) -> None:
     axes, places = figure.subplots(), np.arange(len(cohorts))
     axes.barh(places + 0.12, [one.loss for one in cohorts], height=0.3, color=ORANGE, label="in the cohort")
     axes.barh(places + 0.36, [one.rest_loss for one in cohorts], height=0.14, color=BLUE, label="all other rows")
-    axes.axvline(mean_loss, color=INK, lw=1, linestyle=(0, (2, 2)), zorder=0)
+    axes.axvline(mean_loss, color=INK, lw=1, linestyle=(0, (2, 2)), zorder=0.9)
     for place, one in zip(places, cohorts, strict=True):
-        words = readable(" and ".join(one.conditions), MOST_LETTERS)
-        text = f"{words}  ({one.n_rows:,} rows)"
-        axes.text(0, place - 0.2, text, fontsize=8, va="center", bbox={"fc": "white", "ec": "none", "pad": 0.6})
+        words = f"{readable(' and '.join(one.conditions), MOST_LETTERS)} ({one.n_rows:,} rows)"
+        lines = textwrap.fill(words, LETTERS_A_LINE)
+        axes.text(0, place - 0.06, lines, fontsize=7.5, va="bottom", bbox={"fc": "white", "ec": "none", "pad": 0.6})
     axes.set_yticks([])
-    axes.set_ylim(len(cohorts) - 0.4, -0.5)
+    axes.set_ylim(len(cohorts) - 0.4, -0.6)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="y", visible=False)
     plain_numbers(axes.xaxis)

@@ -18,8 +18,9 @@ from automl_assets.steps.judge import judge, judged_rows
 
 MOST_GROUPS = 10  # texts, or values of a number; more numbers are put into NUMBER_GROUPS ranges
 NUMBER_GROUPS = 4
-FEWEST_ROWS = 20  # that a group needs for its rates to be compared
+FEWEST_ROWS, FEWEST_OF_CLASS = 20, 10  # that a group needs to be compared, and a rate to be a figure
 LEAST_CLASS_SHARE = 0.05  # of three classes and more, those that are rarer are not compared
+FALSE_ALARMS = "false_positive_rate"
 Measure = Callable[..., float]
 
 
@@ -143,23 +144,25 @@ def _disparities(rows: _Grouped) -> dict[str, float]:
 
 def _rate_disparities(rows: _Grouped) -> dict[str, float]:
     frames = [rows.against_rest(code) for code in rows.compared_codes()]
-    difference = {name: max(frame.difference()[name] for frame in frames) for name in _rates()}
-    ratio = {name: min(frame.ratio()[name] for frame in frames) for name in _rates()}
+    differences, ratios = [frame.difference() for frame in frames], [frame.ratio() for frame in frames]
+    difference = {name: max(one[name] for one in differences) for name in differences[0].index}
+    ratio = {name: min(one[name] for one in ratios) for name in ratios[0].index}
     return {
         "demographic_parity_difference": difference["selection_rate"],
         "demographic_parity_ratio": ratio["selection_rate"],
-        "equalized_odds_difference": max(difference["recall"], difference["false_positive_rate"]),
-        "equalized_odds_ratio": min(ratio["recall"], ratio["false_positive_rate"]),
-        "accuracy_difference": rows.shown().difference()["accuracy"],
+        "equalized_odds_difference": max(difference["recall"], difference[FALSE_ALARMS]),
+        "equalized_odds_ratio": min(ratio["recall"], ratio[FALSE_ALARMS]),
+        "accuracy_difference": difference["accuracy"],
     }
 
 
 def _error_disparities(rows: _Grouped) -> dict[str, float]:
     frame = rows.shown()
+    difference = frame.difference()
     return {
-        "mean_absolute_error_difference": frame.difference()["mean_absolute_error"],
+        "mean_absolute_error_difference": difference["mean_absolute_error"],
         "mean_absolute_error_ratio": frame.ratio()["mean_absolute_error"],
-        "mean_error_difference": frame.difference()["mean_error"],
+        "mean_error_difference": difference["mean_error"],
     }
 
 
@@ -173,15 +176,15 @@ def _rates() -> dict[str, Measure]:
         "accuracy": accuracy_score,
         "recall": partial(_among, true_positive_rate, 1),
         "precision": partial(precision_score, zero_division=np.nan),
-        "false_positive_rate": partial(_among, false_positive_rate, 0),
+        FALSE_ALARMS: partial(_among, false_positive_rate, 0),
         "false_negative_rate": partial(_among, false_negative_rate, 1),
     }
 
 
 def _among(rate: Measure, code: int, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
-    """A rate, or NaN where no row is of the class whose rows it is a share of; fairlearn would say 0."""
-    is_defined = bool((np.asarray(y_true) == code).any())
-    return rate(y_true, y_pred, sample_weight=sample_weight, pos_label=1) if is_defined else math.nan
+    """A rate, or NaN where too few rows are of the class that it is a share of; of none at all fairlearn would say 0."""
+    n_rows = int((np.asarray(y_true) == code).sum())
+    return math.nan if n_rows < FEWEST_OF_CLASS else rate(y_true, y_pred, sample_weight=sample_weight, pos_label=1)
 
 
 def _averages() -> dict[str, Measure]:

@@ -167,13 +167,18 @@ def test_each_column_is_shown_with_its_importance_and_contribution(flowers: Made
     rows = {record.data["column"]: record.data for record in shown["importances"].records}
     assert set(rows) == {"size", "colour", "bought", "pieces"}
     assert rows["size"]["mean |SHAP|"] == max(row["mean |SHAP|"] for row in rows.values())
-    assert set(shown["contributions"].records[0].data) == {"row", "output", "column", "value", "contribution"}
+    assert set(shown["shap_values"].records[0].data) == {"row", "output", "column", "value", "contribution"}
     assert "bought_day" in {record.data["column"] for record in shown["engineered_importances"].records}
 
 
 def test_sensitive_columns_are_compared(flowers: Made) -> None:
     shown, check = flowers.metadata["fairness"], flowers.checks["fairness.groups_alike"]
-    assert {record.data["group"] for record in shown["colour"].records} == {"red", "green", "blue", "(missing)"}
+    assert {record.data["group"] for record in shown["metrics_by_colour"].records} == {
+        "red",
+        "green",
+        "blue",
+        "(missing)",
+    }
     assert {record.data["column"] for record in shown["disparities"].records} == {"colour"}
     assert check.severity == dg.AssetCheckSeverity.WARN
     assert ("is wanted" in check.description) != check.passed
