@@ -86,13 +86,14 @@ limits:
 
 # More that can be said (shown with its default):
 # drop_columns: []    # columns that will not be known when predicting
+# sensitive_columns: []    # metrics are compared between their groups
 # weight_column: null
 # group_column: null    # rows of one group stay on one side of every split
 # time_column: null    # later rows validate and test earlier ones
 # validation: auto    # or {{folds: 5}}, {{fraction: 0.2}}, a file, {{fold_columns: [...]}}
 # algorithms: {{blocked: []}}    # possible: {", ".join(_algorithms(task))}
 # ensemble: true
-# explain: true
+# explain: true    # importances, SHAP values, dependence, error analysis
 # onnx: true
 # predict_source: null    # rows without a target, to be predicted
 # seed: 0

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import described, input_of, pictures, step, table
+from automl_assets.assets.spec import LAST, described, input_of, pictures, step, table
 from automl_assets.experiment import Experiment
 from automl_assets.records import Cohort, Dataset, Ensemble, ErrorAnalysis, Features
 from automl_assets.steps.analyse import analyse
@@ -21,6 +21,7 @@ def error_analysis(experiment: Experiment) -> dg.AssetsDefinition:
         ),
         ins={name: input_of(experiment, name) for name in ("dataset", "features", "ensemble")},
         deps=[[experiment.name, "evaluation"]],
+        op_tags=LAST,
     )
     def asset(
         context: dg.AssetExecutionContext, dataset: Dataset, features: Features, ensemble: Ensemble

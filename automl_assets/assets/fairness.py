@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import described, input_of, pictures, step, table
+from automl_assets.assets.spec import LAST, described, input_of, pictures, step, table
 from automl_assets.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Fairness, Features
 from automl_assets.steps.compare import compare
@@ -29,13 +29,14 @@ def fairness(experiment: Experiment) -> dg.AssetsDefinition:
         ),
         ins={name: input_of(experiment, name) for name in ("dataset", "features", "ensemble")},
         deps=[[experiment.name, "evaluation"]],
+        op_tags=LAST,
         check_specs=[dg.AssetCheckSpec(ALIKE, asset=key, description="Rates and errors of groups lie close together.")],
     )
     def asset(
         context: dg.AssetExecutionContext, dataset: Dataset, features: Features, ensemble: Ensemble
     ) -> dg.MaterializeResult:
         with step(context):
-            made = compare(dataset, features, ensemble, experiment.sensitive_columns)
+            made = compare(dataset, features, ensemble, experiment.sensitive_columns, experiment.seed)
         return dg.MaterializeResult(value=made, metadata=_metadata(made), check_results=[_alike(made)])
 
     return asset

@@ -14,6 +14,7 @@ from automl_assets.errors import AutomlError
 from automl_assets.experiment import Experiment
 from automl_assets.resources.journal import Journal, journal_of
 
+LAST = {"dagster/priority": "-1"}  # op tags of what may come after everything that people wait for
 MAX_TABLE_ROWS = 100  # rows of a table that is shown in the UI
 
 

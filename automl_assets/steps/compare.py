@@ -16,6 +16,7 @@ from automl_assets.records import Dataset, Ensemble, Fairness, Features, GroupCo
 from automl_assets.steps.evaluate import Answers
 from automl_assets.steps.judge import judge, judged_rows
 
+MOST_ROWS = 20_000  # a seeded sample of more: fairlearn takes a second for that many
 MOST_GROUPS = 10  # texts, or values of a number; more numbers are put into NUMBER_GROUPS ranges
 NUMBER_GROUPS = 4
 FEWEST_ROWS, FEWEST_OF_CLASS = 20, 10  # that a group needs to be compared, and a rate to be a figure
@@ -44,10 +45,11 @@ LIMITS = {
 }
 
 
-def compare(dataset: Dataset, features: Features, ensemble: Ensemble, columns: tuple[str, ...]) -> Fairness:
+def compare(dataset: Dataset, features: Features, ensemble: Ensemble, columns: tuple[str, ...], seed: int) -> Fairness:
     """Each sensitive column on the rows the ensemble is judged on."""
-    answers = judge(features, ensemble)
-    table = dataset.table.filter(judged_rows(features, ensemble))
+    answers, rows = judge(features, ensemble), np.flatnonzero(judged_rows(features, ensemble))
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(rows))[:MOST_ROWS])
+    answers, table = answers.take(drawn), dataset.table[rows[drawn]]
     comparisons = tuple(_comparison(table[column], answers, ensemble.problem) for column in columns)
     drawings = tuple(fairness_picture(one) for one in comparisons)
     return Fairness(answers.rows, answers.n_rows, comparisons, drawings)
@@ -124,7 +126,7 @@ class _Grouped:
         return np.flatnonzero(shares >= LEAST_CLASS_SHARE).tolist()
 
     def _labels(self) -> np.ndarray:
-        return decided(self.answers.prediction)
+        return decided(self.answers.prediction, self.problem.threshold)
 
     def _frame(self, measures: dict[str, Measure], truth: np.ndarray, answer: np.ndarray) -> Any:
         from fairlearn.metrics import MetricFrame
