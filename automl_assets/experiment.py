@@ -413,7 +413,9 @@ def _check_columns(experiment: Experiment) -> None:
             raise ValueError(f"{key}: {column!r} is already the {taken[column]}; a column has one role")
         taken[column] = key
     if experiment.target in experiment.sensitive_columns:
-        raise ValueError(f"sensitive_columns: {experiment.target!r} is the target; its groups are the answers themselves")
+        raise ValueError(
+            f"sensitive_columns: {experiment.target!r} is the target; its groups are the answers themselves"
+        )
     _check_featurized(experiment.featurization, taken)
 
 

@@ -69,7 +69,8 @@ def _paint_heat(figure: Figure, columns: Sequence[str], heat: pl.DataFrame, loss
     counts = heat["n_rows"].to_numpy().reshape(len(across), len(down)).T
     for (place_down, place_across), count in np.ndenumerate(counts):
         if count:
-            _cell_text(axes, (place_across, place_down), cells[place_down, place_across] / (highest or 1.0), count)
+            depth = float(cells[place_down, place_across]) / (highest or 1.0)
+            _cell_text(axes, (place_across, place_down), depth, count)
     _group_ticks(axes, across, down)
     bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=25, format=short_number)
     bar.outline.set_visible(False)
