@@ -202,6 +202,7 @@ class Featurization(_Frozen):
     transformer_params: TransformerParams = TransformerParams()
     blocked: tuple[Blockable, ...] = ()
     language: str | None = None
+    text_embedding: str | None = None  # folder of a language model, or its name on the Hugging Face hub
 
     @field_validator("language")
     @classmethod
@@ -219,6 +220,7 @@ class Featurization(_Frozen):
             max_length=self.transformer_params.tf_idf.max_words,
             hash_bits=self.transformer_params.hash_one_hot_encoder.number_of_bits,
             language=self.language,
+            text_embedding=self.text_embedding,
             blocked=frozenset(self.blocked),
         )
 
@@ -352,6 +354,10 @@ class Experiment(_Frozen):
         if self.metric not in names:
             raise ValueError(
                 f"metric: got {self.metric!r}; possible: {listed(names, 60)}.{nearest(self.metric, names)}"
+            )
+        if self.featurization.text_embedding and (self.onnx or self.explain):
+            raise ValueError(
+                "featurization.text_embedding: runs outside of ONNX; say `onnx: false` and `explain: false`"
             )
         _check_algorithms(self)
         _check_columns(self)

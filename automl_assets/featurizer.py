@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from automl_assets.embedding import Embedding, embedding_columns, fit_embedding
 from automl_assets.encodings import ENCODED_LEVELS
 from automl_assets.records import FeatureColumn, Kind
 from automl_assets.texts import MAX_TEXT_COLUMNS, Terms, fit_terms, term_columns
@@ -143,7 +144,7 @@ class Dense:
 @dataclass(frozen=True)
 class Featurizer:
     """The recipe, as plain values. Columns of `codes`: numbers, markers of filled numbers, parts of dates, terms of
-    texts, frequencies of categories, then categories."""
+    texts, their embeddings, frequencies of categories, then categories."""
 
     numbers: tuple[str, ...]
     dates: tuple[DateParts, ...]
@@ -152,6 +153,7 @@ class Featurizer:
     texts: tuple[Terms, ...] = ()
     frequencies: tuple[Frequencies, ...] = ()
     fills: tuple[Fill, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
     encodings: tuple[str, ...] = ()  # of `encodings.ENCODERS`: worth trying inside the folds
 
     @property
@@ -167,7 +169,8 @@ class Featurizer:
     @property
     def n_numbers(self) -> int:
         """How many leading columns of `codes` are no categories."""
-        return self.n_plain + sum(text.n_columns for text in self.texts) + len(self.frequencies)
+        n_embedded = sum(embedding.n_dims for embedding in self.embeddings)
+        return self.n_plain + sum(text.n_columns for text in self.texts) + n_embedded + len(self.frequencies)
 
     @property
     def n_terms(self) -> dict[int, int]:
@@ -202,11 +205,16 @@ class Featurizer:
         return numbers + markers + dates
 
     def _text_columns(self) -> list[FeatureColumn]:
+        embedded = [
+            FeatureColumn(f"{e.column}_embedding_{i}", e.column, "embedding")
+            for e in self.embeddings
+            for i in range(e.n_dims)
+        ]
         return [
             FeatureColumn(f"{text.column}_{name}", text.column, transformation)
             for text in self.texts
             for name, transformation in (*((f'"{n}"', "TF-IDF") for n in text.names), ("n_words", "number of words"))
-        ]
+        ] + embedded
 
     def _category_columns(self) -> list[FeatureColumn]:
         often = [FeatureColumn(f"{f.column}_frequency", f.column, "frequency of category") for f in self.frequencies]
@@ -231,6 +239,7 @@ def fit_featurizer(table: pl.DataFrame, kinds: Mapping[str, Kind], wishes: Wishe
         categories=categories,
         dense=Dense((), (), (), ()),
         texts=terms,
+        embeddings=tuple(fit_embedding(table[name], wishes.text_embedding) for name in texts if wishes.text_embedding),
         frequencies=_fit_frequencies(table, categories, wishes),
         fills=tuple(_fit_fill(table[name], *wishes.imputers[name]) for name in numbers if name in wishes.imputers),
         encodings=_worth_trying(categories, terms, len(numbers), wishes),
@@ -258,6 +267,7 @@ def encode(featurizer: Featurizer, table: pl.DataFrame) -> np.ndarray:
     blocks += [np.isnan(_number(table[name])).astype(np.float32) for name in featurizer.marked]
     blocks += [part for date in featurizer.dates for part in _date_columns(table[date.column], date.parts)]
     blocks += [term_columns(table[text.column], text) for text in featurizer.texts]
+    blocks += [embedding_columns(table[embedding.column], embedding) for embedding in featurizer.embeddings]
     blocks += [_frequency(table[found.column], found) for found in featurizer.frequencies]
     blocks += [_codes(table[levels.column], levels) for levels in featurizer.categories]
     if not blocks:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from automl_assets.errors import ArtifactError
 from automl_assets.featurizer import CLIP, MISSING_TEXTS, DateParts, Featurizer, Frequencies, Levels
 from automl_assets.texts import NO_WORD, UNKNOWN, Terms
 
@@ -24,6 +25,8 @@ def input_types(featurizer: Featurizer) -> dict[str, str]:
 
 def add_codes(graph: Any, featurizer: Featurizer) -> str:
     """Declares an input per raw column and computes `codes`, float [n_rows, n_codes]."""
+    if featurizer.embeddings:
+        raise ArtifactError("a text embedding runs outside of ONNX; ask for predictions instead, or leave it out")
     element_types = {"float": FLOAT, "double": DOUBLE, "string": STRING}
     for name, kind in input_types(featurizer).items():
         graph.input(name, element_types[kind], [None, 1])

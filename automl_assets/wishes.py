@@ -32,4 +32,5 @@ class Wishes:
     max_length: int = MAX_LENGTH
     hash_bits: int = HASH_BITS
     language: str | None = None  # ISO 639-3
+    text_embedding: str | None = None  # local folder of a language model, or its name on the hub
     blocked: frozenset[str] = frozenset()

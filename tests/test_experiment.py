@@ -139,6 +139,10 @@ CONTRADICTIONS = [
         r"^featurization\.blocked\.0: got 'tfidf'; possible: one_hot_encoder, .* Did you mean \"tf_idf\"\?$",
     ),
     (
+        {"featurization": {"text_embedding": "/models/tiny"}},
+        r"^featurization\.text_embedding: runs outside of ONNX; say `onnx: false` and `explain: false`$",
+    ),
+    (
         {"featurization": {"language": "English"}},
         r"^featurization\.language: got 'English'; it is three lower-case letters",
     ),

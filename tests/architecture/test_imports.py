@@ -25,7 +25,7 @@ LAYERS = (
     ("tasks", "algorithms", "sources"),
     ("featurizer_graph", "forests", "margins", "pictures"),
     ("cohorts", "dependence", "groups", "shapley"),
-    ("featurizer", "texts", "fitting", "linear", "trees", "onnx_graph", "tables", "metrics"),
+    ("featurizer", "embedding", "texts", "fitting", "linear", "trees", "onnx_graph", "tables", "metrics"),
     ("isolation", "latency", "preparation", "encodings", "registry", "wishes"),
     ("parts",),
     ("records",),

@@ -46,8 +46,11 @@ DATES = featurizer.DateParts("when", ("year", "month"))
 DENSE = featurizer.Dense((0.5,), (1.0,), (0,), ((1, 0), (1, -1)))
 TERMS = featurizer.Terms("note", ("Red", "red"), (0, 0), ((0,),), ("red",), (1.5,), "[a-z]+")
 FREQUENCIES = featurizer.Frequencies("colour", ("red",), (0.25,), 0.01)
+EMBEDDING = featurizer.Embedding("note", "/models/tiny", 8)
 FILL = featurizer.Fill("a", 0.5, True)
-RECIPE = featurizer.Featurizer(("a",), (DATES,), (LEVELS,), DENSE, (TERMS,), (FREQUENCIES,), (FILL,), ("target",))
+RECIPE = featurizer.Featurizer(
+    ("a",), (DATES,), (LEVELS,), DENSE, (TERMS,), (FREQUENCIES,), (FILL,), (EMBEDDING,), ("target",)
+)
 FITTED = records.Fitted(({"coefficients": np.arange(3.0)}, "second"))
 STANDING = records.Standing(1, "knn_1", "knn", 0.9, {"accuracy": 0.9}, 1.5, {"k": 5})
 MEMBER = records.Member("knn_1", "knn", 1.0, FITTED)
@@ -68,7 +71,7 @@ COHORT = records.Cohort(("age > 40", 'job is "a/b"'), 12, 0.1, 2.5, 0.5, None, 0
 COMPARISON = records.GroupComparison("größe/€", TABLE, {"accuracy": 0.9}, {"accuracy_difference": 0.1}, ("too far",))
 
 EXAMPLES = [
-    ROLES, COLUMN, GUARDRAIL, PROBLEM, FEATURE, STANDING, MEMBER, STACK, PICTURE, TRIAL, LEVELS, DATES, DENSE, TERMS, FREQUENCIES, FILL, RECIPE,
+    ROLES, COLUMN, GUARDRAIL, PROBLEM, FEATURE, STANDING, MEMBER, STACK, PICTURE, TRIAL, LEVELS, DATES, DENSE, TERMS, FREQUENCIES, FILL, EMBEDDING, RECIPE,
     records.Dataset(TABLE, np.array([0, 1, 2], np.int8), ROLES, "0123456789abcdef"),
     records.Profile(3, (COLUMN,), (GUARDRAIL,), PROBLEM),
     SPLIT,
