@@ -37,7 +37,7 @@ def _metadata(made: Features, profile: Profile, experiment: Experiment) -> dict[
         for column in made.columns[:MAX_LINEAGE_COLUMNS]
     }
     return {
-        "summary": table(_summary(made, profile)),
+        "summary": table(featurization_summary(made, profile)),
         "dagster/column_lineage": dg.TableColumnLineage(lineage),
         "dagster/column_schema": dg.TableSchema(
             [dg.TableColumn(column.name, "float32", description=column.transformation) for column in made.columns]
@@ -47,7 +47,7 @@ def _metadata(made: Features, profile: Profile, experiment: Experiment) -> dict[
     }
 
 
-def _summary(made: Features, profile: Profile) -> list[dict[str, Any]]:
+def featurization_summary(made: Features, profile: Profile) -> list[dict[str, Any]]:
     """A line per raw column, as Azure's featurization summary."""
     by_source: dict[str, list[str]] = {}
     for column in made.columns:
