@@ -15,6 +15,7 @@ for _name in (
     "xgboost",
     "catboost",
     "interpret.utils",
+    "torch",
     "automl_assets.steps.search",
 ):
     with contextlib.suppress(ImportError):  # a package that is absent is not offered, see `registry.algorithms`
