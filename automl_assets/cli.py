@@ -212,6 +212,22 @@ def test(
 
 
 @app.command()
+def code(
+    experiment: str,
+    output: Annotated[Path, typer.Option("-o", help="The folder to write into.")] = Path("."),
+    home: Home = None,
+) -> None:
+    """Writes a script and a notebook that train the last model of an experiment again, without this system."""
+    made = _last_result(experiment, home).training_code
+    output.mkdir(parents=True, exist_ok=True)
+    requirements = "".join(f"{line}\n" for line in made.requirements).encode()
+    files = {"training_code.py": made.script, "training_code.ipynb": made.notebook, "requirements.txt": requirements}
+    for name, content in files.items():
+        (output / name).write_bytes(content)
+        console.print(output / name, soft_wrap=True)
+
+
+@app.command()
 def ui(home: Home = None, port: int = 3000, host: str = "127.0.0.1") -> None:
     """Opens Dagster's UI on everything that ran under the home."""
     from automl_assets.resources.home import prepare

@@ -321,6 +321,7 @@ class Experiment(_Frozen):
     ] = EnsembleSetting()
     explain: bool = True
     onnx: bool = True
+    training_code: bool = True
     predict_source: SourceSetting | None = None
     seed: int = Field(0, ge=0, lt=2**31)
     owners: tuple[str, ...] = ()

@@ -90,6 +90,7 @@ class Source:
     read: Callable[[Any], pl.DataFrame]
     fingerprint: Callable[[Any], str]
     describe: Callable[[Any], str]  # where the data lies, without secrets
+    code: Callable[[Any], str]  # body of a function that reads all rows by public packages (`pl` and `os` are there)
     claims: Callable[[str], bool] = lambda text: False
     text_option: str = "path"  # the option that a bare text fills
 

@@ -428,6 +428,22 @@ class OnnxModel:
 
 
 @dataclass(frozen=True)
+class TrainingCode:
+    """A program that trains the ensemble again without this system, as a script and as a notebook."""
+
+    script: bytes  # Python
+    notebook: bytes  # of Jupyter
+    requirements: tuple[str, ...]  # packages it imports, with the versions in use
+
+
+@dataclass(frozen=True)
+class Report:
+    """One page about an experiment that needs nothing else."""
+
+    page: bytes  # HTML
+
+
+@dataclass(frozen=True)
 class Registration:
     """A version of the registered model, and whether it now answers."""
 

@@ -18,7 +18,7 @@ from automl_assets.component import SHIPPED, definitions_of, experiments
 from automl_assets.definitions import shared
 from automl_assets.errors import AutomlError, LearningError, SettingError, listed, nearest
 from automl_assets.isolation import warm_up
-from automl_assets.records import Ensemble, Evaluation, Features, Leaderboard, OnnxModel
+from automl_assets.records import Ensemble, Evaluation, Features, Leaderboard, OnnxModel, TrainingCode
 from automl_assets.resources.clock import STARTED_TAG
 from automl_assets.resources.home import prepare
 from automl_assets.resources.journal import TAG, Journal, journal_of
@@ -55,6 +55,11 @@ class Result:
     @cached_property
     def onnx(self) -> OnnxModel | None:
         return self._load("onnx_model") if self.experiment.onnx else None
+
+    @cached_property
+    def training_code(self) -> TrainingCode:
+        """Raises ArtifactError when the experiment makes none."""
+        return self._load("training_code")
 
     @cached_property
     def standings(self) -> Leaderboard:

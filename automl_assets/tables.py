@@ -65,6 +65,39 @@ def has_variable(text: str) -> bool:
     return _VARIABLE.search(text) is not None
 
 
+def text_code(text: str) -> str:
+    """Python for a text whose environment variables are to be read when it runs.
+
+    >>> text_code("${FOLDER}/rows.csv"), text_code("${FOLDER:-/data}")
+    ("os.environ['FOLDER'] + '/rows.csv'", "(os.environ.get('FOLDER') or '/data')")
+    """
+    pieces, end = [], 0
+    for match in _VARIABLE.finditer(text):
+        name, default = match["name"], match["default"]
+        pieces += [repr(text[end : match.start()])] if match.start() > end else []
+        pieces.append(f"(os.environ.get({name!r}) or {default!r})" if match["fallback"] else f"os.environ[{name!r}]")
+        end = match.end()
+    pieces += [repr(text[end:])] if end < len(text) else []
+    return " + ".join(pieces) or "''"
+
+
+def without_variables(text: str) -> str:
+    """What of a text is written down.
+
+    >>> without_variables("sqlite:///${FOLDER}/shop.db")
+    'sqlite:////shop.db'
+    """
+    return _VARIABLE.sub("", text)
+
+
+def files_code(location: str, extensions: tuple[str, ...]) -> str:
+    """Python for the files of a location as there are now; a place that waits for variables stays as it is written."""
+    if has_variable(location):
+        return f"[{text_code(location)}]"
+    found = files(_expanded_text(location, "path"), extensions)
+    return "[\n" + "".join(f"    {file.name!r},\n" for file in found) + "]"
+
+
 def _problem(problem: Any) -> str:
     location = ".".join(str(part) for part in problem["loc"])
     return f"{location or 'the options'}: {problem['msg'].removeprefix('Value error, ')}"

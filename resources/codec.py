@@ -21,6 +21,7 @@ from automl_assets.errors import ArtifactError
 
 RECORD = "record.json"
 ELSEWHERE = "it may come from another version. Make it again."
+BEGINNINGS = {b"\x89PNG": "png", b"<!DOCTYPE html>": "html", b"#!/usr/bin/env python": "py", b'{\n "cells"': "ipynb"}
 Write = Callable[[str, bytes], Any]
 Read = Callable[[str], bytes]
 
@@ -128,7 +129,7 @@ def _content(value: Any) -> tuple[str, bytes]:
             return "npy", buffer.getvalue()
         case records.Fitted():
             return "models", pickle.dumps(value.models, protocol=5)
-    return ("png" if value.startswith(b"\x89PNG") else "onnx"), value
+    return next((kind for start, kind in BEGINNINGS.items() if value.startswith(start)), "onnx"), value
 
 
 def _record_type(name: str) -> type:

@@ -16,6 +16,7 @@ from automl_assets.assets.predictions import predictions
 from automl_assets.assets.profile import profile
 from automl_assets.assets.registered_model import registered_model
 from automl_assets.assets.split import split
+from automl_assets.assets.training_code import training_code
 from automl_assets.experiment import Experiment
 
 
@@ -25,6 +26,8 @@ def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
     candidates = list(experiment.candidates.values())
     assets += [candidate(experiment, part, len(candidates) - i) for i, part in enumerate(candidates)]
     assets += [make(experiment) for make in (leaderboard, ensemble, evaluation)]
+    if experiment.training_code:
+        assets.append(training_code(experiment))
     if experiment.explain:
         assets += [explanation(experiment), error_analysis(experiment)]
     if experiment.sensitive_columns:

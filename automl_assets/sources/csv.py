@@ -80,6 +80,31 @@ def describe(options: CsvOptions) -> str:
     return tables.without_secrets(options.path)
 
 
+def code(options: CsvOptions) -> str:
+    """Every cell as text; the types that were found are known to who reads it."""
+    given = options if tables.has_variable(options.path) else tables.expanded(options)
+    encoding = f", encoding={given.encoding!r}" if given.encoding else ""
+    types = "infer_schema_length=None, decimal_comma=True" if given.decimal_comma else "infer_schema=False"
+    return f"""\
+files = {tables.files_code(given.path, EXTENSIONS)}
+every = [pl.read_csv(file, separator={_delimiter(given)!r}, {types}{encoding}) for file in files]
+table = pl.concat(every, how="diagonal_relaxed")
+missing = {["", *given.null_values]!r}
+texts = pl.col(pl.String)
+return table.with_columns(pl.when(~texts.str.strip_chars().is_in(missing)).then(texts))
+"""
+
+
+def _delimiter(options: CsvOptions) -> str:
+    """The one that is given, or found in the first file when there is one to look at."""
+    if options.delimiter or tables.has_variable(options.path):
+        return options.delimiter or ","
+    first = tables.files(options.path, EXTENSIONS)[0]
+    with tables.explained(first.name, first.path):
+        content = tables.unpacked(first.filesystem.cat_file(first.path), first.name)
+    return sniffed(content[: tables.CHUNK_BYTES].decode(options.encoding or "utf-8", errors="ignore"))
+
+
 def sniffed(sample: str) -> str:
     """The delimiter that cuts the first records into the most cells, the same number in each.
 
@@ -211,5 +236,6 @@ PART = Source(
     read=read,
     fingerprint=fingerprint,
     describe=describe,
+    code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),
 )

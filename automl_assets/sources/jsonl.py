@@ -40,6 +40,17 @@ def describe(options: JsonlOptions) -> str:
     return tables.without_secrets(options.path)
 
 
+def code(options: JsonlOptions) -> str:
+    """One call of polars a file, unpacked where it is packed."""
+    return f"""\
+import gzip
+
+files = {tables.files_code(options.path, EXTENSIONS)}
+opened = [gzip.open(file) if file.endswith(".gz") else file for file in files]
+return pl.concat([pl.read_ndjson(file, infer_schema_length=None) for file in opened], how="diagonal_relaxed")
+"""
+
+
 def _parse(content: bytes, name: str) -> pl.DataFrame:
     utf8 = tables.as_utf8(tables.unpacked(content, name), None, name)
     if not utf8.strip():
@@ -80,5 +91,6 @@ PART = Source(
     read=read,
     fingerprint=fingerprint,
     describe=describe,
+    code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),
 )

@@ -44,6 +44,16 @@ def describe(options: OpenmlOptions) -> str:
     return f"OpenML data set {options.name}, version {options.version or 'active'}"
 
 
+def code(options: OpenmlOptions) -> str:
+    """The same call of scikit-learn."""
+    return f"""\
+from sklearn.datasets import fetch_openml
+
+bunch = fetch_openml({tables.text_code(options.name)}, version={options.version or "active"!r}, as_frame=True, parser="auto")
+return pl.from_pandas(bunch.frame)
+"""
+
+
 PART = Source(
     name="openml",
     title="OpenML",
@@ -51,5 +61,6 @@ PART = Source(
     read=read,
     fingerprint=fingerprint,
     describe=describe,
+    code=code,
     text_option="name",
 )

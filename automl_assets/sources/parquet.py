@@ -35,6 +35,14 @@ def describe(options: ParquetOptions) -> str:
     return tables.without_secrets(options.path)
 
 
+def code(options: ParquetOptions) -> str:
+    """One call of polars a file."""
+    return f"""\
+files = {tables.files_code(options.path, EXTENSIONS)}
+return pl.concat([pl.read_parquet(file) for file in files], how="diagonal_relaxed")
+"""
+
+
 def _parse(content: bytes, name: str) -> pl.DataFrame:
     with tables.explained(name):
         return tables.plain(pl.read_parquet(io.BytesIO(content)))
@@ -47,5 +55,6 @@ PART = Source(
     read=read,
     fingerprint=fingerprint,
     describe=describe,
+    code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),
 )

@@ -58,6 +58,19 @@ def describe(options: SklearnOptions) -> str:
     return f"scikit-learn's data set {options.name}"
 
 
+def code(options: SklearnOptions) -> str:
+    """The same call of scikit-learn."""
+    return f"""\
+from sklearn import datasets
+
+bunch = datasets.load_{tables.expanded(options).name}()
+features = pl.DataFrame(bunch.data, schema=[str(name) for name in bunch.feature_names])
+names = bunch.get("target_names")
+target = bunch.target if names is None else [str(names[code]) for code in bunch.target]
+return features.with_columns(pl.Series({TARGET!r}, target))
+"""
+
+
 PART = Source(
     name="sklearn",
     title="scikit-learn's bundled data sets",
@@ -65,5 +78,6 @@ PART = Source(
     read=read,
     fingerprint=fingerprint,
     describe=describe,
+    code=code,
     text_option="name",
 )

@@ -73,6 +73,39 @@ def describe(options: SqlOptions) -> str:
     return f"{_shown(options.url)}, {asked}"
 
 
+def code(options: SqlOptions) -> str:
+    """The same question, asked through SQLAlchemy. A password that is written down is asked for by DATABASE_URL."""
+    schema, _, bare = (options.table or "").rpartition(".")
+    question = (
+        f"sqlalchemy.Table({bare!r}, sqlalchemy.MetaData(), schema={schema or None!r}, autoload_with=connection).select()"
+        if options.table
+        else f"sqlalchemy.text({_escaped(options.query or '')!r})"
+    )
+    url = f'os.environ["DATABASE_URL"]  # of {_shown(options.url)}'
+    return f"""\
+import sqlalchemy
+
+url = {url if _holds_secret(options.url) else tables.text_code(options.url)}
+with sqlalchemy.create_engine(url).connect() as connection:
+    return pl.read_database({question}, connection, infer_schema_length=None)
+"""
+
+
+def _holds_secret(text: str) -> bool:
+    """Whether a URL may hold a secret that is not left to an environment variable."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    written = tables.without_variables(text)
+    if not written:
+        return False
+    try:
+        url = make_url(written)
+    except (ArgumentError, ValueError):
+        return True
+    return bool(url.password) or any(values and _SECRET_KEY.search(key) for key, values in url.query.items())
+
+
 def _answer(options: SqlOptions, ask: Callable[["Connection", SqlOptions], pl.DataFrame]) -> pl.DataFrame:
     """What a question to the database brings, in a connection of its own."""
     from sqlalchemy import NullPool, create_engine
@@ -170,7 +203,11 @@ def _statement(query: str) -> "TextClause":
     """The query as it is written: SQLAlchemy would take `:name` in it for a parameter."""
     from sqlalchemy import text
 
-    return text(query.strip().rstrip(";").replace(":", r"\:"))
+    return text(_escaped(query))
+
+
+def _escaped(query: str) -> str:
+    return query.strip().rstrip(";").replace(":", r"\:")
 
 
 @contextmanager
@@ -233,5 +270,6 @@ PART = Source(
     read=read,
     fingerprint=fingerprint,
     describe=describe,
+    code=code,
     text_option="url",
 )

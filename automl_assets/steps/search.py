@@ -95,12 +95,13 @@ def fit_fold(
 def _rows_of(folder: Path, fold: int, max_rows: int | None, seed: int) -> tuple[Rows, Rows | None]:
     assignment = np.load(folder / "assignment.npy", mmap_mode="r")
     if fold == REFIT:
-        return _read_rows(folder, _sampled(np.flatnonzero((assignment > 0).any(axis=1)), max_rows, seed)), None
-    train = _sampled(np.flatnonzero(assignment[:, fold] == TRAIN), max_rows, seed)
+        return _read_rows(folder, sampled(np.flatnonzero((assignment > 0).any(axis=1)), max_rows, seed)), None
+    train = sampled(np.flatnonzero(assignment[:, fold] == TRAIN), max_rows, seed)
     return _read_rows(folder, train), _read_rows(folder, np.flatnonzero(assignment[:, fold] == VALID))
 
 
-def _sampled(rows: np.ndarray, max_rows: int | None, seed: int) -> np.ndarray:
+def sampled(rows: np.ndarray, max_rows: int | None, seed: int) -> np.ndarray:
+    """Row numbers an algorithm learns from: all, or a seeded sample of as many as it takes."""
     if max_rows is None or len(rows) <= max_rows:
         return rows
     return np.sort(np.random.default_rng(seed).choice(rows, max_rows, replace=False))

@@ -26,7 +26,7 @@ LAYERS = (
     ("featurizer_graph", "forests", "margins", "pictures"),
     ("cohorts", "dependence", "groups", "shapley"),
     ("featurizer", "embedding", "texts", "fitting", "linear", "trees", "onnx_graph", "tables", "metrics"),
-    ("isolation", "latency", "preparation", "encodings", "registry", "wishes"),
+    ("bundle", "isolation", "latency", "preparation", "encodings", "registry", "wishes"),
     ("parts",),
     ("records",),
     ("errors",),

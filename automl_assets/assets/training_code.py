@@ -1,0 +1,44 @@
+"""The asset `training_code`: a script and a notebook that train the best model again without this system."""
+
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.assets.spec import described, input_of, step
+from automl_assets.experiment import Experiment
+from automl_assets.records import Dataset, Ensemble, Leaderboard, TrainingCode
+from automl_assets.steps.write import OWN_SECTION, write
+
+MOST_LINES = 150  # of code that the UI shows
+
+
+def training_code(experiment: Experiment) -> dg.AssetsDefinition:
+    @dg.asset(
+        **described(
+            experiment,
+            "training_code",
+            TrainingCode,
+            {"python"},
+            "A script and a notebook that train the best model again from public packages alone.",
+        ),
+        ins={name: input_of(experiment, name) for name in ("dataset", "ensemble", "leaderboard")},
+    )
+    def asset(
+        context: dg.AssetExecutionContext, dataset: Dataset, ensemble: Ensemble, leaderboard: Leaderboard
+    ) -> dg.MaterializeResult:
+        with step(context):
+            made = write(experiment, dataset, ensemble, leaderboard)
+        return dg.MaterializeResult(value=made, metadata=_metadata(made))
+
+    return asset
+
+
+def _metadata(made: TrainingCode) -> dict[str, Any]:
+    script = made.script.decode()
+    own = script[script.index(OWN_SECTION) :].splitlines()
+    shown = "\n".join(own[:MOST_LINES]).replace("```", "'''")
+    return {
+        "n_lines": script.count("\n"),
+        "this_experiment": dg.MetadataValue.md(f"```python\n{shown}\n```"),
+        "requirements": dg.MetadataValue.md("\n".join(f"- `{line}`" for line in made.requirements)),
+    }
