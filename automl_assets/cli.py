@@ -212,6 +212,21 @@ def test(
 
 
 @app.command()
+def report(
+    experiment: str,
+    home: Home = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Where the page about the last run of an experiment lies."""
+    path = _last_result(experiment, home).report_path
+    if path is None:
+        raise SettingError(f"{experiment} has no report yet; run it, without `report: false`")
+    console.print(path, soft_wrap=True)
+    if show:
+        typer.launch(path.as_uri())
+
+
+@app.command()
 def code(
     experiment: str,
     output: Annotated[Path, typer.Option("-o", help="The folder to write into.")] = Path("."),
@@ -350,6 +365,8 @@ def _print_result(result: Any) -> None:
             f"differs from Python by at most {onnx.max_difference:.1g}"
         )
         console.print(f"  {result.onnx_path}", soft_wrap=True)
+    if result.report_path:
+        console.print(f"Report: {result.report_path}", soft_wrap=True)
     console.print(f"Everything else lies in {result.home}; look at it with `automl ui`.", soft_wrap=True)
     console.print(f"[bold]Done in {result.seconds:.0f} s.[/]")
 

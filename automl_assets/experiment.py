@@ -322,6 +322,7 @@ class Experiment(_Frozen):
     explain: bool = True
     onnx: bool = True
     training_code: bool = True
+    report: bool = True
     predict_source: SourceSetting | None = None
     seed: int = Field(0, ge=0, lt=2**31)
     owners: tuple[str, ...] = ()

@@ -61,6 +61,11 @@ class Result:
         """Raises ArtifactError when the experiment makes none."""
         return self._load("training_code")
 
+    @property
+    def report_path(self) -> Path | None:
+        """The page about the experiment, when it makes one."""
+        return Path(str(self.artifacts["report"])) / "page.html" if "report" in self.artifacts else None
+
     @cached_property
     def standings(self) -> Leaderboard:
         return self._load("leaderboard")
@@ -227,7 +232,7 @@ def run(
         )
     if not outcome.success:
         raise LearningError(_reason(journal_of_run, outcome))
-    return Result(settings_of_run, folder, time.time() - started, _seconds_per_asset(journal_of_run))
+    return Result(settings_of_run, folder, time.time() - started, journal_of_run.seconds_per_asset())
 
 
 def find(experiment: str | Path) -> Path:
@@ -291,17 +296,6 @@ def _failure(event: dg.DagsterEvent) -> str:
     error = event.step_failure_data.error
     message = error.message.rpartition("Description: ")[2].strip() if error else "failed"
     return f"{event.step_handle.to_key().rpartition('__')[2]}: {message}" if event.step_handle else message
-
-
-def _seconds_per_asset(journal: Journal) -> dict[str, float]:
-    started: dict[str, float] = {}
-    seconds: dict[str, float] = {}
-    for event in journal.events():
-        if event["event"] == "asset_started":
-            started[event["asset"]] = event["time"]
-        elif event["event"] == "asset_finished":
-            seconds[event["asset"]] = event["time"] - started[event["asset"]]
-    return seconds
 
 
 __all__ = ["AutomlError", "Result", "find", "run"]

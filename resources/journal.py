@@ -33,6 +33,17 @@ class Journal:
         """Every complete line so far."""
         return read_journal(self.path.parent.parent, self.path.stem)
 
+    def seconds_per_asset(self) -> dict[str, float]:
+        """How long each asset took that is finished."""
+        started: dict[str, float] = {}
+        seconds: dict[str, float] = {}
+        for event in self.events():
+            if event["event"] == "asset_started":
+                started[event["asset"]] = event["time"]
+            elif event["event"] == "asset_finished":
+                seconds[event["asset"]] = event["time"] - started[event["asset"]]
+        return seconds
+
 
 def read_journal(folder: Path, name: str) -> Iterator[dict[str, Any]]:
     """What the journal `name` under the home `folder` says so far; nothing while it does not exist."""

@@ -37,7 +37,7 @@ def message(framed: str) -> str:
 
 def test_help_lists_the_commands(tmp_path: Path) -> None:
     told = automl(tmp_path, "--help").stdout
-    for name in ("new", "run", "list", "leaderboard", "code", "predict", "explain", "ui"):
+    for name in ("new", "run", "list", "leaderboard", "code", "report", "predict", "explain", "ui"):
         assert name in told
     assert not list(tmp_path.iterdir()), "help should leave nothing behind"
 

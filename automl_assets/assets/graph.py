@@ -15,9 +15,11 @@ from automl_assets.assets.onnx_model import onnx_model
 from automl_assets.assets.predictions import predictions
 from automl_assets.assets.profile import profile
 from automl_assets.assets.registered_model import registered_model
+from automl_assets.assets.report import report
 from automl_assets.assets.split import split
 from automl_assets.assets.training_code import training_code
 from automl_assets.experiment import Experiment
+from automl_assets.steps.report import TOLD
 
 
 def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
@@ -36,4 +38,7 @@ def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
         assets += [onnx_model(experiment), registered_model(experiment)]
     if experiment.predict_source:
         assets.append(predictions(experiment, experiment.predict_source))
+    if experiment.report:
+        made = [asset.key.path[-1] for asset in assets]
+        assets.append(report(experiment, [name for name in TOLD if name in made]))
     return assets

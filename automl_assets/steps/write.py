@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
 from automl_assets import metrics
 from automl_assets.bundle import FUTURE, Bundle
@@ -148,21 +149,21 @@ def _recipe(experiment: Experiment, dataset: Dataset, ensemble: Ensemble, leader
 
 
 def _settings(experiment: Experiment) -> Any:
-    """Of the experiment, what the split looks at; of a source, only that there is one."""
-    validation, test, task = experiment.validation, experiment.test, experiment.task_part
+    """Of the experiment, what the split looks at."""
+    task = experiment.task_part
     return SimpleNamespace(
         seed=experiment.seed,
         group_column=experiment.group_column,
-        test=SimpleNamespace(fraction=test.fraction, source=test.source and test.source.kind),
-        validation=SimpleNamespace(
-            rule=validation.rule,
-            folds=validation.folds,
-            fraction=validation.fraction,
-            source=validation.source and validation.source.kind,
-            fold_columns=validation.fold_columns,
-        ),
+        test=_namespace(experiment.test),
+        validation=_namespace(experiment.validation),
         task_part=SimpleNamespace(stratify=task.stratify, encode_target=task.encode_target),
     )
+
+
+def _namespace(setting: BaseModel) -> Any:
+    """A setting's values; of a source, only its kind."""
+    values = {name: value.kind if isinstance(value, SourceSetting) else value for name, value in setting}
+    return SimpleNamespace(**values)
 
 
 def _script(introduction: str, imports: str, sections: list[tuple[str, str]]) -> str:

@@ -85,13 +85,14 @@ def test_every_asset_is_made(flowers: Made) -> None:
     assert set(flowers.metadata) == {
         "dataset", "profile", "split", "features", "candidate_baseline", "candidate_logistic_regression", "leaderboard",
         "ensemble", "evaluation", "explanation", "error_analysis", "fairness", "onnx_model", "registered_model", "predictions",
+        "training_code", "report",
     }  # fmt: skip
 
 
 def test_what_can_be_left_out_is(bills: Made) -> None:
     assert set(bills.metadata) == {
         "dataset", "profile", "split", "features", "candidate_baseline", "candidate_elastic_net", "leaderboard", "ensemble",
-        "evaluation",
+        "evaluation", "training_code", "report",
     }  # fmt: skip
     assert bills.result.onnx is None and bills.result.onnx_path is None
 

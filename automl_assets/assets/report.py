@@ -1,0 +1,34 @@
+"""The asset `report`: one HTML page about the experiment, to be mailed, printed and kept."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.assets.spec import described, input_of, step
+from automl_assets.experiment import Experiment
+from automl_assets.records import Report
+from automl_assets.steps.report import Material, headline
+from automl_assets.steps.report import report as write_report
+
+
+def report(experiment: Experiment, about: Sequence[str]) -> dg.AssetsDefinition:
+    """`about` names the experiment's assets that the page may tell of."""
+
+    @dg.asset(
+        **described(experiment, "report", Report, {"html"}, "Everything about the experiment on one page."),
+        ins={name: input_of(experiment, name) for name in about},
+    )
+    def asset(context: dg.AssetExecutionContext, **records: Any) -> dg.MaterializeResult:
+        with step(context) as journal:
+            material = Material(experiment, records, journal.seconds_per_asset())
+            made = write_report(material)
+        metadata = {"kilobytes": len(made.page) / 1000, "headline": dg.MetadataValue.md(_plain(headline(material)))}
+        return dg.MaterializeResult(value=made, metadata=metadata)
+
+    return asset
+
+
+def _plain(text: str) -> str:
+    """A text from data that markdown leaves as it is."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()<>#+-.!|&$~" else letter for letter in text)

@@ -1,0 +1,277 @@
+"""report: one HTML page about an experiment that needs nothing else. A section is a function; what is absent is left out.
+
+Here belong words and order. Not here: drawing (`pictures`), and how the page looks (`report.html.jinja`).
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from automl_assets.experiment import Experiment
+from automl_assets.records import Picture, Report
+
+TOLD = ("profile", "split", "leaderboard", "ensemble", "evaluation", "explanation", "onnx_model")  # assets, where made
+TEMPLATE = "report.html.jinja"
+MOST_ROWS = 50  # of a table
+MOST_INPUTS = 12  # that the snippet spells out
+EXAMPLES = {"float": "np.array([[1.5]], np.float32)", "double": "np.array([[1.7e9]])"}  # double: seconds since 1970
+TEXT_EXAMPLE = 'np.array([["text"]], object)'
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    kind: ClassVar = "text"
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a person may copy."""
+
+    kind: ClassVar = "code"
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of values; a column that holds numbers alone stands to the right."""
+
+    kind: ClassVar = "table"
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: frozenset[int]  # positions of columns
+
+    @classmethod
+    def of(cls, caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> "Table":
+        """A table of any values, cut short when there are many rows.
+
+        >>> Table.of("Sizes", ("name", "size"), [("a", 1.23456789), ("b", None)]).rows
+        (('a', '1.2346'), ('b', ''))
+        """
+        every = list(rows)
+        note = f" The first {MOST_ROWS} of {len(every)}." if len(every) > MOST_ROWS else ""
+        texts = tuple(tuple(_shown(cell) for cell in row) for row in every[:MOST_ROWS])
+        numbers = {i for i in range(1, len(header)) if all(isinstance(r[i], int | float | None) for r in every)}
+        return cls(caption + note, tuple(header), texts, frozenset(numbers))
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Drawings side by side."""
+
+    kind: ClassVar = "pictures"
+    pictures: tuple[dict[str, str], ...]
+
+    @classmethod
+    def of(cls, drawn: Iterable[Picture]) -> "Pictures":
+        return cls(tuple({"title": one.title, "data": b64encode(one.png).decode()} for one in drawn))
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it."""
+
+    title: str
+    blocks: tuple[Text | Code | Table | Pictures, ...]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a page is made of. `records` holds those assets of TOLD by name that the experiment has."""
+
+    experiment: Experiment
+    records: Mapping[str, Any]
+    seconds: Mapping[str, float]  # asset -> how long it took
+
+    def get(self, asset: str) -> Any:
+        return self.records.get(asset)
+
+
+def report(material: Material) -> Report:
+    """The page, in UTF-8. Everything from data is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    sections = [section for write in SECTIONS if (section := write(material)) is not None]
+    page = environment.get_template(TEMPLATE).render(
+        title=material.experiment.name, lead=headline(material), sections=sections
+    )
+    return Report(page.encode("utf-8", errors="replace"))
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def headline(material: Material) -> str:
+    """The question and the answer in a sentence each."""
+    experiment, evaluation = material.experiment, material.get("evaluation")
+    asked = f'{experiment.task_part.title} {experiment.task.capitalize()} of "{experiment.target}".'
+    if evaluation is None or experiment.metric not in evaluation.metrics:
+        return asked
+    value = f"{experiment.metric} {evaluation.metrics[experiment.metric]:.5g}"
+    low, high = evaluation.intervals.get(experiment.metric, (None, None))
+    between = f" (95 % interval {low:.5g} to {high:.5g})" if low is not None else ""
+    return f"{asked} The model reaches {value}{between} on {evaluation.n_rows:,} {_rows_name(evaluation.rows)}."
+
+
+def _rows_name(rows: str) -> str:
+    return "test rows that nothing had seen before" if rows == "test" else "rows, each answered by models without it"
+
+
+def asked(material: Material) -> Section | None:
+    """What the person wanted to know."""
+    experiment = material.experiment
+    settings = [
+        ("task", experiment.task),
+        ("source", experiment.source.part.describe(experiment.source.options)),
+        ("target", experiment.target),
+        ("metric", experiment.metric),
+        ("time limit", f"{experiment.limits.timeout_minutes:g} minutes"),
+        ("seed", str(experiment.seed)),
+    ]
+    return Section("What was asked", (Table.of("Settings of the experiment", ("setting", "value"), settings),))
+
+
+def data(material: Material) -> Section | None:
+    """The rows as they were found, and what needs a person's eye."""
+    profile, split = material.get("profile"), material.get("split")
+    if profile is None:
+        return None
+    columns = [(c.name, c.kind, c.dtype, c.n_missing, c.n_unique, c.mean, c.reason) for c in profile.columns]
+    header = ("column", "used as", "type", "missing", "different values", "mean", "why")
+    guardrails = [(g.name.replace("_", " "), g.status, g.message) for g in profile.guardrails]
+    told = f"{profile.n_rows:,} rows." + (
+        f" {int(split.is_training.sum()):,} to learn and validate ({split.strategy}), {int(split.is_test.sum()):,} to test."
+        if split is not None
+        else ""
+    )
+    return Section(
+        "Data",
+        (
+            Text(told),
+            Table.of("Guardrails", ("check", "status", "what was found"), guardrails),
+            Table.of("Columns, over the training rows", header, columns),
+        ),
+    )
+
+
+def quality(material: Material) -> Section | None:
+    """Every metric with its interval and what a guess would have reached."""
+    evaluation = material.get("evaluation")
+    if evaluation is None:
+        return None
+    rows = [
+        (name, value, *evaluation.intervals.get(name, (None, None)), evaluation.baseline.get(name))
+        for name, value in evaluation.metrics.items()
+    ]
+    caption = f"Metrics on {evaluation.n_rows:,} {_rows_name(evaluation.rows)}; 95 % bootstrap intervals"
+    metrics = Table.of(caption, ("metric", "value", "from", "to", "a guess"), rows)
+    return Section("How good the model is", (metrics, Pictures.of(evaluation.pictures)))
+
+
+def members(material: Material) -> Section | None:
+    """Which trials answer together."""
+    ensemble = material.get("ensemble")
+    if ensemble is None:
+        return None
+    kinds = ", ".join(f"{kind} {score:.5g}" for kind, score in ensemble.scores_by_kind.items())
+    rows = [
+        (m.trial, m.weight, len(m.fitted.models)) for m in sorted(ensemble.members, key=lambda member: -member.weight)
+    ]
+    return Section(
+        "What the model is made of",
+        (
+            Text(f"Answer by {ensemble.kind}. By validation, {material.experiment.metric}: {kinds}."),
+            Table.of("Members and their share", ("trial", "weight", "fitted models"), rows),
+        ),
+    )
+
+
+def leaderboard(material: Material) -> Section | None:
+    """Every trial, best first."""
+    board = material.get("leaderboard")
+    if board is None:
+        return None
+    rows = [
+        (s.trial, s.rank, s.score, s.fit_seconds, ", ".join(f"{k}={v}" for k, v in s.config.items()), s.reason)
+        for s in board.standings
+    ]
+    header = ("trial", "rank", board.metric, "seconds", "configuration", "why it failed")
+    return Section("Leaderboard", (Table.of("Trials by validation score, best first", header, rows),))
+
+
+def explanation(material: Material) -> Section | None:
+    """What the model leans on."""
+    made = material.get("explanation")
+    if made is None:
+        return None
+    caption = f"How much {made.metric} suffers when a column is shuffled, the most important first"
+    rows = [(one.column, one.mean, one.std) for one in made.importances]
+    table = Table.of(caption, ("column", "loss", "standard deviation"), rows)
+    return Section("What the model leans on", (table, Pictures.of(made.pictures)))
+
+
+def usage(material: Material) -> Section | None:
+    """How to get answers for new rows."""
+    name, onnx = material.experiment.name, material.get("onnx_model")
+    blocks: list[Any] = [Code("From the command line", f"automl predict {name} rows.csv -o predictions.csv")]
+    if onnx is not None:
+        blocks += [
+            Text(
+                "The ONNX file takes raw columns, each [rows, 1], and needs ONNX Runtime alone. Missing numbers are NaN, "
+                "missing texts are empty, dates are seconds since 1970 (UTC)."
+            ),
+            Code("With ONNX Runtime", onnx_snippet(onnx.inputs, bool(material.get("ensemble").problem.classes))),
+            Table.of("Inputs of the ONNX model", ("column", "type"), onnx.inputs.items()),
+            Text("The same model lies in MLflow:"),
+            Code("With MLflow", f'mlflow.pyfunc.load_model("models:/{name}@champion").predict(rows)'),
+        ]
+    return Section("How to use it", tuple(blocks))
+
+
+def onnx_snippet(inputs: Mapping[str, str], has_classes: bool) -> str:
+    """Python that asks the model about one row, with the real names and types.
+
+    >>> print(onnx_snippet({"age": "float"}, True).splitlines()[-3])
+        'age': np.array([[1.5]], np.float32),
+    """
+    given = [f"    {name!r}: {EXAMPLES.get(kind, TEXT_EXAMPLE)}," for name, kind in inputs.items()]
+    rest = [f"    # … and {len(given) - MOST_INPUTS} more, see the table below"] if len(given) > MOST_INPUTS else []
+    lines = ["import numpy as np, onnxruntime", "", 'session = onnxruntime.InferenceSession("onnx.onnx")', "row = {"]
+    answer = "label, probabilities" if has_classes else "(value,)"
+    return "\n".join([*lines, *given[:MOST_INPUTS], *rest, "}", f"{answer} = session.run(None, row)[:2]"])
+
+
+def duration(material: Material) -> Section | None:
+    """Where the time went."""
+    if not material.seconds:
+        return None
+    rows = [(asset, seconds) for asset, seconds in material.seconds.items()]
+    return Section(
+        "How long it took", (Table.of("Seconds of each asset; some ran side by side", ("asset", "seconds"), rows),)
+    )
+
+
+# A section is a function of the material; None leaves it out.
+SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
+    asked,
+    data,
+    quality,
+    members,
+    explanation,
+    leaderboard,
+    usage,
+    duration,
+)
