@@ -16,6 +16,11 @@ TOLD = ("profile", "split", "leaderboard", "ensemble", "evaluation", "explanatio
 TEMPLATE = "report.html.jinja"
 MOST_ROWS = 50  # of a table
 MOST_INPUTS = 12  # that the snippet spells out
+KINDS = {
+    "single": "The best trial answers alone.",
+    "voting": "A weighted vote of several trials answers.",
+    "stacking": "A linear model over the answers of several trials answers.",
+}
 EXAMPLES = {"float": "np.array([[1.5]], np.float32)", "double": "np.array([[1.7e9]])"}  # double: seconds since 1970
 TEXT_EXAMPLE = 'np.array([["text"]], object)'
 
@@ -193,7 +198,7 @@ def members(material: Material) -> Section | None:
     return Section(
         "What the model is made of",
         (
-            Text(f"Answer by {ensemble.kind}. By validation, {material.experiment.metric}: {kinds}."),
+            Text(f"{KINDS[ensemble.kind]} Validation found {material.experiment.metric} of {kinds}."),
             Table.of("Members and their share", ("trial", "weight", "fitted models"), rows),
         ),
     )
