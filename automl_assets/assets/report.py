@@ -23,7 +23,10 @@ def report(experiment: Experiment, about: Sequence[str]) -> dg.AssetsDefinition:
         with step(context) as journal:
             material = Material(experiment, records, journal.seconds_per_asset())
             made = write_report(material)
-        metadata = {"kilobytes": len(made.page) / 1000, "headline": dg.MetadataValue.md(_plain(headline(material)))}
+        metadata: dict[str, Any] = {
+            "kilobytes": len(made.page) / 1000,
+            "headline": dg.MetadataValue.md(_plain(headline(material))),
+        }
         return dg.MaterializeResult(value=made, metadata=metadata)
 
     return asset

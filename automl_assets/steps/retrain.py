@@ -15,11 +15,11 @@ import polars as pl
 from automl_assets import preparation
 from automl_assets.errors import DataError, listed
 from automl_assets.featurizer import as_moments, densify, encode
-from automl_assets.parts import Config, FitContext, Link, Rows, View
+from automl_assets.parts import Config, Link, Rows, View
 from automl_assets.records import Dataset, Ensemble, Fitted, Member, Problem, Roles, Split
 from automl_assets.steps.divide import divide
 from automl_assets.steps.predict import answer
-from automl_assets.steps.search import sampled
+from automl_assets.steps.search import context_of, sampled
 from automl_assets.tables import with_dates
 
 
@@ -126,12 +126,7 @@ def train_model(ensemble: Ensemble, dataset: Dataset, split: Split, recipe: Reci
 def _fit_fold(learner: Any, config: Config, rows: Rows, split: Split, fold: int | None, recipe: Recipe) -> Any:
     seed = recipe.settings.seed
     train, valid = (np.flatnonzero(split.is_training), None) if fold is None else split.fold(fold)
-    context = FitContext(
-        problem=recipe.ensemble.problem,
-        categories=recipe.ensemble.featurizer.n_levels,
-        n_threads=os.cpu_count() or 1,
-        seed=seed,
-    )
+    context = replace(context_of(recipe.ensemble.featurizer, recipe.problem, seed), n_threads=os.cpu_count() or 1)
     training = _take(rows, sampled(train, learner.max_rows, seed))
     return preparation.fit(learner, config, training, None if valid is None else _take(rows, valid), context)
 

@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from automl_assets import metrics, preparation, registry
 from automl_assets.isolation import Job, Outcome, run_jobs, wait_until_warm
 from automl_assets.parts import Algorithm, Config, FitContext, Rows, link_scores
-from automl_assets.records import TRAIN, VALID, Candidate, Features, Fitted, Trial
+from automl_assets.records import TRAIN, VALID, Candidate, Features, Fitted, Problem, Trial
 from automl_assets.steps.suggest import Suggestions
 
 PATIENCE = 10  # trials without a better score after which a candidate ends, as in Azure
@@ -100,6 +100,11 @@ def _rows_of(folder: Path, fold: int, max_rows: int | None, seed: int) -> tuple[
     return _read_rows(folder, train), _read_rows(folder, np.flatnonzero(assignment[:, fold] == VALID))
 
 
+def context_of(featurizer: Any, problem: Problem, seed: int) -> FitContext:
+    """What every fit is told about the features and the question; threads and deadline are the caller's."""
+    return FitContext(problem=problem, categories=featurizer.n_levels, terms=featurizer.n_terms, seed=seed)
+
+
 def sampled(rows: np.ndarray, max_rows: int | None, seed: int) -> np.ndarray:
     """Row numbers an algorithm learns from: all, or a seeded sample of as many as it takes."""
     if max_rows is None or len(rows) <= max_rows:
@@ -175,12 +180,9 @@ class _Search:
         now = time.monotonic()
         n_rounds = -(-n_left // self.n_processes)
         share = max(0.0, deadline - now) / n_rounds
-        context = FitContext(
-            problem=self.features.problem,
-            categories=self.features.featurizer.n_levels,
-            terms=self.features.featurizer.n_terms,
+        context = replace(
+            context_of(self.features.featurizer, self.features.problem, self.seed),
             n_threads=max(1, self.budget.n_cores // self.n_processes),
-            seed=self.seed,
             deadline=now + SOFT_SHARE * share,
         )
         family = registry.tasks()[self.features.problem.task].family
