@@ -12,7 +12,10 @@ from typing import Any, ClassVar
 from automl_assets.experiment import Experiment
 from automl_assets.records import Picture, Report
 
-TOLD = ("profile", "split", "leaderboard", "ensemble", "evaluation", "explanation", "onnx_model")  # assets, where made
+TOLD = (  # assets, where they are made
+    *("profile", "split", "leaderboard", "ensemble", "evaluation", "explanation", "error_analysis", "fairness"),
+    "onnx_model",
+)
 TEMPLATE = "report.html.jinja"
 MOST_ROWS = 50  # of a table
 MOST_INPUTS = 12  # that the snippet spells out
@@ -228,6 +231,30 @@ def explanation(material: Material) -> Section | None:
     return Section("What the model leans on", (table, Pictures.of(made.pictures)))
 
 
+def errors(material: Material) -> Section | None:
+    """Where the model is wrong more often than elsewhere."""
+    found = material.get("error_analysis")
+    if found is None:
+        return None
+    rows = [(" and ".join(c.conditions), c.n_rows, c.loss, c.rest_loss, c.metric, c.rest_metric) for c in found.cohorts]
+    header = ("rows where", "how many", found.loss, "of the others", found.metric, "of the others")
+    told = Table.of("Groups of rows on which the model is surely worse", header, rows)
+    none = Text("No group of rows was found on which the model is surely worse than on the others.")
+    return Section("Where the model is wrong", (told if rows else none, Pictures.of(found.pictures)))
+
+
+def fairness(material: Material) -> Section | None:
+    """Whether groups of people are treated alike."""
+    found = material.get("fairness")
+    if found is None:
+        return None
+    blocks: list[Any] = []
+    for one in found.comparisons:
+        blocks += [Table.of(f'Groups of "{one.column}"', one.table.columns, one.table.rows())]
+        blocks += [Text(worry) for worry in one.worries]
+    return Section("Whether groups are treated alike", (*blocks, Pictures.of(found.pictures)))
+
+
 def usage(material: Material) -> Section | None:
     """How to get answers for new rows."""
     name, onnx = material.experiment.name, material.get("onnx_model")
@@ -276,6 +303,8 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     quality,
     members,
     explanation,
+    errors,
+    fairness,
     leaderboard,
     usage,
     duration,
