@@ -128,16 +128,16 @@ def predict(
     output: Annotated[Path, typer.Option("-o", help="A .csv, .parquet or .jsonl file to write.")],
     home: Home = None,
 ) -> None:
-    """Predicts the rows of DATA with the last model of an experiment."""
+    """Predicts the rows of DATA with the last model of an experiment; they need not fit into memory."""
     from automl_assets.experiment import source_of
-    from automl_assets.steps.load import read
-    from automl_assets.steps.predict import predict as predict_rows
+    from automl_assets.steps.load import batches
+    from automl_assets.steps.score import BATCH_ROWS, check_output, write
 
-    write = _writer(output)
-    ensemble = _last_result(experiment, home).ensemble
-    made = predict_rows(ensemble, read(source_of(data))).table
-    write(made)
-    console.print(f"{made.height} rows predicted, written to [bold]{output}[/]")
+    check_output(output)
+    result = _last_result(experiment, home)
+    with _counting("rows predicted") as told:
+        n_rows = write(result.scored(batches(source_of(data), BATCH_ROWS)), output, told)
+    console.print(f"{n_rows} rows predicted, written to [bold]{output}[/]")
 
 
 @app.command()
@@ -155,28 +155,18 @@ def explain(
 
     from automl_assets.experiment import source_of
     from automl_assets.steps.load import read
+    from automl_assets.steps.score import check_output, write
 
-    write = _writer(output) if output else None
+    if output:
+        check_output(output)
     rows = read(source_of(data))
     result = _last_result(experiment, home)
-    made = pl.from_pandas(result.explain(rows if write else rows.head(SHOWN_ROWS), seconds))
-    if write is None:
+    made = pl.from_pandas(result.explain(rows if output else rows.head(SHOWN_ROWS), seconds))
+    if output is None:
         console.print(_contributions(made))
         return
-    write(made)
+    write([made], output)
     console.print(f"{rows.height} rows explained, written to [bold]{output}[/]")
-
-
-def _writer(output: Path) -> Callable[[Any], None]:
-    """What writes a table in the format of a file's ending."""
-    writers: dict[str, Callable[[Any], None]] = {
-        ".csv": lambda table: table.write_csv(output),
-        ".parquet": lambda table: table.write_parquet(output),
-        ".jsonl": lambda table: table.write_ndjson(output),
-    }
-    if output.suffix not in writers:
-        raise SettingError(f"-o: got {output.name!r}; possible endings: {', '.join(writers)}")
-    return writers[output.suffix]
 
 
 def _contributions(made: Any) -> Table:
@@ -243,6 +233,28 @@ def code(
 
 
 @app.command()
+def serve(
+    experiment: str,
+    port: int = 5001,
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines ask, whoever they are.")] = "127.0.0.1",
+    home: Home = None,
+) -> None:
+    """Answers over HTTP with the champion: POST rows as JSON to /invocations (MLflow's scoring server)."""
+    from automl_assets.resources.home import prepare
+    from automl_assets.resources.tracker import Tracker
+
+    prepare(home)
+    address, surroundings = Tracker().champion_address(experiment)
+    programs = Path(sys.executable).parent
+    mlflow, path = str(programs / "mlflow"), f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"
+    command = [mlflow, "models", "serve", "-m", address, "--env-manager", "local", "-h", host, "-p", str(port)]
+    console.print(f"{address} answers at http://{host}:{port}/invocations", soft_wrap=True)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # In place of this process, as with `ui`. MLflow looks for its web server on the PATH.
+    os.execve(mlflow, command, os.environ | surroundings | {"PATH": path})
+
+
+@app.command()
 def ui(home: Home = None, port: int = 3000, host: str = "127.0.0.1") -> None:
     """Opens Dagster's UI on everything that ran under the home."""
     from automl_assets.resources.home import prepare
@@ -252,6 +264,16 @@ def ui(home: Home = None, port: int = 3000, host: str = "127.0.0.1") -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Dagster stops its services by it; a shell may have had it ignored
     # In place of this process, so that whatever stops it stops Dagster as well.
     os.execv(dagster, [dagster, "dev", "-w", str(folder / "workspace.yaml"), "-h", host, "-p", str(port)])
+
+
+@contextmanager
+def _counting(what: str) -> Iterator[Callable[[int], None]]:
+    """Shows on a terminal how far the body has come."""
+    if not console.is_terminal:
+        yield lambda n: None
+        return
+    with console.status(f"reading …  0 {what}") as status:
+        yield lambda n: status.update(f"{n:,} {what}")
 
 
 def _last_result(experiment: str, home: Path | None) -> Any:

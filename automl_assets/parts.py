@@ -4,7 +4,7 @@ Each is a frozen value of names and functions; there is no base class to inherit
 `algorithms/`, `sources/` or `tasks/` declares such a value (PART, or PARTS for a family) and is found by `registry`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -81,7 +81,9 @@ class Source:
 
     `read(options)` returns all rows; `fingerprint(options)` a short text that changes when and only when the content
     does. Both raise SourceError with advice. `options` is a frozen pydantic model that refuses unknown keys.
-    `claims(text)` says whether a bare `source: TEXT` in a YAML belongs to it, and `from_text` turns it into options.
+    `claims(text)` says whether a bare `source: TEXT` in a YAML belongs to it, and `text_option` is the option it fills.
+    `batches(options, most_rows)` reads rows as they are written, a batch at a time, and `typed(options, rows)` types
+    them as `read` does; without `batches` the rows are known to fit into memory.
     """
 
     name: str
@@ -93,6 +95,8 @@ class Source:
     code: Callable[[Any], str]  # body of a function that reads all rows by public packages (`pl` and `os` are there)
     claims: Callable[[str], bool] = lambda text: False
     text_option: str = "path"  # the option that a bare text fills
+    batches: Callable[[Any, int], Iterator[pl.DataFrame]] | None = None
+    typed: Callable[[Any, pl.DataFrame], pl.DataFrame] = lambda options, rows: rows
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ class Guardrail:
     status: Literal["passed", "done", "alerted"]
     message: str
     figures: dict[str, Any] = field(default_factory=dict)
+    severity: Literal["warning", "error"] = "warning"  # of an alert
 
 
 @dataclass(frozen=True)
@@ -425,6 +426,7 @@ class OnnxModel:
     n_checked: int
     max_difference: float  # largest absolute difference from Python (relative to the target range for regression)
     latency_milliseconds: float  # median of one row
+    example: dict[str, Any] = field(default_factory=dict)  # one row as JSON takes it
 
 
 @dataclass(frozen=True)

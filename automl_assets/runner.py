@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -135,6 +136,15 @@ class Result:
 
         dataset, features = self._load("dataset"), self._load("features")
         return explain_rows(self.ensemble, dataset, features, _table(rows), seconds).to_pandas()
+
+    def scored(self, batches: "Iterable[pl.DataFrame]") -> "Iterator[pl.DataFrame]":
+        """Predictions beside the rows of each batch, through the ONNX file where the experiment makes one."""
+        from automl_assets.steps.predict import predict
+        from automl_assets.steps.score import scorer
+
+        if self.onnx:
+            return map(scorer(self.onnx, self.ensemble.problem), batches)
+        return (predict(self.ensemble, rows).table for rows in batches)
 
     def summary(self) -> dict[str, Any]:
         """Everything as plain values, as `automl run --json` writes it."""

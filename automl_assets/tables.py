@@ -22,6 +22,7 @@ from automl_assets.errors import SourceError, listed, nearest
 
 Options = TypeVar("Options", bound=BaseModel)
 Parse = Callable[[bytes, str], pl.DataFrame]  # content and name of one file to its rows
+ParseBatches = Callable[[Any, str], Iterator[pl.DataFrame]]  # byte stream and name of one file to batches of its rows
 
 FINGERPRINT_CHARACTERS = 16
 CHUNK_BYTES = 1 << 20
@@ -270,6 +271,32 @@ def _parsed(file: File, parse: Parse) -> pl.DataFrame:
     return table
 
 
+def read_batches(location: str, extensions: tuple[str, ...], parse: ParseBatches) -> Iterator[pl.DataFrame]:
+    """The rows of every file of a location, a batch at a time, so that no file need fit into memory.
+
+    Raises SourceError that names the file that cannot be read, or whose columns are not those of the first.
+    """
+    first_name, first_columns = "", list[str]()
+    for file in files(location, extensions):
+        with opened(file) as stream:
+            for batch in parse(stream, file.name):
+                first_name, first_columns = first_name or file.name, first_columns or batch.columns
+                if set(batch.columns) != set(first_columns):
+                    raise SourceError(_differing_columns(file.name, batch.columns, first_name, first_columns))
+                yield batch
+    if not first_name:
+        raise SourceError(f"{without_secrets(location)}: there are no rows; add some below the header")
+
+
+@contextmanager
+def opened(file: File) -> Iterator[Any]:
+    """A file's content as a stream of bytes, without gzip; what goes wrong while it is read names the file."""
+    with explained(file.name, file.path), file.filesystem.open(file.path, "rb", compression=None) as packed:
+        magic = packed.read(2)
+        packed.seek(0)
+        yield gzip.GzipFile(fileobj=packed) if magic == b"\x1f\x8b" else packed
+
+
 def _header(table: pl.DataFrame) -> str:
     return f"a header ({listed(table.columns, 5)})" if table.columns else "no columns"
 
@@ -376,6 +403,49 @@ def _adaptable(table: pl.DataFrame) -> pl.DataFrame:
     """A column without any value is of no type, so that it takes on the type it has in another file."""
     empty = [column.name for column in table if column.null_count() == table.height]
     return table.with_columns(pl.lit(None).alias(name) for name in empty)
+
+
+def steady(
+    batches: Callable[[], Iterator[pl.DataFrame]], typed: Callable[[pl.DataFrame], pl.DataFrame]
+) -> Iterator[pl.DataFrame]:
+    """Batches typed as the whole would be: a first pass finds the type of each column, a second one gives it.
+
+    >>> parts = [pl.DataFrame({"x": ["1", "2"]}), pl.DataFrame({"x": ["03", "b"]})]
+    >>> [part["x"].to_list() for part in steady(lambda: iter(parts), lambda rows: rows.cast(pl.Int64, strict=False))]
+    [[1, 2], [3, None]]
+    """
+    schema: dict[str, pl.DataType | None] = {}
+    for batch in batches():
+        for column in typed(batch):
+            schema[column.name] = _common_type(schema.get(column.name), column)
+    for batch in batches():
+        yield _in_schema(batch, typed(batch), schema)
+
+
+def _common_type(known: pl.DataType | None, column: pl.Series) -> pl.DataType | None:
+    """The type that holds both; text where nothing else does. A column without values leaves it open (None)."""
+    if column.null_count() == len(column) or known == column.dtype:
+        return known
+    if known is None:
+        return column.dtype
+    if known.is_numeric() and column.dtype.is_numeric():
+        return pl.Int64() if known.is_integer() and column.dtype.is_integer() else pl.Float64()
+    return pl.String()
+
+
+def _in_schema(raw: pl.DataFrame, typed: pl.DataFrame, schema: Mapping[str, pl.DataType | None]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [_as_type(raw, typed, name, dtype or pl.String()) for name, dtype in schema.items()], height=typed.height
+    )
+
+
+def _as_type(raw: pl.DataFrame, typed: pl.DataFrame, name: str, dtype: pl.DataType) -> pl.Series:
+    """The column in that type. A text that looked like a number in this batch alone is taken as it was written."""
+    if name not in typed.columns:
+        return pl.Series(name, [None] * typed.height, dtype)
+    is_written_otherwise = dtype == pl.String and raw[name].dtype == pl.String and typed[name].dtype != pl.String
+    column = raw[name] if is_written_otherwise else typed[name]
+    return column.cast(dtype)
 
 
 def plain(table: pl.DataFrame) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.experiment import Experiment
+from automl_assets.isolation import free_bytes
 from automl_assets.metrics import oriented
 from automl_assets.parts import Algorithm
 from automl_assets.resources.journal import journal_of
@@ -112,9 +113,5 @@ def _takes_part(context: Any, experiment: Experiment, name: str) -> bool:
 
 def _free_memory(n_processes: int) -> int | None:
     """Bytes each fit may allocate, where the system tells."""
-    try:
-        with open("/proc/meminfo") as file:
-            free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return None
-    return int(free * MEMORY_SHARE / n_processes)
+    free = free_bytes()
+    return None if free is None else int(free * MEMORY_SHARE / n_processes)

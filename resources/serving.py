@@ -21,11 +21,29 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """The outputs of the ONNX model: `prediction` and its intervals, or `label` and, in the order of the classes,
         `probabilities` and who is in each `prediction_set`."""
+        _check(model_input)
         inputs = self.session.get_inputs()
         answers = self.session.run(None, {one.name: _feed(model_input[one.name], one.type) for one in inputs})
         names = [output.name for output in self.session.get_outputs()]
         columns = {name: _column(answer) for name, answer in zip(names, answers, strict=True)}
         return pd.DataFrame(columns, index=model_input.index)
+
+
+def _check(rows: pd.DataFrame) -> None:
+    """Raises MlflowException, which the server tells as status 400, for what is no table of single values."""
+    if rows.empty:
+        raise _refused("there are no rows; send at least one")
+    for name in rows.columns:
+        nested = [value for value in rows[name] if isinstance(value, list | dict)] if rows[name].dtype == object else []
+        if nested:
+            raise _refused(f'column "{name}": {nested[0]!r} is no single value; send a number, a text or null')
+
+
+def _refused(message: str) -> Exception:
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+
+    return MlflowException(message, INVALID_PARAMETER_VALUE)
 
 
 def _feed(column: pd.Series, kind: str) -> np.ndarray:

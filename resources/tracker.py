@@ -6,7 +6,6 @@ Written by explicit run ids and by one asset at a time, so that parallel steps c
 import importlib.metadata
 import re
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +13,17 @@ from typing import Any
 
 import dagster as dg
 
+from automl_assets.errors import ArtifactError
 from automl_assets.records import Evaluation, Leaderboard, OnnxModel, Problem, Registration, Standing
 from automl_assets.resources.home import home
 
 CHAMPION = "champion"
 RUN_TAG = "dagster_run"
+SERVED_TYPES = {  # what each input of the ONNX model is called for people who ask over HTTP
+    "float": "number or null",
+    "double": "date or date-time as ISO 8601 text, seconds since 1970 (UTC), or null",
+    "string": "text or null",
+}
 
 
 class Tracker(dg.ConfigurableResource):
@@ -66,6 +71,16 @@ class Tracker(dg.ConfigurableResource):
         tags = {"metric": problem.metric, "score": repr(evaluation.metrics[problem.metric]), RUN_TAG: dagster_run}
         version = client.create_model_version(experiment, source, run, tags=tags, await_creation_for=None)
         return version.version, f"models:/{experiment}/{version.version}"
+
+    def champion_address(self, model: str) -> tuple[str, dict[str, str]]:
+        """Where MLflow finds the champion, and the environment variables that tell it where to look.
+
+        Raises ArtifactError when there is none.
+        """
+        if self._champion(model) is None:
+            raise ArtifactError(f"{model} has no champion yet; run it first, with `onnx: true` in its YAML")
+        uri = self.tracking_uri()
+        return f"models:/{model}@{CHAMPION}", {"MLFLOW_TRACKING_URI": uri, "MLFLOW_REGISTRY_URI": uri}
 
     def decide(self, registration: Registration) -> None:
         """Writes down why, and moves the alias when the version is the champion."""
@@ -161,14 +176,12 @@ def _ensure_registered(client: Any, model: str) -> None:
 
 @contextmanager
 def _model_folder(onnx: OnnxModel) -> Iterator[Path]:
-    """The model in MLflow's own format, with a signature that names every input and its type."""
+    """The model in MLflow's own format, with a signature that names every input, their types beside it and an example."""
     import mlflow.pyfunc
+    import pandas as pd
 
     needed = ("mlflow", "numpy", "onnxruntime", "pandas")
-    with tempfile.TemporaryDirectory(prefix="automl_") as folder, warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message=".*input example was not provided.*"
-        )  # the signature names every input
+    with tempfile.TemporaryDirectory(prefix="automl_") as folder:
         path, file = Path(folder) / "model", Path(folder) / "model.onnx"
         file.write_bytes(onnx.onnx)
         mlflow.pyfunc.save_model(
@@ -176,6 +189,8 @@ def _model_folder(onnx: OnnxModel) -> Iterator[Path]:
             python_model=str(Path(__file__).with_name("serving.py")),
             artifacts={"onnx": str(file)},
             signature=_signature(onnx),
+            input_example=pd.DataFrame([onnx.example]),
+            metadata={"inputs": {name: SERVED_TYPES[kind] for name, kind in onnx.inputs.items()}},
             pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in needed],
         )
         yield path

@@ -4,9 +4,9 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import described, input_of, step, table
+from automl_assets.assets.spec import check, described, input_of, step, table
 from automl_assets.experiment import Experiment
-from automl_assets.records import ColumnProfile, Dataset, Guardrail, Profile
+from automl_assets.records import ColumnProfile, Dataset, Profile
 from automl_assets.steps.describe import describe
 
 GUARDRAILS = {
@@ -16,7 +16,10 @@ GUARDRAILS = {
     "ignored_columns": "Columns that cannot help, and why.",
     "class_balance": "Whether a class is so rare that accuracy hides it.",
     "unseen_classes": "Whether a validation or test file has classes that the source lacks.",
-    "target_leakage": "Whether a column gives the target away.",
+    "near_constant_columns": "Columns that hold one value nearly everywhere.",
+    "target_leakage": "Whether a column, or its gaps, give the target away.",
+    "time_leakage": "Whether the target changes with time while rows are divided by chance.",
+    "memory": "What the features will take, against what is free.",
     "duplicate_rows": "Whether rows repeat each other.",
 }
 BARS = "▁▂▃▄▅▆▇█"
@@ -40,7 +43,7 @@ def profile(experiment: Experiment) -> dg.AssetsDefinition:
         with step(context):
             found = describe(dataset, experiment)
         return dg.MaterializeResult(
-            value=found, metadata=_metadata(found), check_results=[_check(guardrail) for guardrail in found.guardrails]
+            value=found, metadata=_metadata(found), check_results=[check(guardrail) for guardrail in found.guardrails]
         )
 
     return asset
@@ -77,13 +80,3 @@ def _bars(counts: tuple[int, ...]) -> str:
     """
     most = max(counts, default=0)
     return "".join(BARS[round(count / most * (len(BARS) - 1))] for count in counts) if most else ""
-
-
-def _check(guardrail: Guardrail) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name=guardrail.name,
-        passed=guardrail.status != "alerted",
-        severity=dg.AssetCheckSeverity.WARN,
-        description=guardrail.message,
-        metadata={"status": guardrail.status, **guardrail.figures},
-    )

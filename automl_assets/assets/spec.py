@@ -12,6 +12,7 @@ import dagster as dg
 
 from automl_assets.errors import AutomlError
 from automl_assets.experiment import Experiment
+from automl_assets.records import Guardrail
 from automl_assets.resources.journal import Journal, journal_of
 
 LAST = {"dagster/priority": "-1"}  # op tags of what may come after everything that people wait for
@@ -66,6 +67,17 @@ def step(context: dg.AssetExecutionContext) -> Iterator[Journal]:
         journal.write("asset_failed", asset=asset, reason=f"{type(error).__name__}: {error}")
         raise
     journal.write("asset_finished", asset=asset)
+
+
+def check(guardrail: Guardrail) -> dg.AssetCheckResult:
+    """A guardrail as the result of an asset check."""
+    return dg.AssetCheckResult(
+        check_name=guardrail.name,
+        passed=guardrail.status != "alerted",
+        severity=dg.AssetCheckSeverity.ERROR if guardrail.severity == "error" else dg.AssetCheckSeverity.WARN,
+        description=guardrail.message,
+        metadata={"status": guardrail.status, **guardrail.figures},
+    )
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:

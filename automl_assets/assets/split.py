@@ -1,26 +1,40 @@
-"""The asset `split`: who learns, who validates, who tests."""
+"""The asset `split`: who learns, who validates, who tests; guardrails on how they are kept apart, as asset checks."""
 
 from typing import Any
 
 import dagster as dg
 import numpy as np
 
-from automl_assets.assets.spec import described, input_of, step, table
+from automl_assets.assets.spec import check, described, input_of, step, table
 from automl_assets.errors import listed
 from automl_assets.experiment import Experiment
 from automl_assets.records import TEST_FILE, VALID, Dataset, Profile, Split
 from automl_assets.steps.divide import divide
+from automl_assets.steps.guardrails import train_test_overlap, validation_split
+
+GUARDRAILS = {
+    "validation_split": "How trials are scored, and why so.",
+    "train_test_overlap": "Whether test rows stand among the training rows as well.",
+}
 
 
 def split(experiment: Experiment) -> dg.AssetsDefinition:
+    key = dg.AssetKey([experiment.name, "split"])
+
     @dg.asset(
         **described(experiment, "split", Split, {"scikitlearn"}, "Which rows learn, which validate, which test."),
         ins={name: input_of(experiment, name) for name in ("dataset", "profile")},
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in GUARDRAILS.items()],
     )
     def asset(context: dg.AssetExecutionContext, dataset: Dataset, profile: Profile) -> dg.MaterializeResult:
         with step(context):
             divided = divide(dataset, profile, experiment)
-        return dg.MaterializeResult(value=divided, metadata=_metadata(divided, dataset, profile))
+            found = (validation_split(divided, experiment), train_test_overlap(dataset, divided))
+        return dg.MaterializeResult(
+            value=divided,
+            metadata=_metadata(divided, dataset, profile),
+            check_results=[check(guardrail) for guardrail in found],
+        )
 
     return asset
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -25,6 +25,7 @@ EXTENSIONS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 DELIMITERS = (",", ";", "\t", "|")
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL")
 SNIFFED_RECORDS = 50
+BLOCK_BYTES = 1 << 20  # no row may be longer
 
 
 class CsvOptions(BaseModel):
@@ -68,6 +69,13 @@ def read(options: CsvOptions) -> pl.DataFrame:
     given = tables.expanded(options)
     texts = tables.read_files(given.path, EXTENSIONS, partial(_texts, options=given))
     return typed(_without_missing(texts, given.null_values), given.decimal_comma)
+
+
+def batches(options: CsvOptions, most_rows: int) -> Iterator[pl.DataFrame]:
+    """Rows with every cell as text, a batch at a time. Raises SourceError as `read` does."""
+    given = tables.expanded(options)
+    for texts in tables.read_batches(given.path, EXTENSIONS, partial(_text_batches, options=given)):
+        yield from _without_missing(texts, given.null_values).iter_slices(most_rows)
 
 
 def fingerprint(options: CsvOptions) -> str:
@@ -163,6 +171,31 @@ def _texts(content: bytes, name: str, options: CsvOptions) -> pl.DataFrame:
     return _without_blank_lines(table, utf8, delimiter, name)
 
 
+def _text_batches(stream: Any, name: str, options: CsvOptions) -> Iterator[pl.DataFrame]:
+    """One file a block at a time; pyarrow reads streams, polars only what is in memory."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    start = stream.read(tables.CHUNK_BYTES)
+    stream.seek(0)
+    sample = start.decode(options.encoding or "utf-8-sig", errors="ignore")
+    delimiter = options.delimiter or sniffed(sample)
+    header = _checked_header(sample, delimiter, name)
+    records = _records(sample, delimiter)
+    next(filter(None, records))
+    reading = arrow.ReadOptions(
+        use_threads=False,
+        column_names=header,
+        skip_rows=records.line_num,
+        block_size=BLOCK_BYTES,
+        encoding=options.encoding or "utf8",
+    )
+    parsing = arrow.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    converting = arrow.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False)
+    for block in arrow.open_csv(stream, reading, parsing, converting):
+        yield pl.DataFrame(pl.from_arrow(block))
+
+
 def _with_line_feeds(utf8: bytes) -> bytes:
     """Old Macintosh files end their lines with a carriage return alone, which polars takes for one long line."""
     return utf8 if b"\n" in utf8 else utf8.replace(b"\r", b"\n")
@@ -238,4 +271,6 @@ PART = Source(
     describe=describe,
     code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),
+    batches=batches,
+    typed=lambda options, rows: typed(rows, options.decimal_comma),
 )

@@ -1,7 +1,9 @@
 """Rows from JSON lines: one object per line, also packed with gzip. Knowledge of the format alone belongs here."""
 
 import json
+from collections.abc import Iterator
 from functools import partial
+from itertools import count, islice
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,6 +32,18 @@ def read(options: JsonlOptions) -> pl.DataFrame:
     return tables.with_dates(tables.read_files(tables.expanded(options).path, EXTENSIONS, _parse))
 
 
+def batches(options: JsonlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
+    """Rows a batch at a time, each with the keys of its own lines. Raises SourceError as `read` does."""
+    for file in tables.files(tables.expanded(options).path, EXTENSIONS):
+        with tables.opened(file) as lines:
+            for number in count(1, most_rows):
+                some = b"".join(islice(lines, most_rows))
+                if not some:
+                    break
+                if some.strip():
+                    yield _parse(some, file.name, number)
+
+
 def fingerprint(options: JsonlOptions) -> str:
     """Changes when and only when the bytes of a file do."""
     return tables.fingerprint_files(tables.expanded(options).path, EXTENSIONS)
@@ -51,18 +65,18 @@ return pl.concat([pl.read_ndjson(file, infer_schema_length=None) for file in ope
 """
 
 
-def _parse(content: bytes, name: str) -> pl.DataFrame:
+def _parse(content: bytes, name: str, first_line: int = 1) -> pl.DataFrame:
     utf8 = tables.as_utf8(tables.unpacked(content, name), None, name)
     if not utf8.strip():
         raise SourceError(f"{name}: the file holds nothing but blank lines; {ADVICE}")
     try:
         return pl.read_ndjson(utf8, infer_schema_length=None)
     except pl.exceptions.PolarsError as error:
-        raise SourceError(_wrong_line(utf8, name) or f"{name}: {error}; {ADVICE}") from error
+        raise SourceError(_wrong_line(utf8, name, first_line) or f"{name}: {error}; {ADVICE}") from error
 
 
-def _wrong_line(utf8: bytes, name: str) -> str | None:
-    for number, line in enumerate(utf8.split(b"\n"), start=1):
+def _wrong_line(utf8: bytes, name: str, first_line: int) -> str | None:
+    for number, line in enumerate(utf8.split(b"\n"), start=first_line):
         problem = _problem(line)
         if problem:
             return f"{name}: line {number} {problem}; {ADVICE}"
@@ -93,4 +107,6 @@ PART = Source(
     describe=describe,
     code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),
+    batches=batches,
+    typed=lambda options, rows: tables.with_dates(rows),
 )

@@ -1,7 +1,9 @@
 """Rows from Parquet files, which know their own types. Knowledge of the format alone belongs here."""
 
 import io
+from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +25,12 @@ class ParquetOptions(BaseModel):
 def read(options: ParquetOptions) -> pl.DataFrame:
     """All rows. Raises SourceError for a file that is missing or is not Parquet."""
     return tables.read_files(tables.expanded(options).path, EXTENSIONS, _parse)
+
+
+def batches(options: ParquetOptions, most_rows: int) -> Iterator[pl.DataFrame]:
+    """Rows a batch at a time. Raises SourceError as `read` does."""
+    parse = partial(_parse_batches, most_rows=most_rows)
+    return tables.read_batches(tables.expanded(options).path, EXTENSIONS, parse)
 
 
 def fingerprint(options: ParquetOptions) -> str:
@@ -48,6 +56,13 @@ def _parse(content: bytes, name: str) -> pl.DataFrame:
         return tables.plain(pl.read_parquet(io.BytesIO(content)))
 
 
+def _parse_batches(stream: Any, name: str, most_rows: int) -> Iterator[pl.DataFrame]:
+    from pyarrow.parquet import ParquetFile
+
+    for batch in ParquetFile(stream).iter_batches(most_rows):
+        yield tables.plain(pl.DataFrame(pl.from_arrow(batch)))
+
+
 PART = Source(
     name="parquet",
     title="Parquet",
@@ -57,4 +72,5 @@ PART = Source(
     describe=describe,
     code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),
+    batches=batches,
 )

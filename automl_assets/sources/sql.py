@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -53,6 +53,20 @@ def read(options: SqlOptions) -> pl.DataFrame:
     Raises SourceError when the database cannot be reached, or refuses the question.
     """
     return _answer(tables.expanded(options), _rows)
+
+
+def batches(options: SqlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
+    """The same, a batch at a time as the database sends them. Raises SourceError as `read` does."""
+    given = tables.expanded(options)
+    with _connected(given) as connection:
+        stream = connection.execution_options(stream_results=True, max_row_buffer=most_rows)
+        with _columns_explained():
+            yield from map(
+                tables.plain,
+                pl.read_database(
+                    _question(stream, given), stream, iter_batches=True, batch_size=most_rows, infer_schema_length=None
+                ),
+            )
 
 
 def fingerprint(options: SqlOptions) -> str:
@@ -108,13 +122,19 @@ def _holds_secret(text: str) -> bool:
 
 def _answer(options: SqlOptions, ask: Callable[["Connection", SqlOptions], pl.DataFrame]) -> pl.DataFrame:
     """What a question to the database brings, in a connection of its own."""
+    with _connected(options) as connection:
+        return ask(connection, options)
+
+
+@contextmanager
+def _connected(options: SqlOptions) -> Iterator["Connection"]:
     from sqlalchemy import NullPool, create_engine
 
     url = _checked_url(options.url)
     with _without_secrets(url):
         engine = create_engine(url, poolclass=NullPool)
         with engine.connect() as connection:
-            return ask(connection, options)
+            yield connection
 
 
 def _checked_url(text: str) -> "URL":
@@ -144,16 +164,25 @@ def _checked_file(url: "URL") -> "URL":
 
 
 def _rows(connection: "Connection", options: SqlOptions) -> pl.DataFrame:
-    question = _table(connection, options.table).select() if options.table else _statement(options.query or "")
+    with _columns_explained():
+        found = tables.plain(pl.read_database(_question(connection, options), connection, infer_schema_length=None))
+    if found.is_empty():
+        raise SourceError(f"{_shown(options.url)}: no rows came back; check the condition, or choose another table")
+    return tables.with_dates(found)
+
+
+def _question(connection: "Connection", options: SqlOptions) -> Any:
+    return _table(connection, options.table).select() if options.table else _statement(options.query or "")
+
+
+@contextmanager
+def _columns_explained() -> Iterator[None]:
     try:
-        found = tables.plain(pl.read_database(question, connection, infer_schema_length=None))
+        yield
     except pl.exceptions.DuplicateError as error:
         raise SourceError(f"query: {error}; give each column its own name with AS") from error
     except AttributeError as error:  # polars looks for columns that a statement such as DELETE doesn't have
         raise SourceError("query: the statement brings no columns; write one that does, such as SELECT") from error
-    if found.is_empty():
-        raise SourceError(f"{_shown(options.url)}: no rows came back; check the condition, or choose another table")
-    return tables.with_dates(found)
 
 
 def _watermark(connection: "Connection", options: SqlOptions) -> pl.DataFrame:
@@ -272,4 +301,6 @@ PART = Source(
     describe=describe,
     code=code,
     text_option="url",
+    batches=batches,
+    typed=lambda options, rows: tables.with_dates(rows),
 )

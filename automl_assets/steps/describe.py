@@ -8,6 +8,7 @@ import polars as pl
 from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment import Experiment
 from automl_assets.records import SOURCE, ColumnProfile, Dataset, Guardrail, Kind, Problem, Profile
+from automl_assets.steps import guardrails
 
 IMBALANCE_RATIO = 0.2  # rarest class to most frequent, as in Azure
 IDENTIFIER_SHARE = 0.95  # texts of which so many are unique tell nothing about other rows
@@ -19,7 +20,6 @@ RECURRING_SHARE = 0.5  # of all words must have been seen before: words of a lan
 WORD = r"\p{L}{2,}"
 TEXT_ROWS = 2_000  # that are looked at
 N_BINS = 20
-LEAKAGE_CORRELATION = 0.999
 
 
 def describe(dataset: Dataset, experiment: Experiment) -> Profile:
@@ -33,11 +33,8 @@ def describe(dataset: Dataset, experiment: Experiment) -> Profile:
             f"no column is left to learn from: {reasons}. "
             "Name the kind of a column under featurization.column_types to keep it."
         )
-    guardrails = (
-        *_guardrails(table, columns, problem, dataset.roles.target),
-        _unseen_classes(dataset, problem, experiment),
-    )
-    return Profile(table.height, columns, guardrails, problem)
+    found = (*_guardrails(table, columns, problem, experiment), _unseen_classes(dataset, problem, experiment))
+    return Profile(table.height, columns, found, problem)
 
 
 def _problem(table: pl.DataFrame, experiment: Experiment) -> Problem:
@@ -166,15 +163,20 @@ def _top(column: pl.Series) -> tuple[tuple[str, int], ...]:
 
 
 def _guardrails(
-    table: pl.DataFrame, columns: tuple[ColumnProfile, ...], problem: Problem, target: str
+    table: pl.DataFrame, columns: tuple[ColumnProfile, ...], problem: Problem, experiment: Experiment
 ) -> tuple[Guardrail, ...]:
+    target = experiment.target
+    y = experiment.task_part.encode_target(table[target], problem)
     return (
         _missing_values(columns, table.height),
         _missing_target(table[target]),
         _high_cardinality(columns),
         _ignored_columns(columns),
         _class_balance(table[target], problem),
-        _target_leakage(table, columns, target),
+        guardrails.near_constant(table, columns),
+        guardrails.target_leakage(table, columns, y),
+        guardrails.time_leakage(table, columns, y, experiment),
+        guardrails.memory(columns, table.height),
         _duplicate_rows(table),
     )
 
@@ -228,18 +230,6 @@ def _class_balance(target: pl.Series, problem: Problem) -> Guardrail:
     return Guardrail("class_balance", "alerted", text, figures)
 
 
-def _target_leakage(table: pl.DataFrame, columns: tuple[ColumnProfile, ...], target: str) -> Guardrail:
-    codes = table[target].cast(pl.Categorical).to_physical() if table[target].dtype == pl.String else table[target]
-    values = codes.cast(pl.Float64, strict=False)
-    suspects = [
-        c.name for c in columns if c.kind == "numeric" and _correlation(table[c.name], values) > LEAKAGE_CORRELATION
-    ]
-    if not suspects:
-        return Guardrail("target_leakage", "passed", "No number gives the target away.")
-    text = f"{', '.join(suspects)}: says the target almost exactly. If it is not known when predicting, name it in drop_columns."
-    return Guardrail("target_leakage", "alerted", text, {"columns": len(suspects)})
-
-
 def _unseen_classes(dataset: Dataset, problem: Problem, experiment: Experiment) -> Guardrail:
     """Rows of a validation or test file whose class the source lacks: no model can answer with it."""
     others = dataset.table[dataset.roles.target].filter(dataset.part != SOURCE).drop_nulls()
@@ -255,14 +245,6 @@ def _unseen_classes(dataset: Dataset, problem: Problem, experiment: Experiment) 
         "They take no part: every metric leaves them out."
     )
     return Guardrail("unseen_classes", "alerted", text, {"rows": n_rows, "classes": classes})
-
-
-def _correlation(column: pl.Series, target: pl.Series) -> float:
-    pair = pl.DataFrame({"x": column.cast(pl.Float64, strict=False), "y": target}).fill_nan(None).drop_nulls()
-    if pair.height < 3:
-        return 0.0
-    correlation = pair.select(pl.corr("x", "y")).item()
-    return abs(correlation) if correlation is not None and np.isfinite(correlation) else 0.0
 
 
 def _duplicate_rows(table: pl.DataFrame) -> Guardrail:

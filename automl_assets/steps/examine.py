@@ -43,7 +43,7 @@ def alone(trial: Trial, features: Features, experiment: Experiment) -> Ensemble:
 
 def _answers(ensemble: Ensemble, experiment: Experiment, table: pl.DataFrame) -> Answers:
     """Rows whose target is missing, or a class that the model has never met, take no part."""
-    check_columns(ensemble, table)
+    check_columns(ensemble.featurizer.raw_columns, table)
     for name in filter(None, (experiment.target, experiment.weight_column)):
         if name not in table.columns:
             hint = nearest(name, table.columns)

@@ -99,7 +99,7 @@ def explain_rows(
 
     Raises DataError when a column the model looks at is not there.
     """
-    check_columns(ensemble, table)
+    check_columns(ensemble.featurizer.raw_columns, table)
     background = dataset.table.filter(features.split.is_shown)
     made = contribute(Asked.open(ensemble), table, background, ensemble.featurizer.raw_columns, 0, seconds)
     base = pl.DataFrame({"output": made.outputs, "base": made.base})

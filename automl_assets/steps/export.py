@@ -1,6 +1,7 @@
 """export: featurizer and whole ensemble as one ONNX graph over raw columns, with the proof that it answers alike."""
 
 import time
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ def export(ensemble: Ensemble, table: pl.DataFrame) -> OnnxModel:
         n_checked=rows.height,
         max_difference=float(np.abs(found - expected).max() / scale),
         latency_milliseconds=_latency(session, feeds),
+        example=_example(rows.select(*feeds)),
     )
 
 
@@ -136,6 +138,13 @@ def onnx_answer(session: Any, feeds: dict[str, np.ndarray]) -> np.ndarray:
     """Probabilities [n_rows, n_classes] or values [n_rows, 1]."""
     names = [output.name for output in session.get_outputs()]
     return session.run([names[1] if names[0].startswith("label") else names[0]], feeds)[0].astype(np.float64)
+
+
+def _example(rows: pl.DataFrame) -> dict[str, Any]:
+    """The row with the fewest gaps, as JSON takes it."""
+    fullest = int(rows.select(pl.sum_horizontal(pl.all().is_null())).to_series().arg_min() or 0)
+    row = rows.row(fullest, named=True)
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
 
 
 def _latency(session: Any, feeds: dict[str, np.ndarray]) -> float:

@@ -1,29 +1,33 @@
 """load: reads the experiment's sources into typed rows with roles, and refuses what cannot answer the question."""
 
 import hashlib
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from automl_assets import tables
 from automl_assets.errors import DataError, SettingError, SourceError, listed, nearest
 from automl_assets.experiment import Experiment, SourceSetting
 from automl_assets.featurizer import DATE_FORMATS, as_moments
 from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE, Dataset, Roles
 
 MIN_ROWS = 20
+UNITS_PER_SECOND: dict[str, float] = {"ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
 def load(experiment: Experiment) -> Dataset:
     """Every row of the source, the validation file and the test file, as one typed table."""
     settings = _settings(experiment)
-    tables = {part: read(setting) for part, setting in settings.items()}
-    for mark, rows in tables.items():
+    found = {part: read(setting) for part, setting in settings.items()}
+    for mark, rows in found.items():
         where = settings[mark].part.describe(settings[mark].options)
         _check_columns(experiment, rows, where)
-        _check_same_columns(tables[SOURCE], rows, where)
-    table = _stacked(list(tables.values()))
-    part = np.concatenate([np.full(rows.height, mark, np.int8) for mark, rows in tables.items()])
+        _check_same_columns(found[SOURCE], rows, where)
+    table = _stacked(list(found.values()))
+    part = np.concatenate([np.full(rows.height, mark, np.int8) for mark, rows in found.items()])
     _check_rows(experiment, table, part)
     return Dataset(table, part, _roles(experiment, table), fingerprint(experiment))
 
@@ -31,6 +35,15 @@ def load(experiment: Experiment) -> Dataset:
 def read(setting: SourceSetting) -> pl.DataFrame:
     """All rows of a source, with texts that hold only numbers or dates typed as such."""
     return typed(setting.part.read(setting.options))
+
+
+def batches(setting: SourceSetting, most_rows: int) -> Iterator[pl.DataFrame]:
+    """The same rows a batch at a time, of the same types, for rows that need not fit into memory."""
+    part, options = setting.part, setting.options
+    if part.batches is None:
+        return read(setting).iter_slices(most_rows)
+    written = partial(part.batches, options, most_rows)
+    return tables.steady(written, lambda rows: typed(part.typed(options, rows)))
 
 
 def fingerprint(experiment: Experiment) -> str:
@@ -58,12 +71,20 @@ def _typed(column: pl.Series) -> pl.Series:
         column = column.cast(pl.String)
     if column.dtype.is_decimal():
         return column.cast(pl.Float64)
+    if column.dtype == pl.Time or isinstance(column.dtype, pl.Duration):
+        return _seconds(column)
     if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
         return pl.Series(column.name, [None if value is None else str(value) for value in column.to_list()], pl.String)
     if column.dtype != pl.String:
         return column.fill_nan(None) if column.dtype.is_float() else column
     text = column.set(column.str.strip_chars() == "", None)
     return _as_number(text) if text.null_count() < len(text) else text
+
+
+def _seconds(column: pl.Series) -> pl.Series:
+    """A time of day as seconds since midnight, a length of time as seconds."""
+    unit = column.dtype.time_unit if isinstance(column.dtype, pl.Duration) else "ns"
+    return column.cast(pl.Int64) / UNITS_PER_SECOND[unit]
 
 
 def _as_number(text: pl.Series) -> pl.Series:

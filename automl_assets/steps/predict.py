@@ -18,7 +18,7 @@ from automl_assets.steps.conform import class_sets, intervals
 def predict(ensemble: Ensemble, table: pl.DataFrame) -> Predictions:
     """The rows with their predictions beside them: the answer, a probability per class where there are classes, and
     what holds the truth as often as the experiment asks."""
-    check_columns(ensemble, table)
+    check_columns(ensemble.featurizer.raw_columns, table)
     return Predictions(beside(table, answer(ensemble, table), ensemble))
 
 
@@ -36,9 +36,9 @@ def answer_codes(ensemble: Ensemble, codes: np.ndarray) -> np.ndarray:
     return calibrated(combined, ensemble.calibration)
 
 
-def check_columns(ensemble: Ensemble, table: pl.DataFrame) -> None:
+def check_columns(needed: tuple[str, ...], table: pl.DataFrame) -> None:
     """Raises DataError when a column the model looks at is not there."""
-    for name in ensemble.featurizer.raw_columns:
+    for name in needed:
         if name not in table.columns:
             hint = nearest(name, table.columns)
             raise DataError(f'the rows to predict have no column "{name}"; they have {listed(table.columns)}.{hint}')
@@ -54,11 +54,11 @@ def beside(table: pl.DataFrame, answers: np.ndarray, ensemble: Ensemble) -> pl.D
     labels = [problem.classes[code] for code in metrics.decided(answers, problem.threshold)]
     probabilities = [pl.Series(f"probability_{label}", answers[:, code]) for code, label in enumerate(problem.classes)]
     sets = class_sets(conformal, answers, problem.threshold) if conformal else {}
-    texts = [pl.Series(name, _set_texts(inside, problem.classes)) for name, inside in sets.items()]
+    texts = [pl.Series(name, set_texts(inside, problem.classes)) for name, inside in sets.items()]
     return table.with_columns(pl.Series("prediction", labels), *probabilities, *texts)
 
 
-def _set_texts(inside: np.ndarray, classes: Sequence[Label]) -> list[str]:
+def set_texts(inside: np.ndarray, classes: Sequence[Label]) -> list[str]:
     """The classes of each row's set as JSON, which every table format can hold."""
     found, which = np.unique(inside, axis=0, return_inverse=True)
     texts = [json.dumps([label for label, is_in in zip(classes, row, strict=True) if is_in]) for row in found]

@@ -209,7 +209,7 @@ GUARDRAILS = [
     ("class_balance", "passed", {}, "The rarest class is 100% of the most frequent."),
     ("class_balance", "passed", {"y": ["a"] * 83 + ["b"] * 17}, "The rarest class is 20%"),
     ("class_balance", "alerted", {"y": ["a"] * 90 + ["b"] * 10}, r"The rarest class has 10 rows, 11\.1% of"),
-    ("target_leakage", "passed", {}, "No number gives the target away."),
+    ("target_leakage", "passed", {}, "No column gives the target away."),
     ("target_leakage", "alerted", {"c": SIGN}, "c: says the target almost exactly."),
     ("duplicate_rows", "passed", {}, "No row occurs twice."),
     ("duplicate_rows", "alerted", COPIES, r"2 rows \(2\.0%\) repeat an earlier one"),

@@ -1,0 +1,126 @@
+"""The registered champion behind `automl serve`: a real server on loopback answers for raw rows as Python does."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from automl_assets.experiment import load
+from automl_assets.runner import Result
+
+AUTOML = Path(sys.executable).with_name("automl")
+START_SECONDS = 90
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server(scripted: Path) -> Iterator[str]:
+    """The address of the server, once it answers."""
+    port = _free_port()
+    command = [AUTOML, "serve", "flowers", "--port", port, "--home", scripted / "home"]
+    with (scripted / "server.log").open("wb") as log:
+        process = subprocess.Popen([*map(str, command)], stdout=log, stderr=log, start_new_session=True)
+        try:
+            _wait(f"http://127.0.0.1:{port}/ping", process, scripted / "server.log")
+            yield f"http://127.0.0.1:{port}/invocations"
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+
+
+def _wait(address: str, process: subprocess.Popen, log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+def _post(address: str, content: Any, kind: str = "application/json") -> tuple[int, Any]:
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": kind})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+@pytest.fixture(scope="module")
+def rows(scripted: Path) -> pd.DataFrame:
+    """Raw rows with gaps, whole numbers, dates and a category that nobody has seen."""
+    found = pd.read_csv(scripted / "unlabelled.csv")
+    found.loc[1, "colour"] = "ultraviolet"
+    assert found["size"].isna().any() and found["colour"].isna().any()
+    return found
+
+
+FORMS = {
+    "dataframe_split": lambda rows: json.loads(rows.to_json(orient="split", index=False)),
+    "dataframe_records": lambda rows: json.loads(rows.to_json(orient="records")),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_answers_are_those_of_python(server: str, scripted: Path, rows: pd.DataFrame, form: str) -> None:
+    status, told = _post(server, {form: FORMS[form](rows)})
+    assert status == 200, told
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(scripted / "home"))
+        expected = Result(load(scripted / "flowers.yaml"), scripted / "home", 0.0, {}).predict(rows)
+    answers = pd.DataFrame(told["predictions"])
+    assert list(answers["label"]) == list(expected["prediction"])
+    assert np.stack(answers["probabilities"])[:, 1] == pytest.approx(expected["probability_yes"].to_numpy(), abs=1e-4)
+
+
+def test_csv_is_answered_too(server: str, rows: pd.DataFrame) -> None:
+    status, told = _post(server, rows.to_csv(index=False).encode(), "text/csv")
+    assert status == 200 and len(told["predictions"]) == len(rows)
+
+
+def test_a_column_in_another_order_or_too_many_does_no_harm(server: str, rows: pd.DataFrame) -> None:
+    turned = rows[reversed(rows.columns)].assign(more="x")
+    _, expected = _post(server, {"dataframe_records": FORMS["dataframe_records"](rows)})
+    assert _post(server, {"dataframe_records": FORMS["dataframe_records"](turned)}) == (200, expected)
+
+
+BAD = {
+    "a column is lacking": ({"dataframe_records": [{"colour": "red"}]}, "column '.*' is required .* missing"),
+    "a list where a number belongs": (
+        {"dataframe_records": [{"size": [1, 2], "colour": "red", "bought": "2024-01-01", "pieces": 1}]},
+        'column "size": .* is no single value',
+    ),
+    "no rows": ({"dataframe_split": {"columns": ["size", "colour", "bought", "pieces"], "data": []}}, "no rows"),
+    "no JSON": (b"{", "JSON"),
+    "another key": ({"rows": []}, "dataframe_split"),
+}
+
+
+@pytest.mark.parametrize(("content", "told"), BAD.values(), ids=BAD)
+def test_bad_input_is_told_in_words(server: str, content: Any, told: str) -> None:
+    status, answer = _post(server, content)
+    assert status == 400
+    assert pd.Series([answer["message"].replace("\n", " ")]).str.contains(told).item(), answer
+    assert "Traceback" not in answer.get("stack_trace", ""), answer
