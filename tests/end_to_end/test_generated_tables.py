@@ -1,0 +1,161 @@
+"""Tables nobody would write by hand: each ends in a model whose ONNX file answers alike, or in one readable error.
+
+The steps run in this process, one fast algorithm and the baseline learn; a case that hangs fails by its deadline.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from automl_assets import preparation
+from automl_assets.errors import AutomlError
+from automl_assets.experiment import parse
+from automl_assets.parts import FitContext, Rows, link_scores
+from automl_assets.records import Candidate, Features, Fitted, Trial
+from automl_assets.registry import algorithms
+from automl_assets.steps.blend import blend
+from automl_assets.steps.describe import describe
+from automl_assets.steps.divide import divide
+from automl_assets.steps.export import export
+from automl_assets.steps.featurize import featurize
+from automl_assets.steps.guardrails import train_test_overlap, validation_split
+from automl_assets.steps.load import load
+from automl_assets.steps.rank import rank
+from automl_assets.steps.score import scorer
+
+SECONDS = 60  # per case, on a busy machine
+PARITY = 1e-3  # of a probability, or of the target's range: one linear model in float32 over numbers of any size
+LEARNER = {"classification": "logistic_regression", "regression": "elastic_net"}
+QUICK = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck), print_blob=True)
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
+    [
+        "count",
+        "value",
+        "label",
+        "prediction",
+        "probabilities",
+        "literal",
+        "y_",
+        "a/b",
+        "../x",
+        "a\nb",
+        "\x00",
+        "'; DROP",
+        "{x}",
+        "<b>",
+    ]
+)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
+    ["", " ", "NaN", "null", "inf", "-0", "1e400", "007", "2024-02-30", "true", "ﬀ", "\x00", "a\tb"]
+)
+VALUES: dict[Any, st.SearchStrategy] = {
+    pl.Float64: st.floats() | st.sampled_from([1e-300, 5e-324, 1e300, -1e38, 3.5e38, 1e-40]),
+    pl.Int64: st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3),
+    pl.UInt64: st.integers(0, 2**64 - 1),
+    pl.Boolean: st.booleans(),
+    pl.String: TEXTS,
+    pl.Date: st.dates(date(1, 1, 1), date(9999, 12, 31)),
+    pl.Datetime("us"): st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)),
+    pl.Time: st.times(),
+    pl.Duration("us"): st.timedeltas(timedelta(-100_000), timedelta(100_000)),
+    pl.List(pl.Int64): st.lists(st.integers(-3, 3), max_size=3),
+    pl.Binary: st.binary(max_size=4),
+    pl.Null: st.none(),
+}
+
+
+@st.composite
+def columns(draw: st.DrawFn, n_rows: int) -> pl.Series:
+    """A column of any type: few or many different values, gaps, in any order."""
+    dtype = draw(st.sampled_from(list(VALUES)))
+    some = draw(st.lists(VALUES[dtype], min_size=1, max_size=8))
+    pool = [*some, *[None] * draw(st.integers(0, 3))]
+    random = np.random.default_rng(draw(st.integers(0, 99)))
+    return pl.Series("", [pool[i] for i in random.integers(0, len(pool), n_rows)], dtype=dtype)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pl.DataFrame:
+    """Up to six columns under any names, the target `y` among them."""
+    n_rows = draw(st.sampled_from([1, 5, 19, 20, 21, 40, 90, 300]))
+    names = draw(st.lists(NAMES.filter(lambda name: name != "y"), unique=True, max_size=5))
+    made = {name: draw(columns(n_rows)) for name in ["y", *names]}
+    return pl.DataFrame([column.rename(name) for name, column in made.items()])
+
+
+@contextmanager
+def _deadline(seconds: int = SECONDS) -> Iterator[None]:
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"still at work after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _candidate(features: Features, name: str) -> Candidate:
+    """One trial, as `search` would make it, in this process."""
+    algorithm = algorithms("tabular")[name]
+    problem, x = features.problem, features.codes if algorithm.view == "codes" else features.dense
+    predictions = np.full((len(features.y), problem.n_outputs), np.nan)
+    models = []
+    for fold in range(features.split.n_folds):
+        train, valid = features.split.fold(fold)
+        context = FitContext(problem, features.featurizer.n_levels)
+        rows = Rows(x[train], features.y[train])
+        models.append(preparation.fit(algorithm, algorithm.portfolio(problem)[0], rows, None, context))
+        raw = preparation.predict_raw(algorithm, models[-1], x[valid])
+        predictions[valid] = link_scores(raw, algorithm.link if problem.classes else "value")
+    trial = Trial(f"{name}_1", name, {}, "finished", score=0.5, predictions=predictions, fitted=Fitted(tuple(models)))
+    return Candidate(name, (trial,), 1.0)
+
+
+def _answered(table: pl.DataFrame, task: str, file: Path, **more: Any) -> str:
+    """`model`, or the error's text. Anything else that is raised fails the test."""
+    table.write_parquet(file)
+    asked = {"task": task, "source": {"kind": "parquet", "path": str(file)}, "target": "y", "validation": {"folds": 2}}
+    try:
+        experiment = parse(asked | more, "generated")
+        dataset = load(experiment)
+        profile = describe(dataset, experiment)
+        split = divide(dataset, profile, experiment)
+        _ = validation_split(split, experiment), train_test_overlap(dataset, split)
+        features = featurize(dataset, profile, split, experiment)
+        candidates = [_candidate(features, name) for name in ("baseline", LEARNER[task])]
+        ensemble = blend(candidates, features, experiment.ensemble, seed=0)
+    except AutomlError as error:
+        assert str(error) and "Traceback" not in str(error)
+        return str(error)
+    assert len(rank(candidates, experiment.metric, task).finished) == len(candidates)
+    model = export(ensemble, dataset.table)
+    assert model.max_difference <= PARITY
+    scored = scorer(model, ensemble.problem)(dataset.table)
+    assert scored["prediction"].null_count() == 0
+    return "model"
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("generated") / "rows.parquet"
+
+
+@given(table=tables(), task=st.sampled_from(sorted(LEARNER)))
+@QUICK
+def test_any_table_ends_in_a_model_or_an_error(file: Path, table: pl.DataFrame, task: str) -> None:
+    with _deadline():
+        _answered(table, task, file)
