@@ -143,14 +143,22 @@ def _numbers(column: pl.Series) -> np.ndarray:
 def _statistics(numbers: np.ndarray) -> dict:
     if numbers.size == 0:
         return {}
-    counts, _ = np.histogram(numbers, N_BINS) if numbers.min() < numbers.max() else (np.array([numbers.size]), None)
     return {
         "mean": float(numbers.mean()),
         "std": float(numbers.std()),
         "minimum": float(numbers.min()),
         "maximum": float(numbers.max()),
-        "histogram": tuple(int(count) for count in counts),
+        "histogram": _histogram(numbers),
     }
+
+
+def _histogram(numbers: np.ndarray) -> tuple[int, ...]:
+    """Counts in equal bins; halves of numbers, because the largest of them lie farther apart than a number can say."""
+    low, high = numbers.min() / 2, numbers.max() / 2
+    if low == high:
+        return (numbers.size,)
+    bins = np.minimum(((numbers / 2 - low) / (high - low) * N_BINS).astype(np.int64), N_BINS - 1)
+    return tuple(np.bincount(bins, minlength=N_BINS).tolist())
 
 
 def _top(column: pl.Series) -> tuple[tuple[str, int], ...]:

@@ -4,6 +4,8 @@ The steps run in this process, one fast algorithm and the baseline learn; a case
 """
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -18,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from automl_assets import preparation
-from automl_assets.errors import AutomlError
+from automl_assets.errors import AutomlError, SourceError
 from automl_assets.experiment import parse
 from automl_assets.parts import FitContext, Rows, link_scores
 from automl_assets.records import Candidate, Features, Fitted, Trial
@@ -159,3 +161,93 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_table_ends_in_a_model_or_an_error(file: Path, table: pl.DataFrame, task: str) -> None:
     with _deadline():
         _answered(table, task, file)
+
+
+def _with_target(columns: dict[str, Any], n_rows: int) -> pl.DataFrame:
+    """Columns and a target that half follows the first of them."""
+    random = np.random.default_rng(0)
+    first = pl.Series(next(iter(columns.values()))).cast(pl.Float64, strict=False).fill_null(0).fill_nan(0).to_numpy()
+    return pl.DataFrame(columns).with_columns(
+        y=pl.Series(np.where(first + random.normal(size=n_rows) > 0, "yes", "no"))
+    )
+
+
+RANDOM = np.random.default_rng(1)
+SHAPES = {
+    "2,000 columns of 60 rows": lambda: _with_target({f"c{i}": RANDOM.normal(size=60) for i in range(2_000)}, 60),
+    "100,000 rows": lambda: _with_target({"a": RANDOM.normal(size=100_000), "b": RANDOM.integers(0, 9, 100_000)}, 100_000),
+    "200 texts and one number": lambda: _with_target(
+        {"n": RANDOM.normal(size=80)} | {f"t{i}": RANDOM.choice(["u", "v", "w"], 80) for i in range(200)}, 80
+    ),
+    "names out of every alphabet": lambda: _with_target(
+        {"числo": RANDOM.normal(size=50), "列\n\t\x07": RANDOM.choice(["é", "\x00", "👍"], 50), " ": RANDOM.normal(size=50)}, 50
+    ),
+    "infinities and the largest numbers": lambda: _with_target(
+        {"a": RANDOM.choice([np.inf, -np.inf, 1e308, -1e308, np.nan, 0.0], 60), "b": RANDOM.choice([2**63 - 1, -(2**63)], 60)}, 60
+    ),
+    "the smallest numbers": lambda: _with_target({"a": RANDOM.choice([5e-324, -5e-324, 1e-310, 1e-45], 60)}, 60),
+    "one class ten thousand times as frequent": lambda: pl.DataFrame(
+        {"a": RANDOM.normal(size=20_002), "y": ["rare"] * 2 + ["often"] * 20_000}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_table_of_a_strange_shape_ends_in_a_model(file: Path, shape: str) -> None:
+    with _deadline(120):
+        assert _answered(SHAPES[shape](), "classification", file) == "model"
+
+
+REFUSED = {
+    "nothing but gaps": (pl.DataFrame({"a": [None] * 60, "y": ["u", "v"] * 30}), "no column is left to learn from"),
+    "one class": (pl.DataFrame({"a": range(60), "y": ["u"] * 60}), "needs two classes or more"),
+    "a target of nothing but gaps": (pl.DataFrame({"a": range(60), "y": [None] * 60}), "0 of them with a value"),
+    "one row": (pl.DataFrame({"a": [1], "y": ["u"]}), "1 row, 1 of them"),
+    "infinities for a target": (pl.DataFrame({"a": range(60), "y": [np.inf, -np.inf] * 30}), "numbers that differ"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_table_without_an_answer_is_refused_in_words(file: Path, case: str) -> None:
+    table, told = REFUSED[case]
+    task = "regression" if case.startswith("infinities") else "classification"
+    assert told in _answered(table, task, file)
+
+
+def test_columns_of_the_same_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a,a,y\n" + "1,2,u\n3,4,v\n" * 30)
+    experiment = parse({"task": "classification", "source": str(tmp_path / "rows.csv"), "target": "y"}, "generated")
+    with pytest.raises(SourceError, match="names a more than once"):
+        load(experiment)
+
+
+RUN = ("automl", "run", "strange.yaml", "--home", "home")
+YAML = """\
+task: classification
+source: rows.parquet
+target: y
+validation: {folds: 2}
+algorithms: [logistic_regression]
+limits: {timeout_minutes: 0.5, max_trials: 2}
+explain: false
+"""
+
+
+@pytest.mark.slow
+def test_a_whole_run_over_strange_columns(tmp_path: Path) -> None:
+    """Through Dagster, MLflow and the files, where names of columns and classes meet the outside."""
+    numbers = RANDOM.normal(size=90)
+    made = {
+        "列\n<b>": np.where(numbers > 1, np.inf, numbers),
+        "../'; DROP": RANDOM.choice(["é", "\x00", "", "👍"], 90),
+        "prediction": RANDOM.integers(-(2**62), 2**62, 90),
+        "list": [[1, 2], None, []] * 30,
+        "gone": [None] * 90,
+    }
+    target = np.where(numbers > 0, "<i>yes\n", "../no")
+    pl.DataFrame(made).with_columns(y=pl.Series(target)).write_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "strange.yaml").write_text(YAML)
+    command = [Path(sys.executable).with_name(RUN[0]), *RUN[1:]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ONNX model: " in done.stdout
