@@ -3,9 +3,13 @@
 Written by explicit run ids and by one asset at a time, so that parallel steps cannot get into each other's way.
 """
 
+import contextlib
 import importlib.metadata
 import re
+import sqlite3
 import tempfile
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +28,7 @@ SERVED_TYPES = {  # what each input of the ONNX model is called for people who a
     "double": "date or date-time as ISO 8601 text, seconds since 1970 (UTC), or null",
     "string": "text or null",
 }
+_ONE_AT_A_TIME = threading.Lock()  # two that make the database at once would get into each other's way
 
 
 class Tracker(dg.ConfigurableResource):
@@ -89,11 +94,21 @@ class Tracker(dg.ConfigurableResource):
         if registration.is_champion:
             client.set_registered_model_alias(registration.model, CHAMPION, registration.version)
 
-    def _client(self) -> Any:
-        _be_quiet()
-        from mlflow.tracking import MlflowClient
+    def make_ready(self) -> threading.Thread:
+        """Loads MLflow and makes its database while something else goes on: that takes seconds. `join` waits for it."""
+        thread = threading.Thread(target=lambda: self._client().search_experiments(max_results=1), daemon=True)
+        thread.start()
+        return thread
 
-        return MlflowClient(self.tracking_uri(), self.tracking_uri())
+    def _client(self) -> Any:
+        with _ONE_AT_A_TIME:
+            _be_quiet()
+            from mlflow.tracking import MlflowClient
+
+            client = MlflowClient(self.tracking_uri(), self.tracking_uri())
+            if not self.uri:
+                _write_ahead(home() / "mlflow.db")
+            return client
 
     def _parent_run(self, client: Any, experiment: str, dagster_run: str) -> str:
         experiment_id = _experiment_id(client, experiment)
@@ -122,6 +137,12 @@ def _be_quiet() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking._model_registry.client"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _write_ahead(database: Path) -> None:
+    """SQLite's write-ahead log: a trial takes half the time to be written down. The file remembers it."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _experiment_id(client: Any, name: str) -> str:

@@ -11,13 +11,14 @@ import numpy as np
 from automl_assets import metrics, registry
 from automl_assets.errors import LearningError
 from automl_assets.experiment import EnsembleSetting
-from automl_assets.fitting import with_every_class
+from automl_assets.fitting import stopping_early, with_every_class
 from automl_assets.parts import Algorithm, Rows, link_scores
 from automl_assets.preparation import mean_raw
 from automl_assets.records import Candidate, Ensemble, EnsembleKind, Features, Fitted, Member, Problem, Stack, Trial
 
 MAX_MEMBERS = 24  # trials considered, the best first and the best of every algorithm among them
-MAX_ROWS = 20_000  # rows on which votes are shared out; a seeded sample of more
+MAX_CELLS = 40_000  # rows x outputs on which votes are shared out, a seeded sample of more: about ten seconds
+MAX_STACK_CELLS = 400_000  # rows x inputs x scores that a stack learns from; likewise
 STACK_FOLDS = 5
 SMALLEST_GAIN = 1e-7
 PROBABILITY_FLOOR = 1e-6
@@ -72,7 +73,8 @@ class _Scorer:
         known = np.logical_and.reduce([~np.isnan(trial.predictions).any(axis=1) for trial in trials])
         self.rows = np.flatnonzero(known)
         self.y = features.y[self.rows]
-        self.sample = sample(self.y, MAX_ROWS, self.problem, np.random.default_rng(seed))  # positions in `rows`
+        most = MAX_CELLS // self.problem.n_outputs
+        self.sample = sample(self.y, most, self.problem, np.random.default_rng(seed))  # positions in `rows`
         self.weight = features.weight[self.rows] if features.weight is not None else None
 
     def predictions(self, trial: Trial) -> np.ndarray:
@@ -158,12 +160,15 @@ def _stacking(trials: Sequence[Trial], scorer: _Scorer, seed: int) -> _Offer:
     """A regularised linear learner over the best trial of each algorithm; its score comes from rows it did not learn from."""
     chosen = list({trial.algorithm: trial for trial in reversed(trials)}.values())
     inputs = stack_inputs([scorer.predictions(trial) for trial in chosen], scorer.problem)
-    fold = np.random.default_rng(seed).permutation(len(inputs)) % STACK_FOLDS
+    random = np.random.default_rng(seed)
+    fold = random.permutation(len(inputs)) % STACK_FOLDS
+    most = max(1_000, MAX_STACK_CELLS // (inputs.shape[1] * scorer.problem.n_outputs))
+    learns = np.isin(np.arange(len(inputs)), sample(scorer.y, most, scorer.problem, random))
     held_out = np.empty((len(inputs), scorer.problem.n_outputs))
     for i in range(STACK_FOLDS):
-        stack = _fit_stack(inputs[fold != i], scorer, fold != i)
+        stack = _fit_stack(inputs, scorer, learns & (fold != i))
         held_out[fold == i] = apply_stack(inputs[fold == i], stack, scorer.problem)
-    stack = _fit_stack(inputs, scorer, np.ones(len(inputs), bool))
+    stack = _fit_stack(inputs, scorer, learns)
     return _Offer(scorer.score(held_out), chosen, _shares(stack, len(chosen)), stack)
 
 
@@ -175,15 +180,16 @@ def _shares(stack: Stack, n_members: int) -> list[float]:
 def _fit_stack(inputs: np.ndarray, scorer: _Scorer, rows: np.ndarray) -> Stack:
     weight = scorer.weight[rows] if scorer.weight is not None else None
     if scorer.problem.classes:
-        return _logistic_stack(inputs, scorer.y[rows], weight, scorer.problem.n_classes)
-    return _linear_stack(inputs, scorer.y[rows], weight)
+        return _logistic_stack(inputs[rows], scorer.y[rows], weight, scorer.problem.n_classes)
+    return _linear_stack(inputs[rows], scorer.y[rows], weight)
 
 
 def _logistic_stack(inputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None, n_classes: int) -> Stack:
     from sklearn.linear_model import LogisticRegression
 
     rows = with_every_class(Rows(inputs, y, weight), n_classes)  # a rare class may lie in one fold alone
-    model = LogisticRegression(C=0.1, max_iter=500).fit(rows.x, rows.y, sample_weight=rows.weight)
+    with stopping_early():  # after so many rounds its answers no longer change to the eye
+        model = LogisticRegression(C=0.1, max_iter=200).fit(rows.x, rows.y, sample_weight=rows.weight)
     return Stack(model.coef_.T, model.intercept_)
 
 

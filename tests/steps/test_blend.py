@@ -9,7 +9,7 @@ from automl_assets import metrics
 from automl_assets.errors import LearningError
 from automl_assets.experiment import EnsembleSetting
 from automl_assets.records import VALID, Candidate, Ensemble, Features, Fitted, Problem, Split, Trial
-from automl_assets.steps.blend import MAX_MEMBERS, MAX_ROWS, apply_stack, blend, combine, sample, stack_inputs
+from automl_assets.steps.blend import MAX_MEMBERS, apply_stack, blend, combine, sample, stack_inputs
 
 N_ROWS = 400
 BINARY = Problem("classification", "log_loss", classes=("no", "yes"), positive=1)
@@ -158,12 +158,13 @@ def test_a_class_of_one_row_does_not_end_the_run(problem: Problem, n_rare: int) 
 def test_a_sample_holds_every_class() -> None:
     """Of 25,000 rows 20,000 are looked at, and AUC has no value without the one row of its class."""
     problem = replace(BINARY, metric="AUC_binary")
-    y = np.zeros(MAX_ROWS + 5_000, np.int64)
+    n_rows = 20_000
+    y = np.zeros(n_rows + 5_000, np.int64)
     y[-1] = 1
     for seed in range(4):
-        chosen = sample(y, MAX_ROWS, problem, np.random.default_rng(seed))
-        assert (len(np.unique(chosen)), y[chosen].sum()) == (MAX_ROWS, 1)
-    assert len(sample(y[:9], MAX_ROWS, problem, np.random.default_rng(0))) == 9
+        chosen = sample(y, n_rows, problem, np.random.default_rng(seed))
+        assert (len(np.unique(chosen)), y[chosen].sum()) == (n_rows, 1)
+    assert len(sample(y[:9], n_rows, problem, np.random.default_rng(0))) == 9
     found = blend(_candidates(problem, y), _features(problem, y), EnsembleSetting(stacking=False, iterations=2), seed=0)
     assert set(found.scores_by_kind) == {"single", "voting"}
 

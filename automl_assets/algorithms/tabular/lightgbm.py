@@ -29,13 +29,13 @@ def _portfolio(problem: Problem) -> Sequence[Config]:
     sampled = {"bagging_fraction": 0.88, "bagging_freq": 1}
     return [
         default,
-        default | sampled | {"extra_trees": True, "num_leaves": 39, "feature_fraction": 0.46, "min_data_in_leaf": 3},
         default | {"num_leaves": 7, "lambda_l2": 2.0, "feature_fraction": 0.7},
         default | {"num_leaves": 53, "feature_fraction": 0.7, "min_data_in_leaf": 14},
-        default | sampled | {"extra_trees": True, "num_leaves": 84, "feature_fraction": 0.53, "min_data_in_leaf": 6},
         default | {"num_leaves": 2, "min_data_in_leaf": 5},  # additive: no interactions
-        default | {"num_leaves": 16, "extra_trees": True, "feature_fraction": 0.56, "min_data_in_leaf": 48},
         default | {"relative_rate": 0.5, "num_leaves": 127, "feature_fraction": 0.82, "min_data_in_leaf": 40},
+        default | sampled | {"extra_trees": True, "num_leaves": 84, "feature_fraction": 0.53, "min_data_in_leaf": 6},
+        default | {"num_leaves": 16, "extra_trees": True, "feature_fraction": 0.56, "min_data_in_leaf": 48},
+        default | sampled | {"extra_trees": True, "num_leaves": 39, "feature_fraction": 0.46, "min_data_in_leaf": 3},
     ]
 
 

@@ -14,7 +14,7 @@ MAX_ITERATIONS = 300
 
 
 def _portfolio(problem: Problem) -> Sequence[Config]:
-    return [{"C": strength} for strength in (1.0, 0.1, 0.01, 10.0)]
+    return [{"C": strength} for strength in (1.0, 10.0, 0.1, 0.01)]
 
 
 def _space(trial: Any, problem: Problem) -> Config:
