@@ -14,12 +14,11 @@ from automl_assets.resources.tracker import Tracker
 PACKAGE = Path(__file__).parent
 EXECUTOR = "AUTOML_EXECUTOR"  # environment variable: one of EXECUTORS
 SIDE_BY_SIDE = 2
-IN_PROCESS = "in_process"
 
 # A candidate's fits run in processes of their own and use all cores, so steps need none. The others isolate whole steps,
 # at the price that benchmarks/README.md names.
 EXECUTORS = {
-    IN_PROCESS: dg.in_process_executor,
+    "in_process": dg.in_process_executor,
     "forkserver": dg.multiprocess_executor.configured(
         {
             "max_concurrent": SIDE_BY_SIDE,
@@ -32,7 +31,7 @@ EXECUTORS = {
 
 def executor_name() -> str:
     """The executor chosen by the environment."""
-    name = os.environ.get(EXECUTOR, IN_PROCESS)
+    name = os.environ.get(EXECUTOR, "in_process")
     if name not in EXECUTORS:
         raise SettingError(f"{EXECUTOR}: got {name!r}; possible: {listed(EXECUTORS)}")
     return name
@@ -43,7 +42,7 @@ def shared() -> dg.Definitions:
     name = executor_name()
     resources = {
         "records": RecordStore(),
-        "clock": Clock(concurrent_candidates=1 if name == IN_PROCESS else SIDE_BY_SIDE),
+        "clock": Clock(concurrent_candidates=1 if name == "in_process" else SIDE_BY_SIDE),
         "tracker": Tracker(),
     }
     return dg.Definitions(resources=resources, executor=EXECUTORS[name])

@@ -16,7 +16,7 @@ import dagster as dg
 from automl_assets import experiment as settings
 from automl_assets.assets.graph import graph
 from automl_assets.component import SHIPPED, definitions_of, experiments
-from automl_assets.definitions import IN_PROCESS, executor_name, shared
+from automl_assets.definitions import shared
 from automl_assets.errors import AutomlError, LearningError, SettingError, listed, nearest
 from automl_assets.isolation import warm_up
 from automl_assets.records import Ensemble, Evaluation, Features, Leaderboard, OnnxModel, TrainingCode
@@ -25,7 +25,6 @@ from automl_assets.resources.home import prepare
 from automl_assets.resources.journal import TAG, Journal, journal_of
 from automl_assets.resources.run_launcher import is_alive
 from automl_assets.resources.store import RecordStore
-from automl_assets.resources.tracker import Tracker
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -224,8 +223,6 @@ def run(
     started = time.time()
     folder = prepare(home)
     warm_up()  # after `prepare`: processes inherit where the home is
-    if executor_name() == IN_PROCESS:
-        Tracker().make_ready()
     file = find(experiment)
     settings_of_run = settings.load(file)
     _keep(file, folder)

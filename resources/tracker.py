@@ -8,8 +8,6 @@ import importlib.metadata
 import re
 import sqlite3
 import tempfile
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +26,6 @@ SERVED_TYPES = {  # what each input of the ONNX model is called for people who a
     "double": "date or date-time as ISO 8601 text, seconds since 1970 (UTC), or null",
     "string": "text or null",
 }
-_ONE_AT_A_TIME = threading.Lock()  # two that make the database at once would get into each other's way
 
 
 class Tracker(dg.ConfigurableResource):
@@ -94,21 +91,14 @@ class Tracker(dg.ConfigurableResource):
         if registration.is_champion:
             client.set_registered_model_alias(registration.model, CHAMPION, registration.version)
 
-    def make_ready(self) -> threading.Thread:
-        """Loads MLflow and makes its database while something else goes on: that takes seconds. `join` waits for it."""
-        thread = threading.Thread(target=lambda: self._client().search_experiments(max_results=1), daemon=True)
-        thread.start()
-        return thread
-
     def _client(self) -> Any:
-        with _ONE_AT_A_TIME:
-            _be_quiet()
-            from mlflow.tracking import MlflowClient
+        _be_quiet()
+        from mlflow.tracking import MlflowClient
 
-            client = MlflowClient(self.tracking_uri(), self.tracking_uri())
-            if not self.uri:
-                _write_ahead(home() / "mlflow.db")
-            return client
+        client = MlflowClient(self.tracking_uri(), self.tracking_uri())
+        if not self.uri:
+            _write_ahead(home() / "mlflow.db")
+        return client
 
     def _parent_run(self, client: Any, experiment: str, dagster_run: str) -> str:
         experiment_id = _experiment_id(client, experiment)

@@ -101,6 +101,8 @@ EXAMPLES = [
     records.OnnxModel(b"\x08\x09onnx", {"größe/€": "float", "text": "string"}, 2, 1e-7, 0.1),
     records.Registration("tiny", "3", False, "worse"),
     records.Predictions(TABLE),
+    records.TrainingCode(b"print(1)", b'{"cells": []}', ("numpy==2.4.6",)),
+    records.Report(b"<!doctype html><title>tiny</title>"),
 ]  # fmt: skip
 
 
