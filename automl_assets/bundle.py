@@ -268,7 +268,8 @@ def _joined(opening: str, items: list[str], closing: str, indent: int) -> str:
         return line
     margin = " " * (indent + 4)
     if all(len(item) < 30 and " " not in item for item in items):
-        body = textwrap.fill(", ".join(items) + ",", WIDTH, initial_indent=margin, subsequent_indent=margin)
+        wrapper = textwrap.TextWrapper(WIDTH - len(margin), break_on_hyphens=False, break_long_words=False)
+        body = textwrap.indent(wrapper.fill(", ".join(items) + ","), margin)  # a hyphen may lie inside a text
     else:
         body = "\n".join(f"{margin}{item}," for item in items)
     return f"{opening}\n{body}\n{' ' * indent}{closing.lstrip(',')}"

@@ -19,7 +19,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from automl_assets.errors import AutomlError, SettingError
+from automl_assets.errors import AutomlError, LearningError, SettingError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="AutoML that lives in Dagster."
@@ -97,6 +97,8 @@ def run(
     _print_result(result)
     if json_file:
         json_file.write_text(json.dumps(result.summary(), indent=1), "utf-8")
+    if result.lost:
+        raise LearningError("\n".join(f"{asset} could not be made: {why}" for asset, why in result.lost.items()))
 
 
 @app.command(name="list")

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+MICROSECONDS_AN_INPUT = 1.0  # of handing over a column
 MICROSECONDS_A_NODE = 1.5  # of calling any operator
+MICROSECONDS_A_FOREST = 6.0  # of calling one of trees
 MICROSECONDS_A_VISIT = 0.008  # of one node of a tree, while trees fit into the cache
 CACHED_NODES, CACHE_MISS = 100_000, 0.4  # trees of more nodes: visits grow dearer by this power
 MICROSECONDS_A_PRODUCT = 0.0004  # of one multiplication in a matrix product
-MICROSECONDS_A_RANKED = 0.005  # of one value among which TopK chooses
+MICROSECONDS_A_RANKED = 0.003  # of one value among which TopK chooses
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class Work:
         return (self.microseconds + self.tree_visits * MICROSECONDS_A_VISIT * dearer) / 1000
 
 
-def work_of(nodes: Iterable[Any], sizes: dict[str, tuple[int, ...]]) -> Work:
-    """The work of ONNX nodes; `sizes` are the shapes of their constants by name."""
-    return sum((_node_work(node, sizes) for node in nodes), Work())
+def work_of(nodes: Iterable[Any], sizes: dict[str, tuple[int, ...]], n_inputs: int) -> Work:
+    """The work of ONNX nodes and inputs; `sizes` are the shapes of the nodes' constants by name."""
+    return sum((_node_work(node, sizes) for node in nodes), Work(n_inputs * MICROSECONDS_AN_INPUT))
 
 
 def _node_work(node: Any, sizes: dict[str, tuple[int, ...]]) -> Work:
@@ -66,4 +68,4 @@ def _tree_work(node: Any) -> Work:
     """A row visits about one node more in each tree than the tree's leaves have bits."""
     trees = np.array(next(a for a in node.attribute if a.name == "nodes_treeids").ints)
     n_nodes = np.bincount(trees)
-    return Work(0.0, float(np.log2(n_nodes[n_nodes > 0] + 1).sum()), float(len(trees)))
+    return Work(MICROSECONDS_A_FOREST, float(np.log2(n_nodes[n_nodes > 0] + 1).sum()), float(len(trees)))

@@ -82,9 +82,9 @@ class Graph:
         return len(self._nodes)
 
     def work(self, first: int = 0) -> Work:
-        """What one row costs in the nodes from number `first` on."""
+        """What one row costs in the nodes from number `first` on, and in the inputs when that is all."""
         sizes = {tensor.name: tuple(tensor.dims) for tensor in self._constants.values()}
-        return work_of(self._nodes[first:], sizes)
+        return work_of(self._nodes[first:], sizes, 0 if first else len(self._inputs))
 
     def build(self) -> Any:
         """The finished onnx.ModelProto. Raises onnx.checker.ValidationError for a graph that is none."""

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+# What nothing else is made of: a run that loses one of these still has its answer.
+BY_PRODUCTS = {"explanation", "error_analysis", "fairness", "training_code", "report"}
+
 
 @dataclass(frozen=True)
 class Result:
@@ -39,6 +42,7 @@ class Result:
     home: Path
     seconds: float
     seconds_per_asset: dict[str, float]
+    lost: dict[str, str] = field(default_factory=dict)  # assets that could not be made -> why
 
     @cached_property
     def ensemble(self) -> Ensemble:
@@ -97,7 +101,7 @@ class Result:
     def artifacts(self) -> dict[str, str]:
         """Asset -> folder of its newest version."""
         store, assets = self._store(), [asset.key.path[-1] for asset in graph(self.experiment)]
-        found = {name: store.folder(self.experiment.name, name) for name in assets}
+        found = {name: store.folder(self.experiment.name, name) for name in assets if name not in self.lost}
         return {name: str(folder) for name, folder in found.items() if folder}
 
     def predict(self, rows: Any) -> "pd.DataFrame":
@@ -169,6 +173,7 @@ class Result:
             "seconds": self.seconds,
             "seconds_per_asset": self.seconds_per_asset,
             "artifacts": self.artifacts,
+            "lost": self.lost,
         }  # fmt: skip
 
     def _out_of_fold(self) -> dict[str, float]:
@@ -240,9 +245,12 @@ def run(
             tags=tags,
             reexecution_options=options,
         )
+    lost: dict[str, str] = {}
     if not outcome.success:
-        raise LearningError(_reason(journal_of_run, outcome))
-    return Result(settings_of_run, folder, time.time() - started, journal_of_run.seconds_per_asset())
+        lost = _failures(journal_of_run, outcome)
+        if not lost or set(lost) - BY_PRODUCTS:
+            raise LearningError(_told(lost) or "the run failed; its log in the UI says why")
+    return Result(settings_of_run, folder, time.time() - started, journal_of_run.seconds_per_asset(), lost)
 
 
 def find(experiment: str | Path) -> Path:
@@ -295,17 +303,21 @@ def _cut_off(instance: dg.DagsterInstance, job: str) -> dg.ReexecutionOptions:
     return dg.ReexecutionOptions.from_failure(last.run_id, instance)
 
 
-def _reason(journal: Journal, outcome: dg.JobExecutionResult) -> str:
-    told = [f"{event['asset']}: {event['reason']}" for event in journal.events() if event["event"] == "asset_failed"]
-    told = told or [_failure(event) for event in outcome.filter_events(lambda event: event.is_step_failure)]
-    return "\n".join(told) or "the run failed; its log in the UI says why"
+def _failures(journal: Journal, outcome: dg.JobExecutionResult) -> dict[str, str]:
+    """Asset -> why it could not be made."""
+    told = {event["asset"]: event["reason"] for event in journal.events() if event["event"] == "asset_failed"}
+    return dict(map(_failure, outcome.filter_events(lambda event: event.is_step_failure))) | told
 
 
-def _failure(event: dg.DagsterEvent) -> str:
-    """What Dagster says of a step that failed outside our code: a constraint on the data set, say."""
+def _told(failures: dict[str, str]) -> str:
+    return "\n".join(f"{asset}: {reason}" for asset, reason in failures.items())
+
+
+def _failure(event: dg.DagsterEvent) -> tuple[str, str]:
+    """The asset, and what Dagster says of it, when it failed outside our code: a constraint on the data set, say."""
     error = event.step_failure_data.error
     message = error.message.rpartition("Description: ")[2].strip() if error else "failed"
-    return f"{event.step_handle.to_key().rpartition('__')[2]}: {message}" if event.step_handle else message
+    return event.step_handle.to_key().rpartition("__")[2] if event.step_handle else "run", message
 
 
 __all__ = ["AutomlError", "Result", "find", "run"]

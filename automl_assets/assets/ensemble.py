@@ -31,7 +31,7 @@ def ensemble(experiment: Experiment) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext, features: Features, **candidates: Candidate) -> dg.MaterializeResult:
         with step(context):
             blended = blend(candidates.values(), features, experiment.ensemble, experiment.seed)
-            trimmed = trim(blended, experiment.ensemble.max_milliseconds)
+            trimmed = trim(blended, candidates.values(), features, experiment.ensemble.max_milliseconds)
             honest = calibrate(trimmed, features, experiment.seed)
             decisive = decide(honest, features, experiment)
             made = conform(decisive, features, experiment.coverage, experiment.seed)

@@ -46,51 +46,80 @@ def onnx_bytes(ensemble: Ensemble) -> bytes:
     [n_rows, n_classes]; otherwise `prediction` and per level `prediction_95_low` and `prediction_95_high` [n_rows, 1].
     With a `_` behind where a raw column has that name.
     """
+    return graph_of(ensemble).build().SerializeToString()
+
+
+def graph_of(ensemble: Ensemble) -> Graph:
+    """The whole pipeline as a graph that can still be looked at."""
     graph = Graph()
-    return _answering(graph, add_codes(graph, ensemble.featurizer), ensemble)
+    _add_pipeline(graph, add_codes(graph, ensemble.featurizer), ensemble)
+    return graph
 
 
 def engineered_onnx_bytes(ensemble: Ensemble) -> bytes:
     """The same without the featurizer: one input [n_rows, 1] per column of `codes`, named "0", "1", "2"…"""
     graph = Graph()
     inputs = [graph.input(str(i), FLOAT, [None, 1]) for i in range(len(ensemble.featurizer.columns))]
-    return _answering(graph, graph.node("Concat", *inputs, axis=1), ensemble)
-
-
-def _answering(graph: Graph, codes: str, ensemble: Ensemble) -> bytes:
-    views = {"codes": codes}
-    if any(algorithm_of(member, ensemble.problem).view == "dense" for member in ensemble.members):
-        views["dense"] = add_dense(graph, ensemble.featurizer, codes)
-    parts = [_member(graph, member, views, ensemble.problem) for member in ensemble.members]
-    add_answers(graph, _combined(graph, parts, ensemble), ensemble)
+    _add_pipeline(graph, graph.node("Concat", *inputs, axis=1), ensemble)
     return graph.build().SerializeToString()
 
 
-def _member(graph: Graph, member: Member, views: dict[str, str], problem: Problem) -> str:
-    """A member's answer: mean raw score of its models, then its link."""
+def _add_pipeline(graph: Graph, codes: str, ensemble: Ensemble) -> None:
+    """From `codes` to the declared outputs."""
+    views = {"codes": codes}
+    if any(algorithm_of(member, ensemble.problem).view == "dense" for member in ensemble.members):
+        views["dense"] = add_dense(graph, ensemble.featurizer, codes)
+    raws = [add_member(graph, member, views, ensemble.problem) for member in ensemble.members]
+    add_answers(graph, _combined(graph, raws, ensemble), ensemble)
+
+
+def add_member(graph: Graph, member: Member, views: dict[str, str], problem: Problem) -> str:
+    """The mean raw score of a member's models."""
     algorithm = algorithm_of(member, problem)
-    raw = add_raw(algorithm, member.fitted.models, graph, views[algorithm.view])
-    if not problem.classes or algorithm.link != "logit":
-        return raw
-    return linked(graph, raw, problem)
+    return add_raw(algorithm, member.fitted.models, graph, views[algorithm.view])
 
 
-def _combined(graph: Graph, parts: list[str], ensemble: Ensemble) -> str:
-    if ensemble.stack is not None:
-        return _stacked(graph, parts, ensemble)
-    if len(parts) == 1:
-        return parts[0]
-    weighted = [
-        graph.node("Mul", part, graph.constant(np.array(member.weight, np.float32)))
-        for part, member in zip(parts, ensemble.members, strict=True)
+def _combined(graph: Graph, raws: list[str], ensemble: Ensemble) -> str:
+    problem = ensemble.problem
+    if ensemble.stack is None and len(raws) > 1:
+        return _voted(graph, raws, ensemble)
+    answers = [
+        linked(graph, raw, problem) if _is_logit(member, problem) else raw
+        for raw, member in zip(raws, ensemble.members, strict=True)
     ]
-    return graph.node("Sum", *weighted)
+    return answers[0] if ensemble.stack is None else _stacked(graph, answers, ensemble)
+
+
+def _is_logit(member: Member, problem: Problem) -> bool:
+    return bool(problem.classes) and algorithm_of(member, problem).link == "logit"
+
+
+def _voted(graph: Graph, raws: list[str], ensemble: Ensemble) -> str:
+    """All answers side by side, times their weights: calling a node takes longer than what it computes for one row."""
+    problem, votes = ensemble.problem, list(zip(raws, ensemble.members, strict=True))
+    is_odds = [problem.n_classes == 2 and _is_logit(member, problem) for _, member in votes]
+    odds = [vote for vote, one in zip(votes, is_odds, strict=True) if one]
+    blocks, weights = [], []
+    if odds:
+        joined = _side_by_side(graph, [raw for raw, _ in odds])
+        blocks.append(graph.node("Sigmoid", graph.node("Concat", graph.node("Neg", joined), joined, axis=1)))
+        weights.append(np.kron(np.eye(2), [[member.weight] for _, member in odds]))
+    for (raw, member), one in zip(votes, is_odds, strict=True):
+        if not one:
+            blocks.append(graph.node("Softmax", raw, axis=1) if _is_logit(member, problem) else raw)
+            weights.append(member.weight * np.eye(problem.n_outputs))
+    shares = graph.constant(np.vstack(weights).astype(np.float32))
+    return graph.node("MatMul", _side_by_side(graph, blocks), shares)
+
+
+def _side_by_side(graph: Graph, tensors: list[str]) -> str:
+    return tensors[0] if len(tensors) == 1 else graph.node("Concat", *tensors, axis=1)
 
 
 def _stacked(graph: Graph, parts: list[str], ensemble: Ensemble) -> str:
     problem, stack = ensemble.problem, ensemble.stack
     inputs = [_stack_input(graph, part, problem) for part in parts]
-    joined = inputs[0] if len(inputs) == 1 else graph.node("Concat", *inputs, axis=1)
+    joined = _side_by_side(graph, inputs)
     coefficients, intercept = (graph.constant(a.astype(np.float32)) for a in (stack.coefficients, stack.intercept))
     raw = graph.node("Gemm", joined, coefficients, intercept)
     return linked(graph, raw, problem) if problem.classes else raw

@@ -163,6 +163,20 @@ def test_there_is_nothing_to_resume_after_that(
         automl_assets.run(killed.yaml, resume=True)
 
 
+def test_a_lost_by_product_leaves_the_answer(home: Path, tiny: Callable[..., Path]) -> None:
+    """The disk, say, has no room for the report alone."""
+    file = tiny(home.parent, more="explain: false\nonnx: false\n")
+    (home / "artifacts" / "tiny").mkdir(parents=True)
+    (home / "artifacts" / "tiny" / "report").write_text("in the way")
+    result = automl_assets.run(file)
+    assert set(result.lost) == {"report"}
+    assert result.metrics["accuracy"] > 0.8
+    assert "report" not in result.artifacts and "evaluation" in result.artifacts
+    told = command("run", file, "--home", home)
+    assert told.returncode == 1
+    assert "Leaderboard of tiny" in told.stdout and "report could not be made" in told.stderr
+
+
 @contextmanager
 def first_fit_killed(home: Path, kills: list[int]) -> Iterator[None]:
     """While the body runs, kills the first process that fits the last candidate."""
