@@ -16,6 +16,7 @@ from automl_assets.records import Candidate, Ensemble, Features, Fitted, Member
 from automl_assets.steps.blend import combine
 from automl_assets.steps.export import add_member, graph_of
 
+HEADROOM = 0.85  # of the time may be used by the estimate, which is off by about so much
 ANSWERING = Work(30.0)  # calibration, decision, intervals: not known yet
 ALONE = 0.5  # in place of k (k - 1) for the last model of a member
 
@@ -87,6 +88,6 @@ def _counts(ensemble: Ensemble, fixed: Work, works: Sequence[Work], most_millise
     while True:
         total = sum((work * count for work, count in zip(works, counts, strict=True)), fixed)
         able = [i for i, count in enumerate(counts) if count > fewest]
-        if total.milliseconds <= most_milliseconds or not able or sum(counts) == 1:
+        if total.milliseconds <= HEADROOM * most_milliseconds or not able or sum(counts) == 1:
             return counts
         counts[min(able, key=loss)] -= 1
