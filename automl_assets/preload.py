@@ -3,6 +3,8 @@
 import contextlib
 import importlib
 
+from automl_assets import registry
+
 for _name in (
     "sklearn.linear_model",
     "sklearn.ensemble",
@@ -20,3 +22,6 @@ for _name in (
 ):
     with contextlib.suppress(ImportError):  # a package that is absent is not offered, see `registry.algorithms`
         importlib.import_module(_name)
+
+for _task in registry.tasks().values():  # else every child would look for the algorithms again: 60 ms a fit
+    registry.algorithms(_task.family)
