@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,17 +177,26 @@ def test_a_lost_by_product_leaves_the_answer(home: Path, tiny: Callable[..., Pat
     assert "Leaderboard of tiny" in told.stdout and "report could not be made" in told.stderr
 
 
+def is_told(home: Path) -> bool:
+    """Whether a trial of the last candidate has ended, one way or the other."""
+    events = read_journal(home, journals(home)[-1])
+    return any(event["event"] == "trial" and event["trial"].startswith("catboost_") for event in events)
+
+
 @contextmanager
-def first_fit_killed(home: Path, kills: list[int]) -> Iterator[None]:
-    """While the body runs, kills the first process that fits the last candidate."""
+def first_fits_killed(home: Path, kills: list[int]) -> Iterator[None]:
+    """While the body runs, kills what fits the last candidate until its first trial has ended."""
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(0.02):
-            if is_fitting_catboost(home) and (fitting := fits(os.getpid())):
-                os.kill(fitting[0], signal.SIGKILL)
-                kills.append(fitting[0])
-                return
+        while not ended.wait(0.005):
+            if is_fitting_catboost(home):
+                if is_told(home):
+                    return
+                for fit in fits(os.getpid()):
+                    with suppress(ProcessLookupError):
+                        os.kill(fit, signal.SIGKILL)
+                        kills.append(fit)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -200,7 +209,7 @@ def first_fit_killed(home: Path, kills: list[int]) -> Iterator[None]:
 
 def test_a_fit_that_the_system_kills_fails_its_trial_and_nothing_else(home: Path, tiny: Callable[..., Path]) -> None:
     kills: list[int] = []
-    with first_fit_killed(home, kills):
+    with first_fits_killed(home, kills):
         result = automl_assets.run(slow_experiment(home.parent, tiny))
     assert kills, "no process was killed"
     rows = {standing.trial: standing for standing in result.standings.standings}
