@@ -48,11 +48,11 @@ class Suggestions:
 
     def tell(self, trial: Trial) -> None:
         """Lets the sampler learn from a trial that it suggested; others are no business of its own."""
-        import optuna
-
         asked = next((own for config, own in self._asked if config is trial.config), None)
         if asked is None:
             return
+        import optuna  # loaded only where the portfolio is used up: it takes half a second
+
         if trial.score is None:
             self._study.tell(asked, state=optuna.trial.TrialState.FAIL)
         else:
