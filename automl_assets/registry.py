@@ -7,15 +7,23 @@ from functools import cache
 from typing import TypeVar
 
 from automl_assets.errors import DiscoveryError
-from automl_assets.parts import Algorithm, Source, Task
+from automl_assets.parts import Algorithm, Forecaster, Source, Task
 
-Part = TypeVar("Part", Algorithm, Source, Task)
+Part = TypeVar("Part", Algorithm, Forecaster, Source, Task)
 
 
 @cache
 def algorithms(family: str) -> dict[str, Algorithm]:
     """Algorithms of a family by name, in the order in which they should be tried; absent packages are left out."""
     found = _discover(f"automl_assets.algorithms.{family}", Algorithm)
+    able = [part for part in found.values() if importlib.util.find_spec(part.requires)]
+    return {part.name: part for part in sorted(able, key=lambda part: (part.time_share, part.name))}
+
+
+@cache
+def forecasters() -> dict[str, Forecaster]:
+    """Ways to forecast by name, the cheapest first; absent packages are left out."""
+    found = _discover("automl_assets.algorithms.forecasting", Forecaster)
     able = [part for part in found.values() if importlib.util.find_spec(part.requires)]
     return {part.name: part for part in sorted(able, key=lambda part: (part.time_share, part.name))}
 

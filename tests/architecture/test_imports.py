@@ -28,6 +28,7 @@ LAYERS = (
     ("featurizer", "embedding", "texts", "fitting", "linear", "trees", "onnx_graph", "tables", "metrics"),
     ("bundle", "isolation", "latency", "preparation", "encodings", "registry", "wishes"),
     ("parts",),
+    ("series",),
     ("records",),
     ("errors",),
 )
@@ -35,6 +36,7 @@ PARTS = ("tasks", "algorithms", "sources")
 KNOW_DAGSTER = ("definitions", "component", "assets", "sensors", "resources", "runner", "cli")
 HEAVY = (
     *("torch", "transformers", "sklearn", "xgboost", "lightgbm", "catboost", "pmdarima"),
+    *("statsforecast", "prophet", "holidays"),
     *("mlflow", "matplotlib", "onnx", "onnxruntime"),
 )
 

@@ -1,0 +1,182 @@
+"""What flows between steps of a forecasting experiment: series on a regular grid, what is asked of them, what answers.
+
+Here belong shapes and cuts of a record's own rows. Not here: finding the grid, learning, Dagster.
+What is the same for every task (trials, candidates, leaderboards) is in `records`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from automl_assets.records import Fitted, Guardrail, Picture, Problem
+
+MEDIAN = 0.5
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """A column beside the target, as numbers. `known` ones are known for the stamps to be forecast, `past` ones not."""
+
+    name: str
+    role: Literal["known", "past"]
+    categories: tuple[str, ...] = ()  # names of the codes 0, 1, …; empty for a number
+
+
+@dataclass(frozen=True)
+class ForecastProblem:
+    """What is asked of every forecaster of an experiment."""
+
+    problem: Problem  # the metric, and the range of the target
+    horizon: int  # stamps ahead
+    frequency: str  # offset alias of pandas
+    periods: tuple[int, ...]  # lengths of seasons in stamps, ascending, each above one; empty without a season
+    quantiles: tuple[float, ...]  # ascending, the median among them
+    covariates: tuple[Covariate, ...] = ()  # columns of `Panel.covariates`
+    statics: tuple[Covariate, ...] = ()  # columns of `Panel.statics`
+    n_windows: int = 3  # of the backtest
+    step: int = 1  # stamps between the origins of two windows
+    timezone: str | None = None  # in which hours and days count; stamps themselves are in UTC then
+
+    @property
+    def season(self) -> int:
+        """The shortest season, or 1."""
+        return self.periods[0] if self.periods else 1
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Series of one group on a regular grid, one below the other, none with a gap.
+
+    As a *history* it ends with what is known last; as a *future* it holds as many stamps of each series as are to be
+    forecast, with known covariates and with NaN where nothing is known (past covariates; the target, unless it serves
+    as truth).
+    """
+
+    names: tuple[str, ...]  # of the series [n_series]
+    offsets: np.ndarray  # int64 [n_series + 1], the first row of each series, and the number of rows
+    stamps: np.ndarray  # datetime64[us] [n_rows]
+    y: np.ndarray  # float64 [n_rows]
+    is_filled: np.ndarray  # bool [n_rows], made up where the data had a gap
+    covariates: np.ndarray  # float32 [n_rows, n_covariates]
+    statics: np.ndarray  # float32 [n_series, n_statics]
+
+    @property
+    def n_series(self) -> int:
+        return len(self.names)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Rows of each series, int64 [n_series]."""
+        return np.diff(self.offsets)
+
+    def series(self) -> Iterator[np.ndarray]:
+        """The target of each series, float64 [length]."""
+        return (self.y[start:end] for start, end in zip(self.offsets[:-1], self.offsets[1:], strict=True))
+
+    def as_matrix(self) -> np.ndarray:
+        """The target of series of one length, float64 [n_series, length]."""
+        return self.y.reshape(self.n_series, -1)
+
+    def of(self, chosen: np.ndarray) -> "Panel":
+        """The chosen series alone, by number or by mask [n_series], in their order here."""
+        numbers = np.arange(self.n_series)[chosen]
+        return self._rows(numbers, self.offsets[numbers], self.offsets[numbers + 1])
+
+    def until(self, n_left_out: int) -> "Panel":
+        """Each series without its last rows."""
+        return self._rows(np.arange(self.n_series), self.offsets[:-1], self.offsets[1:] - n_left_out)
+
+    def last(self, n_rows: int) -> "Panel":
+        """The last rows of each series."""
+        return self._rows(np.arange(self.n_series), self.offsets[1:] - n_rows, self.offsets[1:])
+
+    def _rows(self, numbers: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> "Panel":
+        """The rows from `starts` to `ends` of the numbered series; a series too short has none."""
+        starts = np.maximum(starts, self.offsets[numbers])
+        ends = np.maximum(ends, starts)
+        rows = np.concatenate([np.arange(a, b) for a, b in zip(starts, ends, strict=True)] or [np.arange(0)])
+        return replace(
+            self,
+            names=tuple(self.names[number] for number in numbers),
+            offsets=np.concatenate([[0], np.cumsum(ends - starts)]).astype(np.int64),
+            stamps=self.stamps[rows],
+            y=self.y[rows],
+            is_filled=self.is_filled[rows],
+            covariates=self.covariates[rows],
+            statics=self.statics[numbers],
+        )
+
+
+@dataclass(frozen=True)
+class Group:
+    """One partition: its series, and what its guardrails found."""
+
+    key: str  # of the partition
+    values: tuple[str, ...]  # of the `partition_by` columns
+    panel: Panel  # all that models may learn from
+    test: Panel | None  # the stamps kept for the test, right after `panel`; None without a test
+    problem: ForecastProblem
+    guardrails: tuple[Guardrail, ...] = ()
+
+
+@dataclass(frozen=True)
+class Window:
+    """One origin of a backtest: what is known there, and what came next."""
+
+    history: Panel
+    future: Panel  # `horizon` rows of each series, the target included: the truth
+    series: np.ndarray  # int64, numbers of the series that are long enough to take part
+
+
+@dataclass(frozen=True)
+class ForecastMember:
+    """A trial that takes part in an ensemble, fitted on everything there is to learn from."""
+
+    trial: str
+    algorithm: str
+    weight: float
+    config: dict[str, Any]
+    fitted: Fitted  # one model, of all series of the group
+
+
+@dataclass(frozen=True)
+class ForecastEnsemble:
+    """The model of one group: a weighted mean or the median of its members, with quantiles calibrated by backtest."""
+
+    kind: Literal["single", "voting", "median"]
+    members: tuple[ForecastMember, ...]
+    score: float
+    scores_by_kind: dict[str, float]  # the metric of every kind tried, on the backtest
+    predictions: np.ndarray  # backtest, float64 [n_windows, n_series, horizon]
+    margins: np.ndarray  # float64 [horizon, n_quantiles], in units of a series' scale, added to the point
+    scales: np.ndarray  # float64 [n_series], mean absolute seasonal difference of the series learnt from
+    names: tuple[str, ...]  # of the series
+    problem: ForecastProblem
+    is_fallback: bool = False  # nothing better than a naive model could be fitted
+    reason: str = ""  # why it fell back
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What comes next: point and quantiles of each series."""
+
+    names: tuple[str, ...]
+    stamps: np.ndarray  # datetime64[us] [n_series, horizon]
+    point: np.ndarray  # float64 [n_series, horizon]
+    quantiles: np.ndarray  # float64 [n_series, horizon, n_quantiles], ascending along the last axis
+    levels: tuple[float, ...]  # of the quantiles
+
+
+@dataclass(frozen=True)
+class ForecastEvaluation:
+    """How well the ensemble forecasts stamps nobody has seen; the backtest where no test was asked for."""
+
+    rows: Literal["test", "backtest"]
+    n_rows: int
+    metrics: dict[str, float]
+    baseline: dict[str, float]  # the same of the seasonal naive forecast
+    by_horizon: np.ndarray  # float64 [horizon], mean absolute error
+    coverage: dict[str, float]  # of each central interval: share of values inside
+    pictures: tuple[Picture, ...] = field(default=())
