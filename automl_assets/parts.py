@@ -94,7 +94,7 @@ class SeriesTensors:
     with a state takes the last `n_new` rows into it, without learning again.
     """
 
-    series: str  # int64 [1], number of the series among those learnt from
+    series: str  # int64 [1], number of the series among those learnt from; -1 for another, see `has_cold_start`
     y: str  # [n_history]
     n_new: str  # int64 [1]
     history_seconds: str  # int64 [n_history], seconds since 1970
@@ -116,6 +116,8 @@ class Forecaster:
     `portfolio(problem, history)` names configurations in the order of expected gain; none where it does not suit.
     `explain(model, history, future)` names what a forecast is made of: float64 [n_series, horizon] by component; the
     components add up to the point (in the model's own scale where it is no sum).
+    `has_cold_start` says that a model forecasts series it has not learnt from too, which it knows by `Panel.names`, and
+    in ONNX by the number -1; all other models are not asked for them.
     """
 
     name: str
@@ -131,6 +133,7 @@ class Forecaster:
     heads: Literal["point", "quantiles"] = "point"
     space: Callable[[Any, ForecastProblem], Config] | None = None  # (optuna.Trial, problem) -> a configuration
     is_fallback: bool = False  # always tried, and answers where nothing else does
+    has_cold_start: bool = False
     time_share: float = 1.0
     requires: str = "numpy"  # the package it needs
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
+import polars as pl
 
-from automl_assets.records import Fitted, Guardrail, Picture, Problem
+from automl_assets.records import Fitted, Guardrail, Importance, Picture, Problem
 
 MEDIAN = 0.5
 
@@ -22,6 +23,7 @@ class Covariate:
     name: str
     role: Literal["known", "past"]
     categories: tuple[str, ...] = ()  # names of the codes 0, 1, …; empty for a number
+    fill: float = 0.0  # stands where a value is missing, or no known category
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class ForecastProblem:
     n_windows: int = 3  # of the backtest
     step: int = 1  # stamps between the origins of two windows
     timezone: str | None = None  # in which hours and days count; stamps themselves are in UTC then
+    time: str = "time"  # name of the column of stamps
+    target: str = "target"  # name of the column to forecast
+    series: tuple[str, ...] = ()  # names of the columns that tell series apart
 
     @property
     def season(self) -> int:
@@ -180,3 +185,26 @@ class ForecastEvaluation:
     by_horizon: np.ndarray  # float64 [horizon], mean absolute error
     coverage: dict[str, float]  # of each central interval: share of values inside
     pictures: tuple[Picture, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class ForecastExplanation:
+    """What forecasts are made of, and which covariates they lean on.
+
+    A series' contributions to a stamp add up to its point forecast.
+    """
+
+    metric: str
+    contributions: pl.DataFrame  # series, stamp, component, contribution
+    importances: tuple[Importance, ...]  # of covariates, the most important first; empty where there are none
+    pictures: tuple[Picture, ...]
+
+    @property
+    def strengths(self) -> pl.DataFrame:
+        """Component and mean size of its contributions, over series and stamps; the greatest first."""
+        size = pl.col("contribution").abs().mean()
+        return (
+            self.contributions.group_by("component", maintain_order=True)
+            .agg(size)
+            .sort("contribution", descending=True)
+        )

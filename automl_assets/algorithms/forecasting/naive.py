@@ -64,5 +64,6 @@ PART = Forecaster(
     forecast=_forecast,
     to_onnx=_to_onnx,
     is_fallback=True,
+    has_cold_start=True,
     time_share=0.1,
 )
