@@ -27,6 +27,20 @@ class Covariate:
 
 
 @dataclass(frozen=True)
+class LagSettings:
+    """What regressions over lags may look at, as an experiment asks. None leaves it to each configuration.
+
+    "auto" follows Azure: the last lag whose partial autocorrelation is significant before the first that is not.
+    """
+
+    target_lags: tuple[int, ...] | Literal["auto"] | None = None  # stamps before the first to be forecast, from 1
+    feature_lags: tuple[int, ...] | Literal["auto"] | None = None  # of covariates that are numbers
+    rolling_window: int | Literal["auto"] | None = None  # stamps whose mean, minimum and maximum are looked at
+    use_stl: Literal["season", "season_trend"] | None = None
+    holidays: str | None = None  # country by ISO 3166-1 alpha-2, or a part of one: US, US-NY
+
+
+@dataclass(frozen=True)
 class ForecastProblem:
     """What is asked of every forecaster of an experiment."""
 
@@ -43,6 +57,7 @@ class ForecastProblem:
     time: str = "time"  # name of the column of stamps
     target: str = "target"  # name of the column to forecast
     series: tuple[str, ...] = ()  # names of the columns that tell series apart
+    lags: LagSettings = LagSettings()
 
     @property
     def season(self) -> int:
