@@ -17,6 +17,7 @@ Formula = Callable[[np.ndarray, np.ndarray, np.ndarray | None, Problem], float]
 
 CLASSIFICATION = frozenset({"classification", "image_classification", "text_classification"})
 REGRESSION = frozenset({"regression", "forecasting"})
+FORECASTING = frozenset({"forecasting"})
 
 
 @dataclass(frozen=True)
@@ -390,6 +391,7 @@ _NO_ZERO = Need("a target that is never zero", lambda truth, *_: bool((truth != 
 _LOG = Need("targets and predictions above -1", _is_above_minus_one)
 _RANGE = Need("a training target with a range", lambda *given: given[-1].target_range[0] < given[-1].target_range[1])
 _LOG_RANGE = Need("a training target above -1", lambda *given: given[-1].target_range[0] > -1)
+_SERIES = Need("what came before in each series, see `forecast_metrics`", lambda *given: False)
 
 
 # The table
@@ -454,6 +456,12 @@ def _fit_metrics() -> list[Metric]:
     ]
 
 
+def _series_metrics() -> list[Metric]:
+    """Errors that single rows do not have: measured by the past of each series, or of quantiles."""
+    names = ("MASE", "RMSSE", "OWA", "sMAPE", "WAPE", "WQL", "pinball_loss")
+    return [Metric(name, lambda *given: np.nan, False, FORECASTING, needs=(_SERIES,)) for name in names]
+
+
 METRICS: dict[str, Metric] = {
     one.name: one
     for one in (
@@ -465,5 +473,6 @@ METRICS: dict[str, Metric] = {
         *_area_metrics("average_precision_score", precision_area, partial(_class_areas, precision_area), ()),
         *_error_metrics(),
         *_fit_metrics(),
+        *_series_metrics(),
     )
 }

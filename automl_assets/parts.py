@@ -110,8 +110,9 @@ class Forecaster:
 
     `fit(config, history, context)` learns from all series of a panel and returns a picklable model.
     `forecast(model, history, future)` returns float64 [n_series, horizon, n_heads] for the same series in the same
-    order; the history may by now be longer than when the model was fitted, and is never shorter. `n_heads` is 1 (the
-    point), or for `heads="quantiles"` one per quantile of the problem. A series that a model cannot forecast is NaN.
+    order, or for some of them, told by `Panel.names`; the history may by now be longer than when the model was fitted,
+    and is never shorter; the future holds at most `horizon` stamps of each series. `n_heads` is 1 (the point), or for
+    `heads="quantiles"` one per quantile of the problem. A series that a model cannot forecast is NaN.
     `to_onnx(model, graph, tensors)` adds nodes that forecast one series and returns the tensor [horizon, n_heads].
     `portfolio(problem, history)` names configurations in the order of expected gain; none where it does not suit.
     `explain(model, history, future)` names what a forecast is made of: float64 [n_series, horizon] by component; the

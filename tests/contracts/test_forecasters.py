@@ -204,6 +204,16 @@ def test_pickled_and_loaded_forecasts_the_same(part):
 
 
 @every_forecaster
+def test_some_of_the_series_and_stamps_are_forecast_as_among_all(part):
+    panel, some = _suited(part), np.array([2, 0])
+    history, future = panel.until(HORIZON), _future(panel)
+    model = _fitted(part, history)
+    among_all = part.forecast(model, history, future)[some][:, : HORIZON - 2]
+    alone = part.forecast(model, history.of(some), future.of(some).until(2))
+    np.testing.assert_allclose(alone, among_all, rtol=1e-6)
+
+
+@every_forecaster
 def test_the_truth_to_come_is_not_looked_at(part):
     panel = _suited(part)
     history, future = panel.until(HORIZON), panel.last(HORIZON)
