@@ -13,7 +13,6 @@ import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     WrapValidator,
@@ -23,19 +22,16 @@ from pydantic import (
 
 from automl_assets import metrics, registry, tables
 from automl_assets.errors import SettingError, listed, nearest
-from automl_assets.parts import Algorithm, Source, Task
-from automl_assets.records import Kind, Label
-from automl_assets.wishes import HASH_BITS, MAX_LENGTH, MAX_TERMS, Blockable, Strategy, Wishes
+from automl_assets.feature_settings import Featurization
+from automl_assets.forecast_settings import ForecastSettings, levels
+from automl_assets.frozen import Frozen, shorthand
+from automl_assets.parts import Algorithm, Forecaster, Source, Task
+from automl_assets.records import Label
 
-LANGUAGE = re.compile(r"^[a-z]{3}$")
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
-
-
-class SourceSetting(_Frozen):
+class SourceSetting(Frozen):
     """Where rows come from: a kind of source and its options. A bare text is claimed by the kind that knows it."""
 
     kind: str
@@ -112,7 +108,7 @@ RowNumbers = tuple[Annotated[int, Field(ge=0)], ...]
 FoldRows = tuple[tuple[RowNumbers, RowNumbers], ...]  # of each fold: rows to learn from, rows to validate on
 
 
-class Validation(_Frozen):
+class Validation(Frozen):
     """How trials are scored. Nothing said (`auto`) follows the number of rows, see `tasks`."""
 
     rule: Literal["auto", "azure"] = "auto"
@@ -139,7 +135,7 @@ class Validation(_Frozen):
         return self
 
 
-class Test(_Frozen):
+class Test(Frozen):
     """Rows kept away from everything until the very end. Neither key means no test rows."""
 
     __test__: ClassVar[bool] = False  # pytest takes a class of this name for tests
@@ -153,79 +149,7 @@ class Test(_Frozen):
         return self
 
 
-def _shorthand(key: str, types: type | tuple[type, ...]) -> BeforeValidator:
-    """Lets `key: {inner: value}` be written as the bare value."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, types) else value)
-
-
-class Imputer(_Frozen):
-    """What a column's missing values become. Numbers take every strategy, categories the last two."""
-
-    strategy: Strategy
-    fill_value: float | str | None = None
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if (self.strategy == "constant") != (self.fill_value is not None):
-            raise ValueError(
-                f"got strategy {self.strategy!r} with fill_value {self.fill_value!r}; constant needs one, others take none"
-            )
-        return self
-
-
-class TfIdf(_Frozen):
-    """How many terms of a text become columns, and how many words a term may have."""
-
-    max_terms: int = Field(MAX_TERMS, ge=1, le=1000)
-    max_words: int = Field(MAX_LENGTH, ge=1, le=3)
-
-
-class HashOneHotEncoder(_Frozen):
-    """Categories without a code of their own share 2 ** number_of_bits buckets."""
-
-    number_of_bits: int = Field(HASH_BITS, ge=1, le=8)
-
-
-class TransformerParams(_Frozen):
-    """Settings of single transformers, under Azure's names in snake_case."""
-
-    tf_idf: TfIdf = TfIdf()
-    hash_one_hot_encoder: HashOneHotEncoder = HashOneHotEncoder()
-
-
-class Featurization(_Frozen):
-    """How columns become numbers. `off` takes numeric columns as they are and leaves the others out."""
-
-    mode: Literal["auto", "off"] = "auto"
-    column_types: dict[str, Kind] = {}
-    imputers: dict[str, Annotated[Imputer, _shorthand("strategy", str)]] = {}
-    transformer_params: TransformerParams = TransformerParams()
-    blocked: tuple[Blockable, ...] = ()
-    language: str | None = None
-    text_embedding: str | None = None  # folder of a language model, or its name on the Hugging Face hub
-
-    @field_validator("language")
-    @classmethod
-    def _is_code(cls, value: str | None) -> str | None:
-        if value is not None and not LANGUAGE.match(value):
-            raise ValueError(f"got {value!r}; it is three lower-case letters (ISO 639-3), such as eng, deu or jpn")
-        return value
-
-    @property
-    def wishes(self) -> Wishes:
-        """The same for the featurizer."""
-        return Wishes(
-            imputers={name: (imputer.strategy, imputer.fill_value) for name, imputer in self.imputers.items()},
-            max_terms=self.transformer_params.tf_idf.max_terms,
-            max_length=self.transformer_params.tf_idf.max_words,
-            hash_bits=self.transformer_params.hash_one_hot_encoder.number_of_bits,
-            language=self.language,
-            text_embedding=self.text_embedding,
-            blocked=frozenset(self.blocked),
-        )
-
-
-class Algorithms(_Frozen):
+class Algorithms(Frozen):
     """Which algorithms may try: all, only those allowed, or all but those blocked."""
 
     allowed: tuple[str, ...] = ()
@@ -238,7 +162,7 @@ class Algorithms(_Frozen):
         return self
 
 
-class Limits(_Frozen):
+class Limits(Frozen):
     """When the search ends. `timeout_minutes` covers the whole run, to the last asset."""
 
     timeout_minutes: float = Field(10, gt=0)
@@ -262,7 +186,7 @@ class Limits(_Frozen):
         return granted if self.max_cores == -1 else min(granted, self.max_cores)
 
 
-class EnsembleSetting(_Frozen):
+class EnsembleSetting(Frozen):
     """Which ensembles may compete with the best single trial, and how many votes they share out."""
 
     voting: bool = True
@@ -295,7 +219,7 @@ def _validation_shorthand(value: Any) -> Any:
     return {"rule": value} if value in ("auto", "azure") else _as_source(value)
 
 
-class Experiment(_Frozen):
+class Experiment(Frozen):
     """One question asked of one source of data."""
 
     name: str
@@ -313,12 +237,13 @@ class Experiment(_Frozen):
     time_column: str | None = None
     validation: Annotated[Validation, BeforeValidator(_validation_shorthand)] = Validation()
     test: Annotated[Test, BeforeValidator(_test_shorthand)] = Test(fraction=0.2)
-    featurization: Annotated[Featurization, _shorthand("mode", str)] = Featurization()
-    algorithms: Annotated[Algorithms, _shorthand("allowed", (list, tuple))] = Algorithms()
+    featurization: Annotated[Featurization, shorthand("mode", str)] = Featurization()
+    algorithms: Annotated[Algorithms, shorthand("allowed", (list, tuple))] = Algorithms()
     limits: Limits = Limits()
     ensemble: Annotated[
         EnsembleSetting, BeforeValidator(lambda v: {"voting": v, "stacking": v} if isinstance(v, bool) else v)
     ] = EnsembleSetting()
+    forecasting: ForecastSettings = ForecastSettings()
     explain: bool = True
     onnx: bool = True
     training_code: bool = True
@@ -357,40 +282,47 @@ class Experiment(_Frozen):
             raise ValueError(
                 f"metric: got {self.metric!r}; possible: {listed(names, 60)}.{nearest(self.metric, names)}"
             )
-        if self.featurization.text_embedding and (self.onnx or self.explain):
-            raise ValueError(
-                "featurization.text_embedding: runs outside of ONNX; say `onnx: false` and `explain: false`"
-            )
         _check_algorithms(self)
         _check_columns(self)
-        if self.task == "regression" and self.positive_label is not None:
-            raise ValueError("positive_label: only a classification has one; remove it")
-        if self.task == "regression" and self.threshold != "auto":
-            raise ValueError("threshold: only a classification of two classes has one; remove it")
-        if self.time_column and self.group_column:
-            raise ValueError("group_column and time_column: a split keeps either groups or time apart; choose one")
-        if self.time_column and self.validation.fraction is not None and self.validation.folds is not None:
-            raise ValueError(
-                "validation.folds: with a time_column every repeat of `fraction` is the same; leave it out"
-            )
+        (_check_forecasting if self.is_forecasting else _check_table)(self)
         return self
+
+    @property
+    def is_forecasting(self) -> bool:
+        """Whether rows are series, and their groups partitions."""
+        return self.task == "forecasting"
 
     @property
     def task_part(self) -> Task:
         return registry.tasks()[self.task]
 
     @property
-    def candidates(self) -> dict[str, Algorithm]:
-        """The algorithms that may try, by name, the cheapest first."""
+    def roles(self) -> list[tuple[str, str]]:
+        """Every column that is named for what it is, after the key that names it."""
+        named = {key: getattr(self, key) for key in ("target", "weight_column", "group_column", "time_column")}
+        roles = [(key, column) for key, column in named.items() if column]
+        roles += [(f"validation.fold_columns.{i}", name) for i, name in enumerate(self.validation.fold_columns)]
+        return roles + [(f"forecasting.{key}", column) for key, column in self.forecasting.roles]
+
+    @property
+    def candidates(self) -> dict[str, Any]:
+        """The algorithms (or forecasters) that may try, by name, the cheapest first."""
         return {name: part for name, part in _able(self.task).items() if _is_permitted(part, self.algorithms)}
 
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Of every forecast, ascending, the median among them: those asked for, or the bounds of `coverage`."""
+        return self.forecasting.quantiles or levels(self.coverage)
 
-def _able(task: str) -> dict[str, Algorithm]:
+
+def _able(task: str) -> Mapping[str, Algorithm | Forecaster]:
+    if task == "forecasting":
+        return registry.forecasters()
     family = registry.algorithms(registry.tasks()[task].family)
     return {name: part for name, part in family.items() if task in part.tasks}
 
 
-def _is_permitted(part: Algorithm, choice: Algorithms) -> bool:
+def _is_permitted(part: Algorithm | Forecaster, choice: Algorithms) -> bool:
     return part.is_fallback or (part.name in choice.allowed if choice.allowed else part.name not in choice.blocked)
 
 
@@ -399,32 +331,71 @@ def _check_algorithms(experiment: Experiment) -> None:
     for name in (*experiment.algorithms.allowed, *experiment.algorithms.blocked):
         if name not in possible:
             raise ValueError(f"algorithms: got {name!r}; possible: {listed(possible)}.{nearest(name, possible)}")
-    if set(experiment.algorithms.blocked) >= set(possible):
+    if possible and set(experiment.algorithms.blocked) >= set(possible):
         raise ValueError("algorithms: every algorithm is blocked; leave at least one")
 
 
+def _check_table(experiment: Experiment) -> None:
+    """What cannot be in a question about rows that stand for themselves."""
+    if "forecasting" in experiment.model_fields_set:
+        raise ValueError(f"forecasting: a {experiment.task} has no series; say `task: forecasting`, or remove it")
+    if experiment.featurization.text_embedding and (experiment.onnx or experiment.explain):
+        raise ValueError("featurization.text_embedding: runs outside of ONNX; say `onnx: false` and `explain: false`")
+    if experiment.task == "regression" and experiment.positive_label is not None:
+        raise ValueError("positive_label: only a classification has one; remove it")
+    if experiment.task == "regression" and experiment.threshold != "auto":
+        raise ValueError("threshold: only a classification of two classes has one; remove it")
+    if experiment.time_column and experiment.group_column:
+        raise ValueError("group_column and time_column: a split keeps either groups or time apart; choose one")
+    if (
+        experiment.time_column
+        and experiment.validation.fraction is not None
+        and experiment.validation.folds is not None
+    ):
+        raise ValueError("validation.folds: with a time_column every repeat of `fraction` is the same; leave it out")
+
+
+OF_TABLES = {
+    "weight_column": "every stamp counts alike",
+    "positive_label": "only a classification has one",
+    "threshold": "only a classification has one",
+    "sensitive_columns": "fairness is compared between rows of a table",
+    "group_column": "name the columns that tell series apart in forecasting.series_id_columns",
+    "validation": "rolling origins validate; set their number in forecasting.n_windows",
+}
+FOR_COVARIATES = ("column_types", "imputers")  # settings of `featurization` that a covariate has, too
+
+
+def _check_forecasting(experiment: Experiment) -> None:
+    """What a question about series must say, and what it cannot."""
+    if experiment.time_column is None:
+        raise ValueError("time_column: is missing; a forecast needs the column that says when")
+    for key, reason in OF_TABLES.items():
+        if getattr(experiment, key) != Experiment.model_fields[key].default:
+            raise ValueError(f"{key}: not for a forecast: {reason}; remove it")
+    for key in experiment.featurization.model_fields_set - set(FOR_COVARIATES):
+        raise ValueError(f"featurization.{key}: not for a forecast; possible: {listed(FOR_COVARIATES)}")
+
+
+SHARED = {"forecasting.series_id_columns", "forecasting.partition_by"}
+
+
 def _check_columns(experiment: Experiment) -> None:
-    uses = {
-        "target": experiment.target,
-        "weight_column": experiment.weight_column,
-        "group_column": experiment.group_column,
-        "time_column": experiment.time_column,
-        **{f"validation.fold_columns.{i}": name for i, name in enumerate(experiment.validation.fold_columns)},
-    }
     taken: dict[str, str] = {}
-    for key, column in uses.items():
-        if column is None:
-            continue
+    for key, column in experiment.roles:
         if column in experiment.drop_columns and key != "group_column":
             raise ValueError(f"drop_columns: {column!r} is the {key}; a column cannot be both")
-        if column in taken:
+        if column in taken and {key, taken[column]} != SHARED:
             raise ValueError(f"{key}: {column!r} is already the {taken[column]}; a column has one role")
-        taken[column] = key
+        taken.setdefault(column, key)
     if experiment.target in experiment.sensitive_columns:
         raise ValueError(
             f"sensitive_columns: {experiment.target!r} is the target; its groups are the answers themselves"
         )
     _check_featurized(experiment.featurization, taken)
+
+
+FEATURES = ("time_column", "_covariates")
 
 
 def _check_featurized(featurization: Featurization, taken: dict[str, str]) -> None:
@@ -434,7 +405,7 @@ def _check_featurized(featurization: Featurization, taken: dict[str, str]) -> No
         ("imputers", featurization.imputers, "are imputed"),
     ):
         for column in columns:
-            if taken.get(column, "time_column") != "time_column":
+            if not taken.get(column, "time_column").endswith(FEATURES):
                 raise ValueError(f"featurization.{key}: {column!r} is the {taken[column]}; only features {what}")
 
 

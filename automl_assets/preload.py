@@ -24,4 +24,4 @@ for _name in (
         importlib.import_module(_name)
 
 for _task in registry.tasks().values():  # else every child would look for the algorithms again: 60 ms a fit
-    registry.algorithms(_task.family)
+    registry.learners(_task.family)

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
 from typing import TypeVar
 
@@ -26,6 +27,11 @@ def forecasters() -> dict[str, Forecaster]:
     found = _discover("automl_assets.algorithms.forecasting", Forecaster)
     able = [part for part in found.values() if importlib.util.find_spec(part.requires)]
     return {part.name: part for part in sorted(able, key=lambda part: (part.time_share, part.name))}
+
+
+def learners(family: str) -> Mapping[str, Algorithm | Forecaster]:
+    """Everything that can answer the tasks of a family."""
+    return forecasters() if family == "forecasting" else algorithms(family)
 
 
 @cache
