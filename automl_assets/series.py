@@ -4,7 +4,7 @@ Here belong shapes and cuts of a record's own rows. Not here: finding the grid, 
 What is the same for every task (trials, candidates, leaderboards) is in `records`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -14,6 +14,16 @@ import polars as pl
 from automl_assets.records import Fitted, Guardrail, Importance, Picture, Problem
 
 MEDIAN = 0.5
+
+
+def series_name(values: Iterable[object]) -> str:
+    """The name of a series: the values of its columns, with a bar between them; none is an empty text.
+
+    >>> series_name(["north", 7]), series_name(["a|b", None]), series_name([])
+    ('north|7', 'a\\\\|b|', '')
+    """
+    texts = ("" if value is None else str(value) for value in values)
+    return "|".join(text.replace("\\", "\\\\").replace("|", "\\|") for text in texts)
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class ForecastProblem:
     timezone: str | None = None  # in which hours and days count; stamps themselves are in UTC then
     time: str = "time"  # name of the column of stamps
     target: str = "target"  # name of the column to forecast
-    series: tuple[str, ...] = ()  # names of the columns that tell series apart
+    series: tuple[str, ...] = ()  # names of the columns whose values are a `series_name`
     lags: LagSettings = LagSettings()
 
     @property
@@ -111,6 +121,19 @@ class Panel:
     def last(self, n_rows: int) -> "Panel":
         """The last rows of each series."""
         return self._rows(np.arange(self.n_series), self.offsets[1:] - n_rows, self.offsets[1:])
+
+    def then(self, later: "Panel") -> "Panel":
+        """Each series with its rows of `later` behind its own; `later` holds the same series in the same order."""
+        series = [np.repeat(np.arange(self.n_series), panel.lengths) for panel in (self, later)]
+        order = np.argsort(np.concatenate(series), kind="stable")
+        return replace(
+            self,
+            offsets=self.offsets + later.offsets,
+            stamps=np.concatenate([self.stamps, later.stamps])[order],
+            y=np.concatenate([self.y, later.y])[order],
+            is_filled=np.concatenate([self.is_filled, later.is_filled])[order],
+            covariates=np.concatenate([self.covariates, later.covariates])[order],
+        )
 
     def _rows(self, numbers: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> "Panel":
         """The rows from `starts` to `ends` of the numbered series; a series too short has none."""
