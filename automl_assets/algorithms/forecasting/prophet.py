@@ -1,0 +1,443 @@
+"""Prophet: a bent trend, Fourier seasons and known covariates, fitted by Stan one series at a time.
+
+Prophet learns; what is learnt are plain arrays, and forecasting is our own arithmetic over seconds since 1970. Rows that
+come after the fit bend no trend: they only move the level, by the mean residual of the last `level_rows` rows.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from automl_assets.errors import LearningError
+from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
+from automl_assets.series import ForecastProblem, Panel
+
+LEAST_ROWS = 10  # below which a trend and its noise cannot be told apart
+MOST_ROWS = 10_000  # of a longer history every so-manieth is learnt from: Stan's time grows with rows times terms
+DAY = 86_400.0  # seconds
+CALENDAR = (("daily", DAY), ("weekly", 7 * DAY), ("yearly", 365.25 * DAY))
+MOST_HARMONICS = 10
+N_CHANGES = 25  # places where the trend may bend, over the first 80 % of a history
+LEAST_CYCLES = 2  # of a season that a history must hold to teach it
+
+
+@dataclass(frozen=True)
+class Season:
+    """A pattern that comes back."""
+
+    name: str
+    seconds: float
+    n_harmonics: int
+
+    @property
+    def frequencies(self) -> np.ndarray:
+        """Radians per second, float64 [n_harmonics]."""
+        return 2 * np.pi * np.arange(1, self.n_harmonics + 1) / self.seconds
+
+
+@dataclass(frozen=True)
+class Regressor:
+    """A known covariate as it enters: a number on its own scale, or whether it is one of its categories."""
+
+    name: str  # of the covariate
+    column: int
+    code: float  # the category; NaN for a number
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What was learnt of one series. Terms are all sines, all cosines, then the regressors."""
+
+    start: float  # seconds since 1970, where time is 0
+    span: float  # seconds from there to where time is 1
+    scale: float  # of the target
+    slope: float  # of the scaled target, before its first change
+    offset: float
+    changes: np.ndarray  # float64 [N_CHANGES], in time
+    bends: np.ndarray  # float64 [N_CHANGES], change of the slope there
+    centre: np.ndarray  # float64 [n_regressors]
+    spread: np.ndarray  # float64 [n_regressors]
+    weights: np.ndarray  # float64 [n_terms]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The model: one curve per series, NaN where none could be fitted, for the reason given."""
+
+    seasons: tuple[Season, ...]
+    regressors: tuple[Regressor, ...]
+    curves: tuple[Curve, ...]
+    reasons: tuple[str, ...]  # [n_series], empty where the fit succeeded
+    is_multiplicative: bool
+    level_rows: int
+
+    @property
+    def frequencies(self) -> np.ndarray:
+        """Of all sines, float64 [n_waves]."""
+        return np.concatenate([np.zeros(0), *(season.frequencies for season in self.seasons)])
+
+
+def _portfolio(problem: ForecastProblem, history: Panel) -> Sequence[Config]:
+    """Prophet's defaults with a level that follows, as they are, multiplicative, and with a trend that bends easily."""
+    if not history.n_series or history.lengths.max() < LEAST_ROWS:
+        return []
+    default: Config = {
+        **{"mode": "additive", "changepoint_prior_scale": 0.05, "seasonality_prior_scale": 10.0},
+        **{"regressors_prior_scale": 10.0, "level_rows": max(1, problem.season)},
+    }
+    multiplicative = [default | {"mode": "multiplicative"}] if history.y.min() > 0 else []
+    return [default, *multiplicative, default | {"level_rows": 0}, default | {"changepoint_prior_scale": 0.5}]
+
+
+def _space(trial: Any, problem: ForecastProblem) -> Config:
+    return {
+        "mode": trial.suggest_categorical("mode", ["additive", "multiplicative"]),
+        "changepoint_prior_scale": trial.suggest_float("changepoint_prior_scale", 1e-3, 0.5, log=True),
+        "seasonality_prior_scale": trial.suggest_float("seasonality_prior_scale", 1e-2, 10.0, log=True),
+        "regressors_prior_scale": trial.suggest_float("regressors_prior_scale", 1e-2, 10.0, log=True),
+        "level_rows": trial.suggest_categorical("level_rows", [0, 1, max(2, problem.season)]),
+    }
+
+
+# --- learning
+
+
+def _fit(config: Config, history: Panel, context: ForecastContext) -> Curves:
+    seasons = _seasons(context.problem, history)
+    regressors = _regressors(context.problem, history)
+    waves = sum(season.n_harmonics for season in seasons)
+    nothing = _no_curve(2 * waves + len(regressors), len(regressors))
+    curves, reasons = [], []
+    for number in range(history.n_series):
+        share = (context.deadline - time.monotonic()) / (history.n_series - number)
+        curve, reason = _tried(config, history.of(np.array([number])), (seasons, regressors), share)
+        curves.append(curve or nothing)
+        reasons.append(reason)
+    if all(reasons):
+        raise LearningError(f"no series could be fitted; the first: {reasons[0]}")
+    return Curves(
+        seasons, regressors, tuple(curves), tuple(reasons), config["mode"] == "multiplicative", config["level_rows"]
+    )
+
+
+def _tried(
+    config: Config, series: Panel, terms: tuple[Sequence[Season], Sequence[Regressor]], seconds: float
+) -> tuple[Curve | None, str]:
+    """The curve of one series, or the reason why there is none."""
+    n_known = int((~series.is_filled).sum())
+    if n_known < LEAST_ROWS:
+        return None, f"{n_known} known values, and {LEAST_ROWS} are needed"
+    if seconds <= 0:
+        return None, "no time was left"
+    try:
+        return _fit_curve(config, _thinned(series), terms, seconds), ""
+    except TimeoutError:
+        return None, f"Stan found no answer within {seconds:.1f} s"
+    except RuntimeError as error:
+        return None, f"Stan failed: {error}"
+
+
+def _seasons(problem: ForecastProblem, history: Panel) -> tuple[Season, ...]:
+    """Those of the problem, and days, weeks and years, as far as the longest series holds enough of them.
+
+    A period within a few percent of one of the calendar is that one: twelve months are a year.
+    """
+    longest = int(history.lengths.argmax())
+    seconds = _seconds(history.of(np.array([longest])).stamps)
+    step = (seconds[-1] - seconds[0]) / max(1, len(seconds) - 1)
+    known = [length for _, length in CALENDAR]
+    own = [period * step for period in problem.periods if not np.isclose(period * step, known, rtol=0.03).any()]
+    named = [*CALENDAR, *((f"season_{round(length / step)}", length) for length in own)]
+    counted = [Season(name, length, min(MOST_HARMONICS, int(length / step + 0.1) // 2)) for name, length in named]
+    return tuple(season for season in counted if season.n_harmonics and _is_taught(season, seconds))
+
+
+def _is_taught(season: Season, seconds: np.ndarray) -> bool:
+    return bool(seconds[-1] - seconds[0] >= LEAST_CYCLES * season.seconds)
+
+
+def _regressors(problem: ForecastProblem, history: Panel) -> tuple[Regressor, ...]:
+    """Every known number, and every category that occurs."""
+    found = []
+    for column, covariate in enumerate(problem.covariates):
+        values = history.covariates[:, column]
+        if covariate.role == "known" and covariate.categories:
+            codes = np.unique(values[~np.isnan(values)])
+            found += [Regressor(covariate.name, column, float(code)) for code in codes]
+        elif covariate.role == "known":
+            found.append(Regressor(covariate.name, column, math.nan))
+    return tuple(found)
+
+
+def _thinned(series: Panel) -> Panel:
+    """Known values alone, and of a long history every so-manieth of them.
+
+    The stride shares no factor with the hours of a day or the days of a week, so that each of them is still seen.
+    """
+    known = np.flatnonzero(~series.is_filled)
+    stride = -(-len(known) // MOST_ROWS)
+    while math.gcd(stride, 2 * 3 * 7) > 1:
+        stride += 1
+    rows = known[(len(known) - 1) % stride :: stride]
+    return Panel(
+        series.names,
+        np.array([0, len(rows)]),
+        series.stamps[rows],
+        series.y[rows],
+        series.is_filled[rows],
+        series.covariates[rows],
+        series.statics,
+    )
+
+
+def _fit_curve(
+    config: Config, series: Panel, terms: tuple[Sequence[Season], Sequence[Regressor]], seconds: float
+) -> Curve:
+    """Prophet's maximum a posteriori. A season that this series is too short for weighs nothing."""
+    import pandas as pd
+
+    seasons, regressors = terms
+    raw = _raw_regressors(series.covariates, regressors)
+    centre, spread = _scales(raw, regressors)
+    taught = [season for season in seasons if _is_taught(season, _seconds(series.stamps))]
+    values = {f"regressor_{number}": column for number, column in enumerate(_scaled(raw, centre, spread).T)}
+    rows = pd.DataFrame({"ds": series.stamps.astype("datetime64[ns]"), "y": series.y, **values})
+    with _silence():
+        learner = _learner(config, taught, list(values))
+        limit = {"timeout": max(0.1, seconds)} if math.isfinite(seconds) else {}
+        learner.fit(rows, **limit)
+        learner.stan_backend.cleanup()
+    return _curve_of(learner, seasons, taught, (centre, spread))
+
+
+def _learner(config: Config, seasons: Sequence[Season], regressors: Sequence[str]) -> Any:
+    from prophet import Prophet
+
+    learner = Prophet(
+        n_changepoints=N_CHANGES,
+        yearly_seasonality=False,
+        weekly_seasonality=False,
+        daily_seasonality=False,
+        seasonality_mode=config["mode"],
+        changepoint_prior_scale=config["changepoint_prior_scale"],
+        seasonality_prior_scale=config["seasonality_prior_scale"],
+        uncertainty_samples=0,
+    )
+    for season in seasons:
+        learner.add_seasonality(season.name, season.seconds / DAY, season.n_harmonics)
+    for name in regressors:
+        learner.add_regressor(name, prior_scale=config["regressors_prior_scale"], standardize=False)
+    return learner
+
+
+def _curve_of(
+    learner: Any, seasons: Sequence[Season], taught: Sequence[Season], scales: tuple[np.ndarray, np.ndarray]
+) -> Curve:
+    """Takes what was learnt out of Prophet's object. Its terms are sine and cosine in turn, season by season."""
+    parameters = {name: np.ravel(values) for name, values in learner.params.items()}
+    n_changes = len(learner.changepoints)
+    learnt = iter(parameters["beta"])
+    waves = {season.name: np.array([next(learnt) for _ in range(2 * season.n_harmonics)]) for season in taught}
+    waves |= {season.name: np.zeros(2 * season.n_harmonics) for season in seasons if season not in taught}
+    in_turn = np.concatenate([np.zeros(0), *(waves[season.name] for season in seasons)])
+    regressors = np.array([next(learnt) for _ in scales[0]])
+    return Curve(
+        start=learner.start.timestamp(),
+        span=learner.t_scale.total_seconds(),
+        scale=float(learner.y_scale),
+        slope=float(parameters["k"][0]),
+        offset=float(parameters["m"][0]),
+        changes=_padded(learner.changepoints_t[:n_changes]),
+        bends=_padded(parameters["delta"][:n_changes]),
+        centre=scales[0],
+        spread=scales[1],
+        weights=np.concatenate([in_turn[::2], in_turn[1::2], regressors]),
+    )
+
+
+def _padded(values: np.ndarray) -> np.ndarray:
+    return np.pad(values.astype(np.float64), (0, N_CHANGES - len(values)))
+
+
+def _no_curve(n_terms: int, n_regressors: int) -> Curve:
+    changes, regressors = np.zeros(N_CHANGES), np.ones(n_regressors)
+    return Curve(0.0, 1.0, 1.0, math.nan, math.nan, changes, changes, 0 * regressors, regressors, np.zeros(n_terms))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Both packages tell every fit at length."""
+    loggers = [logging.getLogger(name) for name in ("prophet", "prophet.models", "cmdstanpy")]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger, was_disabled in zip(loggers, before, strict=True):
+            logger.disabled = was_disabled
+
+
+# --- terms
+
+
+def _seconds(stamps: np.ndarray) -> np.ndarray:
+    """Since 1970, float64."""
+    return stamps.astype("datetime64[s]").astype(np.float64)
+
+
+def _raw_regressors(covariates: np.ndarray, regressors: Sequence[Regressor]) -> np.ndarray:
+    """Float64 [n_rows, n_regressors]; NaN where a number is missing."""
+    columns = covariates[:, [regressor.column for regressor in regressors]].astype(np.float64)
+    codes = np.array([regressor.code for regressor in regressors])
+    return np.where(np.isnan(codes), columns, columns == codes)
+
+
+def _scales(raw: np.ndarray, regressors: Sequence[Regressor]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and spread of the numbers; categories stay 0 and 1, and so does what never varies or was never known."""
+    centre, spread = np.zeros(len(regressors)), np.ones(len(regressors))
+    for number, regressor in enumerate(regressors):
+        known = raw[~np.isnan(raw[:, number]), number]
+        if math.isnan(regressor.code) and len(known):
+            centre[number], spread[number] = known.mean(), known.std() or 1.0
+    return centre, spread
+
+
+def _scaled(raw: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    return np.nan_to_num((raw - centre) / spread)
+
+
+# --- forecasting
+
+
+def _forecast(model: Curves, history: Panel, future: Panel) -> np.ndarray:
+    return sum(_explain(model, history, future).values())[:, :, None]  # type: ignore[index,return-value]
+
+
+def _explain(model: Curves, history: Panel, future: Panel) -> dict[str, np.ndarray]:
+    """Trend, every season, every covariate, and the level of the last rows. A product is told by what it adds."""
+    answers = [
+        _parts(model, number, history.of(np.array([number])), future.of(np.array([number])))
+        for number in range(history.n_series)
+    ]
+    return {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
+
+
+def _parts(model: Curves, number: int, history: Panel, future: Panel) -> dict[str, np.ndarray]:
+    parts = _curve_parts(model, number, future)
+    if not model.level_rows:
+        return parts
+    last = history.last(model.level_rows)
+    residuals = last.y - sum(_curve_parts(model, number, last).values())
+    return parts | {"level": np.full(len(future.y), residuals.mean())}
+
+
+def _curve_parts(model: Curves, number: int, rows: Panel) -> dict[str, np.ndarray]:
+    """The curve of one series at any stamps, [n_rows] by component."""
+    curve, seconds = model.curves[number], _seconds(rows.stamps)
+    moments = (seconds - curve.start) / curve.span
+    bent = np.maximum(moments[:, None] - curve.changes, 0) @ curve.bends
+    trend = (curve.slope * moments + curve.offset + bent) * curve.scale
+    angles = seconds[:, None] * model.frequencies
+    regressors = _scaled(_raw_regressors(rows.covariates, model.regressors), curve.centre, curve.spread)
+    effects = np.hstack([np.sin(angles), np.cos(angles), regressors]) * curve.weights
+    unit = trend if model.is_multiplicative else np.full(len(trend), curve.scale)
+    names = np.array(_term_names(model))
+    return {"trend": trend} | {
+        name: unit * effects[:, names == name].sum(axis=1) for name in dict.fromkeys(_term_names(model))
+    }
+
+
+def _term_names(model: Curves) -> list[str]:
+    """The component that each term belongs to."""
+    waves = [season.name for season in model.seasons for _ in range(season.n_harmonics)]
+    return [*waves, *waves, *(regressor.name for regressor in model.regressors)]
+
+
+# --- ONNX
+
+
+def _to_onnx(model: Curves, graph: Any, tensors: SeriesTensors) -> str:
+    """The same steps as `_forecast`."""
+    future = _add_curve(model, graph, tensors.series, (tensors.future_seconds, tensors.future_covariates))
+    if not model.level_rows:
+        return future
+    first, end = graph.constant(np.array([-model.level_rows])), graph.constant(np.array([2**62]))
+    seconds, covariates, y = (
+        graph.node("Slice", tensor, first, end)
+        for tensor in (tensors.history_seconds, tensors.history_covariates, tensors.y)
+    )
+    past = _add_curve(model, graph, tensors.series, (seconds, covariates))
+    residuals = graph.node("Sub", y, graph.node("Squeeze", past, graph.constant(np.array([1]))))
+    return graph.node("Add", future, graph.node("ReduceMean", residuals, keepdims=1))
+
+
+def _add_curve(model: Curves, graph: Any, series: str, rows: tuple[str, str]) -> str:
+    """The curve at the seconds and covariates of `rows`, [n_rows, 1]."""
+    from onnx import TensorProto
+
+    def own(field: str) -> str:
+        """What was learnt of the one series, [1, n]."""
+        stacked = np.stack([np.atleast_1d(getattr(curve, field)) for curve in model.curves])
+        return graph.node("Gather", graph.constant(stacked.astype(np.float64)), series, axis=0)
+
+    seconds = graph.node(
+        "Unsqueeze", graph.node("Cast", rows[0], to=TensorProto.DOUBLE), graph.constant(np.array([1]))
+    )
+    moments = graph.node("Div", graph.node("Sub", seconds, own("start")), own("span"))
+    late = graph.node("Max", graph.node("Sub", moments, own("changes")), graph.constant(np.float64(0)))
+    bent = graph.node("MatMul", late, graph.node("Transpose", own("bends")))
+    line = graph.node("Add", graph.node("Mul", moments, own("slope")), own("offset"))
+    trend = graph.node("Mul", graph.node("Add", line, bent), own("scale"))
+    terms = _add_terms(model, graph, seconds, _add_regressors(model, graph, rows[1], (own("centre"), own("spread"))))
+    if terms is None:
+        return trend
+    effect = graph.node("MatMul", terms, graph.node("Transpose", own("weights")))
+    return graph.node("Add", trend, graph.node("Mul", effect, trend if model.is_multiplicative else own("scale")))
+
+
+def _add_terms(model: Curves, graph: Any, seconds: str, regressors: list[str]) -> str | None:
+    waves = []
+    if len(model.frequencies):
+        angles = graph.node("Mul", seconds, graph.constant(model.frequencies[None, :]))
+        waves = [graph.node("Sin", angles), graph.node("Cos", angles)]
+    terms = [*waves, *regressors]
+    return graph.node("Concat", *terms, axis=1) if terms else None
+
+
+def _add_regressors(model: Curves, graph: Any, covariates: str, scales: tuple[str, str]) -> list[str]:
+    """The same steps as `_raw_regressors` and `_scaled`: one tensor [n_rows, n_regressors], or none."""
+    from onnx import TensorProto
+
+    if not model.regressors:
+        return []
+    columns = np.array([regressor.column for regressor in model.regressors])
+    codes = np.array([[regressor.code for regressor in model.regressors]])
+    values = graph.node("Gather", covariates, graph.constant(columns), axis=1)
+    is_level = graph.node("Cast", graph.node("Equal", values, graph.constant(codes)), to=TensorProto.DOUBLE)
+    raw = graph.node("Where", graph.constant(np.isnan(codes)), values, is_level)
+    scaled = graph.node("Div", graph.node("Sub", raw, scales[0]), scales[1])
+    return [graph.node("Where", graph.node("IsNaN", scaled), graph.constant(np.float64(0)), scaled)]
+
+
+PART = Forecaster(
+    name="prophet",
+    title="Prophet",
+    reference="Taylor and Letham 2018, Forecasting at Scale; prophet 1.5",
+    kinds=frozenset({"meta", "stan"}),
+    scope="series",
+    portfolio=_portfolio,
+    space=_space,
+    fit=_fit,
+    forecast=_forecast,
+    to_onnx=_to_onnx,
+    explain=_explain,
+    time_share=1.0,
+    requires="prophet",
+)
