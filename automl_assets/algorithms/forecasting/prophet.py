@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.errors import LearningError
 from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
 from automl_assets.series import ForecastProblem, Panel
 
@@ -119,11 +118,8 @@ def _fit(config: Config, history: Panel, context: ForecastContext) -> Curves:
         curve, reason = _tried(config, history.of(np.array([number])), (seasons, regressors), share)
         curves.append(curve or nothing)
         reasons.append(reason)
-    if all(reasons):
-        raise LearningError(f"no series could be fitted; the first: {reasons[0]}")
-    return Curves(
-        seasons, regressors, tuple(curves), tuple(reasons), config["mode"] == "multiplicative", config["level_rows"]
-    )
+    is_multiplicative = config["mode"] == "multiplicative"
+    return Curves(seasons, regressors, tuple(curves), tuple(reasons), is_multiplicative, config["level_rows"])
 
 
 def _tried(
@@ -387,9 +383,7 @@ def _add_curve(model: Curves, graph: Any, series: str, rows: tuple[str, str]) ->
         stacked = np.stack([np.atleast_1d(getattr(curve, field)) for curve in model.curves])
         return graph.node("Gather", graph.constant(stacked.astype(np.float64)), series, axis=0)
 
-    seconds = graph.node(
-        "Unsqueeze", graph.node("Cast", rows[0], to=TensorProto.DOUBLE), graph.constant(np.array([1]))
-    )
+    seconds = graph.node("Unsqueeze", graph.node("Cast", rows[0], to=TensorProto.DOUBLE), graph.constant(np.array([1])))
     moments = graph.node("Div", graph.node("Sub", seconds, own("start")), own("span"))
     late = graph.node("Max", graph.node("Sub", moments, own("changes")), graph.constant(np.float64(0)))
     bent = graph.node("MatMul", late, graph.node("Transpose", own("bends")))
