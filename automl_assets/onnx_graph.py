@@ -3,6 +3,8 @@
 Here belongs what every graph needs whatever it computes. Not here: trees, featurizers, algorithms.
 """
 
+from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ ML_OPSET = 3  # TreeEnsembleRegressor; see `trees.add_trees` for why not TreeEns
 IR_VERSION = 10  # what belongs to opset 21
 ML = "ai.onnx.ml"
 RUNTIME = "com.microsoft"  # ONNX Runtime's own operators: declared only where a text needs them
+_COUNTER = (("number", np.int64), ("goes_on", np.bool_))  # what a loop hands to its inside
 
 
 class Graph:
@@ -34,9 +37,9 @@ class Graph:
         self._outputs: list[Any] = []
         self._nodes: list[Any] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Any] = {}  # (type, shape, content) -> TensorProto
-        self._n_names = 0
+        self._numbers = count(1)  # of names; the inside of a loop goes on with those of the graph around it
 
-    def input(self, name: str, element_type: Any, shape: list[int | str | None]) -> str:
+    def input(self, name: str, element_type: Any, shape: list[int | str | None] | None) -> str:
         """Declares an input. `element_type` is a numpy type (`str` for text) or ONNX's number for it."""
         self._inputs.append(_value_info(name, element_type, shape))
         return name
@@ -70,7 +73,24 @@ class Graph:
         shape = self.node("Concat", n_rows, self.constant(np.array([len(values)], np.int64)), axis=0)
         return self.node("Expand", self.constant(values), shape)
 
-    def output(self, name: str, tensor: str, element_type: Any, shape: list[int | str | None]) -> None:
+    def loop(self, n_times: str, carried: Sequence[str], step: Callable[..., Sequence[str]]) -> tuple[str, ...]:
+        """Repeats a step: what is carried at the end, then what each time was collected, stacked along a new first axis.
+
+        `step(inner, number, *carried)` adds nodes to the graph `inner`, where every tensor of this one is known too, and
+        returns what is carried on and, after that, what is to be collected. All of it is float64; `number` is int64 [].
+        """
+        inner = Graph(self.name)
+        inner._numbers = self._numbers
+        number, goes_on = (inner.input(self._unique(name), kind, []) for name, kind in _COUNTER)
+        states = [inner.input(self._unique("carried"), np.float64, None) for _ in carried]
+        results = list(step(inner, number, *states))
+        inner.output(self._unique("next"), goes_on, np.bool_, [])
+        for tensor in results:
+            inner.output(self._unique("next"), tensor, np.float64, None)
+        found = self.node("Loop", n_times, "", *carried, n_outputs=len(results), body=inner._proto())
+        return (found,) if len(results) == 1 else found
+
+    def output(self, name: str, tensor: str, element_type: Any, shape: list[int | str | None] | None) -> None:
         """Declares that `tensor` is an output of the model, under `name`."""
         from onnx import helper
 
@@ -90,25 +110,31 @@ class Graph:
         """The finished onnx.ModelProto. Raises onnx.checker.ValidationError for a graph that is none."""
         from onnx import checker, helper
 
-        constants = list(self._constants.values())
-        graph = helper.make_graph(self._nodes, self.name, self._inputs, self._outputs, constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
         opsets += [helper.make_opsetid(RUNTIME, 1)] * any(node.domain == RUNTIME for node in self._nodes)
-        model = helper.make_model(graph, opset_imports=opsets, producer_name="automl_assets", ir_version=IR_VERSION)
+        model = helper.make_model(
+            self._proto(), opset_imports=opsets, producer_name="automl_assets", ir_version=IR_VERSION
+        )
         checker.check_model(model)
         return model
 
+    def _proto(self) -> Any:
+        """All that was added, as onnx.GraphProto."""
+        from onnx import helper
+
+        constants = list(self._constants.values())
+        return helper.make_graph(self._nodes, self.name, self._inputs, self._outputs, constants)
+
     def _unique(self, stem: str) -> str:
         """A name that no raw column is likely to have: the graph's own begin with a slash."""
-        self._n_names += 1
-        return f"/{stem}_{self._n_names}"
+        return f"/{stem}_{next(self._numbers)}"
 
 
 def _content(values: np.ndarray) -> bytes:
     return repr(values.tolist()).encode() if values.dtype == object else values.tobytes()
 
 
-def _value_info(name: str, element_type: Any, shape: list[int | str | None]) -> Any:
+def _value_info(name: str, element_type: Any, shape: list[int | str | None] | None) -> Any:
     from onnx import TensorProto, helper
 
     if element_type is str:

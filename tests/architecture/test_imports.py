@@ -25,6 +25,7 @@ LAYERS = (
     ("tasks", "algorithms", "sources"),
     ("featurizer_graph", "forests", "margins", "pictures"),
     ("cohorts", "dependence", "groups", "shapley"),
+    ("innovations", "symbols"),
     ("featurizer", "embedding", "texts", "fitting", "linear", "trees", "onnx_graph", "tables", "metrics", "grid"),
     ("bundle", "isolation", "latency", "preparation", "encodings", "registry", "wishes", "slugs"),
     ("parts",),

@@ -66,3 +66,19 @@ def test_a_graph_that_is_none_is_refused():
     graph.output("y", graph.node("Neg", "nobody"), np.float32, [None])
     with pytest.raises(onnx.checker.ValidationError, match="nobody"):
         graph.build()
+
+
+@pytest.mark.parametrize(("n_times", "last", "seen"), [(3, 8.0, [1.0, 2.0, 4.0]), (0, 1.0, [])])
+def test_loop_carries_on_and_collects(n_times, last, seen):
+    """Also when there is nothing to repeat; a tensor of the graph around is known inside."""
+    graph = Graph()
+    times, factor = graph.input("times", np.int64, []), graph.input("factor", np.float64, [])
+
+    def step(inner, number, state):
+        return inner.node("Mul", state, factor), state
+
+    end, found = graph.loop(times, [graph.constant(np.float64(1))], step)
+    graph.output("end", end, np.float64, [])
+    graph.output("found", found, np.float64, [None])
+    answers = _run(graph, times=np.array(n_times), factor=np.array(2.0))
+    assert (answers[0].item(), answers[1].tolist()) == (last, seen)
