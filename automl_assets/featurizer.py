@@ -3,6 +3,7 @@
 Uses no target, so nothing can leak. The same recipe as ONNX nodes is in `featurizer_graph`.
 """
 
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ TINY = float(np.finfo(np.float32).tiny)  # a smaller spread would be rounded to 
 ISO_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f")  # sources know these themselves
 DATE_FORMATS = ("%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y-%m-%d %H:%M:%S", "%m/%d/%Y %H:%M", "%Y%m%dT%H%M%S")
 CLIP = 10.0  # standard deviations; keeps an outlier from ruling a linear model
+BOOLEANS = {"true": "True", "false": "False"}  # as polars writes them -> as Python does
+WHOLE = re.compile(r"(-?[0-9]+)(\.0)?")
 
 # Part of a moment -> how to compute it from datetime64[s], as float64. Names follow Azure's featurizer.
 DATE_PARTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -82,9 +85,9 @@ class Levels:
 
     @property
     def codes(self) -> dict[str, float]:
-        """Every category that is told from others, with its code."""
+        """Every spelling of a category that is told from others, with its code."""
         own = {value: float(code) for code, value in enumerate(self.values)}
-        return own | {value: float(len(own) + bucket(value, self.n_buckets)) for value in self.hashed}
+        return spelled(own | {value: float(len(own) + bucket(value, self.n_buckets)) for value in self.hashed})
 
     @property
     def other(self) -> float:
@@ -104,6 +107,24 @@ def bucket(value: str, n_buckets: int) -> int:
     return zlib.crc32(value.encode()) % n_buckets
 
 
+def spelled(known: Mapping[str, float]) -> dict[str, float]:
+    """What is known of categories, also by the other spelling that each may come in: a gap in its column makes 7.0 of a
+    7 (pandas, JSON). A spelling that is a category of its own stays one.
+
+    >>> spelled({"7": 0.0, "8.0": 1.0, "red": 2.0})
+    {'7': 0.0, '8.0': 1.0, 'red': 2.0, '7.0': 0.0, '8': 1.0}
+    """
+    others = {other: found for value, found in known.items() if (other := _other_spelling(value)) is not None}
+    return {**known, **{other: found for other, found in others.items() if other not in known}}
+
+
+def _other_spelling(value: str) -> str | None:
+    number = WHOLE.fullmatch(value)
+    if number:
+        return number[1] if number[2] else f"{value}.0"
+    return BOOLEANS.get(value)
+
+
 @dataclass(frozen=True)
 class Frequencies:
     """How often each category occurs, for columns with too many to have a code each; `rare` for those unheard of."""
@@ -112,6 +133,11 @@ class Frequencies:
     values: tuple[str, ...]
     shares: tuple[float, ...]
     rare: float
+
+    @property
+    def known(self) -> dict[str, float]:
+        """Every spelling of a category that is told from others, with its share."""
+        return spelled(dict(zip(self.values, self.shares, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -337,7 +363,7 @@ def _codes(column: pl.Series, levels: Levels) -> np.ndarray:
 
 
 def _frequency(column: pl.Series, found: Frequencies) -> np.ndarray:
-    return _looked_up(column, dict(zip(found.values, found.shares, strict=True)), found.rare, float("nan"))
+    return _looked_up(column, found.known, found.rare, float("nan"))
 
 
 def _looked_up(column: pl.Series, known: Mapping[str, float], other: float, missing: float) -> np.ndarray:
@@ -360,8 +386,9 @@ def _fit_dates(column: pl.Series) -> DateParts:
 
 
 def _counted(column: pl.Series) -> pl.DataFrame:
-    """Every text with its count, the most frequent first."""
-    counts = _texts(column).drop_nulls().rename("value").value_counts()
+    """Every text with its count, the most frequent first; a whole number as one, whatever its column's type."""
+    texts = _texts(column).drop_nulls().rename("value")
+    counts = (texts.str.strip_suffix(".0") if column.dtype.is_float() else texts).value_counts()
     return counts.sort(["count", "value"], descending=[True, False])
 
 

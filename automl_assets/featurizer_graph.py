@@ -88,8 +88,7 @@ def _category(graph: Any, levels: Levels) -> str:
 
 
 def _frequency(graph: Any, found: Frequencies) -> str:
-    known = dict(zip(found.values, found.shares, strict=True))
-    return _looked_up(graph, found.column, known, found.rare, NAN)
+    return _looked_up(graph, found.column, found.known, found.rare, NAN)
 
 
 def _looked_up(graph: Any, raw: str, known: dict[str, float], other: float, missing: float) -> str:

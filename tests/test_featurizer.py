@@ -113,6 +113,30 @@ def test_onnx_equals_python_where_nothing_is_known() -> None:
 # --- what is learnt ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("learnt", [[7, 8, 8], [7.0, 8.0, 8.0, None], ["7", "8", "8"], ["7.0", "8.0", "8.0"]], ids=str)
+@pytest.mark.parametrize("wide", [False, True], ids=["few", "many"])
+def test_a_whole_number_is_one_category_however_it_is_spelled(learnt: list, wide: bool) -> None:
+    """A gap in its column makes 7.0 of a 7, on the way through pandas or JSON."""
+    known = learnt * 3 + ([type(learnt[0])(f"{i}") for i in range(100, 400)] if wide else [])
+    featurizer = _fitted("categorical", known)
+    for asked in ([7, 8], [7.0, 8.0, None], ["7", "8"], ["7.0", "8.0"]):
+        rows = pl.DataFrame({"c": asked})
+        assert encode(featurizer, rows)[:2, -1].tolist() == [1.0, 0.0]
+        assert encode(featurizer, rows)[0, 0] == encode(featurizer, pl.DataFrame({"c": learnt}))[0, 0]
+        _check_parity(featurizer, rows)
+
+
+def test_a_truth_is_one_category_however_it_is_spelled() -> None:
+    featurizer = _fitted("categorical", [True, True, False])
+    assert encode(featurizer, pl.DataFrame({"c": ["True", "False", "true"]}))[:, 0].tolist() == [0.0, 1.0, 0.0]
+
+
+def test_spellings_that_are_told_apart_stay_apart() -> None:
+    """Versions, say."""
+    featurizer = _fitted("categorical", ["1", "1", "1.0", "1.10"])
+    assert encode(featurizer, pl.DataFrame({"c": ["1", "1.0", "1.10", "1.1"]}))[:3, 0].tolist() == [0.0, 1.0, 2.0]
+
+
 def test_parts_of_a_date() -> None:
     """29 February 2024 was a Thursday, the 60th day of its year."""
     values = [datetime(2024, 2, 29, 13, 45, 6), datetime(1969, 12, 31, 23, 59, 59)]
