@@ -6,6 +6,7 @@ import polars as pl
 from automl_assets.errors import DataError, LearningError, listed, nearest
 from automl_assets.experiment import Experiment
 from automl_assets.records import Ensemble, Evaluation, Features, Member, Trial
+from automl_assets.steps.calibrate import calibrate
 from automl_assets.steps.conform import conform
 from automl_assets.steps.evaluate import Answers, evaluate
 from automl_assets.steps.judge import judge
@@ -25,7 +26,8 @@ def examine(
 
 
 def alone(trial: Trial, features: Features, experiment: Experiment) -> Ensemble:
-    """A trial as an ensemble of its own, which answers as the leaderboard has it: without calibration or threshold."""
+    """A trial as an ensemble of its own: its probabilities are made honest by its own out-of-fold rows, and none of them
+    moves the threshold."""
     if trial.fitted is None or trial.predictions is None or trial.score is None:
         raise LearningError(f"{trial.name} has no model to test: it failed ({trial.reason})")
     ensemble = Ensemble(
@@ -38,7 +40,8 @@ def alone(trial: Trial, features: Features, experiment: Experiment) -> Ensemble:
         featurizer=features.featurizer,
         problem=features.problem,
     )
-    return conform(ensemble, features, experiment.coverage, experiment.seed)
+    honest = calibrate(ensemble, features, experiment.seed)
+    return conform(honest, features, experiment.coverage, experiment.seed)
 
 
 def _answers(ensemble: Ensemble, experiment: Experiment, table: pl.DataFrame) -> Answers:
