@@ -1,11 +1,13 @@
 """What is learnt inside a fold before the algorithm: alike in Python and ONNX, and never from validation rows."""
 
+import time
+
 import numpy as np
 import onnxruntime
 import pytest
 
 from automl_assets.onnx_graph import Graph
-from automl_assets.parts import FitContext, Rows
+from automl_assets.parts import FitContext, Rows, link_scores
 from automl_assets.preparation import (
     SCALERS,
     Prepared,
@@ -80,6 +82,30 @@ def test_class_weights_are_offered_only_where_a_class_is_rare() -> None:
     assert [is_imbalanced(y, PROBLEM) for y in (even, rare)] == [False, True]
     assert choices(LINEAR, PROBLEM, imbalanced=True)["class_weight"] == ("balanced",)
     assert not is_imbalanced(np.array([1.0, 2.0]), Problem("regression", "r2_score"))
+
+
+THREE = Problem("classification", "norm_macro_recall", classes=("a", "b", "c"))
+LEARNING = [part for part in algorithms("tabular").values() if THREE.task in part.tasks and not part.is_fallback]
+
+
+def _three_classes(seed: int) -> Rows:
+    """Of 200, 180 and 16 rows."""
+    y = np.repeat([0, 1, 2], [200, 180, 16])
+    return Rows((np.random.default_rng(seed).normal(size=(len(y), 3)) + np.eye(3)[y]).astype(np.float32), y)
+
+
+@pytest.mark.parametrize("algorithm", LEARNING, ids=lambda part: part.name)
+def test_the_rare_of_three_classes_is_found_more_often_by_weights(algorithm) -> None:
+    """Every algorithm has one trial for it, and heeds the weights."""
+    training, validation, new = map(_three_classes, range(3))
+    assert is_imbalanced(training.y, THREE)
+    default = algorithm.portfolio(THREE)[0]
+    tried = variants(default, {"class_weight": choices(algorithm, THREE, imbalanced=True)["class_weight"]})
+    assert tried == [default | {"class_weight": "balanced"}]
+    context = FitContext(THREE, seed=0, deadline=time.monotonic() + 10)
+    models = [fit(algorithm, config, training, validation, context) for config in (default, *tried)]
+    plain, balanced = (link_scores(mean_raw(algorithm, [one], new.x), algorithm.link)[:, 2].mean() for one in models)
+    assert balanced > 1.3 * plain
 
 
 def test_variants_change_one_thing_and_never_nothing() -> None:
