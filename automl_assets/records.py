@@ -281,6 +281,8 @@ class Conformal:
     levels: tuple[float, ...]  # share of rows, ascending
     bounds: tuple[float, ...]  # one per level
     spread: Spread | None = None
+    least: float | None = None  # no end of an interval lies below
+    most: float | None = None  # or above
 
 
 @dataclass(frozen=True)

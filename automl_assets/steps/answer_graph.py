@@ -93,7 +93,10 @@ def _ends(graph: Graph, values: str, conformal: Conformal) -> dict[str, str]:
         width = half if size is None else graph.node("Mul", size, half)
         ends[f"prediction_{percent(level)}_low"] = graph.node("Sub", values, width)
         ends[f"prediction_{percent(level)}_high"] = graph.node("Add", values, width)
-    return ends
+    if conformal.least is None and conformal.most is None:
+        return ends
+    limits = [_number(graph, limit) if limit is not None else "" for limit in (conformal.least, conformal.most)]
+    return {name: graph.node("Clip", end, *limits) for name, end in ends.items()}
 
 
 def _spread(graph: Graph, values: str, spread: Spread) -> str:

@@ -1,10 +1,10 @@
 """conform: intervals and sets that hold the truth as often as they say, from out-of-fold errors (Vovk 2005).
 
 For a number an interval around it, its width following the level of the prediction where that makes intervals narrower
-(Lei 2018); for classes those probable enough (Sadinle 2019), the one that is answered always among them.
+(Lei 2018); for classes those probable enough (Sadinle 2019), the one that is answered always among them. A row counts
+as much as it weighs (Tibshirani 2019).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,6 +17,7 @@ from automl_assets.steps.calibrate import Judged, judged
 MIN_SPREAD_ROWS = 500
 N_KNOTS = 10
 LEAST_SIZE = 0.05  # of the mean error: where the rows seen had none at all, a new one may
+RANK_SLACK = 1e-6  # rounding of a sum puts no row behind its rank
 SLACK = 1e-6  # of a probability: rounding in float32 puts no class out of its set
 NARROWER = 0.98  # of the mean width, for a spread to be worth having
 
@@ -29,22 +30,32 @@ def conform(ensemble: Ensemble, features: Features, levels: Sequence[float], see
         return ensemble
     if rows.problem.classes:
         doubts = 1.0 - rows.predictions[np.arange(rows.n_rows), rows.y]
-        bounds = tuple(1.0 - SLACK - bound for bound in _bounds(doubts, possible))
+        bounds = tuple(1.0 - SLACK - bound for bound in _bounds(doubts, possible, rows.weight))
         return replace(ensemble, conformal=Conformal(possible, bounds))
-    return replace(ensemble, conformal=_around(rows, possible, seed))
+    least, most = _natural_ends(features.y[features.split.is_training])
+    return replace(ensemble, conformal=replace(_around(rows, possible, seed), least=least, most=most))
+
+
+def _natural_ends(y: np.ndarray) -> tuple[float | None, float | None]:
+    """Nothing is below 0 where no training row is: a price, a count; and the other way round.
+
+    >>> _natural_ends(np.array([0.0, 3.0])), _natural_ends(np.array([-1.0, 1.0]))
+    ((0.0, None), (None, None))
+    """
+    return 0.0 if np.nanmin(y) >= 0 else None, 0.0 if np.nanmax(y) <= 0 else None
 
 
 def _around(rows: Judged, levels: tuple[float, ...], seed: int) -> Conformal:
     """Half widths, in units of a spread where that makes the intervals of held-out rows narrower."""
     errors = _errors(rows)
-    plain = Conformal(levels, _bounds(errors, levels))
+    plain = Conformal(levels, _bounds(errors, levels, rows.weight))
     if rows.n_rows < MIN_SPREAD_ROWS:
         return plain
     sizes = np.empty(rows.n_rows)
     for learn, judge in rows.folds(seed):
         sizes[judge] = spread_at(_spread(rows.take(learn)), rows.predictions[judge, 0])
-    bounds = _bounds(errors / sizes, levels)
-    is_narrower = sum(bounds) * sizes.mean() < NARROWER * sum(plain.bounds)
+    bounds = _bounds(errors / sizes, levels, rows.weight)
+    is_narrower = sum(bounds) * np.average(sizes, weights=rows.weight) < NARROWER * sum(plain.bounds)
     return Conformal(levels, bounds, _spread(rows)) if is_narrower else plain
 
 
@@ -52,21 +63,30 @@ def _errors(rows: Judged) -> np.ndarray:
     return np.abs(rows.y - rows.predictions[:, 0])
 
 
-def _bounds(scores: np.ndarray, levels: tuple[float, ...]) -> tuple[float, ...]:
-    """Of n ordered scores the one at rank level * (n + 1), rounded up: the next score is below it as often as promised."""
-    ordered = np.sort(scores)
-    return tuple(float(ordered[math.ceil(round(level * (len(ordered) + 1), 9)) - 1]) for level in levels)
+def _bounds(scores: np.ndarray, levels: tuple[float, ...], weight: np.ndarray | None = None) -> tuple[float, ...]:
+    """Of n ordered scores the one at rank level * (n + 1), rounded up: the next score is below it as often as promised.
+    Ranks are sums of weights, whose mean is one; the row to come weighs as much as a mean one."""
+    n_rows, order = len(scores), np.argsort(scores, kind="stable")
+    ranks = np.cumsum(np.ones(n_rows) if weight is None else weight[order] / weight.mean())
+    wanted = np.array(levels) * (n_rows + 1)
+    places = np.minimum(np.searchsorted(ranks, wanted - RANK_SLACK), n_rows - 1)
+    return tuple(scores[order][places].tolist())
 
 
 def _spread(rows: Judged) -> Spread:
     """Mean absolute error of equal shares of the rows, ordered by their predictions."""
     order = np.argsort(rows.predictions[:, 0], kind="stable")
-    parts = np.array_split(order, N_KNOTS)
-    knots = np.array([rows.predictions[part, 0].mean() for part in parts], np.float32).astype(float)  # as ONNX has them
-    sizes = np.array([_errors(rows.take(part)).mean() for part in parts])
+    parts = [rows.take(part) for part in np.array_split(order, N_KNOTS)]
+    knots = np.array([part.predictions[:, 0].mean() for part in parts], np.float32).astype(float)  # as ONNX has them
+    sizes = np.array([_mean(_errors(part), part.weight) for part in parts])
     distinct = np.append(True, np.diff(knots) > 0)
     least = max(LEAST_SIZE * float(sizes.mean()), float(np.finfo(np.float32).tiny))
     return Spread(knots[distinct], np.maximum(sizes[distinct], least))
+
+
+def _mean(values: np.ndarray, weight: np.ndarray | None) -> float:
+    """Each value counts as much as its row weighs; where no row weighs anything, all count alike."""
+    return float(np.average(values, weights=weight if weight is not None and weight.any() else None))
 
 
 def spread_at(spread: Spread | None, values: np.ndarray) -> np.ndarray:
@@ -85,7 +105,9 @@ def intervals(conformal: Conformal, values: np.ndarray) -> dict[str, np.ndarray]
     for level, bound in zip(conformal.levels, conformal.bounds, strict=True):
         ends[f"prediction_{percent(level)}_low"] = values - bound * size
         ends[f"prediction_{percent(level)}_high"] = values + bound * size
-    return ends
+    if conformal.least is None and conformal.most is None:
+        return ends
+    return {name: np.clip(end, conformal.least, conformal.most) for name, end in ends.items()}
 
 
 def class_sets(conformal: Conformal, probabilities: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
@@ -106,24 +128,32 @@ def percent(level: float) -> str:
     return f"{100 * level:.10g}".replace(".", "_")
 
 
-def coverage(conformal: Conformal | None, truth: np.ndarray, answers: np.ndarray, problem: Problem) -> dict[str, float]:
+def coverage(
+    conformal: Conformal | None,
+    truth: np.ndarray,
+    answers: np.ndarray,
+    problem: Problem,
+    weight: np.ndarray | None = None,
+) -> dict[str, float]:
     """Share of rows whose truth lies inside, as `coverage_80`, and the mean `width_80` or `set_size_80`."""
     if conformal is None:
         return {}
     if not problem.classes:
-        return _interval_coverage(conformal, truth, answers.reshape(-1))
+        return _interval_coverage(conformal, truth, answers.reshape(-1), weight)
     found: dict[str, float] = {}
     for name, inside in class_sets(conformal, answers, problem.threshold).items():
         level = name.removeprefix("prediction_set_")
-        found[f"coverage_{level}"] = float(inside[np.arange(len(truth)), truth].mean())
-        found[f"set_size_{level}"] = float(inside.sum(axis=1).mean())
+        found[f"coverage_{level}"] = _mean(inside[np.arange(len(truth)), truth], weight)
+        found[f"set_size_{level}"] = _mean(inside.sum(axis=1), weight)
     return found
 
 
-def _interval_coverage(conformal: Conformal, truth: np.ndarray, values: np.ndarray) -> dict[str, float]:
+def _interval_coverage(
+    conformal: Conformal, truth: np.ndarray, values: np.ndarray, weight: np.ndarray | None
+) -> dict[str, float]:
     found, ends = {}, intervals(conformal, values)
     for level in map(percent, conformal.levels):
         low, high = ends[f"prediction_{level}_low"], ends[f"prediction_{level}_high"]
-        found[f"coverage_{level}"] = float(((low <= truth) & (truth <= high)).mean())
-        found[f"width_{level}"] = float((high - low).mean())
+        found[f"coverage_{level}"] = _mean((low <= truth) & (truth <= high), weight)
+        found[f"width_{level}"] = _mean(high - low, weight)
     return found

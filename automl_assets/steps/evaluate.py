@@ -52,6 +52,8 @@ def evaluate(
     """
     scores = all_scores(answers.truth, answers.prediction, answers.weight, problem)
     guess = baseline_prediction(training_truth, answers.n_rows, problem)
+    is_test = answers.rows == "test"
+    known = (answers.truth, answers.prediction, problem, answers.weight)
     return Evaluation(
         rows=answers.rows,
         n_rows=answers.n_rows,
@@ -59,7 +61,7 @@ def evaluate(
         intervals=intervals(answers, problem, scores, seed),
         baseline=all_scores(answers.truth, guess, answers.weight, replace(problem, threshold=0.5)),
         pictures=_pictures(answers, problem),
-        coverage=coverage(conformal, answers.truth, answers.prediction, problem) if answers.rows == "test" else {},
+        coverage=coverage(conformal, *known) if is_test else {},
     )
 
 

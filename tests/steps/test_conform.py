@@ -98,3 +98,36 @@ def test_predictions_that_hardly_differ_have_no_spread(answered) -> None:
     y, _ = _values(grows=False)
     made = conform(*answered(VALUE, y, np.full((len(y), 1), 5.0)), LEVELS, seed=0)
     assert made.conformal.spread is None
+
+
+def test_rows_count_as_much_as_they_weigh(answered) -> None:
+    """Where the rows with large errors weigh nine times as much, intervals are as wide as these need."""
+    found = []
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        is_wild = random.random(6_000) < 0.5
+        y, weight = random.normal(size=6_000) * np.where(is_wild, 10.0, 1.0), np.where(is_wild, 9.0, 1.0)
+        learnt, new = np.split(np.arange(6_000), 2)
+        made = conform(*answered(VALUE, y[learnt], np.zeros((3_000, 1)), weight[learnt]), LEVELS, seed=0)
+        found.append(coverage(made.conformal, y[new], np.zeros((3_000, 1)), VALUE, weight[new]))
+    for level in LEVELS:
+        assert np.mean([one[f"coverage_{level:.0%}"[:-1]] for one in found]) == pytest.approx(level, abs=0.01)
+
+
+def test_equal_weights_change_no_bound() -> None:
+    scores = np.random.default_rng(0).random(1_003)
+    assert _bounds(scores, LEVELS, np.full(1_003, 0.3)) == _bounds(scores, LEVELS)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_no_interval_goes_below_nothing_where_no_row_does(answered, sign: float) -> None:
+    random = np.random.default_rng(0)
+    y = sign * random.exponential(size=3_000)
+    made = conform(*answered(VALUE, y, np.full((3_000, 1), sign)), LEVELS, seed=0).conformal
+    ends = intervals(made, np.array([sign, -sign]))
+    assert all((sign * end >= 0).all() for end in ends.values())
+    assert ends["prediction_95_low" if sign > 0 else "prediction_95_high"][0] == 0
+    inside = coverage(made, y, np.full(3_000, sign), VALUE)
+    assert inside["coverage_95"] == pytest.approx(0.95, abs=0.01)
+    mixed = conform(*answered(VALUE, y - sign, np.full((3_000, 1), 0.0)), LEVELS, seed=0).conformal
+    assert (mixed.least, mixed.most) == (None, None)

@@ -99,7 +99,7 @@ def _finished(case) -> Ensemble:
     """With everything that raw scores go through before anybody sees them."""
     vote, problem = _vote(case), case.ensemble.problem
     if not problem.classes:
-        return replace(vote, conformal=Conformal(LEVELS, (0.9, 2.1), SPREAD))
+        return replace(vote, conformal=Conformal(LEVELS, (0.9, 2.1), SPREAD, least=0.0))
     return replace(
         vote,
         problem=replace(problem, threshold=0.3),
@@ -172,8 +172,9 @@ def test_onnx_decides_and_encloses_as_python_does(learned, case_name: str) -> No
 
 
 @pytest.mark.parametrize("spread", [SPREAD, Spread(SPREAD.knots[:1], SPREAD.sizes[:1]), None])
-def test_onnx_gives_the_intervals_of_python(learned, spread: Spread | None) -> None:
-    ensemble = replace(_finished(learned("regression")), conformal=Conformal(LEVELS, (0.9, 2.1), spread))
+@pytest.mark.parametrize("ends", [(None, None), (0.0, None), (None, 0.0)], ids=str)
+def test_onnx_gives_the_intervals_of_python(learned, spread: Spread | None, ends: tuple) -> None:
+    ensemble = replace(_finished(learned("regression")), conformal=Conformal(LEVELS, (0.9, 2.1), spread, *ends))
     rows = pl.concat([learned("regression").dataset.table.select(STRANGE.columns), STRANGE], how="vertical_relaxed")
     session = open_session(onnx_bytes(ensemble))
     names = [output.name for output in session.get_outputs()]
@@ -183,7 +184,9 @@ def test_onnx_gives_the_intervals_of_python(learned, spread: Spread | None) -> N
     for name in names:
         atol = TOLERANCE * _scale(ensemble)
         np.testing.assert_allclose(found[name][:, 0], expected[name].to_numpy(), rtol=0, atol=atol)
-    assert (expected["prediction_95_low"] < expected["prediction_80_low"]).all()
+    lows = expected["prediction_95_low"], expected["prediction_80_low"]
+    assert (lows[0] < lows[1]).all() if ends == (None, None) else (lows[0] <= lows[1]).all()
+    assert expected["prediction_80_low"].min() == 0 if ends[0] == 0 else expected["prediction_80_low"].min() < 0
 
 
 def test_a_raw_column_called_as_an_output_is(learned) -> None:
