@@ -47,7 +47,10 @@ UNKNOWN_KEYS = [
 ]
 
 WRONG_VALUES = [
-    ({"task": "classify"}, r"^task: got 'classify'; possible: classification, forecasting, regression\. Did you mean \"classif"),
+    (
+        {"task": "classify"},
+        r"^task: got 'classify'; possible: classification, forecasting, regression\. Did you mean \"classif",
+    ),
     ({"task": ["regression"]}, r"^task: got \['regression'\]; input should be a valid string$"),
     ({"metric": "acuracy"}, r"^metric: got 'acuracy'; possible: accuracy, .*\. Did you mean \"accuracy\"\?$"),
     ({"metric": "r2_score"}, r"^metric: got 'r2_score'; possible: accuracy, "),
