@@ -27,7 +27,7 @@ LAYERS = (
     ("cohorts", "dependence", "groups", "shapley"),
     ("innovations", "symbols"),
     ("featurizer", "embedding", "texts", "fitting", "linear", "trees", "onnx_graph", "tables", "metrics", "grid"),
-    ("bundle", "isolation", "latency", "preparation", "encodings", "registry", "wishes", "slugs"),
+    ("bundle", "design", "isolation", "latency", "preparation", "encodings", "registry", "wishes", "slugs"),
     ("parts",),
     ("series",),
     ("records",),

@@ -53,7 +53,7 @@ def _predicted(panel: Panel, mode: str) -> pd.DataFrame:
     rows["event"] = panel.covariates[:, 1].astype(float)
     known = np.flatnonzero(~panel.is_filled[:-HORIZON])
     price = panel.covariates[:, 0].astype(float)
-    rows["price"] = (price - price[known].mean()) / price[known].std()
+    rows["price"] = (price - price[:-HORIZON].mean()) / price[:-HORIZON].std()
     rows["no_event"] = 1 - rows["event"]
     learner = Prophet(
         changepoint_prior_scale=0.1,

@@ -14,39 +14,25 @@ from typing import Any
 
 import numpy as np
 
+from automl_assets.design import (
+    DAY,
+    Design,
+    Season,
+    add_design,
+    add_waves,
+    fit_design,
+    frequencies_of,
+    seasons_of,
+    seconds_of,
+    waves,
+)
 from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
 from automl_assets.series import ForecastProblem, Panel
 
 LEAST_ROWS = 10  # below which a trend and its noise cannot be told apart
 MOST_ROWS = 10_000  # of a longer history every so-manieth is learnt from: Stan's time grows with rows times terms
-DAY = 86_400.0  # seconds
-CALENDAR = (("daily", DAY), ("weekly", 7 * DAY), ("yearly", 365.25 * DAY))
 MOST_HARMONICS = 10
 N_CHANGES = 25  # places where the trend may bend, over the first 80 % of a history
-LEAST_CYCLES = 2  # of a season that a history must hold to teach it
-
-
-@dataclass(frozen=True)
-class Season:
-    """A pattern that comes back."""
-
-    name: str
-    seconds: float
-    n_harmonics: int
-
-    @property
-    def frequencies(self) -> np.ndarray:
-        """Radians per second, float64 [n_harmonics]."""
-        return 2 * np.pi * np.arange(1, self.n_harmonics + 1) / self.seconds
-
-
-@dataclass(frozen=True)
-class Regressor:
-    """A known covariate as it enters: a number on its own scale, or whether it is one of its categories."""
-
-    name: str  # of the covariate
-    column: int
-    code: float  # the category; NaN for a number
 
 
 @dataclass(frozen=True)
@@ -60,8 +46,6 @@ class Curve:
     offset: float
     changes: np.ndarray  # float64 [N_CHANGES], in time
     bends: np.ndarray  # float64 [N_CHANGES], change of the slope there
-    centre: np.ndarray  # float64 [n_regressors]
-    spread: np.ndarray  # float64 [n_regressors]
     weights: np.ndarray  # float64 [n_terms]
 
 
@@ -69,17 +53,13 @@ class Curve:
 class Curves:
     """The model: one curve per series, NaN where none could be fitted, for the reason given."""
 
+    names: tuple[str, ...]  # of the series
     seasons: tuple[Season, ...]
-    regressors: tuple[Regressor, ...]
+    regressors: Design
     curves: tuple[Curve, ...]
     reasons: tuple[str, ...]  # [n_series], empty where the fit succeeded
     is_multiplicative: bool
     level_rows: int
-
-    @property
-    def frequencies(self) -> np.ndarray:
-        """Of all sines, float64 [n_waves]."""
-        return np.concatenate([np.zeros(0), *(season.frequencies for season in self.seasons)])
 
 
 def _portfolio(problem: ForecastProblem, history: Panel) -> Sequence[Config]:
@@ -108,22 +88,21 @@ def _space(trial: Any, problem: ForecastProblem) -> Config:
 
 
 def _fit(config: Config, history: Panel, context: ForecastContext) -> Curves:
-    seasons = _seasons(context.problem, history)
-    regressors = _regressors(context.problem, history)
-    waves = sum(season.n_harmonics for season in seasons)
-    nothing = _no_curve(2 * waves + len(regressors), len(regressors))
+    seasons = seasons_of(context.problem, history, MOST_HARMONICS)
+    regressors = fit_design(context.problem.covariates, history.covariates, "known")
     curves, reasons = [], []
     for number in range(history.n_series):
         share = (context.deadline - time.monotonic()) / (history.n_series - number)
         curve, reason = _tried(config, history.of(np.array([number])), (seasons, regressors), share)
-        curves.append(curve or nothing)
+        curves.append(curve or _no_curve(2 * len(frequencies_of(seasons)) + len(regressors.names)))
         reasons.append(reason)
     is_multiplicative = config["mode"] == "multiplicative"
-    return Curves(seasons, regressors, tuple(curves), tuple(reasons), is_multiplicative, config["level_rows"])
+    answers = tuple(curves), tuple(reasons)
+    return Curves(history.names, seasons, regressors, *answers, is_multiplicative, config["level_rows"])
 
 
 def _tried(
-    config: Config, series: Panel, terms: tuple[Sequence[Season], Sequence[Regressor]], seconds: float
+    config: Config, series: Panel, terms: tuple[Sequence[Season], Design], seconds: float
 ) -> tuple[Curve | None, str]:
     """The curve of one series, or the reason why there is none."""
     n_known = int((~series.is_filled).sum())
@@ -137,38 +116,6 @@ def _tried(
         return None, f"Stan found no answer within {seconds:.1f} s"
     except RuntimeError as error:
         return None, f"Stan failed: {error}"
-
-
-def _seasons(problem: ForecastProblem, history: Panel) -> tuple[Season, ...]:
-    """Those of the problem, and days, weeks and years, as far as the longest series holds enough of them.
-
-    A period within a few percent of one of the calendar is that one: twelve months are a year.
-    """
-    longest = int(history.lengths.argmax())
-    seconds = _seconds(history.of(np.array([longest])).stamps)
-    step = (seconds[-1] - seconds[0]) / max(1, len(seconds) - 1)
-    known = [length for _, length in CALENDAR]
-    own = [period * step for period in problem.periods if not np.isclose(period * step, known, rtol=0.03).any()]
-    named = [*CALENDAR, *((f"season_{round(length / step)}", length) for length in own)]
-    counted = [Season(name, length, min(MOST_HARMONICS, int(length / step + 0.1) // 2)) for name, length in named]
-    return tuple(season for season in counted if season.n_harmonics and _is_taught(season, seconds))
-
-
-def _is_taught(season: Season, seconds: np.ndarray) -> bool:
-    return bool(seconds[-1] - seconds[0] >= LEAST_CYCLES * season.seconds)
-
-
-def _regressors(problem: ForecastProblem, history: Panel) -> tuple[Regressor, ...]:
-    """Every known number, and every category that occurs."""
-    found = []
-    for column, covariate in enumerate(problem.covariates):
-        values = history.covariates[:, column]
-        if covariate.role == "known" and covariate.categories:
-            codes = np.unique(values[~np.isnan(values)])
-            found += [Regressor(covariate.name, column, float(code)) for code in codes]
-        elif covariate.role == "known":
-            found.append(Regressor(covariate.name, column, math.nan))
-    return tuple(found)
 
 
 def _thinned(series: Panel) -> Panel:
@@ -192,24 +139,20 @@ def _thinned(series: Panel) -> Panel:
     )
 
 
-def _fit_curve(
-    config: Config, series: Panel, terms: tuple[Sequence[Season], Sequence[Regressor]], seconds: float
-) -> Curve:
+def _fit_curve(config: Config, series: Panel, terms: tuple[Sequence[Season], Design], seconds: float) -> Curve:
     """Prophet's maximum a posteriori. A season that this series is too short for weighs nothing."""
     import pandas as pd
 
     seasons, regressors = terms
-    raw = _raw_regressors(series.covariates, regressors)
-    centre, spread = _scales(raw, regressors)
-    taught = [season for season in seasons if _is_taught(season, _seconds(series.stamps))]
-    values = {f"regressor_{number}": column for number, column in enumerate(_scaled(raw, centre, spread).T)}
+    taught = [season for season in seasons if season.is_taught(seconds_of(series.stamps))]
+    values = {f"regressor_{number}": column for number, column in enumerate(regressors.of(series.covariates).T)}
     rows = pd.DataFrame({"ds": series.stamps.astype("datetime64[ns]"), "y": series.y, **values})
     with _silence():
         learner = _learner(config, taught, list(values))
         limit = {"timeout": max(0.1, seconds)} if math.isfinite(seconds) else {}
         learner.fit(rows, **limit)
         learner.stan_backend.cleanup()
-    return _curve_of(learner, seasons, taught, (centre, spread))
+    return _curve_of(learner, seasons, taught)
 
 
 def _learner(config: Config, seasons: Sequence[Season], regressors: Sequence[str]) -> Any:
@@ -232,17 +175,15 @@ def _learner(config: Config, seasons: Sequence[Season], regressors: Sequence[str
     return learner
 
 
-def _curve_of(
-    learner: Any, seasons: Sequence[Season], taught: Sequence[Season], scales: tuple[np.ndarray, np.ndarray]
-) -> Curve:
+def _curve_of(learner: Any, seasons: Sequence[Season], taught: Sequence[Season]) -> Curve:
     """Takes what was learnt out of Prophet's object. Its terms are sine and cosine in turn, season by season."""
     parameters = {name: np.ravel(values) for name, values in learner.params.items()}
     n_changes = len(learner.changepoints)
     learnt = iter(parameters["beta"])
-    waves = {season.name: np.array([next(learnt) for _ in range(2 * season.n_harmonics)]) for season in taught}
-    waves |= {season.name: np.zeros(2 * season.n_harmonics) for season in seasons if season not in taught}
-    in_turn = np.concatenate([np.zeros(0), *(waves[season.name] for season in seasons)])
-    regressors = np.array([next(learnt) for _ in scales[0]])
+    learnt_waves = {season.name: np.array([next(learnt) for _ in range(2 * season.n_harmonics)]) for season in taught}
+    learnt_waves |= {season.name: np.zeros(2 * season.n_harmonics) for season in seasons if season not in taught}
+    in_turn = np.concatenate([np.zeros(0), *(learnt_waves[season.name] for season in seasons)])
+    regressors = np.array([next(learnt) for _ in learner.extra_regressors])
     return Curve(
         start=learner.start.timestamp(),
         span=learner.t_scale.total_seconds(),
@@ -251,8 +192,6 @@ def _curve_of(
         offset=float(parameters["m"][0]),
         changes=_padded(learner.changepoints_t[:n_changes]),
         bends=_padded(parameters["delta"][:n_changes]),
-        centre=scales[0],
-        spread=scales[1],
         weights=np.concatenate([in_turn[::2], in_turn[1::2], regressors]),
     )
 
@@ -261,9 +200,9 @@ def _padded(values: np.ndarray) -> np.ndarray:
     return np.pad(values.astype(np.float64), (0, N_CHANGES - len(values)))
 
 
-def _no_curve(n_terms: int, n_regressors: int) -> Curve:
-    changes, regressors = np.zeros(N_CHANGES), np.ones(n_regressors)
-    return Curve(0.0, 1.0, 1.0, math.nan, math.nan, changes, changes, 0 * regressors, regressors, np.zeros(n_terms))
+def _no_curve(n_terms: int) -> Curve:
+    changes = np.zeros(N_CHANGES)
+    return Curve(0.0, 1.0, 1.0, math.nan, math.nan, changes, changes, np.zeros(n_terms))
 
 
 @contextmanager
@@ -280,35 +219,6 @@ def _silence() -> Iterator[None]:
             logger.disabled = was_disabled
 
 
-# --- terms
-
-
-def _seconds(stamps: np.ndarray) -> np.ndarray:
-    """Since 1970, float64."""
-    return stamps.astype("datetime64[s]").astype(np.float64)
-
-
-def _raw_regressors(covariates: np.ndarray, regressors: Sequence[Regressor]) -> np.ndarray:
-    """Float64 [n_rows, n_regressors]; NaN where a number is missing."""
-    columns = covariates[:, [regressor.column for regressor in regressors]].astype(np.float64)
-    codes = np.array([regressor.code for regressor in regressors])
-    return np.where(np.isnan(codes), columns, columns == codes)
-
-
-def _scales(raw: np.ndarray, regressors: Sequence[Regressor]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and spread of the numbers; categories stay 0 and 1, and so does what never varies or was never known."""
-    centre, spread = np.zeros(len(regressors)), np.ones(len(regressors))
-    for number, regressor in enumerate(regressors):
-        known = raw[~np.isnan(raw[:, number]), number]
-        if math.isnan(regressor.code) and len(known):
-            centre[number], spread[number] = known.mean(), known.std() or 1.0
-    return centre, spread
-
-
-def _scaled(raw: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    return np.nan_to_num((raw - centre) / spread)
-
-
 # --- forecasting
 
 
@@ -319,8 +229,8 @@ def _forecast(model: Curves, history: Panel, future: Panel) -> np.ndarray:
 def _explain(model: Curves, history: Panel, future: Panel) -> dict[str, np.ndarray]:
     """Trend, every season, every covariate, and the level of the last rows. A product is told by what it adds."""
     answers = [
-        _parts(model, number, history.of(np.array([number])), future.of(np.array([number])))
-        for number in range(history.n_series)
+        _parts(model, model.names.index(name), history.of(np.array([place])), future.of(np.array([place])))
+        for place, name in enumerate(history.names)
     ]
     return {name: np.stack([answer[name] for answer in answers]) for name in answers[0]}
 
@@ -336,13 +246,12 @@ def _parts(model: Curves, number: int, history: Panel, future: Panel) -> dict[st
 
 def _curve_parts(model: Curves, number: int, rows: Panel) -> dict[str, np.ndarray]:
     """The curve of one series at any stamps, [n_rows] by component."""
-    curve, seconds = model.curves[number], _seconds(rows.stamps)
+    curve, seconds = model.curves[number], seconds_of(rows.stamps)
     moments = (seconds - curve.start) / curve.span
     bent = np.maximum(moments[:, None] - curve.changes, 0) @ curve.bends
     trend = (curve.slope * moments + curve.offset + bent) * curve.scale
-    angles = seconds[:, None] * model.frequencies
-    regressors = _scaled(_raw_regressors(rows.covariates, model.regressors), curve.centre, curve.spread)
-    effects = np.hstack([np.sin(angles), np.cos(angles), regressors]) * curve.weights
+    terms = np.hstack([waves(frequencies_of(model.seasons), seconds), model.regressors.of(rows.covariates)])
+    effects = terms * curve.weights
     unit = trend if model.is_multiplicative else np.full(len(trend), curve.scale)
     names = np.array(_term_names(model))
     return {"trend": trend} | {
@@ -352,8 +261,8 @@ def _curve_parts(model: Curves, number: int, rows: Panel) -> dict[str, np.ndarra
 
 def _term_names(model: Curves) -> list[str]:
     """The component that each term belongs to."""
-    waves = [season.name for season in model.seasons for _ in range(season.n_harmonics)]
-    return [*waves, *waves, *(regressor.name for regressor in model.regressors)]
+    of_waves = [season.name for season in model.seasons for _ in range(season.n_harmonics)]
+    return [*of_waves, *of_waves, *model.regressors.names]
 
 
 # --- ONNX
@@ -389,35 +298,11 @@ def _add_curve(model: Curves, graph: Any, series: str, rows: tuple[str, str]) ->
     bent = graph.node("MatMul", late, graph.node("Transpose", own("bends")))
     line = graph.node("Add", graph.node("Mul", moments, own("slope")), own("offset"))
     trend = graph.node("Mul", graph.node("Add", line, bent), own("scale"))
-    terms = _add_terms(model, graph, seconds, _add_regressors(model, graph, rows[1], (own("centre"), own("spread"))))
-    if terms is None:
+    terms = [*add_waves(graph, frequencies_of(model.seasons), rows[0]), *add_design(graph, model.regressors, rows[1])]
+    if not terms:
         return trend
-    effect = graph.node("MatMul", terms, graph.node("Transpose", own("weights")))
+    effect = graph.node("MatMul", graph.node("Concat", *terms, axis=1), graph.node("Transpose", own("weights")))
     return graph.node("Add", trend, graph.node("Mul", effect, trend if model.is_multiplicative else own("scale")))
-
-
-def _add_terms(model: Curves, graph: Any, seconds: str, regressors: list[str]) -> str | None:
-    waves = []
-    if len(model.frequencies):
-        angles = graph.node("Mul", seconds, graph.constant(model.frequencies[None, :]))
-        waves = [graph.node("Sin", angles), graph.node("Cos", angles)]
-    terms = [*waves, *regressors]
-    return graph.node("Concat", *terms, axis=1) if terms else None
-
-
-def _add_regressors(model: Curves, graph: Any, covariates: str, scales: tuple[str, str]) -> list[str]:
-    """The same steps as `_raw_regressors` and `_scaled`: one tensor [n_rows, n_regressors], or none."""
-    from onnx import TensorProto
-
-    if not model.regressors:
-        return []
-    columns = np.array([regressor.column for regressor in model.regressors])
-    codes = np.array([[regressor.code for regressor in model.regressors]])
-    values = graph.node("Gather", covariates, graph.constant(columns), axis=1)
-    is_level = graph.node("Cast", graph.node("Equal", values, graph.constant(codes)), to=TensorProto.DOUBLE)
-    raw = graph.node("Where", graph.constant(np.isnan(codes)), values, is_level)
-    scaled = graph.node("Div", graph.node("Sub", raw, scales[0]), scales[1])
-    return [graph.node("Where", graph.node("IsNaN", scaled), graph.constant(np.float64(0)), scaled)]
 
 
 PART = Forecaster(
