@@ -50,10 +50,21 @@ class Estimate:
 class StateModel:
     """Estimates of all series of a panel, one below the other. Narrower arrays end with zeros."""
 
+    names: tuple[str, ...]  # of the series
     n_rows: np.ndarray  # int64 [n_series], learnt from
     parameters: Arrays  # float64 [n_series, width]; empty where every series is lost
     state: Arrays  # float64 [n_series, width]
     lost: dict[int, str]  # number of a series that could not be learnt from, and why
+
+    def of(self, names: Sequence[str]) -> "StateModel":
+        """The named series alone, in their order."""
+        if tuple(names) == self.names:
+            return self
+        numbers = {name: number for number, name in enumerate(self.names)}
+        chosen = [numbers[name] for name in names]
+        parameters, state = ({n: v[chosen] for n, v in given.items()} for given in (self.parameters, self.state))
+        lost = {place: self.lost[number] for place, number in enumerate(chosen) if number in self.lost}
+        return StateModel(tuple(names), self.n_rows[chosen], parameters, state, lost)
 
 
 def fit(
@@ -65,6 +76,7 @@ def fit(
     """Estimates each series on its own. With `log` in the configuration, a positive series is learnt in logarithms."""
     results = [_attempt(estimate, y, config, context) for y in history.series()]
     return StateModel(
+        history.names,
         history.lengths,
         _batched([result if isinstance(result, str) else result.parameters for result in results]),
         _batched([result if isinstance(result, str) else result.state for result in results]),
@@ -106,7 +118,7 @@ def _batched(rows: Sequence[Arrays | str]) -> Arrays:
 
 def forecast(recursion: Recursion, model: StateModel, history: Panel, future: Panel) -> np.ndarray:
     """The point [n_series, horizon, 1]."""
-    horizon = len(future.y) // max(1, future.n_series)
+    model, horizon = model.of(history.names), len(future.y) // max(1, future.n_series)
     points = np.full((history.n_series, horizon, 1), np.nan)
     if model.parameters:
         state = _caught_up(recursion, model, history)
@@ -119,7 +131,7 @@ def forecast(recursion: Recursion, model: StateModel, history: Panel, future: Pa
 
 def explain(recursion: Recursion, model: StateModel, history: Panel, future: Panel) -> dict[str, np.ndarray]:
     """The summands of the point [n_series, horizon] by name; of its logarithm for series learnt in logarithms."""
-    horizon = len(future.y) // max(1, future.n_series)
+    model, horizon = model.of(history.names), len(future.y) // max(1, future.n_series)
     if not model.parameters:
         return {"forecast": np.full((history.n_series, horizon), np.nan)}
     state, steps = _caught_up(recursion, model, history), []
