@@ -106,8 +106,11 @@ class Graph:
         sizes = {tensor.name: tuple(tensor.dims) for tensor in self._constants.values()}
         return work_of(self._nodes[first:], sizes, 0 if first else len(self._inputs))
 
-    def build(self) -> Any:
-        """The finished onnx.ModelProto. Raises onnx.checker.ValidationError for a graph that is none."""
+    def build(self, properties: dict[str, str] | None = None) -> Any:
+        """The finished onnx.ModelProto, with `properties` that say what it is.
+
+        Raises onnx.checker.ValidationError for a graph that is none.
+        """
         from onnx import checker, helper
 
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
@@ -115,6 +118,7 @@ class Graph:
         model = helper.make_model(
             self._proto(), opset_imports=opsets, producer_name="automl_assets", ir_version=IR_VERSION
         )
+        helper.set_model_props(model, properties or {})
         checker.check_model(model)
         return model
 

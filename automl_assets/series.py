@@ -4,6 +4,7 @@ Here belong shapes and cuts of a record's own rows. Not here: finding the grid, 
 What is the same for every task (trials, candidates, leaderboards) is in `records`.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -24,6 +25,15 @@ def series_name(values: Iterable[object]) -> str:
     """
     texts = ("" if value is None else str(value) for value in values)
     return "|".join(text.replace("\\", "\\\\").replace("|", "\\|") for text in texts)
+
+
+def series_values(name: str) -> list[str]:
+    """The values that a name of `series_name` was made of, as texts.
+
+    >>> series_values(series_name(["a|b", 7, None]))
+    ['a|b', '7', '']
+    """
+    return re.sub(r"\\(.)|\|", lambda found: found[1] or "\0", name, flags=re.DOTALL).split("\0")
 
 
 @dataclass(frozen=True)

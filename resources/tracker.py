@@ -4,28 +4,21 @@ Written by explicit run ids and by one asset at a time, so that parallel steps c
 """
 
 import contextlib
-import importlib.metadata
 import re
 import sqlite3
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from automl_assets.errors import ArtifactError
-from automl_assets.records import Evaluation, Leaderboard, OnnxModel, Problem, Registration, Standing
+from automl_assets.records import Evaluation, Leaderboard, Registration, Standing
 from automl_assets.resources.home import home
+from automl_assets.series import ForecastEvaluation
 
 CHAMPION = "champion"
 RUN_TAG = "dagster_run"
-SERVED_TYPES = {  # what each input of the ONNX model is called for people who ask over HTTP
-    "float": "number or null",
-    "double": "date or date-time as ISO 8601 text, seconds since 1970 (UTC), or null",
-    "string": "text or null",
-}
 
 
 class Tracker(dg.ConfigurableResource):
@@ -59,18 +52,26 @@ class Tracker(dg.ConfigurableResource):
         return float(version.tags["score"])
 
     def register(
-        self, experiment: str, dagster_run: str, onnx: OnnxModel, problem: Problem, evaluation: Evaluation
+        self,
+        experiment: str,
+        dagster_run: str,
+        model: AbstractContextManager[Path],
+        metric: str,
+        evaluation: Evaluation | ForecastEvaluation,
     ) -> tuple[str, str]:
-        """Logs the test metrics, stores the model and makes it a new version. Returns the version and its address."""
+        """Logs the test metrics, stores the model (of `model_folders`) and makes it a new version.
+
+        Returns the version and its address.
+        """
         client = self._client()
         run = self._parent_run(client, experiment, dagster_run)
         client.log_batch(run, metrics=_metrics(evaluation.metrics | evaluation.coverage, evaluation.rows))
-        with _model_folder(onnx) as folder:
+        with model as folder:
             client.log_artifacts(run, str(folder), "model")
         client.set_terminated(run)
         _ensure_registered(client, experiment)
         source = f"{client.get_run(run).info.artifact_uri}/model"
-        tags = {"metric": problem.metric, "score": repr(evaluation.metrics[problem.metric]), RUN_TAG: dagster_run}
+        tags = {"metric": metric, "score": repr(evaluation.metrics[metric]), RUN_TAG: dagster_run}
         version = client.create_model_version(experiment, source, run, tags=tags, await_creation_for=None)
         return version.version, f"models:/{experiment}/{version.version}"
 
@@ -183,51 +184,3 @@ def _ensure_registered(client: Any, model: str) -> None:
         client.get_registered_model(model)
     except (RestException, MlflowException):
         client.create_registered_model(model, description="Made by automl_assets from the experiment of the same name.")
-
-
-@contextmanager
-def _model_folder(onnx: OnnxModel) -> Iterator[Path]:
-    """The model in MLflow's own format, with a signature that names every input, their types beside it and an example."""
-    import mlflow.pyfunc
-    import pandas as pd
-
-    needed = ("mlflow", "numpy", "onnxruntime", "pandas")
-    with tempfile.TemporaryDirectory(prefix="automl_") as folder:
-        path, file = Path(folder) / "model", Path(folder) / "model.onnx"
-        file.write_bytes(onnx.onnx)
-        mlflow.pyfunc.save_model(
-            str(path),
-            python_model=str(Path(__file__).with_name("serving.py")),
-            artifacts={"onnx": str(file)},
-            signature=_signature(onnx),
-            input_example=pd.DataFrame([onnx.example]),
-            metadata={"inputs": {name: SERVED_TYPES[kind] for name, kind in onnx.inputs.items()}},
-            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in needed],
-        )
-        yield path
-
-
-def _signature(onnx: OnnxModel) -> Any:
-    """Names of the inputs and types of the answers. Inputs may be of any type: `serving` reads them all, while MLflow
-    would refuse whole numbers where it was told of numbers, and gaps among texts."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-    from mlflow.types.schema import AnyType
-    from onnx import load_from_string
-
-    inputs: list[Any] = [ColSpec(AnyType(), name) for name in onnx.inputs]
-    outputs: list[Any] = [
-        ColSpec(_answer_type(output), output.name) for output in load_from_string(onnx.onnx).graph.output
-    ]
-    return ModelSignature(Schema(inputs), Schema(outputs))
-
-
-def _answer_type(output: Any) -> Any:
-    """What `serving` makes of an output of the graph: a value for each row, or a list of one per class."""
-    from mlflow.types.schema import Array, DataType
-    from onnx import TensorProto
-
-    tensor = output.type.tensor_type
-    types = {TensorProto.FLOAT: DataType.float, TensorProto.BOOL: DataType.boolean, TensorProto.INT64: DataType.long}
-    value = types.get(tensor.elem_type, DataType.string)
-    return Array(value) if len(tensor.shape.dim) == 2 and tensor.shape.dim[1].dim_value > 1 else value

@@ -6,13 +6,14 @@ import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step
 from automl_assets.experiment import Experiment
-from automl_assets.records import Evaluation, OnnxModel, Profile, Registration
+from automl_assets.records import Evaluation, OnnxModel, Registration
+from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.tracker import Tracker
 from automl_assets.steps.promote import promote
 
 
 def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
-    names = ("profile", "onnx_model", "evaluation")
+    names = ("onnx_model", "evaluation")
 
     @dg.asset(
         **described(
@@ -27,7 +28,6 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
     def asset(
         context: dg.AssetExecutionContext,
         tracker: Tracker,
-        profile: Profile,
         onnx_model: OnnxModel,
         evaluation: Evaluation,
     ) -> dg.MaterializeResult:
@@ -36,7 +36,7 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
             champion = tracker.champion_score(experiment.name, metric)
             is_champion, reason = promote(metric, evaluation.metrics[metric], champion, evaluation.rows)
             run = context.run.root_run_id or context.run.run_id
-            version, address = tracker.register(experiment.name, run, onnx_model, profile.problem, evaluation)
+            version, address = tracker.register(experiment.name, run, table_model(onnx_model), metric, evaluation)
             registration = Registration(experiment.name, version, is_champion, reason)
             tracker.decide(registration)
         metadata: dict[str, Any] = {

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from automl_assets.experiment import load
-from automl_assets.records import Evaluation, Leaderboard, OnnxModel, Problem, Registration, Standing
+from automl_assets.records import Evaluation, Leaderboard, OnnxModel, Registration, Standing
+from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import CHAMPION, Tracker
 from automl_assets.runner import Result
 from automl_assets.steps.promote import promote
 
-PROBLEM = Problem("classification", "accuracy", ("no", "yes"), positive=1)
 GOOD = Standing(1, "knn_1", "knn", 0.9, {"accuracy": 0.9, "log_loss": 0.3}, 1.5, {"k": 5, "text": "x" * 600})
 FAILED = Standing(None, "knn_2", "knn", None, {}, 0.5, {"k": 9}, "out of memory: killed by the operating system")
 LEADERBOARD = Leaderboard("accuracy", True, (GOOD, FAILED))
@@ -83,7 +83,7 @@ def promoted(tracker: Tracker, onnx: OnnxModel, run: str, accuracy: float) -> st
     """Registers a model as the asset does, and gives its version."""
     evaluation = Evaluation("test", 24, {"accuracy": accuracy, "log_loss": 0.3}, {}, {}, ())
     is_champion, reason = promote("accuracy", accuracy, tracker.champion_score("model", "accuracy"), "test")
-    version, address = tracker.register("model", run, onnx, PROBLEM, evaluation)
+    version, address = tracker.register("model", run, table_model(onnx), "accuracy", evaluation)
     tracker.decide(Registration("model", version, is_champion, reason))
     assert address == f"models:/model/{version}"
     return version
