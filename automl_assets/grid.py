@@ -42,7 +42,7 @@ class Grid:
     kind: Literal["fixed", "business", "months"]
     size: int  # microseconds, business days or months
     anchor: int | None = None  # microseconds or months after 1970 at which a stamp lies; None where any will do
-    is_end: bool = False  # a stamp stands at the last day of its months, not at the first
+    is_end: bool = False  # a stamp stands at the last day of its week or months, not at the first
 
     @property
     def alias(self) -> str:
@@ -53,7 +53,8 @@ class Grid:
         """The place of the period each stamp lies in, int64 [n]; following periods have following numbers."""
         anchor = self.anchor or 0
         if self.kind == "fixed":
-            return (stamps.astype("datetime64[us]").astype(np.int64) - anchor) // self.size
+            whole = stamps.astype("datetime64[us]").astype(np.int64) - anchor
+            return (whole + self.is_end * (self.size - DAY)) // self.size
         if self.kind == "months":
             months = stamps.astype("datetime64[M]").astype(np.int64)
             return -((anchor - months) // self.size) if self.is_end else (months - anchor) // self.size
@@ -110,8 +111,9 @@ def grid(alias: str) -> Grid:
     name = OLD_NAMES.get(name, name)
     size = int(count or 1)
     if size and name in SIZES:
-        start = _weekday(alias, anchor) if name == "W" and anchor else None
-        return Grid("fixed", size * SIZES[name], None if start is None else (FIRST_MONDAY + start) * DAY)
+        if name == "W" and anchor:
+            return Grid("fixed", size * SIZES[name], (FIRST_MONDAY + _weekday(alias, anchor)) * DAY, is_end=True)
+        return Grid("fixed", size * SIZES[name])
     if size and name == "B":
         return Grid("business", size)
     if size and len(name) == 2 and name[0] in MONTHS and name[1] in "SE":
@@ -165,7 +167,8 @@ def found(stamps: np.ndarray, series: np.ndarray) -> Grid | None:
     size = gcd(*frequent.tolist())
     if size == DAY and _never_on_weekends(stamps, frequent):
         return Grid("business", 1)
-    return Grid("fixed", size).anchored(stamps)
+    one = Grid("fixed", size).anchored(stamps)
+    return grid(one.alias) if one.alias.startswith("W-") else one
 
 
 def _is_calendar(stamps: np.ndarray, sizes: np.ndarray) -> bool:

@@ -29,6 +29,10 @@ class Roles:
     group: str | None = None
     time: str | None = None
     folds: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()  # of a forecast: columns that tell series apart
+    known: tuple[str, ...] = ()  # features that are known for the stamps to be forecast
+    past: tuple[str, ...] = ()  # features that are not
+    static: tuple[str, ...] = ()  # features that never change within a series
 
 
 @dataclass(frozen=True)

@@ -167,11 +167,12 @@ class Group:
     """One partition: its series, and what its guardrails found."""
 
     key: str  # of the partition
-    values: tuple[str, ...]  # of the `partition_by` columns
+    values: tuple[str, ...]  # of the `partition_by` columns; none where several groups share the partition
     panel: Panel  # all that models may learn from
-    test: Panel | None  # the stamps kept for the test, right after `panel`; None without a test
+    test: Panel | None  # the stamps kept for the test, right after `panel`: the same series, some maybe without a row
     problem: ForecastProblem
     guardrails: tuple[Guardrail, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()  # values of the `partition_by` columns of each series
 
 
 @dataclass(frozen=True)

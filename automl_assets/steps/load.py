@@ -13,8 +13,10 @@ from automl_assets.errors import DataError, SettingError, SourceError, listed, n
 from automl_assets.experiment import Experiment, SourceSetting
 from automl_assets.featurizer import DATE_FORMATS, as_moments
 from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE, Dataset, Roles
+from automl_assets.steps.forecasting import assign, stamp
 
 MIN_ROWS = 20
+MIN_STAMPS = 3  # of a forecast: what is too short is found out series by series
 UNITS_PER_SECOND: dict[str, float] = {"ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
@@ -24,12 +26,17 @@ def load(experiment: Experiment) -> Dataset:
     found = {part: read(setting) for part, setting in settings.items()}
     for mark, rows in found.items():
         where = settings[mark].part.describe(settings[mark].options)
-        _check_columns(experiment, rows, where)
-        _check_same_columns(found[SOURCE], rows, where)
-    table = _stacked(list(found.values()))
+        _check_columns(_wanted(experiment, is_ahead=experiment.is_forecasting and mark != SOURCE), rows, where)
+        if not experiment.is_forecasting:
+            _check_same_columns(found[SOURCE], rows, where)
     part = np.concatenate([np.full(rows.height, mark, np.int8) for mark, rows in found.items()])
+    if experiment.is_forecasting:
+        table, roles = _series(experiment, found)
+    else:
+        table = _stacked(list(found.values()))
+        roles = _roles(experiment, table)
     _check_rows(experiment, table, part)
-    return Dataset(table, part, _roles(experiment, table), fingerprint(experiment))
+    return Dataset(table, part, roles, fingerprint(experiment))
 
 
 def read(setting: SourceSetting) -> pl.DataFrame:
@@ -144,32 +151,48 @@ def _check_same_columns(first: pl.DataFrame, table: pl.DataFrame, where: str) ->
         )
 
 
-def _check_columns(experiment: Experiment, table: pl.DataFrame, where: str) -> None:
-    roles = {
-        "target": experiment.target,
-        "weight_column": experiment.weight_column,
-        "group_column": experiment.group_column,
-        "time_column": experiment.time_column,
-    }
-    wanted = [(key, name) for key, name in roles.items() if name]
-    wanted += [("validation.fold_columns", name) for name in experiment.validation.fold_columns]
-    wanted += [("drop_columns", name) for name in experiment.drop_columns]
+def _wanted(experiment: Experiment, is_ahead: bool) -> list[tuple[str, str]]:
+    """The columns that must be there, after the key that names each; stamps to be forecast come with few of them."""
+    if is_ahead:
+        ids = [("forecasting.series_id_columns", name) for name in experiment.forecasting.series_id_columns]
+        return [("time_column", experiment.time_column or ""), *ids]
+    wanted = [*experiment.roles, *(("drop_columns", name) for name in experiment.drop_columns)]
     wanted += [("sensitive_columns", name) for name in experiment.sensitive_columns]
     wanted += [("featurization.column_types", name) for name in experiment.featurization.column_types]
-    wanted += [("featurization.imputers", name) for name in experiment.featurization.imputers]
+    return wanted + [("featurization.imputers", name) for name in experiment.featurization.imputers]
+
+
+def _check_columns(wanted: list[tuple[str, str]], table: pl.DataFrame, where: str) -> None:
     for key, name in wanted:
         if name not in table.columns:
             hint = nearest(name, table.columns)
             raise SettingError(f'{key}: {where} has no column "{name}"; it has {listed(table.columns)}.{hint}')
 
 
+def _series(experiment: Experiment, found: dict[int, pl.DataFrame]) -> tuple[pl.DataFrame, Roles]:
+    """Rows of series with moments in the time column; a test file may lack columns, which are then not known ahead."""
+    history, time = found[SOURCE], experiment.time_column or ""
+    ahead = found.get(TEST_FILE)
+    if ahead is None and experiment.predict_source:
+        ahead = read(experiment.predict_source)
+    roles = assign.roles(history, experiment, () if ahead is None else ahead.columns)
+    tables = [_completed(rows, history).with_columns(stamp.stamps(rows[time])) for rows in found.values()]
+    return _stacked(tables), roles
+
+
+def _completed(rows: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame:
+    lacking = [name for name in first.columns if name not in rows.columns]
+    return rows.with_columns(pl.lit(None, first.schema[name]).alias(name) for name in lacking)
+
+
 def _check_rows(experiment: Experiment, table: pl.DataFrame, part: np.ndarray) -> None:
     n_labelled = int((table[experiment.target].is_not_null().to_numpy() & (part == SOURCE)).sum())
-    if n_labelled < MIN_ROWS:
+    least = MIN_STAMPS if experiment.is_forecasting else MIN_ROWS
+    if n_labelled < least:
         n_rows = int((part == SOURCE).sum())
         raise DataError(
             f'{n_rows} {"row" if n_rows == 1 else "rows"}, {n_labelled} of them with a value of the target "{experiment.target}": '
-            f"at least {MIN_ROWS} are needed to learn, validate and test. Bring more labelled rows."
+            f"at least {least} are needed to learn, validate and test. Bring more labelled rows."
         )
     if experiment.weight_column:
         weight = table[experiment.weight_column].cast(pl.Float64, strict=False)

@@ -126,7 +126,7 @@ def test_a_test_file_without_a_feature_is_refused(ask, tmp_path: Path) -> None:
         ({"weight_column": "weigth"}, r'^weight_column: .* "weigth"; it has x, y, weight\. Did you mean "weight"\?$'),
         ({"drop_columns": ["xx"]}, r'^drop_columns: .* has no column "xx"'),
         ({"sensitive_columns": ["X"]}, r'^sensitive_columns: .* has no column "X"; it has x, y\. Did you mean "x"\?$'),
-        ({"validation": {"fold_columns": ["fold"]}}, r'^validation\.fold_columns: .* has no column "fold"'),
+        ({"validation": {"fold_columns": ["fold"]}}, r'^validation\.fold_columns\.0: .* has no column "fold"'),
         ({"featurization": {"imputers": {"z": "mean"}}}, r'^featurization\.imputers: .* no column "z"'),
         ({"featurization": {"column_types": {"z": "numeric"}}}, r'^featurization\.column_types: .* no column "z"'),
     ],

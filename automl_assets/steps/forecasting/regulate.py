@@ -1,0 +1,321 @@
+"""regulate: brings the rows of one group onto the grid, and counts what that took: off the grid, twice, missing, short.
+
+Every gap is filled from the past alone, so that a backtest never learns what came later.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from automl_assets.errors import DataError, listed
+from automl_assets.experiment import Experiment
+from automl_assets.grid import Grid
+from automl_assets.series import Covariate, Panel
+from automl_assets.steps.forecasting.lay import Rows
+from automl_assets.steps.forecasting.plan import Plan
+
+MOST_OFF_GRID = 0.1  # of the rows may lie off the grid; they are left out
+MOST_MADE_UP, ALWAYS_ALLOWED = 50, 1_000_000  # rows of the grid per row there is, and rows from which that counts
+LAST_NIGHT_HOUR, CLOCK_MONTHS = 3, (3, 4, 9, 10, 11)  # when clocks are put back, wherever that is
+REDUCED = {"sum": np.add, "mean": np.add, "max": np.fmax, "min": np.fmin}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the rows of a group were like."""
+
+    rows: int
+    without_stamp: int = 0
+    off_grid: int = 0  # left out
+    moved: int = 0  # to the first or last day of their months
+    twice: int = 0  # stamps that came again with the same value
+    aggregated: int = 0  # rows that became one with others
+    clock_hours: int = 0  # that came twice in the night when clocks are put back
+    late: int = 0  # rows of the test file no later than what is learnt from
+    filled: int = 0  # rows made up in gaps
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Where each series lies on the grid, in numbers of its periods [n_series]."""
+
+    first: np.ndarray  # of those learnt from
+    known: np.ndarray  # the last of those learnt from
+    last: np.ndarray  # of all
+
+    def of(self, chosen: np.ndarray) -> "Spans":
+        return Spans(self.first[chosen], self.known[chosen], self.last[chosen])
+
+
+@dataclass(frozen=True)
+class Regular:
+    """The series of a group on the grid, and what they were like before."""
+
+    panel: Panel
+    test: Panel | None
+    groups: tuple[tuple[str, ...], ...]  # values of the `partition_by` columns [n_series]
+    grid: Grid
+    counts: Counts
+    empty: tuple[str, ...]  # series without a value
+    short: tuple[str, ...]  # series shorter than what is needed, and what became of them
+    short_way: str
+    n_needed: int
+    unknown: tuple[str, ...]  # known covariates without a value at stamps of the test file
+
+
+def regulate(rows: Rows, plan: Plan, experiment: Experiment) -> Regular:
+    """Raises DataError with advice where that cannot be done without a guess."""
+    dated = rows.where(~np.isnat(rows.stamps))
+    counts = Counts(len(rows.y), without_stamp=len(rows.y) - len(dated.y))
+    grid = plan.grid.anchored(dated.stamps[~dated.is_ahead])
+    aligned, counts = _aligned(dated, grid, experiment, counts)
+    spans = _spans(aligned, grid)
+    has_value = spans.first <= spans.known
+    if not has_value.any():
+        raise DataError(
+            f'no row has a stamp and a value of the target "{experiment.target}"; remove the group, or fill it'
+        )
+    timely, counts = _timely(aligned, grid, spans, counts)
+    single, counts = _single(timely, grid, experiment, plan.covariates, counts)
+    return _shaped(single, spans, has_value, _Shape(grid, plan, experiment, counts))
+
+
+@dataclass(frozen=True)
+class _Shape:
+    grid: Grid
+    plan: Plan
+    experiment: Experiment
+    counts: Counts
+
+    @property
+    def n_needed(self) -> int:
+        """Rows that a series needs: a horizon, what is looked back at, and one more (Azure's formula)."""
+        settings = self.experiment.forecasting
+        lags = settings.target_lags if isinstance(settings.target_lags, tuple) else ()
+        window = settings.rolling_window if isinstance(settings.rolling_window, int) else 0
+        return self.plan.horizon + max([1, window, *lags]) + 1
+
+
+def _aligned(rows: Rows, grid: Grid, experiment: Experiment, counts: Counts) -> tuple[Rows, Counts]:
+    """Rows that stand on the grid, or, where they are summed up, all of them at the stamp of their period."""
+    stamps = grid.stamps(grid.numbers(rows.stamps))
+    is_off = stamps != rows.stamps
+    if experiment.forecasting.aggregate:
+        return replace(rows, stamps=stamps), counts
+    if grid.kind == "months":
+        return replace(rows, stamps=stamps), replace(counts, moved=int(is_off.sum()))
+    if is_off.mean() > MOST_OFF_GRID:
+        examples = listed(rows.stamps[is_off][:3].astype("datetime64[s]").tolist())
+        raise DataError(
+            f"{is_off.mean():.0%} of the stamps do not stand on the grid of frequency {grid.alias} (such as {examples}); "
+            "say the right forecasting.frequency, or sum rows up with forecasting.aggregate"
+        )
+    return rows.where(~is_off), replace(counts, off_grid=int(is_off.sum()))
+
+
+def _spans(rows: Rows, grid: Grid) -> Spans:
+    numbers, n_series = grid.numbers(rows.stamps), len(rows.names)
+    first, known, last = np.full(n_series, np.iinfo(np.int64).max), np.full((2, n_series), -1 << 62)[0], None
+    is_learnt = ~rows.is_ahead & ~np.isnan(rows.y)
+    np.minimum.at(first, rows.series[is_learnt], numbers[is_learnt])
+    np.maximum.at(known, rows.series[is_learnt], numbers[is_learnt])
+    last = known.copy()
+    np.maximum.at(last, rows.series[rows.is_ahead], numbers[rows.is_ahead])
+    return Spans(first, known, last)
+
+
+def _timely(rows: Rows, grid: Grid, spans: Spans, counts: Counts) -> tuple[Rows, Counts]:
+    """Rows from the first value to the last of a series, and later ones of the test file."""
+    numbers, known = grid.numbers(rows.stamps), spans.known[rows.series]
+    is_late = rows.is_ahead & (numbers <= known)
+    is_inside = np.where(rows.is_ahead, numbers > known, (numbers >= spans.first[rows.series]) & (numbers <= known))
+    return rows.where(is_inside), replace(counts, late=int(is_late.sum()))
+
+
+def _single(
+    rows: Rows, grid: Grid, experiment: Experiment, covariates: tuple[Covariate, ...], counts: Counts
+) -> tuple[Rows, Counts]:
+    """One row per series and stamp."""
+    is_first = np.r_[True, (np.diff(rows.series) != 0) | (np.diff(rows.stamps) != np.timedelta64(0, "us"))]
+    if is_first.all():
+        return rows, counts
+    starts = np.flatnonzero(is_first)
+    ends = np.r_[starts[1:], len(is_first)]
+    one = rows.where(np.isin(np.arange(len(is_first)), ends - 1))
+    how, n_merged = experiment.forecasting.aggregate, len(is_first) - len(starts)
+    if how:
+        merged = replace(one, y=_reduced(rows.y, starts, how), covariates=_mean_numbers(rows, one, starts, covariates))
+        return merged, replace(counts, aggregated=n_merged)
+    differs = _reduced(rows.y, starts, "max") != _reduced(rows.y, starts, "min")
+    differs &= ~np.isnan(_reduced(rows.y, starts, "max"))
+    is_clock = differs & _are_clock_hours(one.stamps)
+    if (differs & ~is_clock).any():
+        raise _twice(one.where(differs & ~is_clock))
+    y = np.where(is_clock, _reduced(rows.y, starts, "mean"), _reduced(rows.y, starts, "max"))
+    n_clock = int(is_clock.sum())
+    return replace(one, y=y), replace(counts, clock_hours=n_clock, twice=n_merged - n_clock)
+
+
+def _reduced(y: np.ndarray, starts: np.ndarray, how: str) -> np.ndarray:
+    """The sum, mean, maximum or minimum of the values that there are, from each start to the next."""
+    is_value = ~np.isnan(y)
+    if how in ("max", "min"):
+        return REDUCED[how].reduceat(y, starts)
+    n_values = np.add.reduceat(is_value.astype(np.float64), starts)
+    sums = np.add.reduceat(np.where(is_value, y, 0.0), starts)
+    return np.where(n_values, sums / (np.maximum(n_values, 1) if how == "mean" else 1), np.nan)
+
+
+def _mean_numbers(rows: Rows, last: Rows, starts: np.ndarray, covariates: tuple[Covariate, ...]) -> np.ndarray:
+    """The mean of numbers, and the last of categories."""
+    columns = [
+        last.covariates[:, place] if one.categories else _reduced(rows.covariates[:, place], starts, "mean")
+        for place, one in enumerate(covariates)
+    ]
+    return np.column_stack(columns).astype(np.float32) if columns else last.covariates
+
+
+def _are_clock_hours(stamps: np.ndarray) -> np.ndarray:
+    """Whether stamps lie in an hour that comes twice when clocks are put back: a Sunday's early morning."""
+    days, hours = stamps.astype("datetime64[D]"), stamps.astype("datetime64[h]").astype(np.int64) % 24
+    months = stamps.astype("datetime64[M]").astype(np.int64) % 12 + 1
+    is_night = (stamps != days) & (hours <= LAST_NIGHT_HOUR)
+    return is_night & (np.is_busday(days, weekmask="Sun")) & np.isin(months, CLOCK_MONTHS)
+
+
+def _twice(rows: Rows) -> DataError:
+    names = sorted({rows.names[number] or "the only series" for number in rows.series.tolist()})
+    return DataError(
+        f"{len(rows.y)} stamps come more than once with different values, such as {rows.stamps[0].astype('datetime64[s]')} "
+        f"of {listed(names, 3)}; name the columns that tell series apart in forecasting.series_id_columns, or sum rows up "
+        "with forecasting.aggregate and a frequency"
+    )
+
+
+def _shaped(rows: Rows, spans: Spans, has_value: np.ndarray, shape: _Shape) -> Regular:
+    """Test rows cut off, short series as asked, gaps filled."""
+    n_test = _test_rows(spans, shape)
+    learnt = spans.known - spans.first + 1 - np.where(spans.last > spans.known, 0, n_test)
+    is_short = has_value & (learnt < shape.n_needed)
+    way = _short_way(is_short, has_value, shape.experiment)
+    chosen = has_value & ~is_short if way == "drop" else has_value
+    if not chosen.any():
+        raise DataError(
+            f"every series is shorter than the {shape.n_needed} rows that a horizon of {shape.plan.horizon} needs; "
+            "say forecasting.short_series: pad, or a shorter horizon"
+        )
+    padded = spans.first - np.where(is_short & (way == "pad"), shape.n_needed - learnt, 0)
+    kept = rows.where(chosen[rows.series])
+    number = np.cumsum(chosen) - 1
+    names = tuple(name for name, is_chosen in zip(rows.names, chosen, strict=True) if is_chosen)
+    kept = replace(kept, series=number[kept.series], names=names, statics=rows.statics[chosen])
+    whole, n_filled = _filled(kept, replace(spans, first=padded).of(chosen), spans.first[chosen], shape)
+    n_test = n_test[chosen]
+    test = whole.last(n_test) if n_test.any() else None
+    has_truth = test is not None and not test.is_filled.all()
+    return Regular(
+        panel=whole.until(n_test),
+        test=test if has_truth else None,
+        groups=tuple(values for values, is_chosen in zip(rows.groups, chosen, strict=True) if is_chosen),
+        grid=shape.grid,
+        counts=replace(shape.counts, filled=n_filled),
+        empty=tuple(np.array(rows.names, object)[~has_value]),
+        short=tuple(np.array(rows.names, object)[is_short]),
+        short_way=way,
+        n_needed=shape.n_needed,
+        unknown=_unknown(rows, shape.plan.covariates),
+    )
+
+
+def _unknown(rows: Rows, covariates: tuple[Covariate, ...]) -> tuple[str, ...]:
+    is_missing = np.isnan(rows.covariates[rows.is_ahead]).any(axis=0)
+    return tuple(one.name for one, is_it in zip(covariates, is_missing, strict=True) if one.role == "known" and is_it)
+
+
+def _test_rows(spans: Spans, shape: _Shape) -> np.ndarray:
+    """Rows at the end of each series that are kept for the test, int64 [n_series]; none where too few would be left."""
+    ahead = spans.last - spans.known
+    share = shape.experiment.test.fraction
+    if share is None:
+        return ahead
+    lengths = spans.known - spans.first + 1
+    wished = np.maximum(shape.plan.horizon, np.round(share * np.maximum(lengths, 0)).astype(np.int64))
+    return np.where(lengths - wished >= shape.n_needed, wished, 0)
+
+
+def _short_way(is_short: np.ndarray, has_value: np.ndarray, experiment: Experiment) -> str:
+    """As Azure does where nobody says: series are padded when all are short, and short ones left out otherwise."""
+    way = experiment.forecasting.short_series
+    if way != "auto":
+        return way
+    return "pad" if is_short.sum() == has_value.sum() else "drop"
+
+
+def _filled(rows: Rows, spans: Spans, first: np.ndarray, shape: _Shape) -> tuple[Panel, int]:
+    """Rows for every number from the first of `spans`, and how many had to be made up since the `first` of the data."""
+    lengths = spans.last - spans.first + 1
+    offsets = np.r_[0, np.cumsum(lengths)]
+    _check_size(int(offsets[-1]), len(rows.y), shape.grid)
+    series = np.repeat(np.arange(len(lengths)), lengths)
+    within = np.arange(offsets[-1]) - offsets[series]
+    place = offsets[rows.series] + shape.grid.numbers(rows.stamps) - spans.first[rows.series]
+    y, row = np.full(offsets[-1], np.nan), np.full(offsets[-1], -1)
+    y[place], row[place] = rows.y, np.arange(len(rows.y))
+    is_padding = within < (first - spans.first)[series]
+    is_filled = np.isnan(y)
+    panel = Panel(
+        names=rows.names,
+        offsets=offsets,
+        stamps=shape.grid.stamps(within + spans.first[series]),
+        y=_known_before(_padded(y, is_padding, series), offsets, series, _constant(shape.experiment)),
+        is_filled=is_filled,
+        covariates=_covariates(rows, row, series, shape.plan.covariates),
+        statics=_whole(rows.statics, shape.plan.statics),
+    )
+    is_gap = is_filled & ~is_padding & (within + spans.first[series] <= spans.known[series])
+    return panel, int(is_gap.sum())
+
+
+def _check_size(n_made: int, n_rows: int, grid: Grid) -> None:
+    if n_made > ALWAYS_ALLOWED and n_made > MOST_MADE_UP * n_rows:
+        raise DataError(
+            f"the {n_rows:,} rows lie on a grid of {n_made:,} stamps at frequency {grid.alias}: most would be made up. Say "
+            "a wider forecasting.frequency with forecasting.aggregate"
+        )
+
+
+def _padded(y: np.ndarray, is_padding: np.ndarray, series: np.ndarray) -> np.ndarray:
+    """The median of a series stands before its first value."""
+    if not is_padding.any():
+        return y
+    padded = y.copy()
+    for number in np.unique(series[is_padding]):
+        mine = series == number
+        padded[mine & is_padding] = np.nanmedian(y[mine])
+    return padded
+
+
+def _constant(experiment: Experiment) -> float | None:
+    """What an imputer puts into gaps of the target."""
+    imputer = experiment.featurization.imputers.get(experiment.target)
+    return None if imputer is None or imputer.fill_value is None else float(imputer.fill_value)
+
+
+def _known_before(y: np.ndarray, offsets: np.ndarray, series: np.ndarray, constant: float | None) -> np.ndarray:
+    """Gaps take the last value before them, or the constant; a series begins with a value."""
+    if constant is not None:
+        return np.where(np.isnan(y), constant, y)
+    last = np.maximum.accumulate(np.where(np.isnan(y), -1, np.arange(len(y))))
+    return y[np.maximum(last, offsets[series])]
+
+
+def _covariates(rows: Rows, row: np.ndarray, series: np.ndarray, columns: tuple[Covariate, ...]) -> np.ndarray:
+    """A made-up row has the values of the one before it; what is missing in a row is the fill of its column."""
+    last = np.maximum.accumulate(row)
+    starts = np.searchsorted(rows.series, np.arange(len(rows.names)))
+    return _whole(rows.covariates[np.maximum(last, starts[series])], columns)
+
+
+def _whole(values: np.ndarray, columns: tuple[Covariate, ...]) -> np.ndarray:
+    fills = np.array([one.fill for one in columns], np.float32)
+    return np.where(np.isnan(values), fills, values).astype(np.float32)
