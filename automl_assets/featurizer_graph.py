@@ -145,12 +145,12 @@ def _date_parts(graph: Any, date: DateParts) -> list[str]:
     is_missing = graph.node("IsNaN", date.column)
     filled = graph.node("Where", is_missing, graph.constant(np.array(0.0)), date.column)
     seconds = graph.node("Cast", graph.node("Floor", filled), to=INT64)
-    parts = _calendar(_Whole(graph), seconds)
+    parts = calendar_parts(graph, seconds)
     nan = _scalar(graph, NAN)
     return [graph.node("Where", is_missing, nan, graph.node("Cast", parts[part], to=FLOAT)) for part in date.parts]
 
 
-class _Whole:
+class Whole:
     """Integer arithmetic on int64 tensors; `//` and `%` round towards minus infinity, as in Python."""
 
     def __init__(self, graph: Any):
@@ -164,7 +164,9 @@ class _Whole:
         return self.graph.node({"+": "Add", "-": "Sub", "*": "Mul", "%": "Mod"}[op], left, number)
 
 
-def _calendar(do: _Whole, seconds: str) -> dict[str, str]:
+def calendar_parts(graph: Any, seconds: str) -> dict[str, str]:
+    """Every part of a moment, from int64 seconds since 1970, by its name in `featurizer.DATE_PARTS`."""
+    do = Whole(graph)
     day = do("//", seconds, 86400)
     year, month, day_of_month = _civil(do, day)
     january_first = _days_from_civil_january(do, year)
@@ -185,14 +187,14 @@ def _calendar(do: _Whole, seconds: str) -> dict[str, str]:
     }
 
 
-def _iso_week(do: _Whole, day: str) -> str:
+def _iso_week(do: Whole, day: str) -> str:
     """A week belongs to the year of its Thursday (ISO 8601)."""
     thursday = do("+", do("-", day, do("%", do("+", day, 3), 7)), 3)
     january_first = _days_from_civil_january(do, _civil(do, thursday)[0])
     return do("+", do("//", do("-", thursday, january_first), 7), 1)
 
 
-def _civil(do: _Whole, day: str) -> tuple[str, str, str]:
+def _civil(do: Whole, day: str) -> tuple[str, str, str]:
     """Year, month and day of month from days since 1970-01-01. Years of the algorithm begin in March."""
     shifted = do("+", day, 719468)
     era = do("//", shifted, 146097)
@@ -209,7 +211,7 @@ def _civil(do: _Whole, day: str) -> tuple[str, str, str]:
     return year, month, day_of_month
 
 
-def _days_from_civil_january(do: _Whole, year: str) -> str:
+def _days_from_civil_january(do: Whole, year: str) -> str:
     """Days from 1970-01-01 to the first of January of `year`."""
     before = do("-", year, 1)
     leaps = do("+", do("-", do("//", before, 4), do("//", before, 100)), do("//", before, 400))

@@ -116,7 +116,7 @@ def _to_onnx(models: Sequence[Boosted], graph: Any, x: str) -> str:
 PART = Algorithm(
     name="lightgbm",
     title="LightGBM",
-    tasks=frozenset({"classification", "regression"}),
+    tasks=frozenset({"classification", "regression", "forecasting"}),
     view="codes",
     portfolio=_portfolio,
     space=_space,

@@ -1,0 +1,165 @@
+"""Global regression: a tabular algorithm learns from lags, windows, calendar and covariates of all series at once.
+
+Every tabular algorithm that says it can forecast becomes a forecaster of its name. A direct model learns every step
+ahead from what is known at the origin; a recursive one learns the next step, and takes its answers for true to go on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from automl_assets import lagged, lagged_graph, preparation, registry
+from automl_assets.lag_plan import CONFIGURED, fit_plan, ways_to_look
+from automl_assets.lagged import Plan, Scales, Unit
+from automl_assets.parts import Algorithm, Config, FitContext, ForecastContext, Forecaster, Rows, SeriesTensors
+from automl_assets.series import ForecastProblem, Panel
+
+MOST_CELLS = 4_000_000  # rows times features that are learnt from
+FORECASTING = "forecasting"
+
+
+@dataclass(frozen=True)
+class Regression:
+    """One model of all series of a panel."""
+
+    plan: Plan
+    model: Any  # of `preparation.fit`
+    bounds: tuple[float, float]  # answers beyond were never seen, nor nearly so
+    names: tuple[str, ...]  # of the series learnt from
+    scales: Scales  # of these
+
+
+def _portfolio(algorithm: Algorithm, problem: ForecastProblem, history: Panel) -> list[Config]:
+    """Every way to look with the algorithm's default, then its other configurations with the first way."""
+    looks = ways_to_look(problem, history)
+    default, *others = algorithm.portfolio(problem.problem)
+    return [default | look for look in looks] + [other | looks[0] for other in others]
+
+
+def _fit(algorithm: Algorithm, config: Config, history: Panel, context: ForecastContext) -> Regression:
+    plan = fit_plan(config, context.problem, history)
+    y = _as_learnt(plan, history.y)
+    scales, numbers = lagged.scales_of(history, y), np.arange(history.n_series)
+    n_rows = MOST_CELLS // lagged.n_features(plan)
+    places = lagged.learnable(history, plan.horizon, n_rows, np.random.default_rng(context.seed))
+    x, unit = lagged.table(plan, history, y, places, scales, numbers)
+    z = (y[places.targets] - unit.anchor) / unit.scale
+    own = {key: value for key, value in config.items() if key not in CONFIGURED}
+    is_late = places.targets >= history.offsets[places.series + 1] - context.problem.horizon
+    fit_context = FitContext(
+        context.problem.problem, n_threads=context.n_threads, seed=context.seed, deadline=context.deadline
+    )
+    model = preparation.fit(algorithm, own, *_halves(x, z, is_late, config["early_stopping"]), fit_context)
+    slack = np.ptp(z) / 2
+    return Regression(plan, model, (z.min() - slack, z.max() + slack), history.names, scales)
+
+
+def _halves(x: np.ndarray, z: np.ndarray, is_late: np.ndarray, is_stopped_early: bool) -> tuple[Rows, Rows | None]:
+    """Rows to learn from, and those that say when to stop: the last of each series, where others are left."""
+    if not is_stopped_early or is_late.all() or not is_late.any():
+        return Rows(x, z), None
+    return Rows(x[~is_late], z[~is_late]), Rows(x[is_late], z[is_late])
+
+
+def _as_learnt(plan: Plan, y: np.ndarray) -> np.ndarray:
+    return np.log1p(np.maximum(y, 0.0)) if plan.is_log else y
+
+
+def _as_given(plan: Plan, y: np.ndarray) -> np.ndarray:
+    return np.expm1(y) if plan.is_log else y
+
+
+def _forecast(algorithm: Algorithm, model: Regression, history: Panel, future: Panel) -> np.ndarray:
+    answers = [answer for _, _, answer in _rolled(algorithm, model, history, future)]
+    return _as_given(model.plan, np.concatenate(answers, axis=1))[:, :, None]
+
+
+Step = tuple[np.ndarray, Unit, np.ndarray]  # features and units of rows, and answers [n_series, n_steps] as learnt
+
+
+def _rolled(algorithm: Algorithm, model: Regression, history: Panel, future: Panel) -> list[Step]:
+    """All steps at once by a direct model, one after another by a recursive one."""
+    panel = history.then(replace(future, y=np.full(len(future.y), np.nan)))
+    y, horizon = _as_learnt(model.plan, panel.y), len(future.y) // max(1, future.n_series)
+    scales, numbers = _known(model, history)
+    found = []
+    for places in lagged.ahead(panel, horizon, model.plan.has_steps):
+        x, unit = lagged.table(model.plan, panel, y, places, scales, numbers)
+        y[places.targets] = unit.anchor + unit.scale * _answers(algorithm, model, x)
+        found.append((x, unit, y[places.targets].reshape(panel.n_series, -1)))
+    return found
+
+
+def _answers(algorithm: Algorithm, model: Regression, x: np.ndarray) -> np.ndarray:
+    return np.clip(preparation.predict_raw(algorithm, model.model, x)[:, 0], *model.bounds)
+
+
+def _known(model: Regression, history: Panel) -> tuple[Scales, np.ndarray]:
+    """Scale and number of each series; one not learnt from has the scale of its own history, and no number."""
+    place = {name: number for number, name in enumerate(model.names)}
+    numbers = np.array([place.get(name, -1) for name in history.names])
+    own = lagged.scales_of(history, _as_learnt(model.plan, history.y))
+    level = np.where(numbers < 0, own.level, model.scales.level[numbers])
+    scale = np.where(numbers < 0, own.scale, model.scales.scale[numbers])
+    return Scales(level, scale), np.where(numbers < 0, np.nan, numbers)
+
+
+# ONNX
+
+
+def _to_onnx(algorithm: Algorithm, model: Regression, graph: Any, tensors: SeriesTensors) -> str:
+    plan = model.plan
+    values = lagged_graph.add_values(graph, plan, tensors.y)
+    scales = lagged_graph.add_scales(graph, model.scales, tensors.series, values)
+    past = lagged_graph.add_recent(graph, plan, values)
+    ahead = lagged_graph.add_look_ahead(graph, plan, tensors)
+    horizon = graph.node("Shape", tensors.future_seconds)
+
+    def answered(inner: Any, recent: str, steps: str, known: str) -> str:
+        back, unit = lagged_graph.add_look_back(inner, plan, recent, steps, scales)
+        x = lagged_graph.add_rows(inner, back, known)
+        raw = preparation.add_raw(algorithm, [model.model], inner, x)
+        return lagged_graph.add_answer(inner, unit, raw, model.bounds)
+
+    if plan.has_steps:
+        found = answered(graph, past, lagged_graph.add_steps(graph, horizon), ahead)
+    else:
+        found = _add_recursion(graph, (past, ahead, horizon), answered)
+    return lagged_graph.add_given(graph, plan, found)
+
+
+def _add_recursion(graph: Any, tensors: tuple[str, str, str], answered: Callable[[Any, str, str, str], str]) -> str:
+    """What is answered becomes the last of the recent values."""
+    past, ahead, horizon = tensors
+
+    def step(inner: Any, number: str, recent: str) -> list[str]:
+        one = inner.constant(np.array([1], np.int64))
+        known = inner.node("Gather", ahead, inner.node("Reshape", number, one))
+        answer = answered(inner, recent, one, known)
+        return [lagged_graph.add_shifted(inner, recent, answer), answer]
+
+    answers = graph.loop(graph.node("Squeeze", horizon), [past], step)[-1]
+    return graph.node("Reshape", answers, graph.constant(np.array([-1, 1], np.int64)))
+
+
+def _part(algorithm: Algorithm) -> Forecaster:
+    return Forecaster(
+        name=algorithm.name,
+        title=algorithm.title,
+        reference=f"{algorithm.reference} Over lags: Montero-Manso and Hyndman 2021.",
+        kinds=algorithm.kinds,
+        scope="group",
+        portfolio=partial(_portfolio, algorithm),
+        fit=partial(_fit, algorithm),
+        forecast=partial(_forecast, algorithm),
+        to_onnx=partial(_to_onnx, algorithm),
+        has_cold_start=True,
+        time_share=algorithm.time_share,
+        requires=algorithm.requires,
+    )
+
+
+PARTS = tuple(_part(part) for part in registry.algorithms("tabular").values() if FORECASTING in part.tasks)
