@@ -5,7 +5,7 @@ What is the same for every task (trials, candidates, leaderboards) is in `record
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -78,6 +78,9 @@ class ForecastProblem:
     target: str = "target"  # name of the column to forecast
     series: tuple[str, ...] = ()  # names of the columns whose values are a `series_name`
     lags: LagSettings = LagSettings()
+    hierarchy: tuple[str, ...] = ()  # those of `series` whose values tell how series add up, from the top down
+    reconciliation: str = "none"  # how forecasts are made to add up, a `hierarchies.Method`
+    n_sums: int = 0  # the first series of each panel, which are sums of the others
 
     @property
     def season(self) -> int:
@@ -160,6 +163,17 @@ class Panel:
             covariates=self.covariates[rows],
             statics=self.statics[numbers],
         )
+
+
+def stacked(panels: Sequence[Panel]) -> Panel:
+    """The series of all panels, those of the first one first."""
+    names = ("stamps", "y", "is_filled", "covariates", "statics")
+    lengths = np.concatenate([panel.lengths for panel in panels])
+    return Panel(
+        names=tuple(name for panel in panels for name in panel.names),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        **{name: np.concatenate([getattr(panel, name) for panel in panels]) for name in names},
+    )
 
 
 @dataclass(frozen=True)
@@ -257,3 +271,16 @@ class ForecastExplanation:
             .agg(size)
             .sort("contribution", descending=True)
         )
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """How forecasts of a hierarchy's series are made to add up, and what that does to their errors."""
+
+    method: str
+    names: tuple[str, ...]  # of the nodes: sums from the top down, then the series themselves, the leaves
+    aggregation: np.ndarray  # float64 [n_sums, n_leaves], 1 where a sum holds a leaf
+    projection: np.ndarray  # float64 [n_leaves, n_nodes], from base forecasts to coherent ones of the leaves
+    widths: np.ndarray  # float64 [n_nodes], of reconciled intervals, relative to those of the base forecasts
+    is_positive: bool  # the series are never below zero, and so are the forecasts
+    errors: pl.DataFrame  # rows (test or backtest), level, n_series, and errors with and without reconciliation

@@ -24,7 +24,7 @@ LAYERS = (
     ("experiment", "feature_settings", "forecast_settings", "frozen"),
     ("tasks", "algorithms", "sources"),
     ("featurizer_graph", "forests", "lagged_graph", "margins", "pictures"),
-    ("cohorts", "dependence", "groups", "shapley"),
+    ("cohorts", "dependence", "groups", "hierarchies", "shapley"),
     ("innovations", "symbols", "calendar_features", "lagged", "lag_plan"),
     ("featurizer", "embedding", "texts", "fitting", "linear", "trees", "onnx_graph", "tables", "metrics", "grid"),
     ("bundle", "design", "isolation", "latency", "preparation", "encodings", "registry", "wishes", "slugs"),

@@ -14,6 +14,7 @@ from automl_assets.steps.forecasting.lay import Rows, series_of
 from automl_assets.steps.forecasting.plan import Plan, plan
 from automl_assets.steps.forecasting.pose import pose
 from automl_assets.steps.forecasting.regulate import regulate
+from automl_assets.steps.forecasting.sums import with_sums
 
 ALL = "all"  # the partition of an experiment that is not partitioned
 SHARDS = 100  # that groups beyond `partition_limit` share
@@ -67,7 +68,7 @@ def _group(key: str, rows: Rows, shared: Plan, experiment: Experiment) -> Group:
     regular = regulate(rows, shared, experiment)
     problem = pose(regular.panel, regular.grid, shared, experiment)
     groups = set(regular.groups)
-    return Group(
+    group = Group(
         key=key,
         values=groups.pop() if len(groups) == 1 else (),
         panel=regular.panel,
@@ -76,3 +77,4 @@ def _group(key: str, rows: Rows, shared: Plan, experiment: Experiment) -> Group:
         guardrails=guardrails(regular, problem),
         groups=regular.groups,
     )
+    return with_sums(group)

@@ -36,6 +36,8 @@ def pose(panel: Panel, grid: Grid, plan: Plan, experiment: Experiment) -> Foreca
         target=experiment.target,
         series=settings.series_id_columns,
         lags=settings.look_back,
+        hierarchy=settings.hierarchy,
+        reconciliation=settings.reconciliation,
     )
 
 

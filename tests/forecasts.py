@@ -1,0 +1,84 @@
+"""A small group and an ensemble of naive members, made by hand, for tests of what comes after the search."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from automl_assets import registry
+from automl_assets.parts import ForecastContext
+from automl_assets.records import Fitted, Problem
+from automl_assets.series import Covariate, ForecastEnsemble, ForecastMember, ForecastProblem, Group, Panel, series_name
+from automl_assets.steps.forecasting.backtest import windows
+
+HORIZON, MONTHS = 6, 12
+PROBLEM = ForecastProblem(
+    Problem("forecasting", "mean_absolute_error"),
+    horizon=HORIZON,
+    frequency="MS",
+    periods=(MONTHS,),
+    quantiles=(0.1, 0.5, 0.9),
+    covariates=(Covariate("price", "known", fill=2.0), Covariate("weather", "past", ("dry", "wet"), fill=-1.0)),
+    statics=(Covariate("size", "known"),),
+    time="month",
+    target="sold",
+    series=("region", "shop"),
+)
+CONFIGS = ({"block": 12, "n_blocks": 2}, {"block": 1, "n_blocks": 1}, {"block": 3, "n_blocks": 2})
+
+
+def panel(lengths: tuple[int, ...], region: str = "north", end: str = "2024-01") -> Panel:
+    """Monthly series of the shops 0, 1, 2, … of a region, all of which end before `end`."""
+    random, n_rows = np.random.default_rng(7), sum(lengths)
+    last = np.datetime64(end, "M")
+    return Panel(
+        names=tuple(series_name([region, number]) for number in range(len(lengths))),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        stamps=np.concatenate([np.arange(last - length, last) for length in lengths]).astype("datetime64[us]"),
+        y=random.normal(100, 10, n_rows),
+        is_filled=np.zeros(n_rows, bool),
+        covariates=np.column_stack([random.normal(size=n_rows), np.arange(n_rows) % 2]).astype(np.float32),
+        statics=np.arange(len(lengths), dtype=np.float32)[:, None],
+    )
+
+
+def group(lengths: tuple[int, ...] = (40, 30, 5), region: str = "north") -> Group:
+    """Series of so many rows to learn from, and `HORIZON` more for the test."""
+    whole = panel(tuple(length + HORIZON for length in lengths), region)
+    return Group(region, (region,), whole.until(HORIZON), whole.last(HORIZON), PROBLEM)
+
+
+SHOPS = tuple(map(series_name, [("CA", "1"), ("CA", "2"), ("WA", "1"), ("WA", "3")]))
+
+
+def family(method: str = "min_trace", lengths: tuple[int, ...] = (40, 40, 40, 25)) -> Group:
+    """Two regions of two shops each, whose sums are to be forecast too; the last shop is young."""
+    problem = replace(PROBLEM, hierarchy=("region", "shop"), reconciliation=method, n_windows=3, step=2, statics=())
+    plain = group(lengths)
+    panel, test = (replace(one, names=SHOPS, statics=one.statics[:, :0]) for one in (plain.panel, plain.test))
+    return replace(plain, problem=problem, panel=panel, test=test)
+
+
+def ensemble(of: Group, kind: str = "voting", configs: tuple[dict, ...] = CONFIGS) -> ForecastEnsemble:
+    """Naive members with weights 1, 2, 3, … sixths; some margins of quantiles are in no order."""
+    part, context = registry.forecasters()["naive"], ForecastContext(of.problem)
+    models = [part.fit(config, of.panel, context) for config in configs]
+    members = [
+        ForecastMember(f"naive {n}", "naive", (n + 1) / 6, config, Fitted((model,)))
+        for n, (config, model) in enumerate(zip(configs, models, strict=True))
+    ]
+    return ForecastEnsemble(
+        kind=kind,
+        members=tuple(members),
+        score=1.0,
+        scores_by_kind={},
+        predictions=np.empty((0, of.panel.n_series, HORIZON)),
+        margins=np.array([[-1.0, 0.1, 2.0], [-1.0, 2.5, 2.0], *[[-2.0, 0.0, 2.0]] * (HORIZON - 2)]),
+        scales=np.arange(1.0, of.panel.n_series + 1),
+        names=of.panel.names,
+        problem=of.problem,
+    )
+
+
+def backtest_truth(of: Group) -> np.ndarray:
+    """What came next in each window, float64 [n_windows, n_series, horizon]."""
+    return np.stack([window.future.as_matrix() for window in windows(of.panel, of.problem)])
