@@ -15,7 +15,10 @@ from automl_assets.definitions import shared
 from automl_assets.errors import SettingError
 from automl_assets.experiment import load
 
-SHIPPED = {"bank_marketing", "breast_cancer", "diabetes", "hardware_machine", "wine"}
+SHIPPED = {
+    *("bank_marketing", "breast_cancer", "diabetes", "hardware_machine", "wine"),
+    *("bike_share", "electricity_small", "hts_sample", "m4_hourly", "nyc_energy", "us_macro"),
+}
 GOOD = "task: classification\nsource: {kind: sklearn, name: wine}\ntarget: target\n"
 
 

@@ -22,7 +22,10 @@ from automl_assets.experiment import load
 
 PROJECT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-SHIPPED = {"bank_marketing", "breast_cancer", "diabetes", "hardware_machine", "wine"}
+SHIPPED = {
+    *("bank_marketing", "breast_cancer", "diabetes", "hardware_machine", "wine"),
+    *("bike_share", "electricity_small", "hts_sample", "m4_hourly", "nyc_energy", "us_macro"),
+}
 WORKSPACE = """{ workspaceOrError { ... on Workspace { locationEntries {
     name locationOrLoadError {
         __typename
