@@ -148,10 +148,20 @@ class Panel:
             covariates=np.concatenate([self.covariates, later.covariates])[order],
         )
 
+    def between(self, start: int, end: int) -> "Panel":
+        """The rows of each series from one position up to another, as far as it has them."""
+        return self._rows(np.arange(self.n_series), self.offsets[:-1] + start, self.offsets[:-1] + end)
+
+    def hidden(self, problem: ForecastProblem) -> "Panel":
+        """The rows as they look before they come: without the target and past covariates."""
+        covariates = self.covariates.copy()
+        covariates[:, np.array([covariate.role == "past" for covariate in problem.covariates], bool)] = np.nan
+        return replace(self, y=np.full(len(self.y), np.nan), covariates=covariates)
+
     def _rows(self, numbers: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> "Panel":
-        """The rows from `starts` to `ends` of the numbered series; a series too short has none."""
-        starts = np.maximum(starts, self.offsets[numbers])
-        ends = np.maximum(ends, starts)
+        """The rows from `starts` to `ends` of the numbered series, as far as it has them."""
+        starts = np.clip(starts, self.offsets[numbers], self.offsets[numbers + 1])
+        ends = np.clip(ends, starts, self.offsets[numbers + 1])
         rows = np.concatenate([np.arange(a, b) for a, b in zip(starts, ends, strict=True)] or [np.arange(0)])
         return replace(
             self,
@@ -219,11 +229,12 @@ class ForecastEnsemble:
     scores_by_kind: dict[str, float]  # the metric of every kind tried, on the backtest
     predictions: np.ndarray  # backtest, float64 [n_windows, n_series, horizon]
     margins: np.ndarray  # float64 [horizon, n_quantiles], in units of a series' scale, added to the point
-    scales: np.ndarray  # float64 [n_series], mean absolute seasonal difference of the series learnt from
+    scales: np.ndarray  # float64 [n_series], how large errors are, in the unit of each series learnt from
     names: tuple[str, ...]  # of the series
     problem: ForecastProblem
     is_fallback: bool = False  # nothing better than a naive model could be fitted
     reason: str = ""  # why it fell back
+    coverage: dict[str, float] = field(default_factory=dict)  # on windows that had no say in the margins
 
 
 @dataclass(frozen=True)
@@ -247,7 +258,19 @@ class ForecastEvaluation:
     baseline: dict[str, float]  # the same of the seasonal naive forecast
     by_horizon: np.ndarray  # float64 [horizon], mean absolute error
     coverage: dict[str, float]  # of each central interval: share of values inside
+    by_series: pl.DataFrame  # series, n_rows, mean_absolute_error, mean_squared_error, mean_size, MASE, …
     pictures: tuple[Picture, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class ForecastSummary:
+    """All groups of an experiment, and how well their series are forecast together."""
+
+    metric: str
+    groups: pl.DataFrame  # group, status (learnt, fallback or failed), reason, kind, algorithms, n_series, score, …
+    macro: dict[str, float]  # every series counts alike
+    micro: dict[str, float]  # every stamp counts alike
+    rows: tuple[str, ...]  # what groups were judged on: test, backtest or both
 
 
 @dataclass(frozen=True)

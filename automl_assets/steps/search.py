@@ -197,7 +197,7 @@ class _Search:
             return False
         if self.finished and not scores:
             return False  # the default configuration failed: more of the same would too
-        if self.budget.early_stopping and _has_stalled(self.finished, self.features.problem.metric):
+        if self.budget.early_stopping and has_stalled(self.finished, self.features.problem.metric):
             return False
         return now + self._expected_seconds() <= self.deadline
 
@@ -214,7 +214,8 @@ class _Search:
         return any(metrics.oriented(name, s) >= metrics.oriented(name, exit_score) for s in scores if s is not None)
 
 
-def _has_stalled(trials: list[Trial], metric: str) -> bool:
+def has_stalled(trials: list[Trial], metric: str) -> bool:
+    """Whether the last trials brought no better score."""
     scores = [metrics.oriented(metric, trial.score) for trial in trials if trial.score is not None]
     return len(scores) > PATIENCE and max(scores[-PATIENCE:]) <= max(scores[:-PATIENCE])
 

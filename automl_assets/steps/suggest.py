@@ -60,7 +60,7 @@ class Suggestions:
 
     def _ask(self) -> Config:
         if self._study is None:
-            self._study = _new_study(self.seed)
+            self._study = new_study(self.seed)
         asked = self._study.ask()
         config = self.algorithm.space(asked, self.problem)  # type: ignore[misc]
         wishes = {key: asked.suggest_categorical(key, (NOT_ASKED, *values)) for key, values in self.choices.items()}
@@ -69,7 +69,8 @@ class Suggestions:
         return config
 
 
-def _new_study(seed: int) -> Any:
+def new_study(seed: int) -> Any:
+    """An Optuna study that asks for what may score higher."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

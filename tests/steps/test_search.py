@@ -8,7 +8,7 @@ from automl_assets.metrics import score
 from automl_assets.parts import Algorithm
 from automl_assets.records import Candidate, Split, Trial
 from automl_assets.registry import algorithms
-from automl_assets.steps.search import PATIENCE, Budget, _has_stalled, search
+from automl_assets.steps.search import PATIENCE, Budget, has_stalled, search
 
 KNN = algorithms("tabular")["knn"]
 EVERY = len(KNN.portfolio(None))
@@ -122,11 +122,11 @@ def test_patience_counts_trials_without_a_better_score() -> None:
     def trials(scores: list[float]) -> list[Trial]:
         return [Trial("t", "knn", {}, "finished", score=value) for value in scores]
 
-    assert not _has_stalled(trials([0.5] * PATIENCE), "accuracy")
-    assert _has_stalled(trials([0.5] * (PATIENCE + 1)), "accuracy")
-    assert not _has_stalled(trials([0.5] * PATIENCE + [0.6]), "accuracy")
-    assert _has_stalled(trials([0.6] + [0.5] * PATIENCE), "accuracy")
-    assert not _has_stalled(trials([0.6] + [0.5] * PATIENCE), "log_loss")
+    assert not has_stalled(trials([0.5] * PATIENCE), "accuracy")
+    assert has_stalled(trials([0.5] * (PATIENCE + 1)), "accuracy")
+    assert not has_stalled(trials([0.5] * PATIENCE + [0.6]), "accuracy")
+    assert has_stalled(trials([0.6] + [0.5] * PATIENCE), "accuracy")
+    assert not has_stalled(trials([0.6] + [0.5] * PATIENCE), "log_loss")
 
 
 def test_the_number_of_cores_changes_no_score(learned) -> None:

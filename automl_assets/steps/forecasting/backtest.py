@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from automl_assets.forecast_metrics import Truth, problem_truth
 from automl_assets.series import ForecastProblem, Panel, Window
 
 LEAST_ROWS = 2  # that a series must have at an origin to take part
@@ -22,10 +23,7 @@ def left_out_rows(problem: ForecastProblem) -> list[int]:
     return [problem.step * later for later in reversed(range(problem.n_windows))]
 
 
-def truth(panel: Panel, problem: ForecastProblem) -> np.ndarray:
-    """What came next, float64 [n_windows, n_series, horizon]; NaN where a series takes no part or a value was made up."""
-    found = np.full((problem.n_windows, panel.n_series, problem.horizon), np.nan)
-    for values, window in zip(found, windows(panel, problem), strict=True):
-        known = np.where(window.future.is_filled, np.nan, window.future.y)
-        values[window.series] = known.reshape(-1, problem.horizon)
-    return found
+def truth(panel: Panel, problem: ForecastProblem) -> Truth:
+    """What came next in each window, and what forecasts of it are measured by."""
+    ends = panel.lengths - np.array(left_out_rows(problem))[:, None] - problem.horizon
+    return problem_truth(panel, np.where(ends >= LEAST_ROWS, ends, -1), problem)
