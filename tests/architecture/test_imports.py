@@ -31,7 +31,7 @@ LAYERS = (
 >>>>>>> 5c561bc (Try forecasters on the backtest of many groups: small pieces in few processes, results kept when a process dies)
     ("innovations", "symbols", "calendar_features", "lagged", "lag_plan"),
     ("featurizer", "embedding", "texts", "fitting", "linear", "trees", "onnx_graph", "tables", "metrics", "grid"),
-    ("bundle", "design", "isolation", "latency", "preparation", "encodings", "registry", "wishes", "slugs"),
+    ("bundle", "descent", "design", "isolation", "latency", "preparation", "encodings", "registry", "wishes", "slugs"),
     ("parts",),
     ("series",),
     ("records",),

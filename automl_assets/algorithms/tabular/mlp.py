@@ -6,13 +6,13 @@ is learnt are numpy arrays, and scoring needs no torch.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from automl_assets.descent import AdamW, threads
 from automl_assets.fitting import TargetScale, on_scale, prepared
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
@@ -23,7 +23,6 @@ SOFT_LIMIT = 3.0  # robust scales beyond which a value hardly grows any more
 FARTHEST = np.float32(1e6)  # whose square is still a float32
 BATCHES = ((1_500, 64), (5_000, 128), (50_000, 256))  # up to so many rows -> rows of a batch
 MAX_STEPS = 6_000
-BETAS, MAX_NORM = (0.9, 0.99), 1.0  # of AdamW, and of the gradient it is given
 WARM_UP = 0.05  # of the schedule
 PATIENCE = 0.25  # of all epochs, without a better validation loss
 CHUNK = 512  # rows that are scored at once
@@ -151,24 +150,12 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
 
     rows, scale = prepared(training, context.problem)
     inputs = _fit_inputs(rows.x, context.categories, config["bins"])
-    with _one_thread(torch):
+    with threads(1):  # nets this small gain nothing by more threads, and learn the same everywhere
         generator = torch.Generator().manual_seed(context.seed)
         weights = _initial(inputs, context.problem.n_outputs, config, generator)
         learning = _Learning(inputs, weights, config, context, generator)
         learning.run(rows, on_scale(validation, scale) if validation else None)
     return Network(inputs, learning.learnt(), bool(context.problem.classes), scale)
-
-
-@contextmanager
-def _one_thread(torch: Any) -> Iterator[None]:
-    """Sums over several threads differ in their last digit, and learning makes them differ in the first. Nets this
-    small gain nothing by more threads either."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _initial(inputs: Inputs, n_outputs: int, config: Config, generator: Any) -> Weights:
@@ -215,43 +202,13 @@ def _n_layers(weights: Weights) -> int:
     return sum(name.startswith("bias_") for name in weights)
 
 
-class _AdamW:
-    """Loshchilov and Hutter 2019, on clipped gradients; only matrices decay.
-
-    Not torch's own, which loads the whole compiler: 1.3 s in every process that fits.
-    """
-
-    def __init__(self, weights: Weights, decay: float):
-        import torch
-
-        self.tensors = list(weights.values())
-        self.decay = [decay if tensor.dim() == 2 and name != "vectors" else 0.0 for name, tensor in weights.items()]
-        self.means = [torch.zeros_like(tensor) for tensor in self.tensors]
-        self.squares = [torch.zeros_like(tensor) for tensor in self.tensors]
-        self.n_steps = 0
-
-    def step(self, gradients: Sequence[Any], rate: float) -> None:
-        self.n_steps += 1
-        norm = math.sqrt(sum(float((gradient * gradient).sum()) for gradient in gradients))
-        shrink = min(1.0, MAX_NORM / max(norm, 1e-12))
-        unbiased = [1 - beta**self.n_steps for beta in BETAS]
-        for tensor, gradient, mean, square, decay in zip(
-            self.tensors, gradients, self.means, self.squares, self.decay, strict=True
-        ):
-            clipped = gradient * shrink
-            mean.lerp_(clipped, 1 - BETAS[0])
-            square.lerp_(clipped * clipped, 1 - BETAS[1])
-            tensor.mul_(1 - rate * decay)
-            tensor.addcdiv_(mean, (square / unbiased[1]).sqrt_().add_(1e-8), value=-rate / unbiased[0])
-
-
 class _Learning:
     """One run of AdamW: batches, schedule, and the best epoch so far."""
 
     def __init__(self, inputs: Inputs, weights: Weights, config: Config, context: FitContext, generator: Any):
         self.inputs, self.weights, self.config, self.context = inputs, weights, config, context
         self.generator = generator
-        self.optimizer = _AdamW(weights, config["weight_decay"])
+        self.optimizer = AdamW(weights, _decays(weights, config["weight_decay"]))
         self.started = time.monotonic()
         self.best_loss, self.best_epoch = math.inf, 0
         self.best: Weights = {}
@@ -343,6 +300,11 @@ class _Learning:
         else:
             losses = (answers[:, 0] - rows.y) ** 2
         return float(np.average(losses, weights=rows.weight))
+
+
+def _decays(weights: Weights, decay: float) -> dict[str, float]:
+    """Only matrices decay."""
+    return {name: decay if tensor.dim() == 2 and name != "vectors" else 0.0 for name, tensor in weights.items()}
 
 
 def _with_mean_of_met(vectors: np.ndarray, inputs: Inputs, met: np.ndarray) -> np.ndarray:
