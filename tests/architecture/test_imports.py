@@ -24,11 +24,7 @@ LAYERS = (
     ("experiment", "feature_settings", "forecast_settings", "frozen"),
     ("tasks", "algorithms", "sources"),
     ("featurizer_graph", "forests", "lagged_graph", "margins", "pictures"),
-<<<<<<< HEAD
-    ("cohorts", "dependence", "groups", "hierarchies", "shapley"),
-=======
-    ("cohorts", "dependence", "groups", "shapley", "forecast_metrics"),
->>>>>>> 5c561bc (Try forecasters on the backtest of many groups: small pieces in few processes, results kept when a process dies)
+    ("cohorts", "dependence", "groups", "forecast_metrics", "hierarchies", "shapley"),
     ("innovations", "symbols", "calendar_features", "lagged", "lag_plan"),
     ("featurizer", "embedding", "texts", "fitting", "linear", "trees", "onnx_graph", "tables", "metrics", "grid"),
     ("bundle", "descent", "design", "isolation", "latency", "preparation", "encodings", "registry", "wishes", "slugs"),
