@@ -200,6 +200,22 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """In the place of a group that cannot be forecast at all."""
+
+    key: str  # of the partition
+    reason: str
+
+
+@dataclass(frozen=True)
+class ForecastProfile:
+    """What is in the groups of an experiment, and what to know first."""
+
+    groups: pl.DataFrame  # group, n_series, n_rows, first, last, mean, minimum, maximum, filled_share, zero_share
+    guardrails: tuple[Guardrail, ...]  # over all groups
+
+
+@dataclass(frozen=True)
 class Window:
     """One origin of a backtest: what is known there, and what came next."""
 

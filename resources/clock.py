@@ -11,7 +11,7 @@ import dagster as dg
 from automl_assets.experiment import Experiment
 from automl_assets.isolation import free_bytes
 from automl_assets.metrics import oriented
-from automl_assets.parts import Algorithm
+from automl_assets.parts import Algorithm, Forecaster
 from automl_assets.resources.journal import journal_of
 from automl_assets.steps.search import Budget
 
@@ -22,6 +22,8 @@ MOST_ENDING = 0.4
 LEAST_SECONDS = 1.0  # a candidate gets however small its share, while there are
 ROOMY = 2.0  # times as many for everyone still to come; else it is left out, and its time is theirs
 FALLBACK_SECONDS = 20.0  # at least, for what answers where nothing else does; it takes a fraction of one
+GROUP_SECONDS = 0.3  # more of it for each group of a forecast: to fit, judge, export and write down
+BLEND_SHARE = 0.4  # of what is left then, for ensembles of all groups
 MEMORY_SHARE = 0.9  # of the memory that is free may be used by fits
 
 
@@ -35,10 +37,12 @@ class Clock(dg.ConfigurableResource):
         """Until the run's deadline; negative when it is past."""
         return self._started(context) + self._timeout(experiment) - time.time()
 
-    def budget(self, context: Any, experiment: Experiment, algorithm: Algorithm) -> Budget:
-        """What a candidate that starts now may use."""
+    def budget(
+        self, context: Any, experiment: Experiment, algorithm: Algorithm | Forecaster, n_groups: int = 0
+    ) -> Budget:
+        """What a candidate that starts now may use, for all groups of a forecast together."""
         limits, events = experiment.limits, list(journal_of(context.run).events())
-        searching = self._search_seconds(context, experiment)
+        searching = self._search_seconds(context, experiment, n_groups)
         n_cores = max(1, limits.n_cores // self.concurrent_candidates)
         to_come = _to_come(context, experiment, algorithm, events)
         share = algorithm.time_share / (algorithm.time_share + sum(part.time_share for part in to_come))
@@ -55,11 +59,16 @@ class Clock(dg.ConfigurableResource):
             early_stopping=limits.early_stopping,
         )
 
-    def _search_seconds(self, context: Any, experiment: Experiment) -> float:
+    def blending(self, context: Any, experiment: Experiment) -> Budget:
+        """What the ensembles of a forecast may use."""
+        seconds, n_cores = BLEND_SHARE * self.seconds_left(context, experiment), experiment.limits.n_cores
+        return Budget(max(FALLBACK_SECONDS, seconds), n_cores, memory_bytes=_free_memory(n_cores))
+
+    def _search_seconds(self, context: Any, experiment: Experiment, n_groups: int) -> float:
         timeout = self._timeout(experiment)
         low, high = ENDING_SECONDS
-        ending = min(max(ENDING_SHARE * timeout, low), high, MOST_ENDING * timeout)
-        return self.seconds_left(context, experiment) - ending
+        ending = min(max(ENDING_SHARE * timeout, low), high) + GROUP_SECONDS * n_groups
+        return self.seconds_left(context, experiment) - min(ending, MOST_ENDING * timeout)
 
     def _timeout(self, experiment: Experiment) -> float:
         return (self.timeout_minutes or experiment.limits.timeout_minutes) * 60
@@ -72,7 +81,9 @@ class Clock(dg.ConfigurableResource):
         return (record.start_time if record else None) or time.time()
 
 
-def _to_come(context: Any, experiment: Experiment, algorithm: Algorithm, events: list[dict]) -> list[Algorithm]:
+def _to_come(
+    context: Any, experiment: Experiment, algorithm: Algorithm | Forecaster, events: list[dict]
+) -> list[Algorithm | Forecaster]:
     """The candidates that have not begun yet, but for this one."""
     begun = {event["candidate"] for event in events if event["event"] == "candidate_started"}
     return [

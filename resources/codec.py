@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from automl_assets import featurizer, records
+from automl_assets import featurizer, records, series
 from automl_assets.errors import ArtifactError
 
 RECORD = "record.json"
 ELSEWHERE = "it may come from another version. Make it again."
 BEGINNINGS = {b"\x89PNG": "png", b"<!DOCTYPE html>": "html", b"#!/usr/bin/env python": "py", b'{\n "cells"': "ipynb"}
+HOLD_RECORDS = records, series, featurizer
 Write = Callable[[str, bytes], Any]
 Read = Callable[[str], bytes]
 
@@ -133,7 +134,7 @@ def _content(value: Any) -> tuple[str, bytes]:
 
 
 def _record_type(name: str) -> type:
-    found = getattr(records, name, None) or getattr(featurizer, name, None)
+    found = next((getattr(module, name) for module in HOLD_RECORDS if hasattr(module, name)), None)
     if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
         raise ArtifactError(f"a stored record is of unknown kind {name!r}; {ELSEWHERE}")
     return found

@@ -11,6 +11,7 @@ from typing import Any
 from automl_assets.resources.home import home
 
 FOLDER = "journals"
+SECONDS_BETWEEN = 0.5  # two tellings of how far an asset is
 TAG = "automl/journal"  # run tag that names the journal when somebody outside the run wants to read it
 
 
@@ -43,6 +44,21 @@ class Journal:
             elif event["event"] == "asset_finished":
                 seconds[event["asset"]] = event["time"] - started[event["asset"]]
         return seconds
+
+
+class Pace:
+    """Tells a journal how many of an asset's groups are done, a few times a second at most."""
+
+    def __init__(self, journal: Journal, asset: str, n_groups: int):
+        self.journal, self.asset, self.n_groups = journal, asset, n_groups
+        self.n_done, self.told_at = 0, 0.0
+
+    def tick(self) -> None:
+        """One more is done."""
+        self.n_done += 1
+        if self.n_done == self.n_groups or time.monotonic() - self.told_at >= SECONDS_BETWEEN:
+            self.told_at = time.monotonic()
+            self.journal.write("progress", asset=self.asset, n_done=self.n_done, n_groups=self.n_groups)
 
 
 def read_journal(folder: Path, name: str) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,9 @@ Written by explicit run ids and by one asset at a time, so that parallel steps c
 import contextlib
 import re
 import sqlite3
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from automl_assets.series import ForecastEvaluation
 
 CHAMPION = "champion"
 RUN_TAG = "dagster_run"
+MOST_TRIALS = 100  # of all groups of a forecast together; each takes MLflow some hundredths of a second
 
 
 class Tracker(dg.ConfigurableResource):
@@ -43,6 +46,17 @@ class Tracker(dg.ConfigurableResource):
             if standing.trial not in logged:
                 _log_trial(client, experiment_id, parent, standing)
         return parent
+
+    def log_groups(self, experiment: str, dagster_run: str, boards: Mapping[str, Leaderboard]) -> None:
+        """The trials of all groups, each under the name of its group, as long as they are few enough to be looked at."""
+        standings = [
+            replace(standing, trial=f"{key}/{standing.trial}")
+            for key, board in boards.items()
+            for standing in board.standings
+        ]
+        if 0 < len(standings) <= MOST_TRIALS:
+            board = next(iter(boards.values()))
+            self.log_trials(experiment, dagster_run, replace(board, standings=tuple(standings)))
 
     def champion_score(self, model: str, metric: str) -> float | None:
         """The metric that the champion was promoted with; None when there is no champion with that metric."""

@@ -1,0 +1,140 @@
+"""How a record lies on a file system: a folder per version, and pointers that are moved once a version is complete.
+
+`<place>/<version>/…`, `<place>/current` and `<place>/runs/<run>`. A killed run leaves an unused folder and no half-written
+record; a run and its re-executions read what they made themselves, whatever other runs do meanwhile.
+"""
+
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import dagster as dg
+from upath import UPath
+
+from automl_assets.errors import ArtifactError
+from automl_assets.resources import codec
+from automl_assets.resources.home import installation_key
+
+KEPT_VERSIONS = 3
+POINTERS = "runs", "current"
+ENDED = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED
+UNDER_WAY = [status for status in dg.DagsterRunStatus if status not in ENDED]
+ASSET_RESUME_TAG = "dagster/is_asset_resume_retry"  # of Dagster's own retries
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A run as records know it: it shares what it made with the run that it re-executes."""
+
+    run: str
+    first: str  # the run that it re-executes, or itself
+    is_resumed: bool = False  # it goes on where that one ended, instead of making everything anew
+
+    @classmethod
+    def of(cls, run: dg.DagsterRun) -> Self:
+        is_resumed = run.is_resume_retry or run.tags.get(ASSET_RESUME_TAG) == "true"
+        return cls(run.run_id, run.root_run_id or run.run_id, is_resumed)
+
+
+def new_version(turn: Turn, origin: str = "") -> str:
+    """A name, in the order of time; `origin` tells what the record is made from."""
+    return "-".join(filter(None, (str(time.time_ns()), turn.run[:8], secrets.token_hex(4), origin)))
+
+
+def origin_of(version: str) -> str:
+    """What the record of a version was made from.
+
+    >>> origin_of("1700000000000000000-0a1b2c3d-01234567-fedcba"), origin_of("1700000000000000000-0a1b2c3d-01234567")
+    ('fedcba', '')
+    """
+    parts = version.split("-", maxsplit=3)
+    return parts[3] if len(parts) > 3 else ""
+
+
+def is_by(version: str, turn: Turn) -> bool:
+    """Whether the run itself made a version."""
+    return version.split("-")[1] == turn.run[:8]
+
+
+def write_version(record: Any, folder: UPath) -> None:
+    """Writes a record into a new folder."""
+    folder.mkdir(parents=True)
+    codec.write_record(record, lambda name, content: (folder / name).write_bytes(content), installation_key())
+
+
+def read_version(folder: UPath) -> Any:
+    """Reads a record back."""
+
+    def read(name: str) -> bytes:
+        try:
+            return (folder / name).read_bytes()
+        except FileNotFoundError:
+            raise ArtifactError(f"{folder / name} is missing; materialise the asset again") from None
+
+    return codec.read_record(read, installation_key())
+
+
+def fingerprint(record: Any, *more: str) -> str:
+    """Changes when and only when a record does, or the texts beside it; 12 hexadecimal digits. Not for fitted models."""
+    found = hashlib.sha256("|".join(more).encode())
+    codec.write_record(record, lambda name, content: found.update(name.encode() + content), b"")
+    return found.hexdigest()[:12]
+
+
+def settle(place: UPath, version: str, turn: Turn, needed: Collection[str]) -> None:
+    """Makes a complete version the newest one, and what its run reads; `needed` are the runs whose versions stay."""
+    point(place / "runs" / turn.first, version)
+    point(place / "current", version)
+    prune(place, needed)
+
+
+def point(pointer: UPath, version: str) -> None:
+    """Moves a pointer in one step: on a disk by renaming, on an object store because a put is atomic."""
+    pointer.parent.mkdir(parents=True, exist_ok=True)
+    if pointer.protocol not in ("", "file", "local"):
+        pointer.write_text(version)
+        return
+    temporary = Path(f"{pointer}.{secrets.token_hex(4)}")
+    temporary.write_text(version)
+    os.replace(temporary, str(pointer))
+
+
+def pointed(pointer: UPath) -> str | None:
+    """The version that a pointer leads to."""
+    try:
+        return pointer.read_text()
+    except FileNotFoundError:
+        return None
+
+
+def version_at(place: UPath, turn: Turn | None) -> str | None:
+    """What a run reads: its own version, else the newest."""
+    own = pointed(place / "runs" / turn.first) if turn else None
+    return own or pointed(place / "current")
+
+
+def under_way(instance: dg.DagsterInstance) -> frozenset[str]:
+    """The runs that still need what they made; of a re-execution, the first run."""
+    return frozenset(run.root_run_id or run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)))
+
+
+def prune(place: UPath, needed: Collection[str]) -> None:
+    """Removes all but the newest versions and those that `needed` runs read, and pointers to what is gone."""
+    versions = sorted((f for f in place.iterdir() if f.name not in POINTERS and f.is_dir()), key=lambda f: f.name)
+    if len(versions) <= KEPT_VERSIONS:
+        return
+    pointers = {pointer: pointer.read_text() for pointer in (place / "runs").iterdir()}
+    kept = {version.name for version in versions[-KEPT_VERSIONS:]}
+    kept |= {version for pointer, version in pointers.items() if pointer.name in needed}
+    for old in versions:
+        if old.name not in kept:
+            shutil.rmtree(old, ignore_errors=True) if isinstance(old, Path) else old.rmdir(recursive=True)
+    for pointer, version in pointers.items():
+        if version not in kept:
+            pointer.unlink(missing_ok=True)
