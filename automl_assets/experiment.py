@@ -373,6 +373,12 @@ def _check_forecasting(experiment: Experiment) -> None:
     for key, reason in OF_TABLES.items():
         if getattr(experiment, key) != Experiment.model_fields[key].default:
             raise ValueError(f"{key}: not for a forecast: {reason}; remove it")
+    imputer = experiment.featurization.imputers.get(experiment.target)
+    if imputer and not isinstance(imputer.fill_value, float | int):
+        raise ValueError(
+            f"featurization.imputers: gaps of the target {experiment.target!r} take the last value, or a number: "
+            "{strategy: constant, fill_value: 0}"
+        )
     for key in experiment.featurization.model_fields_set - set(FOR_COVARIATES):
         raise ValueError(f"featurization.{key}: not for a forecast; possible: {listed(FOR_COVARIATES)}")
 
@@ -392,20 +398,22 @@ def _check_columns(experiment: Experiment) -> None:
         raise ValueError(
             f"sensitive_columns: {experiment.target!r} is the target; its groups are the answers themselves"
         )
-    _check_featurized(experiment.featurization, taken)
+    _check_featurized(experiment, taken)
 
 
-FEATURES = ("time_column", "_covariates")
+FEATURES = ("time_column", "_covariates")  # ends of the keys whose columns a model looks at
 
 
-def _check_featurized(featurization: Featurization, taken: dict[str, str]) -> None:
-    """Only features are featurized; a time column is one."""
-    for key, columns, what in (
-        ("column_types", featurization.column_types, "have a type"),
-        ("imputers", featurization.imputers, "are imputed"),
+def _check_featurized(experiment: Experiment, taken: dict[str, str]) -> None:
+    """Only features are featurized, a time column among them; gaps of a series' target may be filled, too."""
+    wishes = experiment.featurization
+    filled = (*FEATURES, "target") if experiment.is_forecasting else FEATURES
+    for key, columns, able, what in (
+        ("column_types", wishes.column_types, FEATURES, "have a type"),
+        ("imputers", wishes.imputers, filled, "are imputed"),
     ):
         for column in columns:
-            if not taken.get(column, "time_column").endswith(FEATURES):
+            if not taken.get(column, "time_column").endswith(able):
                 raise ValueError(f"featurization.{key}: {column!r} is the {taken[column]}; only features {what}")
 
 

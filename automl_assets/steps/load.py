@@ -171,6 +171,7 @@ def _check_columns(wanted: list[tuple[str, str]], table: pl.DataFrame, where: st
 
 def _series(experiment: Experiment, found: dict[int, pl.DataFrame]) -> tuple[pl.DataFrame, Roles]:
     """Rows of series with moments in the time column; a test file may lack columns, which are then not known ahead."""
+    _check_country(experiment.forecasting.holidays)
     history, time = found[SOURCE], experiment.time_column or ""
     ahead = found.get(TEST_FILE)
     if ahead is None and experiment.predict_source:
@@ -178,6 +179,21 @@ def _series(experiment: Experiment, found: dict[int, pl.DataFrame]) -> tuple[pl.
     roles = assign.roles(history, experiment, () if ahead is None else ahead.columns)
     tables = [_completed(rows, history).with_columns(stamp.stamps(rows[time])) for rows in found.values()]
     return _stacked(tables), roles
+
+
+def _check_country(code: str | None) -> None:
+    if code is None:
+        return
+    from holidays import list_supported_countries
+
+    found = list_supported_countries()
+    country, _, part = code.partition("-")
+    if country not in found:
+        raise SettingError(f"forecasting.holidays: got {country!r}; possible: {listed(found, 300)}")
+    if part and part not in found[country]:
+        raise SettingError(
+            f"forecasting.holidays: {country} has no part {part!r}; possible: {listed(found[country], 100)}"
+        )
 
 
 def _completed(rows: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame:

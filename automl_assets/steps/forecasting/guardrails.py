@@ -17,6 +17,7 @@ NAMES = (
 MANY_GAPS = 0.2  # of the stamps
 LEAK = 0.999  # correlation of a known covariate with the target at the same stamp
 MEMORY_SHARE = 0.5  # of what is free
+NOTICEABLE = 100_000_000  # bytes
 BYTES, COLUMNS_PER_STAMP = 8, 40  # of a regression over lags: a number, and how many it holds for each stamp
 RANKS = {"passed": 0, "done": 1, "alerted": 2}
 MOST_NAMED = 5
@@ -120,8 +121,8 @@ def _covariates(regular: Regular, problem: ForecastProblem) -> Iterator[Guardrai
         yield Guardrail("covariate_leakage", "alerted", text, {"columns": len(leaks)}, "error")
     if regular.unknown:
         text = (
-            f"{listed(regular.unknown)}: known ahead, but without a value at stamps to be forecast; the last value before "
-            "stands there. Bring the values, or name the column in past_covariates."
+            f"{listed(regular.unknown)}: known ahead, but without a value at stamps to be forecast; the last value stands "
+            "there, or the usual one where only some are missing. Bring them, or name the column in past_covariates."
         )
         yield Guardrail("future_covariates", "alerted", text, {"columns": len(regular.unknown)})
 
@@ -134,7 +135,10 @@ def _follows(panel: Panel, values: np.ndarray) -> bool:
 
 
 def _memory(panel: Panel, problem: ForecastProblem) -> Guardrail:
-    needed, free = len(panel.y) * BYTES * COLUMNS_PER_STAMP, free_bytes() or float("inf")
+    needed = len(panel.y) * BYTES * COLUMNS_PER_STAMP
+    if needed < NOTICEABLE:
+        return Guardrail("memory", "passed", f"Regressions over lags take less than {NOTICEABLE / 1e6:,.0f} MB.")
+    free = free_bytes() or float("inf")
     figures = {"megabytes": needed / 1e6, "free_megabytes": free / 1e6}
     text = f"Regressions over lags take about {needed / 1e6:,.0f} MB of {free / 1e6:,.0f} MB that are free."
     if needed <= MEMORY_SHARE * free:

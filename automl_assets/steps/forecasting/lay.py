@@ -73,7 +73,7 @@ def series_of(dataset: Dataset, experiment: Experiment) -> pl.DataFrame:
         torn = found.filter(pl.col(f"/n {name}") > 1) if name in further else found.head(0)
         if torn.height:
             raise DataError(
-                f'partition_by: "{name}" changes within the series {listed(_names(torn.select(ids)), 3)}; a series lies in '
+                f'partition_by: "{name}" changes within the series {listed(sorted(_names(torn.select(ids))), 3)}; a series lies in '
                 "one group. Add the column to forecasting.series_id_columns, or choose another."
             )
     return found.sort(*groups, *ids).with_row_index(SERIES).with_columns(pl.col(SERIES).cast(pl.Int64))
@@ -88,6 +88,9 @@ def lay(
     table = _with_texts(dataset, experiment).join(series.select(*ids, SERIES), on=ids).sort(SERIES, time, ROW)
     number = table[SERIES].to_numpy()
     stamps, zone = in_utc(table[time], experiment.forecasting.timezone, _comes_again(table[time], number))
+    if zone:  # half hours of an hour that comes twice are in order only now
+        order = np.lexsort((stamps, number))
+        table, stamps = table[order], stamps[order]
     y = table[experiment.target].cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
     groups = series.select(experiment.forecasting.partition_by)
     return Rows(
@@ -138,7 +141,7 @@ def number_of(column: pl.Series) -> np.ndarray:
 
 
 def _codes(column: pl.Series, categories: tuple[str, ...]) -> np.ndarray:
-    codes = column.cast(pl.String).replace_strict(
-        categories, range(len(categories)), default=None, return_dtype=pl.Float64
-    )
-    return codes.fill_null(len(categories) - 1.0).to_numpy()
+    """A category that nobody has learnt is the last one."""
+    codes = range(len(categories))
+    found = column.cast(pl.String).replace_strict(categories, codes, default=codes[-1], return_dtype=pl.Float64)
+    return found.set(column.is_null(), None).fill_null(float("nan")).to_numpy()

@@ -15,6 +15,7 @@ from automl_assets.series import Covariate
 from automl_assets.steps.forecasting.lay import MISSING, Rows, lay, number_of
 
 LONGEST_HORIZON = 0.2  # of the usual series, where nobody says how far ahead
+FINER = 1.9  # times the distance of stamps that is asked for, from which the data has no such stamps
 MOST_LOOKED_AT = 1_000_000  # rows from which the grid is found
 
 Role = Literal["known", "past"]
@@ -42,7 +43,9 @@ def plan(dataset: Dataset, experiment: Experiment) -> tuple[Rows, Plan]:
     if rows.zone and one.days >= 1:
         rows = _local(rows)
         one = _grid(rows, experiment)
-    return rows, Plan(one, _horizon(rows, one, experiment), rows.zone, covariates, statics)
+    return rows, Plan(
+        one, _horizon(rows, one, experiment), None if rows.zone == "UTC" else rows.zone, covariates, statics
+    )
 
 
 def _covariate(column: pl.Series, experiment: Experiment, role: Role) -> Covariate:
@@ -77,16 +80,27 @@ def _usual(values: np.ndarray, imputer: Imputer | None) -> float:
 
 def _grid(rows: Rows, experiment: Experiment) -> Grid:
     """The grid that is asked for, or that of the source's rows."""
-    if experiment.forecasting.frequency != "auto":
-        return grid(experiment.forecasting.frequency)
+    asked = experiment.forecasting.frequency
     is_seen = ~np.isnat(rows.stamps) & ~rows.is_ahead
-    one = found(rows.stamps[is_seen][:MOST_LOOKED_AT], rows.series[is_seen][:MOST_LOOKED_AT])
-    if one is None:
+    own = found(rows.stamps[is_seen][:MOST_LOOKED_AT], rows.series[is_seen][:MOST_LOOKED_AT])
+    if asked != "auto":
+        return _no_finer(grid(asked), own)
+    if own is None:
         raise DataError(
             f'time_column "{experiment.time_column}": no series has two different stamps, so their distance is unknown; '
             "say forecasting.frequency (D, W, MS, …), or check forecasting.series_id_columns"
         )
-    return one
+    return own
+
+
+def _no_finer(asked: Grid, own: Grid | None) -> Grid:
+    """Between the stamps of the data nothing is known."""
+    if own and own.days >= FINER * asked.days:
+        raise DataError(
+            f"forecasting.frequency: got {asked.alias}, which is finer than the data's {own.alias}; say {own.alias}, or a "
+            "wider one with forecasting.aggregate"
+        )
+    return asked
 
 
 def _local(rows: Rows) -> Rows:

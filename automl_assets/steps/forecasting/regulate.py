@@ -310,10 +310,16 @@ def _known_before(y: np.ndarray, offsets: np.ndarray, series: np.ndarray, consta
 
 
 def _covariates(rows: Rows, row: np.ndarray, series: np.ndarray, columns: tuple[Covariate, ...]) -> np.ndarray:
-    """A made-up row has the values of the one before it; what is missing in a row is the fill of its column."""
-    last = np.maximum.accumulate(row)
-    starts = np.searchsorted(rows.series, np.arange(len(rows.names)))
-    return _whole(rows.covariates[np.maximum(last, starts[series])], columns)
+    """A made-up row has the values of the one before it; what is missing in a row is the fill of its column.
+
+    A column that the test file lacks keeps its last value in the rows of the test file.
+    """
+    first = np.searchsorted(rows.series, np.arange(len(rows.names)))[series]
+    before = np.maximum(np.maximum.accumulate(row), first)
+    is_learnt = (row >= 0) & ~rows.is_ahead[row]
+    learnt = np.maximum(np.maximum.accumulate(np.where(is_learnt, row, -1)), first)
+    is_lacking = np.isnan(rows.covariates[rows.is_ahead]).all(axis=0)
+    return _whole(np.where(is_lacking, rows.covariates[learnt], rows.covariates[before]), columns)
 
 
 def _whole(values: np.ndarray, columns: tuple[Covariate, ...]) -> np.ndarray:
