@@ -1,4 +1,4 @@
-"""What is known of a stamp as numbers for a model that adds up: covariates on their own scale, seasons as waves.
+"""What is known of a stamp as columns for a model that adds up: covariates on their own scale, seasons as waves, holidays.
 
 The same in ONNX beside each. Not here: lags, and calendar parts as trees take them (`calendar_features`).
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from automl_assets.calendar_features import HOLIDAY_PARTS, Calendar, Clock, fit_calendar
 from automl_assets.series import Covariate, ForecastProblem, Panel
 
 DAY = 86_400.0  # seconds
@@ -107,24 +108,86 @@ def seconds_of(stamps: np.ndarray) -> np.ndarray:
     return stamps.astype("datetime64[s]").astype(np.float64)
 
 
-def frequencies_of(seasons: Sequence[Season]) -> np.ndarray:
-    """Of all waves, radians per second, float64 [n_waves]."""
-    return np.concatenate([np.zeros(0), *(season.frequencies for season in seasons)])
+@dataclass(frozen=True)
+class Moments:
+    """What stamps say of themselves, as columns: the sines of all seasons, their cosines, then holidays; in local time."""
+
+    seasons: tuple[Season, ...]
+    clock: Clock | None
+    holidays: np.ndarray  # int8 [n_days, n_holidays], whether each day is one, before or after one, or none
+    first_day: int  # since 1970, of the first of these days
+
+    @property
+    def frequencies(self) -> np.ndarray:
+        """Of all waves, radians per second, float64 [n_waves]."""
+        return np.concatenate([np.zeros(0), *(season.frequencies for season in self.seasons)])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The component that each column belongs to."""
+        of_waves = tuple(season.name for season in self.seasons for _ in range(season.n_harmonics))
+        return of_waves + of_waves + ("holidays",) * self.holidays.shape[1]
+
+    def of(self, stamps: np.ndarray) -> np.ndarray:
+        """float64 [n_rows, n_columns]."""
+        seconds = stamps.astype("datetime64[s]").astype(np.int64)
+        local = self.clock.local(seconds) if self.clock else seconds
+        angles = local[:, None] * self.frequencies
+        days = np.clip(local // int(DAY) - self.first_day, 0, len(self.holidays) - 1)
+        return np.hstack([np.sin(angles), np.cos(angles), self.holidays[days]])
 
 
-def waves(frequencies: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-    """All sines, then all cosines, float64 [n_rows, 2 n_waves]."""
-    angles = seconds[:, None] * frequencies
-    return np.hstack([np.sin(angles), np.cos(angles)])
+def fit_moments(problem: ForecastProblem, history: Panel, most_harmonics: int) -> Moments:
+    """Seasons that the longest series has shown often enough, and holidays that a history has met."""
+    calendar = fit_calendar(problem, history.stamps)
+    holidays, first_day = _holidays(calendar, history.stamps)
+    return Moments(seasons_of(problem, history, most_harmonics), calendar.clock, holidays, first_day)
 
 
-def add_waves(graph: Any, frequencies: np.ndarray, seconds: str) -> list[str]:
-    """The same as `waves`, of int64 [n_rows]: the sines and the cosines, or none where there is no wave."""
+def _holidays(calendar: Calendar, stamps: np.ndarray) -> tuple[np.ndarray, int]:
+    """A column for each holiday met, one for the days before any, one for the days after; and the first day."""
+    if calendar.holidays is None:
+        return np.zeros((1, 0), np.int8), 0
+    table = calendar.holidays.table
+    today, to_next, since_last = (
+        table[:, HOLIDAY_PARTS.index(part)] for part in ("holiday", "days_to_next", "days_since_last")
+    )
+    met = np.unique(calendar.holidays.of(stamps.astype("datetime64[D]").astype(np.int64))[:, 0])
+    columns = [*(today == code for code in met[met > 0]), to_next == 1, since_last == 1]
+    return np.column_stack(columns).astype(np.int8), calendar.holidays.first
+
+
+def add_moments(graph: Any, moments: Moments, seconds: str) -> list[str]:
+    """The same as `Moments.of`, of int64 [n_rows]: tensors [n_rows, n], none where there is no column."""
     from onnx import TensorProto
 
-    if not len(frequencies):
-        return []
-    moments = graph.node("Cast", seconds, to=TensorProto.DOUBLE)
-    column = graph.node("Unsqueeze", moments, graph.constant(np.array([1])))
-    angles = graph.node("Mul", column, graph.constant(frequencies[None, :]))
-    return [graph.node("Sin", angles), graph.node("Cos", angles)]
+    local = add_local(graph, moments.clock, seconds)
+    found = []
+    if moments.seasons:
+        column = graph.node(
+            "Unsqueeze", graph.node("Cast", local, to=TensorProto.DOUBLE), graph.constant(np.array([1]))
+        )
+        angles = graph.node("Mul", column, graph.constant(moments.frequencies[None, :]))
+        found = [graph.node("Sin", angles), graph.node("Cos", angles)]
+    if moments.holidays.shape[1]:
+        whole = graph.node("Sub", local, graph.node("Mod", local, graph.constant(np.int64(DAY))))
+        days = graph.node(
+            "Sub", graph.node("Div", whole, graph.constant(np.int64(DAY))), graph.constant(np.int64(moments.first_day))
+        )
+        last = graph.constant(np.int64(len(moments.holidays) - 1))
+        inside = graph.node("Clip", days, graph.constant(np.int64(0)), last)
+        told = graph.node("Gather", graph.constant(moments.holidays), inside, axis=0)
+        found.append(graph.node("Cast", told, to=TensorProto.DOUBLE))
+    return found
+
+
+def add_local(graph: Any, clock: Clock | None, seconds: str) -> str:
+    """The same as `Clock.local`, of int64 [n_rows]; without a clock the time is that of the stamps."""
+    from onnx import TensorProto
+
+    if clock is None:
+        return seconds
+    one = graph.constant(np.array([1]))
+    started = graph.node("GreaterOrEqual", graph.node("Unsqueeze", seconds, one), graph.constant(clock.starts))
+    n_changes = graph.node("ReduceSum", graph.node("Cast", started, to=TensorProto.INT64), one, keepdims=0)
+    return graph.node("Add", seconds, graph.node("Gather", graph.constant(clock.ahead), n_changes))

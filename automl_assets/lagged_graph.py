@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from automl_assets.calendar_features import DAY, Calendar
+from automl_assets.design import add_local
 from automl_assets.featurizer_graph import Whole, calendar_parts
 from automl_assets.lagged import LEAST_SCALE, SEASONS, TINY, Plan, Scales, decay, span
 from automl_assets.parts import SeriesTensors
 
-FLOAT, DOUBLE, INT64 = 1, 11, 7  # onnx.TensorProto element types
+FLOAT, DOUBLE = 1, 11  # onnx.TensorProto element types
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def add_steps(graph: Any, horizon: str) -> str:
 
 def _calendar(graph: Any, calendar: Calendar, seconds: str) -> list[str]:
     """Columns [horizon] in the order of `calendar.names`."""
-    local = _local(graph, calendar, seconds)
+    local = add_local(graph, calendar.clock, seconds)
     every = calendar_parts(graph, local)
     columns = [graph.node("Cast", every[part], to=DOUBLE) for part in calendar.parts]
     if calendar.holidays is None:
@@ -241,16 +242,6 @@ def _calendar(graph: Any, calendar: Calendar, seconds: str) -> list[str]:
     return columns + [
         graph.node("Gather", found, graph.constant(np.int64(part)), axis=1) for part in range(table.shape[1])
     ]
-
-
-def _local(graph: Any, calendar: Calendar, seconds: str) -> str:
-    if calendar.clock is None:
-        return seconds
-    started = graph.node(
-        "GreaterOrEqual", graph.node("Unsqueeze", seconds, _ints(graph, 1)), graph.constant(calendar.clock.starts)
-    )
-    n_changes = graph.node("ReduceSum", graph.node("Cast", started, to=INT64), _ints(graph, 1), keepdims=0)
-    return graph.node("Add", seconds, graph.node("Gather", graph.constant(calendar.clock.ahead), n_changes))
 
 
 def _covariates(graph: Any, plan: Plan, tensors: SeriesTensors, steps: str) -> list[str]:

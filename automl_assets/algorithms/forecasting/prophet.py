@@ -17,14 +17,13 @@ import numpy as np
 from automl_assets.design import (
     DAY,
     Design,
+    Moments,
     Season,
     add_design,
-    add_waves,
+    add_moments,
     fit_design,
-    frequencies_of,
-    seasons_of,
+    fit_moments,
     seconds_of,
-    waves,
 )
 from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
 from automl_assets.series import ForecastProblem, Panel
@@ -37,7 +36,7 @@ N_CHANGES = 25  # places where the trend may bend, over the first 80 % of a hist
 
 @dataclass(frozen=True)
 class Curve:
-    """What was learnt of one series. Terms are all sines, all cosines, then the regressors."""
+    """What was learnt of one series. Terms are the columns of `Curves.moments`, then those of `Curves.regressors`."""
 
     start: float  # seconds since 1970, where time is 0
     span: float  # seconds from there to where time is 1
@@ -54,7 +53,7 @@ class Curves:
     """The model: one curve per series, NaN where none could be fitted, for the reason given."""
 
     names: tuple[str, ...]  # of the series
-    seasons: tuple[Season, ...]
+    moments: Moments
     regressors: Design
     curves: tuple[Curve, ...]
     reasons: tuple[str, ...]  # [n_series], empty where the fit succeeded
@@ -88,22 +87,20 @@ def _space(trial: Any, problem: ForecastProblem) -> Config:
 
 
 def _fit(config: Config, history: Panel, context: ForecastContext) -> Curves:
-    seasons = seasons_of(context.problem, history, MOST_HARMONICS)
+    moments = fit_moments(context.problem, history, MOST_HARMONICS)
     regressors = fit_design(context.problem.covariates, history.covariates, "known")
     curves, reasons = [], []
     for number in range(history.n_series):
         share = (context.deadline - time.monotonic()) / (history.n_series - number)
-        curve, reason = _tried(config, history.of(np.array([number])), (seasons, regressors), share)
-        curves.append(curve or _no_curve(2 * len(frequencies_of(seasons)) + len(regressors.names)))
+        curve, reason = _tried(config, history.of(np.array([number])), (moments, regressors), share)
+        curves.append(curve or _no_curve(len(moments.names) + len(regressors.names)))
         reasons.append(reason)
     is_multiplicative = config["mode"] == "multiplicative"
     answers = tuple(curves), tuple(reasons)
-    return Curves(history.names, seasons, regressors, *answers, is_multiplicative, config["level_rows"])
+    return Curves(history.names, moments, regressors, *answers, is_multiplicative, config["level_rows"])
 
 
-def _tried(
-    config: Config, series: Panel, terms: tuple[Sequence[Season], Design], seconds: float
-) -> tuple[Curve | None, str]:
+def _tried(config: Config, series: Panel, terms: tuple[Moments, Design], seconds: float) -> tuple[Curve | None, str]:
     """The curve of one series, or the reason why there is none."""
     n_known = int((~series.is_filled).sum())
     if n_known < LEAST_ROWS:
@@ -139,20 +136,22 @@ def _thinned(series: Panel) -> Panel:
     )
 
 
-def _fit_curve(config: Config, series: Panel, terms: tuple[Sequence[Season], Design], seconds: float) -> Curve:
+def _fit_curve(config: Config, series: Panel, terms: tuple[Moments, Design], seconds: float) -> Curve:
     """Prophet's maximum a posteriori. A season that this series is too short for weighs nothing."""
     import pandas as pd
 
-    seasons, regressors = terms
-    taught = [season for season in seasons if season.is_taught(seconds_of(series.stamps))]
-    values = {f"regressor_{number}": column for number, column in enumerate(regressors.of(series.covariates).T)}
+    moments, regressors = terms
+    taught = [season for season in moments.seasons if season.is_taught(seconds_of(series.stamps))]
+    holidays = moments.of(series.stamps)[:, 2 * len(moments.frequencies) :]
+    columns = np.hstack([holidays, regressors.of(series.covariates)])
+    values = {f"regressor_{number}": column for number, column in enumerate(columns.T)}
     rows = pd.DataFrame({"ds": series.stamps.astype("datetime64[ns]"), "y": series.y, **values})
     with _silence():
         learner = _learner(config, taught, list(values))
         limit = {"timeout": max(0.1, seconds)} if math.isfinite(seconds) else {}
         learner.fit(rows, **limit)
         learner.stan_backend.cleanup()
-    return _curve_of(learner, seasons, taught)
+    return _curve_of(learner, moments.seasons, taught)
 
 
 def _learner(config: Config, seasons: Sequence[Season], regressors: Sequence[str]) -> Any:
@@ -250,19 +249,13 @@ def _curve_parts(model: Curves, number: int, rows: Panel) -> dict[str, np.ndarra
     moments = (seconds - curve.start) / curve.span
     bent = np.maximum(moments[:, None] - curve.changes, 0) @ curve.bends
     trend = (curve.slope * moments + curve.offset + bent) * curve.scale
-    terms = np.hstack([waves(frequencies_of(model.seasons), seconds), model.regressors.of(rows.covariates)])
+    terms = np.hstack([model.moments.of(rows.stamps), model.regressors.of(rows.covariates)])
     effects = terms * curve.weights
     unit = trend if model.is_multiplicative else np.full(len(trend), curve.scale)
-    names = np.array(_term_names(model))
+    names = model.moments.names + model.regressors.names
     return {"trend": trend} | {
-        name: unit * effects[:, names == name].sum(axis=1) for name in dict.fromkeys(_term_names(model))
+        name: unit * effects[:, np.array(names) == name].sum(axis=1) for name in dict.fromkeys(names)
     }
-
-
-def _term_names(model: Curves) -> list[str]:
-    """The component that each term belongs to."""
-    of_waves = [season.name for season in model.seasons for _ in range(season.n_harmonics)]
-    return [*of_waves, *of_waves, *model.regressors.names]
 
 
 # --- ONNX
@@ -298,7 +291,7 @@ def _add_curve(model: Curves, graph: Any, series: str, rows: tuple[str, str]) ->
     bent = graph.node("MatMul", late, graph.node("Transpose", own("bends")))
     line = graph.node("Add", graph.node("Mul", moments, own("slope")), own("offset"))
     trend = graph.node("Mul", graph.node("Add", line, bent), own("scale"))
-    terms = [*add_waves(graph, frequencies_of(model.seasons), rows[0]), *add_design(graph, model.regressors, rows[1])]
+    terms = [*add_moments(graph, model.moments, rows[0]), *add_design(graph, model.regressors, rows[1])]
     if not terms:
         return trend
     effect = graph.node("MatMul", graph.node("Concat", *terms, axis=1), graph.node("Transpose", own("weights")))

@@ -14,16 +14,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets.descent import AdamW, threads
-from automl_assets.design import (
-    Design,
-    add_design,
-    add_waves,
-    fit_design,
-    frequencies_of,
-    seasons_of,
-    seconds_of,
-    waves,
-)
+from automl_assets.design import Design, Moments, add_design, add_moments, fit_design, fit_moments
 from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
 from automl_assets.series import ForecastProblem, Panel
 
@@ -56,7 +47,7 @@ class Sight:
     past: Design  # of all covariates
     known: Design
     statics: Design
-    frequencies: np.ndarray  # of seasons, radians per second
+    moments: Moments
     least: float | None  # value below which nothing has a logarithm; None where the target is no logarithm
 
     @property
@@ -75,7 +66,7 @@ class Table:
     is_row: np.ndarray  # bool [n_rows]
     is_target: np.ndarray  # bool [n_rows]: known, not made up
     past: np.ndarray  # float32 [n_rows, n_past]
-    ahead: np.ndarray  # float32 [n_rows, n_known + n_waves]
+    ahead: np.ndarray  # float32 [n_rows, n_known + n_moments]
     first: np.ndarray  # int64 [n_series], where each series begins
     spread: np.ndarray  # float64 [n_series], mean distance from the mean of each series
 
@@ -164,7 +155,7 @@ def _fit_sight(config: Config, history: Panel, problem: ForecastProblem) -> Sigh
         past=fit_design(problem.covariates, history.covariates),
         known=fit_design(problem.covariates, history.covariates, "known"),
         statics=fit_design(problem.statics, history.statics),
-        frequencies=frequencies_of(seasons_of(problem, history, MOST_HARMONICS)),
+        moments=fit_moments(problem, history, MOST_HARMONICS),
         least=float(history.y[history.y > 0].min()) if is_log else None,
     )
 
@@ -189,7 +180,7 @@ def _table(sight: Sight, panel: Panel, spread: np.ndarray) -> Table:
         found[rows] = values
         return found
 
-    ahead = np.hstack([sight.known.of(panel.covariates), waves(sight.frequencies, seconds_of(panel.stamps))])
+    ahead = np.hstack([sight.known.of(panel.covariates), sight.moments.of(panel.stamps)])
     return Table(
         placed(sight.scaled(panel.y), np.float64),
         placed(np.ones(len(rows)), bool),
@@ -240,7 +231,7 @@ def _initial(sight: Sight, config: Config, n_series: int, n_quantiles: int, gene
     width, (horizon, n_lags) = config["channels"], sight.lags.shape
     n_vector = int(np.clip(math.ceil(n_series**0.25), *VECTOR)) if n_series > 1 else 0
     n_state = width + n_vector + len(sight.statics.names)
-    n_ahead = n_lags * (1 + len(sight.known.names)) + len(sight.known.names) + 2 * len(sight.frequencies)
+    n_ahead = n_lags * (1 + len(sight.known.names)) + len(sight.known.names) + len(sight.moments.names)
 
     def uniform(fan_in: int, *shape: int) -> Any:
         return (torch.rand((fan_in, *shape), generator=generator) * 2 - 1) * math.sqrt(3 / max(1, fan_in))
@@ -510,15 +501,15 @@ def _add_window(sight: Sight, graph: Any, tensors: SeriesTensors) -> tuple[str, 
 
 
 def _add_ahead(sight: Sight, graph: Any, tensors: SeriesTensors, horizon: str) -> list[str]:
-    """Known covariates and seasons of the steps ahead, and those covariates in the last seasons."""
+    """Known covariates and moments of the steps ahead, and those covariates in the last seasons."""
     known = add_design(graph, sight.known, tensors.future_covariates)
-    seasons = add_waves(graph, sight.frequencies, tensors.future_seconds)
+    moments = add_moments(graph, sight.moments, tensors.future_seconds)
     then = []
     for tensor in add_design(graph, sight.known, tensors.history_covariates):
         rows = graph.node("Gather", _add_last(graph, tensor, sight.context), graph.constant(sight.lags))
         shape = graph.constant(np.array([sight.horizon, sight.lags.shape[1] * len(sight.known.names)]))
         then.append(_add_until(graph, graph.node("Reshape", rows, shape), horizon))
-    return [*known, *seasons, *then]
+    return [*known, *moments, *then]
 
 
 def _add_moments(graph: Any, values: str, is_row: str) -> tuple[str, str]:
