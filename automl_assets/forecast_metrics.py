@@ -6,10 +6,11 @@ thousands of them. Not here: names and directions (`metrics`), making forecasts,
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
+import polars as pl
 
 from automl_assets import metrics
 from automl_assets.records import Problem
@@ -39,6 +40,11 @@ class Truth:
         is_there = (self.ends[:, :, None] >= 0) & (steps < self.whole.lengths[:, None])
         rows = np.where(is_there, self.whole.offsets[:-1, None] + steps, 0)
         return np.where(is_there & ~self.whole.is_filled[rows], self.whole.y[rows], np.nan)
+
+    def part(self, windows: np.ndarray, series: np.ndarray) -> "Truth":
+        """The chosen origins and series alone, by number or by mask."""
+        ends = self.ends[windows][:, series]
+        return replace(self, learnt=self.learnt.of(series), whole=self.whole.of(series), ends=ends)
 
     @cached_property
     def is_known(self) -> np.ndarray:
@@ -158,9 +164,9 @@ def problem_truth(panel: Panel, ends: np.ndarray, problem: ForecastProblem, lear
 
 
 def coverage(truth: Truth, quantiles: np.ndarray) -> dict[str, float]:
-    """Share of values inside each central interval that the levels have, as `coverage_80`; nothing without values."""
+    """Share of values inside each central interval that the levels have, as `coverage_80`; nothing without any."""
     found: dict[str, float] = {}
-    for share in CENTRAL if truth.is_known.any() else ():
+    for share in CENTRAL if np.isfinite(quantiles[truth.is_known]).any() else ():
         ends = [_level(truth.levels, (1 - share) / 2), _level(truth.levels, (1 + share) / 2)]
         if None not in ends:
             low, high = quantiles[..., ends[0]], quantiles[..., ends[1]]
@@ -199,49 +205,81 @@ def _spans(truth: Truth) -> np.ndarray:
     return np.where(high > low, high - low, truth.scales)[truth.counts > 0]
 
 
-# Formulas: means over series
+# Of each series, [..., n_judged]
 
 
-def _normalized_mean_absolute(truth, points, answers) -> np.ndarray:
-    return (_of_series(np.abs(points - truth.y), truth) / _spans(truth)).mean(axis=-1)
+def _normalized_mean_absolute(truth: Truth, points: np.ndarray) -> np.ndarray:
+    return _of_series(np.abs(points - truth.y), truth) / _spans(truth)
 
 
-def _normalized_root_mean_squared(truth, points, answers) -> np.ndarray:
-    return (np.sqrt(_of_series((points - truth.y) ** 2, truth)) / _spans(truth)).mean(axis=-1)
+def _normalized_root_mean_squared(truth: Truth, points: np.ndarray) -> np.ndarray:
+    return np.sqrt(_of_series((points - truth.y) ** 2, truth)) / _spans(truth)
 
 
-def _normalized_root_mean_squared_log(truth, points, answers) -> np.ndarray:
-    low, high = (np.log1p(np.maximum(limit, -1.0))[truth.counts > 0] for limit in truth.limits)
-    errors = np.sqrt(_of_series((np.log1p(points) - np.log1p(truth.y)) ** 2, truth))
-    return (errors / (high - low)).mean(axis=-1)
+def _normalized_root_mean_squared_log(truth: Truth, points: np.ndarray) -> np.ndarray:
+    low, high = (np.log1p(limit)[truth.counts > 0] for limit in truth.limits)
+    return np.sqrt(_of_series((np.log1p(points) - np.log1p(truth.y)) ** 2, truth)) / (high - low)
 
 
-def _normalized_median_absolute(truth, points, answers) -> np.ndarray:
+def _normalized_median_absolute(truth: Truth, points: np.ndarray) -> np.ndarray:
     errors = np.where(truth.is_known, np.abs(points - truth.y), np.nan)[..., truth.counts > 0, :]
-    return (np.nanmedian(errors, axis=(-3, -1)) / _spans(truth)).mean(axis=-1)
+    return np.nanmedian(errors, axis=(-3, -1)) / _spans(truth)
 
 
-def _mean_absolute_scaled(truth, points, answers) -> np.ndarray:
+def _mean_absolute_scaled(truth: Truth, points: np.ndarray) -> np.ndarray:
     """MASE (Hyndman and Koehler 2006)."""
-    return (_of_series(np.abs(points - truth.y), truth) / truth.scales[truth.counts > 0]).mean(axis=-1)
+    return _of_series(np.abs(points - truth.y), truth) / truth.scales[truth.counts > 0]
 
 
-def _root_mean_squared_scaled(truth, points, answers) -> np.ndarray:
+def _root_mean_squared_scaled(truth: Truth, points: np.ndarray) -> np.ndarray:
     """RMSSE (M5)."""
-    return np.sqrt(_of_series((points - truth.y) ** 2, truth) / truth.squares[truth.counts > 0]).mean(axis=-1)
+    return np.sqrt(_of_series((points - truth.y) ** 2, truth) / truth.squares[truth.counts > 0])
 
 
-def _symmetric_percentage(truth, points, answers) -> np.ndarray:
+def _symmetric_percentage(truth: Truth, points: np.ndarray) -> np.ndarray:
     """sMAPE in percent, 0 to 200 (M4)."""
     size = np.abs(points) + np.abs(truth.y)
     shares = np.divide(2 * np.abs(points - truth.y), size, out=np.zeros_like(size), where=~(size == 0))
-    return 100 * _of_series(shares, truth).mean(axis=-1)
+    return 100 * _of_series(shares, truth)
+
+
+OF_SERIES: dict[str, Callable[[Truth, np.ndarray], np.ndarray]] = {
+    "MASE": _mean_absolute_scaled,
+    "RMSSE": _root_mean_squared_scaled,
+    "normalized_mean_absolute_error": _normalized_mean_absolute,
+    "normalized_median_absolute_error": _normalized_median_absolute,
+    "normalized_root_mean_squared_error": _normalized_root_mean_squared,
+    "normalized_root_mean_squared_log_error": _normalized_root_mean_squared_log,
+    "sMAPE": _symmetric_percentage,
+}
+
+
+def by_series(truth: Truth, point: np.ndarray) -> pl.DataFrame:
+    """What is known of each series that has known values: their number, mean errors, mean size, and its own metrics."""
+    is_judged = truth.counts > 0
+    errors = point - truth.y
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return pl.DataFrame(
+            {
+                "series": [name for name, judged in zip(truth.learnt.names, is_judged, strict=True) if judged],
+                "n_rows": truth.counts[is_judged],
+                "mean_absolute_error": _of_series(np.abs(errors), truth),
+                "mean_squared_error": _of_series(errors**2, truth),
+                "mean_size": _of_series(np.abs(truth.y), truth),
+                **{name: of_series(truth, point) for name, of_series in OF_SERIES.items()},
+            },
+            schema_overrides={"series": pl.String},
+        )
+
+
+def _mean_over_series(truth, points, answers, name: str) -> np.ndarray:
+    return OF_SERIES[name](truth, points).mean(axis=-1)
 
 
 def _overall_weighted(truth, points, answers) -> np.ndarray:
     """OWA (M4): the mean of MASE and sMAPE, each as a share of what the seasonally adjusted naive forecast has."""
-    errors = (_mean_absolute_scaled, _symmetric_percentage)
-    return np.mean([one(truth, points, answers) / one(truth, truth.naive2, answers) for one in errors], axis=0)
+    pair = (_mean_absolute_scaled, _symmetric_percentage)
+    return np.mean([one(truth, points).mean(axis=-1) / one(truth, truth.naive2).mean() for one in pair], axis=0)
 
 
 # Formulas: all stamps pooled
@@ -298,19 +336,13 @@ POOLED = (
     *("root_mean_squared_log_error", "spearman_correlation"),
 )
 FORMULAS: dict[str, Formula] = {
-    "MASE": _mean_absolute_scaled,
     "OWA": _overall_weighted,
-    "RMSSE": _root_mean_squared_scaled,
     "WAPE": _weighted_percentage,
     "WQL": _weighted_quantile,
     "mean_absolute_error": _mean_absolute,
     "mean_absolute_percentage_error": _percentage,
-    "normalized_mean_absolute_error": _normalized_mean_absolute,
-    "normalized_median_absolute_error": _normalized_median_absolute,
-    "normalized_root_mean_squared_error": _normalized_root_mean_squared,
-    "normalized_root_mean_squared_log_error": _normalized_root_mean_squared_log,
     "pinball_loss": _pinball,
     "root_mean_squared_error": _root_mean_squared,
-    "sMAPE": _symmetric_percentage,
+    **{name: partial(_mean_over_series, name=name) for name in OF_SERIES},
     **{name: partial(_pooled, name=name) for name in POOLED},
 }

@@ -249,7 +249,7 @@ class ForecastEnsemble:
     names: tuple[str, ...]  # of the series
     problem: ForecastProblem
     is_fallback: bool = False  # nothing better than a naive model could be fitted
-    reason: str = ""  # why it fell back
+    reason: str = ""  # why it fell back, or which members were left out
     coverage: dict[str, float] = field(default_factory=dict)  # on windows that had no say in the margins
 
 
