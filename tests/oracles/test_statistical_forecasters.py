@@ -79,3 +79,25 @@ def test_ets_takes_in_rows_that_came_since():
     expected = np.array([forecast_ets(each, HORIZON)["mean"] for each in found])
     model = _fitted("ets", {"period": MONTHS, "model": "ZZZ"}, Y[UNDAMPED][:, :-N_NEW])
     _assert_equal(_forecast("ets", model, Y[UNDAMPED]), expected)
+
+
+@pytest.mark.parametrize("period", [MONTHS, 1])
+def test_ces(period):
+    from statsforecast.ces import auto_ces, forecast_ces
+
+    found = [auto_ces(y, period) for y in Y]
+    assert len({each["seasontype"] for each in found}) >= (1 if period == 1 else 2)
+    expected = np.array([forecast_ces(each, HORIZON)["mean"] for each in found])
+    _assert_equal(_forecast("ces", _fitted("ces", {"period": period})), expected)
+
+
+@pytest.mark.parametrize("season", ["multiplicative", "additive"])
+@pytest.mark.parametrize(("model", "code"), [("dynamic_optimized", "DOTM"), ("optimized", "OTM"), ("standard", "STM")])
+def test_theta(model, code, season):
+    from statsforecast.theta import auto_theta, forecast_theta
+
+    found = [auto_theta(y, MONTHS, model=code, decomposition_type=season) for y in Y]
+    assert {each.get("decompose", False) for each in found} == {True, False}
+    expected = np.array([forecast_theta(each, HORIZON)["mean"] for each in found])
+    config = {"period": MONTHS, "model": model, "season": season}
+    _assert_equal(_forecast("theta", _fitted("theta", config)), expected)
