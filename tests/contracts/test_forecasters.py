@@ -80,7 +80,7 @@ def _suited(part: Forecaster) -> Panel:
     return next(panel for panel in PANELS.values() if part.portfolio(PROBLEM, panel.until(HORIZON)))
 
 
-SMALL = {"n_estimators": 20, "rounds": 20, "epochs": 3}
+SMALL = {"iterations": 3, "orders": 2, "n_estimators": 20, "rounds": 20, "epochs": 3}
 
 
 def _configs(part: Forecaster) -> list[Config]:

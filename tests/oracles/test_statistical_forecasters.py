@@ -21,6 +21,7 @@ SERIES = {
     "jumping": 30 + 8 * (MONTH > 50) + NOISE[6],
 }
 Y = np.stack(list(SERIES.values()))
+RARE = np.where(NOISE > 0.6, np.ceil(3 * NOISE), 0.0)
 UNDAMPED = [number for number, name in enumerate(SERIES) if name != "fading"]
 
 
@@ -101,3 +102,66 @@ def test_theta(model, code, season):
     expected = np.array([forecast_theta(each, HORIZON)["mean"] for each in found])
     config = {"period": MONTHS, "model": model, "season": season}
     _assert_equal(_forecast("theta", _fitted("theta", config)), expected)
+
+
+@pytest.mark.parametrize("period", [MONTHS, 1])
+def test_arima(period):
+    from statsforecast.arima import auto_arima_f, forecast_arima
+
+    found = [auto_arima_f(y, period=period, approximation=True, nmodels=30) for y in Y]
+    assert {"drift", "ar1", "ma1"} <= {name for each in found for name in each["coef"]}
+    expected = np.array([forecast_arima(each, HORIZON)["mean"] for each in found])
+    _assert_equal(_forecast("arima", _fitted("arima", {"period": period})), expected)
+
+
+def test_arima_takes_in_rows_that_came_since():
+    """The filter has all but settled by the end of the rows, so that the gain no longer changes."""
+    from statsforecast.arima import auto_arima_f, forecast_arima, forward_arima
+
+    found = [forward_arima(auto_arima_f(y[:-N_NEW], approximation=True, nmodels=30), y) for y in Y]
+    expected = np.array([forecast_arima(each, HORIZON)["mean"] for each in found])
+    ours = _forecast("arima", _fitted("arima", {"period": 1}, Y[:, :-N_NEW]), Y)
+    np.testing.assert_allclose(ours, expected, rtol=1e-4)
+
+
+def test_auto_arima(monkeypatch):
+    """pmdarima estimates on differenced rows: so are our forecasts, differenced, its own."""
+    import pmdarima
+
+    found, original = [], pmdarima.auto_arima
+    monkeypatch.setattr(pmdarima, "auto_arima", lambda *args, **kw: found.append(original(*args, **kw)) or found[-1])
+    some = Y[[0, 2, 4]]
+    config = {"period": MONTHS, "iterations": 10, "orders": 5}
+    ours = _forecast("auto_arima", _fitted("auto_arima", config, some), some)
+    assert len({each.order[1] for each in found}) > 1
+    for y, forecast, each in zip(some, ours, found, strict=True):
+        rows = np.append(y, forecast)
+        for lag in [1] * each.order[1] + [MONTHS] * each.seasonal_order[1]:
+            rows = rows[lag:] - rows[:-lag]
+        np.testing.assert_allclose(rows[-HORIZON:], each.arima_res_.forecast(HORIZON), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["croston", "sba", "adida", "imapa", "tsb"])
+def test_intermittent(method):
+    from statsforecast.models import ADIDA, IMAPA, TSB, CrostonClassic, CrostonSBA
+
+    theirs = {
+        "croston": CrostonClassic(),
+        "sba": CrostonSBA(),
+        "adida": ADIDA(),
+        "imapa": IMAPA(),
+        "tsb": TSB(0.1, 0.1),
+    }
+    expected = np.array([theirs[method].forecast(y, HORIZON)["mean"] for y in RARE])
+    rtol = 1e-4 if method in ("adida", "imapa") else 1e-6  # paces are optimised by two methods
+    ours = _forecast("intermittent", _fitted("intermittent", {"method": method}, RARE), RARE)
+    np.testing.assert_allclose(ours, expected, rtol=rtol)
+
+
+@pytest.mark.parametrize("method", ["croston", "sba", "tsb"])
+def test_intermittent_takes_in_rows_that_came_since(method):
+    """Smoothed at a fixed pace: as if all had been learnt at once, also where the first demand is among the new."""
+    late = np.vstack([RARE, np.where(np.arange(RARE.shape[1]) >= RARE.shape[1] - 4, RARE.max(axis=0) + 1, 0)])
+    whole = _forecast("intermittent", _fitted("intermittent", {"method": method}, late), late)
+    caught_up = _forecast("intermittent", _fitted("intermittent", {"method": method}, late[:, :-N_NEW]), late)
+    np.testing.assert_allclose(caught_up, whole, rtol=1e-9)

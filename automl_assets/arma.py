@@ -1,0 +1,59 @@
+"""ARIMA of any order and season as a recursion of `innovations`: what is remembered, what is differenced, a mean that drifts.
+
+Here belongs what libraries that estimate ARIMA share. Not here: the libraries.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from automl_assets.innovations import Arrays, Estimate, Recursion
+
+
+def estimate(z: np.ndarray, differencing: np.ndarray, memory: Arrays, mean: Arrays) -> Estimate:
+    """Of the rows `z`, which are those of the series without their mean.
+
+    `differencing` are the weights of past rows that are subtracted; (1,) for first differences. `memory` is of Harvey's
+    form for the differenced rows: its `state` after the last one [width], the `weights` [<= width] of its first element,
+    and the `gain` [width] by which the error of a forecast changes it. `mean` is that of the last row (`base`), how much
+    it grows each row (`drift`), and what is added to each differenced row (`constant`).
+    """
+    width, n_past = len(memory["state"]), max(1, len(differencing))
+    return Estimate(
+        {
+            "weights": np.pad(memory["weights"], (0, width - len(memory["weights"]))),
+            "gain": memory["gain"],
+            "differencing": np.pad(differencing, (0, n_past - len(differencing))),
+            "constant": np.pad([mean["constant"]], (0, width - 1)),
+            "drift": mean["drift"],
+        },
+        {"memory": memory["state"], "past": z[::-1][:n_past], "base": mean["base"]},
+    )
+
+
+def _remembered(p: Arrays, s: Arrays) -> Any:
+    """The memory one row later, as long as nothing new is learnt."""
+    first = s["memory"][:, :1]
+    return p["weights"] * first + np.concatenate([s["memory"][:, 1:], first * 0.0], axis=1) + p["constant"]
+
+
+def _parts(p: Arrays, s: Arrays) -> Arrays:
+    return {
+        "mean": s["base"] + p["drift"],
+        "memory": _remembered(p, s)[:, :1],
+        "differences": np.sum(p["differencing"] * s["past"], axis=1, keepdims=True),
+    }
+
+
+def _update(p: Arrays, s: Arrays, y: Any) -> Arrays:
+    parts = _parts(p, s)
+    z = y - parts["mean"]
+    error = z - parts["memory"] - parts["differences"]
+    return {
+        "memory": _remembered(p, s) + p["gain"] * error,
+        "past": np.concatenate([z, s["past"][:, :-1]], axis=1),
+        "base": parts["mean"],
+    }
+
+
+RECURSION = Recursion(_parts, _update)
