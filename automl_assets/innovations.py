@@ -74,7 +74,10 @@ def fit(
     context: ForecastContext,
 ) -> StateModel:
     """Estimates each series on its own. With `log` in the configuration, a positive series is learnt in logarithms."""
-    results = [_attempt(estimate, y, config, context) for y in history.series()]
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # small matrices: threads would only wait for each other
+        results = [_attempt(estimate, y, config, context) for y in history.series()]
     return StateModel(
         history.names,
         history.lengths,

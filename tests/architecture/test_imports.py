@@ -25,7 +25,7 @@ LAYERS = (
     ("tasks", "algorithms", "sources"),
     ("featurizer_graph", "forests", "lagged_graph", "margins", "pictures"),
     ("cohorts", "dependence", "groups", "forecast_metrics", "hierarchies", "shapley"),
-    ("innovations", "symbols", "calendar_features", "design", "lagged", "lag_plan"),
+    ("arma", "innovations", "symbols", "calendar_features", "design", "lagged", "lag_plan"),
     ("featurizer", "embedding", "texts", "fitting", "linear", "trees", "onnx_graph", "tables", "metrics", "grid"),
     ("bundle", "descent", "isolation", "latency", "preparation", "encodings", "registry", "wishes", "slugs"),
     ("parts",),

@@ -42,7 +42,8 @@ def _filtered(z: np.ndarray, model: dict[str, Any]) -> Arrays:
     from statsforecast.arima import arima_like, make_arima
 
     fresh = make_arima(model["phi"], model["theta"], model["delta"])
-    arima_like(z, *(fresh[name] for name in ("phi", "theta", "delta", "a", "P", "Pn")), 0, True)
+    polynomials = fresh["phi"], fresh["theta"], fresh["delta"]
+    arima_like(z, *polynomials, fresh["a"], fresh["P"], fresh["Pn"], 0, True)  # fills the last three
     width = len(fresh["a"]) - len(fresh["delta"])
     surprise = fresh["Pn"] @ fresh["Z"]
     return {"state": fresh["a"][:width], "weights": fresh["phi"], "gain": surprise[:width] / (fresh["Z"] @ surprise)}
