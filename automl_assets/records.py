@@ -400,6 +400,7 @@ class ErrorAnalysis:
     heat_columns: tuple[str, ...]  # the two whose groups differ most, or fewer
     heat: pl.DataFrame  # first, second (groups of the heat columns), n_rows, loss
     pictures: tuple[Picture, ...]
+    left_out: tuple[str, ...] = ()  # for want of time
 
 
 @dataclass(frozen=True)
@@ -421,6 +422,7 @@ class Fairness:
     n_rows: int
     comparisons: tuple[GroupComparison, ...]
     pictures: tuple[Picture, ...]
+    left_out: tuple[str, ...] = ()  # for want of time
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,10 @@ import dagster as dg
 from automl_assets.assets.spec import LAST, described, input_of, pictures, step, table
 from automl_assets.experiment import Experiment
 from automl_assets.records import Cohort, Dataset, Ensemble, ErrorAnalysis, Features
+from automl_assets.resources.clock import Clock
 from automl_assets.steps.analyse import analyse
+
+TIME_SHARE = 0.15  # of what is left of the run
 
 
 def error_analysis(experiment: Experiment) -> dg.AssetsDefinition:
@@ -24,10 +27,11 @@ def error_analysis(experiment: Experiment) -> dg.AssetsDefinition:
         op_tags=LAST,
     )
     def asset(
-        context: dg.AssetExecutionContext, dataset: Dataset, features: Features, ensemble: Ensemble
+        context: dg.AssetExecutionContext, clock: Clock, dataset: Dataset, features: Features, ensemble: Ensemble
     ) -> dg.MaterializeResult:
         with step(context):
-            made = analyse(dataset, features, ensemble, experiment.seed)
+            seconds = TIME_SHARE * clock.seconds_left(context, experiment)
+            made = analyse(dataset, features, ensemble, experiment.seed, seconds)
         return dg.MaterializeResult(value=made, metadata=_metadata(made))
 
     return asset
@@ -51,6 +55,7 @@ def _metadata(made: ErrorAnalysis) -> dict[str, Any]:
         "n_cohorts": len(made.cohorts),
         "worst_cohorts": table([_row(one, made) for one in made.cohorts]),
         "loss_by_groups": table(heat if first else []),
+        **({"left_out": ", ".join(made.left_out)} if made.left_out else {}),
         **pictures(made.pictures),
     }
 

@@ -7,9 +7,11 @@ import dagster as dg
 from automl_assets.assets.spec import LAST, described, input_of, pictures, step, table
 from automl_assets.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Fairness, Features
+from automl_assets.resources.clock import Clock
 from automl_assets.steps.compare import compare
 
 ALIKE = "groups_alike"
+TIME_SHARE = 0.15  # of what is left of the run
 ADVICE = (
     "Look whether the data hold fewer, other or worse labelled rows of that group and which columns stand in for it; "
     "drop these, or give weights with `weight_column`."
@@ -33,10 +35,11 @@ def fairness(experiment: Experiment) -> dg.AssetsDefinition:
         check_specs=[dg.AssetCheckSpec(ALIKE, asset=key, description="Rates and errors of groups lie close together.")],
     )
     def asset(
-        context: dg.AssetExecutionContext, dataset: Dataset, features: Features, ensemble: Ensemble
+        context: dg.AssetExecutionContext, clock: Clock, dataset: Dataset, features: Features, ensemble: Ensemble
     ) -> dg.MaterializeResult:
         with step(context):
-            made = compare(dataset, features, ensemble, experiment.sensitive_columns, experiment.seed)
+            seconds = TIME_SHARE * clock.seconds_left(context, experiment)
+            made = compare(dataset, features, ensemble, experiment.sensitive_columns, experiment.seed, seconds)
         return dg.MaterializeResult(value=made, metadata=_metadata(made), check_results=[_alike(made)])
 
     return asset
@@ -46,7 +49,9 @@ def _metadata(made: Fairness) -> dict[str, Any]:
     tables = {f"metrics_by_{one.column}": table(one.table.to_dicts()) for one in made.comparisons}
     names = list(dict.fromkeys(name for one in made.comparisons for name in one.disparities))
     rows = [{"column": one.column, **{name: one.disparities.get(name) for name in names}} for one in made.comparisons]
-    return {"rows": made.rows, "n_rows": made.n_rows, "disparities": table(rows), **tables, **pictures(made.pictures)}
+    left_out = {"left_out": ", ".join(made.left_out)} if made.left_out else {}
+    told = {"rows": made.rows, "n_rows": made.n_rows, "disparities": table(rows), **left_out}
+    return {**told, **tables, **pictures(made.pictures)}
 
 
 def _alike(made: Fairness) -> dg.AssetCheckResult:

@@ -12,9 +12,12 @@ from automl_assets.groups import Groups, grouped
 from automl_assets.pictures import cohorts_picture, heat_picture
 from automl_assets.records import Cohort, Dataset, Ensemble, ErrorAnalysis, Features, Problem
 from automl_assets.steps.evaluate import Answers
-from automl_assets.steps.judge import judge, judged_rows
+from automl_assets.steps.judge import CHUNK, judge_until, judged_rows
+from automl_assets.steps.pace import Pace
 
 MOST_ROWS = 50_000  # a seeded sample of more
+CELLS_PER_SECOND = 100_000  # of raw columns; an idle core looks at several times as many
+ENDS = {"answers": 0.4, "cohorts": 0.6, "heat": 0.8, "pictures": 0.9}  # of the time, by when a part has to begin
 LEAST_PROBABILITY = 0.01  # a wrong answer that is surer than this counts no more
 MOST_COHORTS = 5
 FEWEST_ROWS = 10  # that measure a cohort
@@ -22,19 +25,20 @@ SURE = 2.0  # standard errors by which a cohort must be worse than all other row
 HEAT_GROUPS = 6
 
 
-def analyse(dataset: Dataset, features: Features, ensemble: Ensemble, seed: int) -> ErrorAnalysis:
-    """Cohorts and heat table over the raw columns that the ensemble looks at."""
-    problem, random = ensemble.problem, np.random.default_rng(seed)
-    answers, rows = judge(features, ensemble), np.flatnonzero(judged_rows(features, ensemble))
-    drawn = np.sort(random.permutation(len(rows))[:MOST_ROWS])
-    answers, table = answers.take(drawn), dataset.table[rows[drawn]].select(ensemble.featurizer.raw_columns)
+def analyse(
+    dataset: Dataset, features: Features, ensemble: Ensemble, seed: int, seconds: float = float("inf")
+) -> ErrorAnalysis:
+    """Cohorts and heat table over the raw columns that the ensemble looks at, on as many rows as time allows."""
+    problem, random, pace = ensemble.problem, np.random.default_rng(seed), Pace(seconds, ENDS)
+    rows = random.permutation(np.flatnonzero(judged_rows(features, ensemble)))
+    names = ensemble.featurizer.raw_columns
+    answers, drawn = judge_until(features, ensemble, rows[: _most_rows(len(names), seconds)], pace.end_of("answers"))
+    table = dataset.table[drawn].select(names)
     loss, name = losses(answers, problem)
-    is_learning = random.permutation(len(loss)) % 2 == 0
-    found = (_cohort(leaf, loss, ~is_learning, answers, problem) for leaf in leaves(table, loss, is_learning))
-    cohorts = _worst(found)
-    columns, heat = _heat(table, loss)
-    drawings = [cohorts_picture(cohorts, float(loss.mean()), name)] if cohorts else []
-    drawings += [heat_picture(columns, heat, name)] if columns else []
+    cohorts = _cohorts(table, loss, answers, problem, random) if pace.allows("cohorts") else ()
+    columns, heat = _heat(table if pace.allows("heat") else table.select(), loss)
+    drawings = [cohorts_picture(cohorts, float(loss.mean()), name)] if cohorts and pace.allows("pictures") else []
+    drawings += [heat_picture(columns, heat, name)] if columns and pace.allows("pictures") else []
     return ErrorAnalysis(
         rows=answers.rows,
         n_rows=len(loss),
@@ -45,7 +49,13 @@ def analyse(dataset: Dataset, features: Features, ensemble: Ensemble, seed: int)
         heat_columns=columns,
         heat=heat,
         pictures=tuple(drawings),
+        left_out=tuple(dict.fromkeys(pace.left_out)),
     )
+
+
+def _most_rows(n_columns: int, seconds: float) -> int:
+    """Rows whose cells are looked at well within the time."""
+    return max(CHUNK, int(min(MOST_ROWS, seconds * CELLS_PER_SECOND / max(1, n_columns))))
 
 
 def losses(answers: Answers, problem: Problem) -> tuple[np.ndarray, str]:
@@ -54,6 +64,13 @@ def losses(answers: Answers, problem: Problem) -> tuple[np.ndarray, str]:
         return np.abs(answers.prediction.reshape(-1) - answers.truth), "absolute error"
     probability = answers.prediction[np.arange(answers.n_rows), answers.truth]
     return -np.log(np.clip(probability, LEAST_PROBABILITY, 1.0)), "log loss"
+
+
+def _cohorts(
+    table: pl.DataFrame, loss: np.ndarray, answers: Answers, problem: Problem, random: np.random.Generator
+) -> tuple[Cohort, ...]:
+    is_learning = random.permutation(len(loss)) % 2 == 0
+    return _worst(_cohort(leaf, loss, ~is_learning, answers, problem) for leaf in leaves(table, loss, is_learning))
 
 
 def _cohort(

@@ -1,7 +1,8 @@
 """compare: whether the ensemble treats the groups of a sensitive column alike, by fairlearn's metrics and definitions."""
 
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,9 +15,12 @@ from automl_assets.metrics import decided
 from automl_assets.pictures import fairness_picture
 from automl_assets.records import Dataset, Ensemble, Fairness, Features, GroupComparison, Problem
 from automl_assets.steps.evaluate import Answers
-from automl_assets.steps.judge import judge, judged_rows
+from automl_assets.steps.judge import CHUNK, judge_until, judged_rows
+from automl_assets.steps.pace import Pace
 
 MOST_ROWS = 20_000  # a seeded sample of more: fairlearn takes a second for that many
+ROWS_PER_SECOND = 5_000  # of one column, with room to spare
+ENDS = {"answers": 0.4, "columns": 0.8, "pictures": 0.9}  # of the time, by when a part has to begin
 MOST_GROUPS = 10  # texts, or values of a number; more numbers are put into NUMBER_GROUPS ranges
 NUMBER_GROUPS = 4
 FEWEST_ROWS, FEWEST_OF_CLASS = 20, 10  # that a group needs to be compared, and a rate to be a figure
@@ -45,14 +49,36 @@ LIMITS = {
 }
 
 
-def compare(dataset: Dataset, features: Features, ensemble: Ensemble, columns: tuple[str, ...], seed: int) -> Fairness:
-    """Each sensitive column on the rows the ensemble is judged on."""
-    answers, rows = judge(features, ensemble), np.flatnonzero(judged_rows(features, ensemble))
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(rows))[:MOST_ROWS])
-    answers, table = answers.take(drawn), dataset.table[rows[drawn]]
-    comparisons = tuple(_comparison(table[column], answers, ensemble.problem) for column in columns)
-    drawings = tuple(fairness_picture(one) for one in comparisons)
-    return Fairness(answers.rows, answers.n_rows, comparisons, drawings)
+def compare(
+    dataset: Dataset,
+    features: Features,
+    ensemble: Ensemble,
+    columns: tuple[str, ...],
+    seed: int,
+    seconds: float = float("inf"),
+) -> Fairness:
+    """Each sensitive column on the rows the ensemble is judged on; those that time allows, in the order they are named."""
+    pace = Pace(seconds, ENDS)
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(judged_rows(features, ensemble)))
+    most = max(CHUNK, int(min(MOST_ROWS, seconds * ROWS_PER_SECOND / len(columns))))
+    answers, drawn = judge_until(features, ensemble, rows[:most], pace.end_of("answers"))
+    comparisons = tuple(_in_time(columns, dataset.table[drawn], answers, ensemble.problem, pace))
+    drawings = tuple(
+        fairness_picture(one) for one in comparisons if pace.allows("pictures", name=f"{one.column} (picture)")
+    )
+    return Fairness(answers.rows, answers.n_rows, comparisons, drawings, tuple(pace.left_out))
+
+
+def _in_time(
+    columns: tuple[str, ...], table: pl.DataFrame, answers: Answers, problem: Problem, pace: Pace
+) -> Iterator[GroupComparison]:
+    """A comparison begins where there is time for one as long as the one before."""
+    longest = 0.0
+    for column in columns:
+        if pace.allows("columns", longest, column):
+            started = time.monotonic()
+            yield _comparison(table[column], answers, problem)
+            longest = max(longest, time.monotonic() - started)
 
 
 def _comparison(column: pl.Series, answers: Answers, problem: Problem) -> GroupComparison:

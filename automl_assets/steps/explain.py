@@ -15,6 +15,7 @@ from automl_assets.records import Contributions, Dataset, Ensemble, Explanation,
 from automl_assets.steps.blend import sample
 from automl_assets.steps.contribute import Asked, answer_in_parts, contribute, output_codes, output_names
 from automl_assets.steps.export import engineered_onnx_bytes, open_session
+from automl_assets.steps.pace import Pace
 from automl_assets.steps.predict import check_columns
 
 N_ROWS, FEWEST_ROWS = 1_000, 100  # rows on which columns are shuffled
@@ -24,19 +25,6 @@ MOST_CONTRIBUTIONS = 200_000  # rows x columns x outputs
 N_COMPARISONS = 16  # rows of the background that the time for contributions should suffice for
 DEPENDENT_COLUMNS, DEPENDENCE_ROWS = 6, 150
 ENDS = {"importances": 0.35, "contributions": 0.75, "engineered": 0.9, "dependence": 1.0}  # of the time, by when
-
-
-class _Pace:
-    """When each part ends; what one leaves over is the next one's."""
-
-    def __init__(self, seconds: float):
-        self.started, self.seconds = time.monotonic(), seconds
-
-    def end_of(self, part: str) -> float:
-        return self.started + ENDS[part] * self.seconds
-
-    def seconds_for(self, part: str) -> float:
-        return self.end_of(part) - time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -70,7 +58,7 @@ def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int,
 
     In no time, raw columns are shuffled once, on 100 rows, and 20 rows are compared with one other; the rest is left out.
     """
-    problem, random, pace = ensemble.problem, np.random.default_rng(seed), _Pace(seconds)
+    problem, random, pace = ensemble.problem, np.random.default_rng(seed), Pace(seconds, ENDS)
     shown = np.flatnonzero(features.split.is_shown)
     rows = random.permutation(shown[sample(features.y[shown], N_ROWS, problem, random)])
     asked, table = Asked.open(ensemble), dataset.table[rows]
@@ -126,7 +114,7 @@ def _pictures(
 # Shuffling
 
 
-def _raw_importances(judged: _Judged, random: np.random.Generator, pace: _Pace) -> tuple[Importance, ...]:
+def _raw_importances(judged: _Judged, random: np.random.Generator, pace: Pace) -> tuple[Importance, ...]:
     """Of every raw column, on as many rows as can be answered for all columns in time."""
     once, wanted = judged.seconds() * len(judged.feeds), max(pace.seconds_for("importances"), 0.0)
     if once > wanted:
@@ -136,7 +124,7 @@ def _raw_importances(judged: _Judged, random: np.random.Generator, pace: _Pace) 
 
 
 def _engineered_importances(
-    ensemble: Ensemble, features: Features, rows: np.ndarray, importances: tuple[Importance, ...], pace: _Pace
+    ensemble: Ensemble, features: Features, rows: np.ndarray, importances: tuple[Importance, ...], pace: Pace
 ) -> tuple[Importance, ...]:
     """Of the columns the algorithms look at, those made of the most important raw columns first, while there is time."""
     columns = ensemble.featurizer.columns
@@ -177,7 +165,7 @@ def _sorted_importances(losses: dict[str, list[float]]) -> tuple[Importance, ...
 # Contributions and dependence
 
 
-def _n_explained(judged: _Judged, pace: _Pace) -> int:
+def _n_explained(judged: _Judged, pace: Pace) -> int:
     """How many rows can be compared with enough others in time."""
     low, high = EXPLAINED_ROWS
     n_columns, n_outputs = len(judged.feeds), len(output_names(judged.problem))
@@ -192,7 +180,7 @@ def _numbered(contributions: Contributions, rows: np.ndarray) -> Contributions:
     return replace(contributions, table=contributions.table.with_columns(numbers).sort("row", maintain_order=True))
 
 
-def _dependences(judged: _Judged, leading: Sequence[str], pace: _Pace) -> list[Dependence]:
+def _dependences(judged: _Judged, leading: Sequence[str], pace: Pace) -> list[Dependence]:
     feeds = {name: values[:DEPENDENCE_ROWS] for name, values in judged.feeds.items()}
     codes = output_codes(judged.problem)
     found: list[Dependence] = []

@@ -238,9 +238,15 @@ def errors(material: Material) -> Section | None:
         return None
     rows = [(" and ".join(c.conditions), c.n_rows, c.loss, c.rest_loss, c.metric, c.rest_metric) for c in found.cohorts]
     header = ("rows where", "how many", found.loss, "of the others", found.metric, "of the others")
-    told = Table.of("Groups of rows on which the model is surely worse", header, rows)
-    none = Text("No group of rows was found on which the model is surely worse than on the others.")
-    return Section("Where the model is wrong", (told if rows else none, Pictures.of(found.pictures)))
+    told: Table | Text = Table.of("Groups of rows on which the model is surely worse", header, rows)
+    none = "nobody has looked" if "cohorts" in found.left_out else "none was found"
+    told = told if rows else Text(f"Groups of rows on which the model is surely worse than on the others: {none}.")
+    blocks = (told, *_left_out(found.left_out), Pictures.of(found.pictures))
+    return Section("Where the model is wrong", blocks)
+
+
+def _left_out(parts: Sequence[str]) -> list[Text]:
+    return [Text(f"Left out, because the time was up: {', '.join(parts)}.")] if parts else []
 
 
 def fairness(material: Material) -> Section | None:
@@ -252,6 +258,7 @@ def fairness(material: Material) -> Section | None:
     for one in found.comparisons:
         blocks += [Table.of(f'Groups of "{one.column}"', one.table.columns, one.table.rows())]
         blocks += [Text(worry) for worry in one.worries]
+    blocks += _left_out(found.left_out)
     return Section("Whether groups are treated alike", (*blocks, Pictures.of(found.pictures)))
 
 

@@ -9,7 +9,8 @@ import pytest
 from automl_assets.cohorts import leaves
 from automl_assets.metrics import oriented
 from automl_assets.records import ErrorAnalysis
-from automl_assets.steps.analyse import analyse
+from automl_assets.steps.analyse import _most_rows, analyse
+from automl_assets.steps.judge import CHUNK
 
 
 def planted(case, is_bad: np.ndarray) -> ErrorAnalysis:
@@ -106,3 +107,18 @@ def test_leaves_hold_every_row_once() -> None:
     loss = np.random.default_rng(0).random(1000)
     inside = [leaf.is_inside for leaf in leaves(COLUMNS, loss, np.arange(1000) % 2 == 0)]
     assert (np.sum(inside, axis=0) == 1).all()
+
+
+@pytest.mark.parametrize("seconds", [0.0, -5.0])
+def test_in_no_time_parts_are_left_out_and_told(learned, seconds: float) -> None:
+    case = learned("texts")
+    made = analyse(case.dataset, case.features, case.ensemble, seed=0, seconds=seconds)
+    assert made.left_out == ("cohorts", "heat")
+    assert (made.cohorts, made.heat_columns, made.pictures) == ((), (), ())
+    assert made.n_rows == case.features.split.is_shown.sum() and made.mean_loss > 0
+
+
+def test_the_time_bounds_how_many_rows_are_looked_at() -> None:
+    assert _most_rows(n_columns=20, seconds=float("inf")) == 50_000
+    assert _most_rows(n_columns=20, seconds=2.0) == 10_000
+    assert _most_rows(n_columns=2_000, seconds=-1.0) == CHUNK

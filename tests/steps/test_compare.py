@@ -119,3 +119,9 @@ def test_the_picture_is_drawn(learned) -> None:
     found = compared(learned("texts"), learned("texts").dataset.table["colour"])
     assert [picture.name for picture in found.pictures] == ["groups_of_sensitive"]
     assert found.pictures[0].png.startswith(b"\x89PNG")
+
+
+def test_columns_without_time_are_left_out_and_told(learned) -> None:
+    case = learned("texts")
+    made = compare(case.dataset, case.features, case.ensemble, ("colour", "label"), seed=0, seconds=0.0)
+    assert (made.comparisons, made.pictures, made.left_out) == ((), (), ("colour", "label"))

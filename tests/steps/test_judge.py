@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from automl_assets.records import Split
-from automl_assets.steps.judge import judge
+from automl_assets.steps.judge import CHUNK, judge, judge_until
 from automl_assets.steps.predict import answer
 
 
@@ -26,3 +26,17 @@ def test_without_test_rows_out_of_fold_answers_count(learned) -> None:
     assert (found.rows, found.n_rows) == ("out_of_fold", known.sum())
     np.testing.assert_array_equal(found.prediction, case.ensemble.predictions[known])
     np.testing.assert_array_equal(found.weight, np.flatnonzero(known))
+
+
+def test_an_end_bounds_how_many_rows_are_answered(learned) -> None:
+    """The first rows that are asked for, in the order of the table."""
+    case = learned("texts")
+    split = replace(case.split, is_test=np.ones(case.dataset.n_rows, bool))
+    features = replace(case.features, split=split)
+    rows = np.tile(np.arange(case.dataset.n_rows)[::-1], 10)
+    answers, judged = judge_until(features, case.ensemble, rows, end=0.0)
+    assert answers.n_rows == len(judged) == CHUNK
+    assert (np.diff(judged) >= 0).all()
+    whole = judge(features, case.ensemble)
+    np.testing.assert_array_equal(answers.prediction, whole.prediction[judged])
+    assert judge_until(features, case.ensemble, rows, end=float("inf"))[0].n_rows == len(rows)
