@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from automl_assets.errors import ArtifactError
-from automl_assets.records import OnnxModel
+from automl_assets.records import OnnxModel, RawInput
 from automl_assets.series import series_name
 
 NEEDED = ("mlflow", "numpy", "onnxruntime", "pandas")
@@ -21,13 +21,20 @@ SERVED_TYPES = {  # what each input of the ONNX model is called for people who a
     "double": "date or date-time as ISO 8601 text, seconds since 1970 (UTC), or null",
     "string": "text or null",
 }
+RAW_TYPES = {  # the same of raw columns of a table
+    "boolean": "true or false",
+    "long": "whole number",
+    "double": "number",
+    "string": "text",
+    "datetime": "date or date-time as ISO 8601 text, without a time zone (UTC)",
+}
 
 
 @contextmanager
 def table_model(onnx: OnnxModel) -> Iterator[Path]:
     """The folder of a model of table rows: one input per raw column, one row as example."""
-    inputs = {name: SERVED_TYPES[kind] for name, kind in onnx.inputs.items()}
-    signature, example = _signature(inputs, _table_answers(onnx)), {name: [v] for name, v in onnx.example.items()}
+    inputs = [_told(name, column) for name, column in onnx.raw.items()]
+    signature, example = _table_signature(onnx), {name: [value] for name, value in onnx.example.items()}
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
         file = Path(folder) / "model.onnx"
         file.write_bytes(onnx.onnx)
@@ -46,7 +53,7 @@ def forecast_model(models: Iterable[OnnxModel], partition_by: tuple[str, ...] = 
         files.mkdir()
         first, about = _write_groups(models, partition_by, files)
         inputs = _forecast_inputs(first, about)
-        signature = _signature(inputs, _forecast_answers(first, about))
+        signature = _forecast_signature(inputs, _forecast_answers(first, about))
         artifacts = {"models": files}
         yield _saved(Path(folder) / "model", "forecast_serving.py", artifacts, signature, inputs, first.example)
 
@@ -74,9 +81,9 @@ def _write_groups(
 
 
 def _saved(
-    path: Path, code: str, artifacts: dict[str, Path], signature: Any, inputs: dict[str, str], example: dict[str, Any]
+    path: Path, code: str, artifacts: dict[str, Path], signature: Any, inputs: Any, example: dict[str, Any]
 ) -> Path:
-    """A folder in MLflow's format; `code` is the file beside this one that answers."""
+    """A folder in MLflow's format; `code` is the file beside this one that answers, `inputs` tells them in words."""
     import mlflow.pyfunc
     import pandas as pd
 
@@ -92,14 +99,33 @@ def _saved(
     return path
 
 
-def _signature(inputs: Iterable[str], outputs: dict[str, Any]) -> Any:
+def _told(name: str, column: RawInput) -> dict[str, str]:
+    """An input in words. They stand in the order of the signature, and are found by name."""
+    gap = ", null, or left out" if column.has_gaps else ""
+    return {"name": name, "takes": RAW_TYPES[column.type] + gap}
+
+
+def _table_signature(onnx: OnnxModel) -> Any:
+    """Names and types of inputs and answers. A column that had gaps may be left out; MLflow refuses other types."""
+    from mlflow.types import ColSpec, DataType
+
+    asked = [ColSpec(DataType[column.type], name, required=not column.has_gaps) for name, column in onnx.raw.items()]
+    return _signature(asked, _table_answers(onnx))
+
+
+def _forecast_signature(inputs: Iterable[str], outputs: dict[str, Any]) -> Any:
     """Names of the inputs and types of the answers. Inputs may be of any type: the code that answers reads them all,
     while MLflow would refuse whole numbers where it was told of numbers, and gaps among texts."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
+    from mlflow.types import ColSpec
     from mlflow.types.schema import AnyType
 
-    asked: list[Any] = [ColSpec(AnyType(), name) for name in inputs]
+    return _signature([ColSpec(AnyType(), name) for name in inputs], outputs)
+
+
+def _signature(asked: list[Any], outputs: dict[str, Any]) -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
     answered: list[Any] = [ColSpec(kind, name) for name, kind in outputs.items()]
     return ModelSignature(Schema(asked), Schema(answered))
 

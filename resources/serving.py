@@ -11,7 +11,7 @@ import pandas as pd
 
 
 class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # loaded lazily by mlflow
-    """The ONNX model behind pandas columns of any type: gaps of every kind, whole numbers, dates as moments or texts."""
+    """The ONNX model behind pandas columns: gaps of every kind, dates as moments or texts, columns that are left out."""
 
     def load_context(self, context: Any) -> None:
         import onnxruntime
@@ -23,7 +23,7 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
         `probabilities` and who is in each `prediction_set`."""
         _check(model_input)
         inputs = self.session.get_inputs()
-        answers = self.session.run(None, {one.name: _feed(model_input[one.name], one.type) for one in inputs})
+        answers = self.session.run(None, {one.name: _feed(_given(model_input, one.name), one.type) for one in inputs})
         names = [output.name for output in self.session.get_outputs()]
         columns = {name: _column(answer) for name, answer in zip(names, answers, strict=True)}
         return pd.DataFrame(columns, index=model_input.index)
@@ -44,6 +44,11 @@ def _refused(message: str) -> Exception:
     from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
     return MlflowException(message, INVALID_PARAMETER_VALUE)
+
+
+def _given(rows: pd.DataFrame, name: str) -> pd.Series:
+    """A column, all of it missing where MLflow allowed to leave it out."""
+    return rows[name] if name in rows else pd.Series(np.nan, rows.index)
 
 
 def _feed(column: pd.Series, kind: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import time
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -11,7 +11,7 @@ from automl_assets.featurizer import seconds_since_1970
 from automl_assets.featurizer_graph import FLOAT, add_codes, add_dense, input_types
 from automl_assets.onnx_graph import Graph
 from automl_assets.preparation import add_raw
-from automl_assets.records import Ensemble, Member, OnnxModel, Problem
+from automl_assets.records import Ensemble, Member, OnnxModel, Problem, RawInput
 from automl_assets.steps.answer_graph import add_answers, linked
 from automl_assets.steps.blend import PROBABILITY_FLOOR, algorithm_of
 from automl_assets.steps.predict import answer
@@ -20,8 +20,9 @@ N_CHECKED = 1_000  # rows on which ONNX and Python are compared
 N_TIMED = 200  # single rows that are timed
 
 
-def export(ensemble: Ensemble, table: pl.DataFrame) -> OnnxModel:
-    """The model file, compared with Python on rows of `table` and timed on single rows."""
+def export(ensemble: Ensemble, table: pl.DataFrame, learnt: pl.DataFrame | None = None) -> OnnxModel:
+    """The model file, compared with Python on rows of `table` and timed on single rows. `learnt`, by default the same
+    rows, says which columns have gaps."""
     content = onnx_bytes(ensemble)
     rows = table.head(N_CHECKED)
     session = open_session(content)
@@ -36,6 +37,7 @@ def export(ensemble: Ensemble, table: pl.DataFrame) -> OnnxModel:
         max_difference=float(np.abs(found - expected).max() / scale),
         latency_milliseconds=_latency(session, feeds),
         example=_example(rows.select(*feeds)),
+        raw=raw_inputs(ensemble, table if learnt is None else learnt),
     )
 
 
@@ -167,6 +169,26 @@ def onnx_answer(session: Any, feeds: dict[str, np.ndarray]) -> np.ndarray:
     """Probabilities [n_rows, n_classes] or values [n_rows, 1]."""
     names = [output.name for output in session.get_outputs()]
     return session.run([names[1] if names[0].startswith("label") else names[0]], feeds)[0].astype(np.float64)
+
+
+def raw_inputs(ensemble: Ensemble, learnt: pl.DataFrame) -> dict[str, RawInput]:
+    """Raw column -> how it came, in the order of the inputs. What has gaps is no whole number elsewhere: pandas and JSON
+    make fractions of them."""
+    types = input_types(ensemble.featurizer).items()
+    gaps = {name: learnt[name].null_count() > 0 for name, _ in types}
+    return {name: RawInput(_raw_type(learnt[name].dtype, kind, gaps[name]), gaps[name]) for name, kind in types}
+
+
+def _raw_type(
+    dtype: pl.DataType, kind: str, has_gaps: bool
+) -> Literal["boolean", "long", "double", "string", "datetime"]:
+    if dtype == pl.Boolean and not has_gaps:
+        return "boolean"
+    if dtype.is_integer() and not has_gaps:
+        return "long"
+    if dtype.is_numeric() or kind == "float":
+        return "double"
+    return "datetime" if kind == "double" else "string"
 
 
 def _example(rows: pl.DataFrame) -> dict[str, Any]:

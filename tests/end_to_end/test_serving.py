@@ -101,11 +101,30 @@ def test_a_column_in_another_order_or_too_many_does_no_harm(server: str, rows: p
     assert _post(server, {"dataframe_records": FORMS["dataframe_records"](turned)}) == (200, expected)
 
 
+def test_a_column_that_had_gaps_may_be_left_out(server: str) -> None:
+    row = {"bought": "2024-01-01", "pieces": 1}
+    status, told = _post(server, {"dataframe_records": [row]})
+    assert status == 200, told
+    assert _post(server, {"dataframe_records": [{**row, "size": None, "colour": None}]}) == (200, told)
+
+
 BAD = {
     "a column is lacking": ({"dataframe_records": [{"colour": "red"}]}, "Model is missing inputs"),
     "a list where a number belongs": (
         {"dataframe_records": [{"size": [1, 2], "colour": "red", "bought": "2024-01-01", "pieces": 1}]},
-        'column "size": .* is no single value',
+        "column size to type.*float64",
+    ),
+    "a list where a text belongs": (
+        {"dataframe_records": [{"size": 1, "colour": ["red"], "bought": "2024-01-01", "pieces": 1}]},
+        'column "colour": .* is no single value',
+    ),
+    "a word where a number belongs": (
+        {"dataframe_records": [{"size": "large", "colour": "red", "bought": "2024-01-01", "pieces": 1}]},
+        "column size to type.*float64.*large",
+    ),
+    "a word where a date belongs": (
+        {"dataframe_records": [{"size": 1, "colour": "red", "bought": "soon", "pieces": 1}]},
+        "column bought to type.*soon",
     ),
     "no rows": ({"dataframe_split": {"columns": ["size", "colour", "bought", "pieces"], "data": []}}, "no rows"),
     "no JSON": (b"{", "JSON"),

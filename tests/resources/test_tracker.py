@@ -124,8 +124,7 @@ def registered(scripted_home: Path) -> Any:
 AS_READ = {
     "as read": lambda rows: rows,
     "dates as moments": lambda rows: rows.assign(bought=pd.to_datetime(rows["bought"])),
-    "nullable types": lambda rows: rows.convert_dtypes(),
-    "categories": lambda rows: rows.astype({"colour": "category"}),
+    "nullable types": lambda rows: rows.assign(bought=pd.to_datetime(rows["bought"])).convert_dtypes(),
     "one row": lambda rows: rows.iloc[3:4],
 }
 
@@ -143,9 +142,43 @@ def test_the_registered_model_answers_for_raw_rows_with_gaps(
     assert list(answer["label"]) == list(expected["prediction"])
 
 
-def test_the_signature_names_raw_columns(registered: Any) -> None:
-    inputs = {column["name"] for column in json.loads(registered.metadata.signature.inputs.to_json())}
-    assert inputs <= {"size", "colour", "bought", "pieces"} and "size" in inputs
+def test_a_column_that_had_gaps_may_be_left_out(scripted_home: Path, registered: Any) -> None:
+    rows = pd.read_csv(scripted_home / "unlabelled.csv")
+    without = registered.predict(rows.drop(columns=["size", "colour"]))
+    pd.testing.assert_frame_equal(without, registered.predict(rows.assign(size=np.nan, colour=None)))
+
+
+def test_the_signature_tells_types_and_gaps_of_raw_columns(registered: Any) -> None:
+    inputs = [(c["name"], c["type"], c["required"]) for c in json.loads(registered.metadata.signature.inputs.to_json())]
+    assert inputs == [
+        ("size", "double", False),
+        ("pieces", "long", True),
+        ("bought", "datetime", True),
+        ("colour", "string", False),
+    ]
+    assert registered.metadata.metadata["inputs"] == [
+        {"name": "size", "takes": "number, null, or left out"},
+        {"name": "pieces", "takes": "whole number"},
+        {"name": "bought", "takes": "date or date-time as ISO 8601 text, without a time zone (UTC)"},
+        {"name": "colour", "takes": "text, null, or left out"},
+    ]
+
+
+WRONG = {
+    "a text for a number": ({"size": "large"}, r"column size\b"),
+    "a fraction for a whole number": ({"pieces": 1.5}, r"column pieces\b"),
+    "a word for a date": ({"bought": "soon"}, r"column bought\b"),
+    "a number for a text": ({"colour": 5}, r"column colour\b"),
+}
+
+
+@pytest.mark.parametrize(("change", "told"), WRONG.values(), ids=WRONG)
+def test_a_wrong_type_is_told(scripted_home: Path, registered: Any, change: dict, told: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    rows = pd.read_csv(scripted_home / "unlabelled.csv").assign(**change)
+    with pytest.raises(MlflowException, match=rf"(?s)Error: .*{told}"):
+        registered.predict(rows)
 
 
 def test_the_signature_tells_the_answers_as_they_come(scripted_home: Path, registered: Any) -> None:
