@@ -68,6 +68,7 @@ FAILED = records.Trial("knn_2", "knn", {}, "failed", "out of memory: “needs”
 SPLIT = records.Split(np.array([True, False]), np.array([[1, 2], [0, 1]], np.int8), "2-fold")
 CONTRIBUTIONS = records.Contributions(("yes",), (0.5,), TABLE, 64)
 COHORT = records.Cohort(("age > 40", 'job is "a/b"'), 12, 0.1, 2.5, 0.5, None, 0.9)
+RAW = records.RawInput("double", has_gaps=True)
 COMPARISON = records.GroupComparison("größe/€", TABLE, {"accuracy": 0.9}, {"accuracy_difference": 0.1}, ("too far",))
 
 EXAMPLES = [
@@ -98,7 +99,8 @@ EXAMPLES = [
     records.ErrorAnalysis("test", 3, "accuracy", "log loss", 0.7, (COHORT,), ("größe/€",), TABLE, (PICTURE,)),
     COMPARISON,
     records.Fairness("out_of_fold", 3, (COMPARISON,), (PICTURE,)),
-    records.OnnxModel(b"\x08\x09onnx", {"größe/€": "float", "text": "string"}, 2, 1e-7, 0.1),
+    records.OnnxModel(b"\x08\x09onnx", {"größe/€": "float"}, 2, 1e-7, 0.1, {"größe/€": 1.5}, {"größe/€": RAW}),
+    RAW,
     records.Registration("tiny", "3", False, "worse"),
     records.Predictions(TABLE),
     records.TrainingCode(b"print(1)", b'{"cells": []}', ("numpy==2.4.6",)),
