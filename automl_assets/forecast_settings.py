@@ -18,10 +18,9 @@ from automl_assets.grid import grid
 from automl_assets.series import LagSettings
 
 COUNTRY = re.compile(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")
-MANY_LAGS = 10_000
+MOST_STAMPS = 10_000
 
 Names = Annotated[tuple[str, ...], BeforeValidator(one_or_many)]
-Stamps = Annotated[int, Field(ge=1, le=MANY_LAGS)]
 Reconciliation = Literal[
     "none", "bottom_up", "top_down_average_proportions", "top_down_proportions_of_averages", "min_trace"
 ]
@@ -31,12 +30,26 @@ def _none(value: Any) -> Any:
     return None if value == "none" else value
 
 
-def _numbers(value: Any) -> Any:
-    """A number, several, auto or none, as a tuple or auto."""
-    return value if value == "auto" else one_or_many(value)
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_STAMPS
 
 
-Lags = Annotated[Literal["auto"] | tuple[Stamps, ...], BeforeValidator(_numbers)]
+def _count(value: Any) -> Any:
+    if value is None or value == "auto" or _is_count(value):
+        return value
+    raise ValueError(f"got {value!r}; it is auto, or a whole number from 1 to {MOST_STAMPS}")
+
+
+def _counts(value: Any) -> Any:
+    """Auto, or whole numbers in their order; a single one is a list of one."""
+    several = value if value == "auto" else one_or_many(value)
+    if several == "auto" or (isinstance(several, list | tuple) and all(map(_is_count, several))):
+        return several if several == "auto" else tuple(sorted(set(several)))
+    raise ValueError(f"got {value!r}; it is auto, none, a whole number from 1 to {MOST_STAMPS}, or a list of such")
+
+
+Count = Annotated[Literal["auto"] | int, BeforeValidator(_count)]
+Lags = Annotated[Literal["auto"] | tuple[int, ...], BeforeValidator(_counts)]
 
 
 class ForecastSettings(Frozen):
@@ -47,7 +60,7 @@ class ForecastSettings(Frozen):
     partition_limit: int = Field(500, ge=1, le=100_000)  # more groups than that share partitions
     scope: Literal["group", "global"] = "group"  # what models over several series learn from
 
-    horizon: Literal["auto"] | Annotated[int, Field(ge=1, le=MANY_LAGS)] = "auto"
+    horizon: Count = "auto"
     frequency: str = "auto"
     timezone: str | None = None  # of stamps that do not say theirs
     seasonality: Lags = "auto"
@@ -56,15 +69,15 @@ class ForecastSettings(Frozen):
 
     target_lags: Lags | None = None  # nothing said: each configuration of a regression looks back as it likes
     feature_lags: Lags | None = None
-    rolling_window: Annotated[Literal["auto"] | Stamps | None, BeforeValidator(_none)] = None
+    rolling_window: Annotated[Count | None, BeforeValidator(_none)] = None
     use_stl: Annotated[Literal["season", "season_trend"] | None, BeforeValidator(_none)] = None
     holidays: Annotated[str | None, BeforeValidator(_none)] = None
     known_covariates: Names | None = None
     past_covariates: Names | None = None
     static_covariates: Names | None = None
 
-    n_windows: Literal["auto"] | Annotated[int, Field(ge=1, le=50)] = "auto"
-    cv_step: Literal["auto"] | Annotated[int, Field(ge=1, le=MANY_LAGS)] = "auto"
+    n_windows: Count = "auto"
+    cv_step: Count = "auto"
     quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
 
     hierarchy: Names = ()  # columns from the top to the leaves
@@ -90,11 +103,6 @@ class ForecastSettings(Frozen):
         if value is not None and not COUNTRY.match(value):
             raise ValueError(f"got {value!r}; it is a country (ISO 3166-1: US, DE) or a part of one (US-CA, DE-BY)")
         return value
-
-    @field_validator("target_lags", "feature_lags", "seasonality")
-    @classmethod
-    def _ascend(cls, value: Any) -> Any:
-        return tuple(sorted(set(value))) if isinstance(value, tuple) else value
 
     @field_validator("quantiles")
     @classmethod

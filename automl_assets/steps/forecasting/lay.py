@@ -100,8 +100,8 @@ def lay(
         stamps=stamps,
         y=np.where(np.isfinite(y), y, np.nan),
         is_ahead=table[PART].to_numpy() != SOURCE,
-        covariates=_numbers(table, covariates),
-        statics=_numbers(series, statics),
+        covariates=numbers(table, covariates),
+        statics=numbers(series, statics),
         zone=zone,
     )
 
@@ -124,7 +124,7 @@ def _names(ids: pl.DataFrame) -> list[str]:
     return [series_name(values) for values in ids.iter_rows()]
 
 
-def _numbers(table: pl.DataFrame, columns: Iterable[Covariate]) -> np.ndarray:
+def numbers(table: pl.DataFrame, columns: Iterable[Covariate]) -> np.ndarray:
     """Numbers and codes of categories, float32 [n_rows, n_columns]; NaN where missing."""
     found = [
         _codes(table[one.name], one.categories) if one.categories else number_of(table[one.name]) for one in columns

@@ -17,6 +17,7 @@ from automl_assets.steps.forecasting.plan import Plan
 MOST_OFF_GRID = 0.1  # of the rows may lie off the grid; they are left out
 MOST_MADE_UP, ALWAYS_ALLOWED = 50, 1_000_000  # rows of the grid per row there is, and rows from which that counts
 LAST_NIGHT_HOUR, CLOCK_MONTHS = 3, (3, 4, 9, 10, 11)  # when clocks are put back, wherever that is
+NEVER = 1 << 61  # a number of a period that no stamp has
 REDUCED = {"sum": np.add, "mean": np.add, "max": np.fmax, "min": np.fmin}
 
 
@@ -114,9 +115,8 @@ def _aligned(rows: Rows, grid: Grid, experiment: Experiment, counts: Counts) -> 
 
 
 def _spans(rows: Rows, grid: Grid) -> Spans:
-    numbers, n_series = grid.numbers(rows.stamps), len(rows.names)
-    first, known, last = np.full(n_series, np.iinfo(np.int64).max), np.full((2, n_series), -1 << 62)[0], None
-    is_learnt = ~rows.is_ahead & ~np.isnan(rows.y)
+    numbers, is_learnt = grid.numbers(rows.stamps), ~rows.is_ahead & ~np.isnan(rows.y)
+    first, known = np.full(len(rows.names), NEVER), np.full(len(rows.names), -NEVER)
     np.minimum.at(first, rows.series[is_learnt], numbers[is_learnt])
     np.maximum.at(known, rows.series[is_learnt], numbers[is_learnt])
     last = known.copy()
@@ -239,7 +239,9 @@ def _test_rows(spans: Spans, shape: _Shape) -> np.ndarray:
     if share is None:
         return ahead
     lengths = spans.known - spans.first + 1
-    wished = np.maximum(shape.plan.horizon, np.round(share * np.maximum(lengths, 0)).astype(np.int64))
+    is_summed = shape.experiment.forecasting.reconciliation != "none"  # what adds up ends together
+    whole = np.full_like(lengths, np.median(lengths[lengths > 0])) if is_summed else np.maximum(lengths, 0)
+    wished = np.maximum(shape.plan.horizon, np.round(share * whole).astype(np.int64))
     return np.where(lengths - wished >= shape.n_needed, wished, 0)
 
 
