@@ -165,3 +165,12 @@ def test_intermittent_takes_in_rows_that_came_since(method):
     whole = _forecast("intermittent", _fitted("intermittent", {"method": method}, late), late)
     caught_up = _forecast("intermittent", _fitted("intermittent", {"method": method}, late[:, :-N_NEW]), late)
     np.testing.assert_allclose(caught_up, whole, rtol=1e-9)
+
+
+@pytest.mark.parametrize("periods", [[MONTHS], [4, MONTHS]])
+def test_mstl(periods):
+    from statsforecast.models import MSTL, AutoETS
+
+    oracle = MSTL(periods, trend_forecaster=AutoETS(model="ANN"))
+    expected = np.array([oracle.forecast(y, HORIZON)["mean"] for y in Y])
+    _assert_equal(_forecast("mstl", _fitted("mstl", {"periods": periods, "trend": "ANN"})), expected)
