@@ -1,6 +1,6 @@
 """ARIMA of any order and season as a recursion of `innovations`: what is remembered, what is differenced, a mean that drifts.
 
-Here belongs what libraries that estimate ARIMA share. Not here: the libraries.
+Here belongs what forecasters that estimate ARIMA share. Not here: how they find its orders.
 """
 
 from typing import Any
@@ -29,6 +29,27 @@ def estimate(z: np.ndarray, differencing: np.ndarray, memory: Arrays, mean: Arra
         },
         {"memory": memory["state"], "past": z[::-1][:n_past], "base": mean["base"]},
     )
+
+
+def of_statsforecast(y: np.ndarray, found: dict[str, Any]) -> Estimate:
+    """From what `statsforecast.arima` found for the rows `y`, which are without what regressors explain."""
+    coefficients, model = found["coef"], found["model"]
+    drift = coefficients.get("drift", 0.0)
+    mean = coefficients.get("intercept", 0.0) + drift * np.arange(1, len(y) + 1)
+    filtered = _filtered(y - mean, model)
+    return estimate(y - mean, model["delta"], filtered, {"base": mean[-1], "drift": drift, "constant": 0.0})
+
+
+def _filtered(z: np.ndarray, model: dict[str, Any]) -> Arrays:
+    """State and gain after all rows, which conditional sums do not leave behind."""
+    from statsforecast.arima import arima_like, make_arima
+
+    fresh = make_arima(model["phi"], model["theta"], model["delta"])
+    polynomials = fresh["phi"], fresh["theta"], fresh["delta"]
+    arima_like(z, *polynomials, fresh["a"], fresh["P"], fresh["Pn"], 0, True)  # fills the last three
+    width = len(fresh["a"]) - len(fresh["delta"])
+    surprise = fresh["Pn"] @ fresh["Z"]
+    return {"state": fresh["a"][:width], "weights": fresh["phi"], "gain": surprise[:width] / (fresh["Z"] @ surprise)}
 
 
 def _remembered(p: Arrays, s: Arrays) -> Any:

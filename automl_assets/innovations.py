@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any
 
@@ -68,16 +68,24 @@ class StateModel:
 
 
 def fit(
-    estimate: Callable[[np.ndarray, Config, ForecastContext], Estimate],
+    estimate: Callable[..., Estimate],
     config: Config,
     history: Panel,
     context: ForecastContext,
+    beside: np.ndarray | None = None,
 ) -> StateModel:
-    """Estimates each series on its own. With `log` in the configuration, a positive series is learnt in logarithms."""
+    """Estimates each series on its own, by `estimate(y, config, context)`.
+
+    With `log` in the configuration, a positive series is learnt in logarithms. Columns `beside` the target [n_rows, n]
+    are handed on, those of the series, as `columns`.
+    """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # small matrices: threads would only wait for each other
-        results = [_attempt(estimate, y, config, context) for y in history.series()]
+        results = [
+            _attempt(partial(estimate, **own), y, config, context)
+            for y, own in zip(history.series(), _beside(history, beside), strict=True)
+        ]
     return StateModel(
         history.names,
         history.lengths,
@@ -85,6 +93,13 @@ def fit(
         _batched([result if isinstance(result, str) else result.state for result in results]),
         {number: result for number, result in enumerate(results) if isinstance(result, str)},
     )
+
+
+def _beside(history: Panel, columns: np.ndarray | None) -> list[Arrays]:
+    """Of each series what its estimate is told besides, by name."""
+    if columns is None:
+        return [{}] * history.n_series
+    return [{"columns": own} for own in np.split(columns, history.offsets[1:-1])]
 
 
 def _attempt(estimate: Callable[..., Estimate], y: np.ndarray, config: Config, context: ForecastContext) -> Any:

@@ -1,12 +1,11 @@
 """ARIMA with seasons, orders found step by step, as statsforecast estimates it: fast enough for many series."""
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from automl_assets import arma
-from automl_assets.innovations import Arrays, Estimate, explain, fit, forecast, to_onnx
+from automl_assets.innovations import Estimate, explain, fit, forecast, to_onnx
 from automl_assets.parts import Config, ForecastContext, Forecaster
 from automl_assets.series import ForecastProblem, Panel
 
@@ -30,23 +29,7 @@ def _estimate(y: np.ndarray, config: Config, context: ForecastContext) -> Estima
     found = auto_arima_f(
         y, period=config["period"], approximation=True, nmodels=MOST_MODELS, method="CSS" if is_long else None
     )
-    coefficients, model = found["coef"], found["model"]
-    drift = coefficients.get("drift", 0.0)
-    mean = coefficients.get("intercept", 0.0) + drift * np.arange(1, len(y) + 1)
-    filtered = _filtered(y - mean, model)
-    return arma.estimate(y - mean, model["delta"], filtered, {"base": mean[-1], "drift": drift, "constant": 0.0})
-
-
-def _filtered(z: np.ndarray, model: dict[str, Any]) -> Arrays:
-    """State and gain after all rows, which conditional sums do not leave behind."""
-    from statsforecast.arima import arima_like, make_arima
-
-    fresh = make_arima(model["phi"], model["theta"], model["delta"])
-    polynomials = fresh["phi"], fresh["theta"], fresh["delta"]
-    arima_like(z, *polynomials, fresh["a"], fresh["P"], fresh["Pn"], 0, True)  # fills the last three
-    width = len(fresh["a"]) - len(fresh["delta"])
-    surprise = fresh["Pn"] @ fresh["Z"]
-    return {"state": fresh["a"][:width], "weights": fresh["phi"], "gain": surprise[:width] / (fresh["Z"] @ surprise)}
+    return arma.of_statsforecast(y, found)
 
 
 PART = Forecaster(
