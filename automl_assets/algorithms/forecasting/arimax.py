@@ -76,7 +76,8 @@ def _estimate(y: np.ndarray, config: Config, context: ForecastContext, columns: 
 
 def _independent(columns: np.ndarray) -> list[int]:
     """Columns that vary, that those before do not explain, and as many of them as the rows bear."""
-    kept, basis = [], [np.full(len(columns), 1 / np.sqrt(len(columns)))]
+    kept: list[int] = []
+    basis = [np.full(len(columns), 1 / np.sqrt(len(columns)))]
     for number, column in enumerate(columns.T):
         rest = column - sum((column @ axis) * axis for axis in basis)
         size = np.linalg.norm(rest)
