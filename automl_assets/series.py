@@ -127,12 +127,12 @@ class Panel:
         numbers = np.arange(self.n_series)[chosen]
         return self._rows(numbers, self.offsets[numbers], self.offsets[numbers + 1])
 
-    def until(self, n_left_out: int) -> "Panel":
-        """Each series without its last rows."""
+    def until(self, n_left_out: int | np.ndarray) -> "Panel":
+        """Each series without its last rows, as many of each or [n_series]."""
         return self._rows(np.arange(self.n_series), self.offsets[:-1], self.offsets[1:] - n_left_out)
 
-    def last(self, n_rows: int) -> "Panel":
-        """The last rows of each series."""
+    def last(self, n_rows: int | np.ndarray) -> "Panel":
+        """The last rows of each series, as many of each or [n_series]."""
         return self._rows(np.arange(self.n_series), self.offsets[1:] - n_rows, self.offsets[1:])
 
     def then(self, later: "Panel") -> "Panel":

@@ -78,21 +78,22 @@ class _Model:
         return pd.concat([asked, answers.iloc[: len(asked)].set_index(asked.index)], axis=1)
 
     def _ahead(self, name: str, rows: pd.DataFrame, stamps: pd.DatetimeIndex, y: np.ndarray) -> pd.DataFrame:
-        """Answers for all rows after `y` and perhaps some more: beyond the horizon, forecasts become history."""
-        horizon, n_asked = self.about["horizon"], len(rows) - len(y)
-        n_rounds = -(-n_asked // horizon)
-        n_rows = len(y) + n_rounds * horizon
+        """Answers for all rows after `y` and perhaps some more. Beyond the horizon forecasts become history, and
+        quantiles grow as a random walk's would."""
+        horizon, n_known = self.about["horizon"], len(y)
+        n_rows = n_known + -(-(len(rows) - n_known) // horizon) * horizon
         grid = pd.date_range(stamps[0], periods=n_rows, freq=self.about["frequency"])
         rows = rows.iloc[np.minimum(np.arange(n_rows), len(rows) - 1)]  # what comes after the last row is as it
-        points, quantiles = np.empty(0), [np.empty((0, len(self.about["levels"])))]
-        for end in range(len(y) + horizon, n_rows + 1, horizon):
-            point, spread = self.session.run(None, self._feed(name, rows[:end], grid[:end], np.append(y, points)))
-            points = np.append(points, point)
-            quantiles.append(spread)
+        spread = np.empty((0, len(self.about["levels"])))
+        for end in range(n_known + horizon, n_rows + 1, horizon):
+            point, quantiles = self.session.run(None, self._feed(name, rows[:end], grid[:end], y))
+            y, spread = np.append(y, point), spread if len(spread) else quantiles - point[:, None]
+        steps = np.arange(n_rows - n_known)
+        growth = np.sqrt(np.maximum(1.0, (steps + 1) / horizon))
+        wide = spread[np.minimum(steps, horizon - 1)] * growth[:, None] if len(steps) else spread
+        answers = pd.DataFrame({self.session.get_outputs()[0].name: y[n_known:]})
         names = [f"quantile_{level:g}" for level in self.about["levels"]]
-        answers = pd.DataFrame(np.concatenate(quantiles), columns=names)
-        answers.insert(0, self.session.get_outputs()[0].name, points)
-        return answers
+        return answers.join(pd.DataFrame(y[n_known:, None] + wide, columns=names))
 
     def _feed(self, name: str, rows: pd.DataFrame, stamps: pd.DatetimeIndex, y: np.ndarray) -> dict[str, np.ndarray]:
         series, time, target, *_ = self.inputs

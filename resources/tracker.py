@@ -15,9 +15,8 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.errors import ArtifactError
-from automl_assets.records import Evaluation, Leaderboard, Registration, Standing
+from automl_assets.records import Leaderboard, Registration, Standing
 from automl_assets.resources.home import home
-from automl_assets.series import ForecastEvaluation
 
 CHAMPION = "champion"
 RUN_TAG = "dagster_run"
@@ -71,21 +70,22 @@ class Tracker(dg.ConfigurableResource):
         dagster_run: str,
         model: AbstractContextManager[Path],
         metric: str,
-        evaluation: Evaluation | ForecastEvaluation,
+        figures: dict[str, float],
+        rows: str,
     ) -> tuple[str, str]:
-        """Logs the test metrics, stores the model (of `model_folders`) and makes it a new version.
+        """Logs the figures on `rows`, stores the model (of `model_folders`) and makes it a new version.
 
         Returns the version and its address.
         """
         client = self._client()
         run = self._parent_run(client, experiment, dagster_run)
-        client.log_batch(run, metrics=_metrics(evaluation.metrics | evaluation.coverage, evaluation.rows))
+        client.log_batch(run, metrics=_metrics(figures, rows.replace(" ", "_")))
         with model as folder:
             client.log_artifacts(run, str(folder), "model")
         client.set_terminated(run)
         _ensure_registered(client, experiment)
         source = f"{client.get_run(run).info.artifact_uri}/model"
-        tags = {"metric": metric, "score": repr(evaluation.metrics[metric]), RUN_TAG: dagster_run}
+        tags = {"metric": metric, "score": repr(figures[metric]), RUN_TAG: dagster_run}
         version = client.create_model_version(experiment, source, run, tags=tags, await_creation_for=None)
         return version.version, f"models:/{experiment}/{version.version}"
 

@@ -1,5 +1,7 @@
 """The asset `registered_model`: a version in MLflow, promoted to champion when it is at least as good."""
 
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -32,20 +34,33 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
         evaluation: Evaluation,
     ) -> dg.MaterializeResult:
         with step(context):
-            metric = experiment.metric
-            champion = tracker.champion_score(experiment.name, metric)
-            is_champion, reason = promote(metric, evaluation.metrics[metric], champion, evaluation.rows)
-            run = context.run.root_run_id or context.run.run_id
-            version, address = tracker.register(experiment.name, run, table_model(onnx_model), metric, evaluation)
-            registration = Registration(experiment.name, version, is_champion, reason)
-            tracker.decide(registration)
-        metadata: dict[str, Any] = {
-            "version": int(version),
-            "is_champion": is_champion,
-            "reason": reason,
-            "address": address,
-            "tracking_uri": tracker.shown_uri(),
-        }
-        return dg.MaterializeResult(value=registration, metadata=metadata)
+            figures = evaluation.metrics | evaluation.coverage
+            return registered(context, experiment, tracker, table_model(onnx_model), figures, evaluation.rows)
 
     return asset
+
+
+def registered(
+    context: dg.AssetExecutionContext,
+    experiment: Experiment,
+    tracker: Tracker,
+    model: AbstractContextManager[Path],
+    figures: dict[str, float],
+    rows: str,
+) -> dg.MaterializeResult:
+    """Makes the model a version, and the champion where its figures on `rows` are at least as good."""
+    metric = experiment.metric
+    champion = tracker.champion_score(experiment.name, metric)
+    is_champion, reason = promote(metric, figures[metric], champion, rows)
+    run = context.run.root_run_id or context.run.run_id
+    version, address = tracker.register(experiment.name, run, model, metric, figures, rows)
+    registration = Registration(experiment.name, version, is_champion, reason)
+    tracker.decide(registration)
+    metadata: dict[str, Any] = {
+        "version": int(version),
+        "is_champion": is_champion,
+        "reason": reason,
+        "address": address,
+        "tracking_uri": tracker.shown_uri(),
+    }
+    return dg.MaterializeResult(value=registration, metadata=metadata)

@@ -5,6 +5,7 @@ Here belong everything that knows matplotlib and every choice of colour. Not her
 
 from automl_assets.pictures.canvas import readable, short_number
 from automl_assets.pictures.classification import classification_pictures
+from automl_assets.pictures.components import components_picture
 from automl_assets.pictures.errors import cohorts_picture, fairness_picture, heat_picture
 from automl_assets.pictures.explanation import contributions_picture, dependence_picture, importance_picture
 from automl_assets.pictures.forecasting import Fan, forecasts_picture, horizon_picture
@@ -15,6 +16,7 @@ __all__ = [
     "Fan",
     "classification_pictures",
     "cohorts_picture",
+    "components_picture",
     "contributions_picture",
     "dependence_picture",
     "fairness_picture",

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from automl_assets.experiment import load
-from automl_assets.records import Evaluation, Leaderboard, OnnxModel, Registration, Standing
+from automl_assets.records import Leaderboard, OnnxModel, Registration, Standing
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import CHAMPION, Tracker
@@ -81,9 +81,9 @@ def test_another_run_has_a_parent_of_its_own(tracker: Tracker) -> None:
 
 def promoted(tracker: Tracker, onnx: OnnxModel, run: str, accuracy: float) -> str:
     """Registers a model as the asset does, and gives its version."""
-    evaluation = Evaluation("test", 24, {"accuracy": accuracy, "log_loss": 0.3}, {}, {}, ())
+    figures = {"accuracy": accuracy, "log_loss": 0.3}
     is_champion, reason = promote("accuracy", accuracy, tracker.champion_score("model", "accuracy"), "test")
-    version, address = tracker.register("model", run, table_model(onnx), "accuracy", evaluation)
+    version, address = tracker.register("model", run, table_model(onnx), "accuracy", figures, "test")
     tracker.decide(Registration("model", version, is_champion, reason))
     assert address == f"models:/model/{version}"
     return version

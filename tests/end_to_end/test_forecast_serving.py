@@ -1,0 +1,111 @@
+"""A forecast model behind `mlflow models serve`: a real server on loopback answers for rows of series."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from automl_assets.resources.model_folders import forecast_model
+from automl_assets.steps.forecasting.export import export
+from automl_assets.steps.forecasting.forecast import forecast
+from tests import forecasts
+
+MLFLOW = Path(sys.executable).with_name("mlflow")
+START_SECONDS = 90
+GROUP = forecasts.group((40,))
+MADE = export(GROUP, forecasts.ensemble(GROUP))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the server, once it answers."""
+    port, log_file = _free_port(), tmp_path_factory.mktemp("server") / "server.log"
+    with forecast_model([MADE], ("region",)) as folder, log_file.open("wb") as log:
+        command = [MLFLOW, "models", "serve", "-m", folder, "-p", port, "--env-manager", "local", "--workers", "1"]
+        process = subprocess.Popen([*map(str, command)], stdout=log, stderr=log, start_new_session=True)
+        try:
+            _wait(f"http://127.0.0.1:{port}/ping", process, log_file)
+            yield f"http://127.0.0.1:{port}/invocations"
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+
+
+def _wait(address: str, process: subprocess.Popen, log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text()
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(log.read_text())
+
+
+def _post(address: str, content: Any) -> tuple[int, Any]:
+    request = urllib.request.Request(address, json.dumps(content).encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def _whole_history() -> pd.DataFrame:
+    """The rows of the example, with the whole history before them."""
+    history, example = GROUP.panel, pd.DataFrame(MADE.example)
+    before = pd.DataFrame({"month": history.stamps.astype(str), "sold": history.y})
+    before["month"] = before["month"].str[:10]
+    before = before[before["month"] < example["month"][0]].assign(region="north", shop="0", size=0.0)
+    return pd.concat([before, example], ignore_index=True)
+
+
+FORMS = {
+    "dataframe_split": lambda rows: json.loads(rows.to_json(orient="split", index=False)),
+    "dataframe_records": lambda rows: json.loads(rows.to_json(orient="records")),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_answers_are_those_of_python(server: str, form: str) -> None:
+    status, told = _post(server, {form: FORMS[form](_whole_history())})
+    assert status == 200, told
+    answers = pd.DataFrame(told["predictions"])
+    expected = forecast(forecasts.ensemble(GROUP), GROUP.panel, GROUP.test)
+    assert answers["month"].tolist() == [str(stamp)[:10] for stamp in expected.stamps[0]]
+    assert answers["forecast"].to_numpy() == pytest.approx(expected.point[0])
+    assert answers["quantile_0.9"].to_numpy() == pytest.approx(expected.quantiles[0, :, 2])
+
+
+BAD = {
+    "a hole": (lambda rows: rows.drop(index=7), "no row of 2020-10-01; send every stamp"),
+    "off the grid": (lambda rows: rows.assign(month="2021-01-07"), "two rows of 2021-01-07"),
+    "a column is lacking": (lambda rows: rows.drop(columns="sold"), "Model is missing inputs"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "told"), BAD.values(), ids=BAD)
+def test_bad_rows_are_told_in_words(server: str, spoil: Any, told: str) -> None:
+    status, answer = _post(server, {"dataframe_split": FORMS["dataframe_split"](spoil(_whole_history()))})
+    assert status == 400
+    assert told in answer["message"], answer
+    assert "Traceback" not in answer.get("stack_trace", ""), answer

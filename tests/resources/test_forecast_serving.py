@@ -1,0 +1,146 @@
+"""The registered forecast model: rows of many series in, answers of the groups' own ONNX files out."""
+
+from collections.abc import Iterator
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
+
+from automl_assets.errors import ArtifactError
+from automl_assets.records import OnnxModel
+from automl_assets.resources.model_folders import forecast_model
+from automl_assets.series import Group, series_values
+from automl_assets.steps.forecasting.export import export
+from automl_assets.steps.forecasting.forecast import forecast
+from tests import forecasts
+from tests.forecasts import HORIZON
+
+GROUPS = (forecasts.group(), forecasts.group((25, 20), region="so|uth"))
+
+
+@pytest.fixture(scope="module")
+def made() -> list[OnnxModel]:
+    return [export(group, forecasts.ensemble(group)) for group in GROUPS]
+
+
+@pytest.fixture(scope="module")
+def model(made: list[OnnxModel]) -> Iterator[mlflow.pyfunc.PyFuncModel]:
+    with forecast_model(made, ("region",)) as folder:
+        yield mlflow.pyfunc.load_model(str(folder))
+
+
+def rows(group: Group) -> pd.DataFrame:
+    """A group as people would send it: the last rows of each series without their target."""
+    whole, numbers = group.panel.then(group.test), np.arange(group.panel.n_series)
+    series = np.repeat(numbers, whole.lengths)
+    ids = [series_values(name) for name in whole.names]
+    is_ahead = np.concatenate([np.arange(length) >= length - HORIZON for length in whole.lengths])
+    return pd.DataFrame(
+        {
+            "month": np.datetime_as_string(whole.stamps, "D"),
+            "region": [ids[number][0] for number in series],
+            "shop": [int(ids[number][1]) for number in series],
+            "sold": np.where(is_ahead, np.nan, whole.y),
+            "price": whole.covariates[:, 0].astype(float),
+            "weather": np.where(whole.covariates[:, 1] == 1, "wet", "dry"),
+            "size": whole.statics[series, 0].astype(int),
+        }
+    )
+
+
+EVERY = pd.concat([rows(group) for group in GROUPS], ignore_index=True)
+ONE = EVERY[(EVERY["region"] == "north") & (EVERY["shop"] == 1)].reset_index(drop=True)
+
+
+def test_every_group_answers_by_its_own_model(model):
+    answers = model.predict(EVERY.sample(frac=1, random_state=1))
+    for group in GROUPS:
+        expected = forecast(forecasts.ensemble(group), group.panel, group.test)
+        for number, name in enumerate(group.panel.names):
+            region, shop = series_values(name)
+            own = answers[(answers["region"] == region) & (answers["shop"] == int(shop))].sort_values("month")
+            assert own["month"].tolist() == np.datetime_as_string(expected.stamps[number], "D").tolist()
+            np.testing.assert_allclose(own["forecast"], expected.point[number])
+            quantiles = own[["quantile_0.1", "quantile_0.5", "quantile_0.9"]]
+            np.testing.assert_allclose(quantiles, expected.quantiles[number])
+
+
+def test_answers_keep_the_order_of_the_rows(model):
+    turned = ONE[::-1]
+    assert model.predict(turned)["month"].tolist() == turned["month"][turned["sold"].isna()].tolist()
+
+
+def test_fewer_stamps_than_the_horizon_are_the_first_ones(model):
+    whole, cut = model.predict(ONE), model.predict(ONE[:-2])
+    pd.testing.assert_frame_equal(cut, whole[:-2])
+
+
+def test_beyond_the_horizon_forecasts_become_history(model):
+    whole = model.predict(ONE)
+    known = ONE["sold"].isna().cumsum() == 0
+    later = ONE.assign(month=(pd.to_datetime(ONE["month"]) + pd.DateOffset(months=HORIZON)).dt.strftime("%Y-%m-%d"))
+    further = pd.concat([ONE, later[-HORIZON:]], ignore_index=True)
+    answers = model.predict(further)
+    pd.testing.assert_frame_equal(answers[:HORIZON], whole)
+    history = pd.concat([ONE[known], ONE[~known].assign(sold=whole["forecast"].to_numpy()), later[-HORIZON:]])
+    again = model.predict(history)
+    np.testing.assert_allclose(answers["forecast"][HORIZON:], again["forecast"])
+    width = (whole["quantile_0.9"] - whole["forecast"]).iloc[-1]
+    expected = answers["forecast"].iloc[-1] + np.sqrt(2) * width
+    assert answers["quantile_0.9"].iloc[-1] == pytest.approx(expected)
+
+
+def test_another_series_of_a_known_group_is_forecast(model):
+    answers = model.predict(ONE.assign(shop="new"))
+    np.testing.assert_allclose(answers["forecast"], model.predict(ONE)["forecast"])
+
+
+def test_moments_of_any_kind_are_understood(model):
+    expected = model.predict(ONE)["forecast"]
+    for moments in (pd.to_datetime(ONE["month"]), pd.to_datetime(ONE["month"], utc=True), ONE["month"] + "T00:00:00Z"):
+        np.testing.assert_allclose(model.predict(ONE.assign(month=moments))["forecast"], expected)
+
+
+BAD = {
+    "a hole": (ONE.drop(index=3), r"series 'north\|1': no row of 2021-04-01; .*every stamp of 'MS'"),
+    "off the grid": (
+        ONE.replace({"month": {"2021-10-01": "2021-10-05"}}),
+        "2021-10-05 is off the grid of 'MS'",
+    ),
+    "twice": (pd.concat([ONE, ONE[5:6]]), "two rows of 2021-06-01; send one"),
+    "no date": (ONE.replace({"month": {"2021-10-01": "soon"}}), 'column "month": soon is no date'),
+    "no stamp": (ONE.replace({"month": {"2021-10-01": None}}), 'column "month": a stamp is missing'),
+    "no history": (ONE.assign(sold=None), '"sold" is null in every row; send rows of the history'),
+    "no future": (ONE.dropna(subset="sold"), 'nothing is to be forecast; add rows to come, with "sold" null'),
+    "no group": (ONE.assign(region="west"), r"'west\|1' belongs to no group with a model; .* north\|0, north\|1"),
+    "nested": (ONE.assign(price=[[1]] * len(ONE)), r'column "price": \[1\] is no single value'),
+    "no rows": (ONE[:0], "there are no rows"),
+}
+
+
+@pytest.mark.parametrize(("sent", "told"), BAD.values(), ids=BAD)
+def test_bad_rows_are_told_in_words(model, sent, told):
+    with pytest.raises(MlflowException, match=told):
+        model.predict(sent)
+
+
+def test_the_model_says_how_to_ask(made):
+    with forecast_model(made) as folder:
+        model = mlflow.pyfunc.load_model(str(folder))
+        inputs = model.metadata.metadata["inputs"]
+        assert set(inputs) == {"month", "region", "shop", "sold", "price", "weather", "size"}
+        assert inputs["sold"] == "number, or null where it is to be forecast"
+        assert [column.name for column in model.metadata.signature.outputs][:4] == [
+            "month",
+            "region",
+            "shop",
+            "forecast",
+        ]
+        assert len(model.predict(model.input_example)) == HORIZON
+
+
+def test_no_model_at_all_is_told():
+    with pytest.raises(ArtifactError, match="no group has an ONNX model"), forecast_model([]):
+        pass
