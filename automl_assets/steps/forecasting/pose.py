@@ -11,7 +11,8 @@ from automl_assets.steps.forecasting.plan import Plan
 LOOKED_AT_SEASONS, LEAST_ROWS = 4, 2000  # at the end of a series
 LOOKED_AT = 20  # series, by equal distances, in which seasons are looked for
 SHARE = 0.25  # of them must show a season; one too many costs less than one too few
-SURE = 1.645  # standard errors
+SURE = 1.96  # standard errors
+ROUNDING = 1e-9  # of the size of values: differences below come from arithmetic
 MANY_SERIES, FEW_WINDOWS, MANY_WINDOWS = 10, 2, 5
 LEAST_SEASONS = 2  # that are seen before the first origin of the backtest
 
@@ -57,7 +58,7 @@ def _periods(panel: Panel, grid: Grid, experiment: Experiment) -> tuple[int, ...
 def shown_seasons(y: np.ndarray, possible: tuple[int, ...]) -> tuple[int, ...]:
     """The periods at which a series repeats itself more than halfway to them, each without the shorter ones.
 
-    Half a period away a season is at its opposite, while a trend or a random walk is more alike there.
+    What moves more slowly than a season is taken away before, as in a classical decomposition, where there is enough.
 
     >>> day = np.arange(200)
     >>> shown_seasons(np.sin(day / 7 * 2 * np.pi) + day, (7, 30)), shown_seasons(day**2.0, (7, 30))
@@ -65,14 +66,29 @@ def shown_seasons(y: np.ndarray, possible: tuple[int, ...]) -> tuple[int, ...]:
     """
     shown, rest = [], _without_line(y)
     for period in possible:
-        n_rows = len(rest)
-        if n_rows < LEAST_SEASONS * period or not rest.any():
+        if len(rest) < LEAST_SEASONS * period or not rest.any():
             break
-        half = (_alike(rest, period // 2) + _alike(rest, (period + 1) // 2)) / 2
-        if _alike(rest, period) - half > SURE * np.sqrt(2 / n_rows) and _alike(rest, period) > 0:
+        is_long = len(rest) > (LEAST_SEASONS + 1) * period
+        if _repeats(_without_level(rest, period) if is_long else rest, period):
             shown.append(period)
             rest = rest - _means(rest, period)
     return tuple(shown)
+
+
+def _repeats(wave: np.ndarray, period: int) -> bool:
+    """Half a period away a season is at its opposite, while a random walk is more alike there."""
+    half = (_alike(wave, period // 2) + _alike(wave, (period + 1) // 2)) / 2
+    error = 1 / np.sqrt(len(wave))
+    return _alike(wave, period) > SURE * error and _alike(wave, period) - half > SURE * np.sqrt(2) * error
+
+
+def _without_level(values: np.ndarray, period: int) -> np.ndarray:
+    """Differences from the mean of a period around each value, without half a period at both ends."""
+    width = period + 1 - period % 2
+    sums = np.cumsum(np.r_[0.0, values])
+    level = (sums[width:] - sums[:-width]) / width
+    wave = values[width // 2 : len(values) - width // 2] - level
+    return wave if np.abs(wave).max() > ROUNDING * np.abs(values).max() else np.zeros(len(wave))
 
 
 def _without_line(y: np.ndarray) -> np.ndarray:
@@ -80,7 +96,7 @@ def _without_line(y: np.ndarray) -> np.ndarray:
     slope = x @ y / max(1.0, float(x @ x))
     rest = y - y.mean() - slope * x
     size = np.abs(y - y.mean()).max(initial=0)
-    return rest if np.abs(rest).max(initial=0) > 1e-9 * size else np.zeros(len(y))
+    return rest if np.abs(rest).max(initial=0) > ROUNDING * size else np.zeros(len(y))
 
 
 def _alike(values: np.ndarray, lag: int) -> float:

@@ -1,7 +1,4 @@
-"""regulate: brings the rows of one group onto the grid, and counts what that took: off the grid, twice, missing, short.
-
-Every gap is filled from the past alone, so that a backtest never learns what came later.
-"""
+"""regulate: brings the rows of one group onto the grid, and counts what that took: off the grid, twice, missing, short."""
 
 from dataclasses import dataclass, replace
 
@@ -11,11 +8,11 @@ from automl_assets.errors import DataError, listed
 from automl_assets.experiment import Experiment
 from automl_assets.grid import Grid
 from automl_assets.series import Covariate, Panel
+from automl_assets.steps.forecasting.fill import Fills, Spans, filled
 from automl_assets.steps.forecasting.lay import Rows
 from automl_assets.steps.forecasting.plan import Plan
 
 MOST_OFF_GRID = 0.1  # of the rows may lie off the grid; they are left out
-MOST_MADE_UP, ALWAYS_ALLOWED = 50, 1_000_000  # rows of the grid per row there is, and rows from which that counts
 LAST_NIGHT_HOUR, CLOCK_MONTHS = 3, (3, 4, 9, 10, 11)  # when clocks are put back, wherever that is
 NEVER = 1 << 61  # a number of a period that no stamp has
 REDUCED = {"sum": np.add, "mean": np.add, "max": np.fmax, "min": np.fmin}
@@ -37,18 +34,6 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Spans:
-    """Where each series lies on the grid, in numbers of its periods [n_series]."""
-
-    first: np.ndarray  # of those learnt from
-    known: np.ndarray  # the last of those learnt from
-    last: np.ndarray  # of all
-
-    def of(self, chosen: np.ndarray) -> "Spans":
-        return Spans(self.first[chosen], self.known[chosen], self.last[chosen])
-
-
-@dataclass(frozen=True)
 class Regular:
     """The series of a group on the grid, and what they were like before."""
 
@@ -65,20 +50,17 @@ class Regular:
 
 
 def regulate(rows: Rows, plan: Plan, experiment: Experiment) -> Regular:
-    """Raises DataError with advice where that cannot be done without a guess."""
+    """The series of a group on the grid. Raises DataError with advice where that cannot be done without a guess."""
     dated = rows.where(~np.isnat(rows.stamps))
-    counts = Counts(len(rows.y), without_stamp=len(rows.y) - len(dated.y))
+    if not (~np.isnan(dated.y) & ~dated.is_ahead).any():
+        raise DataError(f'no row has both a stamp and a value of the target "{experiment.target}"; bring such rows')
     grid = plan.grid.anchored(dated.stamps[~dated.is_ahead])
+    counts = Counts(len(rows.y), without_stamp=len(rows.y) - len(dated.y))
     aligned, counts = _aligned(dated, grid, experiment, counts)
     spans = _spans(aligned, grid)
-    has_value = spans.first <= spans.known
-    if not has_value.any():
-        raise DataError(
-            f'no row has a stamp and a value of the target "{experiment.target}"; remove the group, or fill it'
-        )
     timely, counts = _timely(aligned, grid, spans, counts)
     single, counts = _single(timely, grid, experiment, plan.covariates, counts)
-    return _shaped(single, spans, has_value, _Shape(grid, plan, experiment, counts))
+    return _shaped(single, spans, spans.first <= spans.known, _Shape(grid, plan, experiment, counts))
 
 
 @dataclass(frozen=True)
@@ -195,36 +177,45 @@ def _twice(rows: Rows) -> DataError:
 def _shaped(rows: Rows, spans: Spans, has_value: np.ndarray, shape: _Shape) -> Regular:
     """Test rows cut off, short series as asked, gaps filled."""
     n_test = _test_rows(spans, shape)
-    learnt = spans.known - spans.first + 1 - np.where(spans.last > spans.known, 0, n_test)
-    is_short = has_value & (learnt < shape.n_needed)
+    n_missing = shape.n_needed - (spans.known - spans.first + 1 - np.where(spans.last > spans.known, 0, n_test))
+    is_short = has_value & (n_missing > 0)
     way = _short_way(is_short, has_value, shape.experiment)
     chosen = has_value & ~is_short if way == "drop" else has_value
+    _check_any(chosen, shape)
+    kept, spans = rows.of(np.flatnonzero(chosen)), spans.of(chosen)
+    n_padded = np.where(is_short & (way == "pad"), n_missing, 0)[chosen]
+    whole, n_filled = filled(kept, spans, n_padded, shape.grid, Fills(shape.plan, _constant(shape.experiment)))
+    test = whole.last(n_test[chosen])
+    return Regular(
+        panel=whole.until(n_test[chosen]),
+        test=None if test.is_filled.all() else test,
+        groups=kept.groups,
+        grid=shape.grid,
+        counts=replace(shape.counts, filled=n_filled),
+        empty=_named(rows, ~has_value),
+        short=_named(rows, is_short),
+        short_way=way,
+        n_needed=shape.n_needed,
+        unknown=_unknown(rows, shape.plan.covariates),
+    )
+
+
+def _check_any(chosen: np.ndarray, shape: _Shape) -> None:
     if not chosen.any():
         raise DataError(
             f"every series is shorter than the {shape.n_needed} rows that a horizon of {shape.plan.horizon} needs; "
             "say forecasting.short_series: pad, or a shorter horizon"
         )
-    padded = spans.first - np.where(is_short & (way == "pad"), shape.n_needed - learnt, 0)
-    kept = rows.where(chosen[rows.series])
-    number = np.cumsum(chosen) - 1
-    names = tuple(name for name, is_chosen in zip(rows.names, chosen, strict=True) if is_chosen)
-    kept = replace(kept, series=number[kept.series], names=names, statics=rows.statics[chosen])
-    whole, n_filled = _filled(kept, replace(spans, first=padded).of(chosen), spans.first[chosen], shape)
-    n_test = n_test[chosen]
-    test = whole.last(n_test) if n_test.any() else None
-    has_truth = test is not None and not test.is_filled.all()
-    return Regular(
-        panel=whole.until(n_test),
-        test=test if has_truth else None,
-        groups=tuple(values for values, is_chosen in zip(rows.groups, chosen, strict=True) if is_chosen),
-        grid=shape.grid,
-        counts=replace(shape.counts, filled=n_filled),
-        empty=tuple(np.array(rows.names, object)[~has_value]),
-        short=tuple(np.array(rows.names, object)[is_short]),
-        short_way=way,
-        n_needed=shape.n_needed,
-        unknown=_unknown(rows, shape.plan.covariates),
-    )
+
+
+def _named(rows: Rows, chosen: np.ndarray) -> tuple[str, ...]:
+    return tuple(rows.names[number] for number in np.flatnonzero(chosen))
+
+
+def _constant(experiment: Experiment) -> float | None:
+    """What an imputer puts into gaps of the target."""
+    imputer = experiment.featurization.imputers.get(experiment.target)
+    return None if imputer is None or imputer.fill_value is None else float(imputer.fill_value)
 
 
 def _unknown(rows: Rows, covariates: tuple[Covariate, ...]) -> tuple[str, ...]:
@@ -251,79 +242,3 @@ def _short_way(is_short: np.ndarray, has_value: np.ndarray, experiment: Experime
     if way != "auto":
         return way
     return "pad" if is_short.sum() == has_value.sum() else "drop"
-
-
-def _filled(rows: Rows, spans: Spans, first: np.ndarray, shape: _Shape) -> tuple[Panel, int]:
-    """Rows for every number from the first of `spans`, and how many had to be made up since the `first` of the data."""
-    lengths = spans.last - spans.first + 1
-    offsets = np.r_[0, np.cumsum(lengths)]
-    _check_size(int(offsets[-1]), len(rows.y), shape.grid)
-    series = np.repeat(np.arange(len(lengths)), lengths)
-    within = np.arange(offsets[-1]) - offsets[series]
-    place = offsets[rows.series] + shape.grid.numbers(rows.stamps) - spans.first[rows.series]
-    y, row = np.full(offsets[-1], np.nan), np.full(offsets[-1], -1)
-    y[place], row[place] = rows.y, np.arange(len(rows.y))
-    is_padding = within < (first - spans.first)[series]
-    is_filled = np.isnan(y)
-    panel = Panel(
-        names=rows.names,
-        offsets=offsets,
-        stamps=shape.grid.stamps(within + spans.first[series]),
-        y=_known_before(_padded(y, is_padding, series), offsets, series, _constant(shape.experiment)),
-        is_filled=is_filled,
-        covariates=_covariates(rows, row, series, shape.plan.covariates),
-        statics=_whole(rows.statics, shape.plan.statics),
-    )
-    is_gap = is_filled & ~is_padding & (within + spans.first[series] <= spans.known[series])
-    return panel, int(is_gap.sum())
-
-
-def _check_size(n_made: int, n_rows: int, grid: Grid) -> None:
-    if n_made > ALWAYS_ALLOWED and n_made > MOST_MADE_UP * n_rows:
-        raise DataError(
-            f"the {n_rows:,} rows lie on a grid of {n_made:,} stamps at frequency {grid.alias}: most would be made up. Say "
-            "a wider forecasting.frequency with forecasting.aggregate"
-        )
-
-
-def _padded(y: np.ndarray, is_padding: np.ndarray, series: np.ndarray) -> np.ndarray:
-    """The median of a series stands before its first value."""
-    if not is_padding.any():
-        return y
-    padded = y.copy()
-    for number in np.unique(series[is_padding]):
-        mine = series == number
-        padded[mine & is_padding] = np.nanmedian(y[mine])
-    return padded
-
-
-def _constant(experiment: Experiment) -> float | None:
-    """What an imputer puts into gaps of the target."""
-    imputer = experiment.featurization.imputers.get(experiment.target)
-    return None if imputer is None or imputer.fill_value is None else float(imputer.fill_value)
-
-
-def _known_before(y: np.ndarray, offsets: np.ndarray, series: np.ndarray, constant: float | None) -> np.ndarray:
-    """Gaps take the last value before them, or the constant; a series begins with a value."""
-    if constant is not None:
-        return np.where(np.isnan(y), constant, y)
-    last = np.maximum.accumulate(np.where(np.isnan(y), -1, np.arange(len(y))))
-    return y[np.maximum(last, offsets[series])]
-
-
-def _covariates(rows: Rows, row: np.ndarray, series: np.ndarray, columns: tuple[Covariate, ...]) -> np.ndarray:
-    """A made-up row has the values of the one before it; what is missing in a row is the fill of its column.
-
-    A column that the test file lacks keeps its last value in the rows of the test file.
-    """
-    first = np.searchsorted(rows.series, np.arange(len(rows.names)))[series]
-    before = np.maximum(np.maximum.accumulate(row), first)
-    is_learnt = (row >= 0) & ~rows.is_ahead[row]
-    learnt = np.maximum(np.maximum.accumulate(np.where(is_learnt, row, -1)), first)
-    is_lacking = np.isnan(rows.covariates[rows.is_ahead]).all(axis=0)
-    return _whole(np.where(is_lacking, rows.covariates[learnt], rows.covariates[before]), columns)
-
-
-def _whole(values: np.ndarray, columns: tuple[Covariate, ...]) -> np.ndarray:
-    fills = np.array([one.fill for one in columns], np.float32)
-    return np.where(np.isnan(values), fills, values).astype(np.float32)

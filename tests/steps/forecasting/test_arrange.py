@@ -285,6 +285,14 @@ def test_a_series_without_a_value_is_told(ask: Ask) -> None:
     assert "1 series have no value: c." in guardrail(group, "short_series").message
 
 
+@pytest.mark.parametrize(("column", "value"), [("t", None), ("y", None)])
+def test_a_group_without_a_stamp_or_a_value_stops_no_other(ask: Ask, column: str, value: None) -> None:
+    table = two_shops().with_columns(pl.when(pl.col("shop") == "b").then(value).otherwise(column).alias(column))
+    found = ask(table, series_id_columns="shop", partition_by="shop")
+    assert isinstance(found["a"], Group)
+    assert 'no row has both a stamp and a value of the target "y"' in str(found["b"])
+
+
 # --- what is known ahead -----------------------------------------------------------------------------------------
 
 
