@@ -29,6 +29,7 @@ SHOWN_TRIALS = 12
 SHOWN_ROWS, SHOWN_COLUMNS = 5, 4  # of contributions
 
 Home = Annotated[Path | None, typer.Option(help="Where runs, models and the MLflow database lie (default: .automl).")]
+Groups = Annotated[list[str] | None, typer.Option("--group", help="Of a forecast: this group alone; may be repeated.")]
 
 
 def entry() -> NoReturn:
@@ -56,6 +57,7 @@ def main() -> None:
 def new(
     data: Annotated[str, typer.Argument(help="A file, folder, glob or URL of rows.")],
     target: Annotated[str, typer.Option(help="The column to predict.")],
+    time: Annotated[str | None, typer.Option(help="The column that says when: its target is to be forecast.")] = None,
     output: Annotated[
         Path | None, typer.Option("-o", help="The YAML to write (default: named after the data).")
     ] = None,
@@ -64,7 +66,7 @@ def new(
     """Looks at the data, infers the task and writes a commented YAML."""
     from automl_assets.drafting import draft
 
-    name, text = draft(data, target)
+    name, text = draft(data, target, time)
     path = output or Path(f"{name}.yaml")
     if path.exists() and not force:
         raise SettingError(f"{path} is there already; give another name with -o, or replace it with --force")
@@ -84,6 +86,9 @@ def run(
     resume: Annotated[
         bool, typer.Option(help="Go on with the last run, which was cut off: make what is missing.")
     ] = False,
+    changed: Annotated[
+        bool, typer.Option(help="Of a forecast: make those groups again whose rows or settings changed, no others.")
+    ] = False,
 ) -> None:
     """Runs an experiment through Dagster, from the rows to a tested ONNX model."""
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "true")
@@ -93,7 +98,7 @@ def run(
     with _progress(experiment, name, home):
         from automl_assets.runner import run as run_experiment
 
-        result = run_experiment(experiment, timeout_minutes, home, resume, journal=name)
+        result = run_experiment(experiment, timeout_minutes, home, resume, changed, journal=name)
     _print_result(result)
     if json_file:
         json_file.write_text(json.dumps(result.summary(), indent=1), "utf-8")
@@ -117,10 +122,33 @@ def list_experiments(home: Home = None) -> None:
 
 
 @app.command()
-def leaderboard(experiment: str, home: Home = None) -> None:
+def leaderboard(experiment: str, group: Groups = None, home: Home = None) -> None:
     """The leaderboard of the last run."""
     result = _last_result(experiment, home)
-    console.print(_leaderboard(result, most=None))
+    if result.experiment.is_forecasting:
+        from automl_assets.printing import standings
+
+        console.print(standings(result.leaderboard_of(*(group or result.groups)), experiment))
+    else:
+        console.print(_leaderboard(result, most=None))
+
+
+@app.command()
+def forecast(
+    experiment: str,
+    output: Annotated[Path, typer.Option("-o", help="A .csv, .parquet or .jsonl file to write.")],
+    group: Groups = None,
+    home: Home = None,
+) -> None:
+    """What comes after the newest rows that the last run knew: point and quantiles of every series."""
+    from automl_assets.steps.score import check_output, write
+
+    check_output(output)
+    result = _last_result(experiment, home)
+    if not result.experiment.is_forecasting:
+        raise SettingError(f"{experiment} is a {result.experiment.task}; `automl predict` answers for rows")
+    n_rows = write([result.forecast_of(*(group or result.groups))], output)
+    console.print(f"{n_rows} stamps forecast, written to [bold]{output}[/]")
 
 
 @app.command()
@@ -136,7 +164,7 @@ def predict(
     from automl_assets.steps.score import BATCH_ROWS, check_output, write
 
     check_output(output)
-    result = _last_result(experiment, home)
+    result = _table_result(experiment, home)
     with _counting("rows predicted") as told:
         n_rows = write(result.scored(batches(source_of(data), BATCH_ROWS)), output, told)
     console.print(f"{n_rows} rows predicted, written to [bold]{output}[/]")
@@ -162,7 +190,7 @@ def explain(
     if output:
         check_output(output)
     rows = read(source_of(data))
-    result = _last_result(experiment, home)
+    result = _table_result(experiment, home)
     made = pl.from_pandas(result.explain(rows if output else rows.head(SHOWN_ROWS), seconds))
     if output is None:
         console.print(_contributions(made))
@@ -194,7 +222,7 @@ def test(
     from automl_assets.steps.load import read
 
     rows = None if data is None else read(source_of(data))
-    evaluation = _last_result(experiment, home).test(trial, rows)
+    evaluation = _table_result(experiment, home).test(trial, rows)
     console.print(_metrics(evaluation))
     for name, value in evaluation.coverage.items():
         console.print(f"{name}: {value:.5g}")
@@ -210,7 +238,7 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Where the page about the last run of an experiment lies."""
-    path = _last_result(experiment, home).report_path
+    path = _table_result(experiment, home).report_path
     if path is None:
         raise SettingError(f"{experiment} has no report yet; run it, without `report: false`")
     console.print(path, soft_wrap=True)
@@ -225,7 +253,7 @@ def code(
     home: Home = None,
 ) -> None:
     """Writes a script and a notebook that train the last model of an experiment again, without this system."""
-    made = _last_result(experiment, home).training_code
+    made = _table_result(experiment, home).training_code
     output.mkdir(parents=True, exist_ok=True)
     requirements = "".join(f"{line}\n" for line in made.requirements).encode()
     files = {"training_code.py": made.script, "training_code.ipynb": made.notebook, "requirements.txt": requirements}
@@ -281,10 +309,19 @@ def _counting(what: str) -> Iterator[Callable[[int], None]]:
 def _last_result(experiment: str, home: Path | None) -> Any:
     from automl_assets.experiment import load
     from automl_assets.resources.home import prepare
-    from automl_assets.runner import Result, find
+    from automl_assets.runner import find, result_type
 
     folder = prepare(home)
-    return Result(load(find(experiment)), folder, 0.0, {})
+    settings = load(find(experiment))
+    return result_type(settings)(settings, folder, 0.0, {})
+
+
+def _table_result(experiment: str, home: Path | None) -> Any:
+    """The last result, for commands about rows that stand for themselves."""
+    result = _last_result(experiment, home)
+    if result.experiment.is_forecasting:
+        raise SettingError(f"{experiment} is a forecast: see `automl forecast` and `automl leaderboard`")
+    return result
 
 
 def _short(path: Path) -> str:
@@ -355,7 +392,7 @@ def _states(events: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
             states[asset] = ("done", f"{event['time'] - started[asset]:.1f} s  {note}")
         elif event["event"] == "asset_failed":
             states[asset] = ("failed", event["reason"])
-        elif event["event"] == "trial":
+        elif event["event"] in ("trial", "progress"):
             states[asset] = ("running", _line(event))
     return states
 
@@ -374,12 +411,21 @@ def _line(event: dict[str, Any]) -> str:
         case "trial":
             found = f"{event['score']:.5f}" if event["score"] is not None else f"failed: {event['reason']}"
             return f"{event['trial']}: {found}"
+        case "progress":
+            return f"{event['asset']}: {event['n_done']} of {event['n_groups']} groups" if event["n_groups"] > 1 else ""
+        case "group_lost":
+            return f"{event['asset']} of {event['group']} could not be made: {event['reason']}"
         case "asset_failed":
             return f"{event['asset']} failed: {event['reason']}"
     return ""
 
 
 def _print_result(result: Any) -> None:
+    if result.experiment.is_forecasting:
+        from automl_assets.printing import print_forecast_result
+
+        print_forecast_result(console, result)
+        return
     console.print(_leaderboard(result, SHOWN_TRIALS))
     console.print(_metrics(result.evaluation))
     onnx = result.onnx

@@ -1,19 +1,24 @@
 """Runs one experiment through Dagster from Python or the command line, and gathers what came of it."""
 
 import json
-import os
 import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    RESUME_RETRY_TAG,
+)
 
 from automl_assets import experiment as settings
+from automl_assets.assets.forecasting.partitions import CHANGED_TAG, add_groups, keys_of
 from automl_assets.assets.graph import graph
 from automl_assets.component import SHIPPED, definitions_of, experiments
 from automl_assets.definitions import shared
@@ -24,25 +29,21 @@ from automl_assets.resources.clock import STARTED_TAG
 from automl_assets.resources.home import prepare
 from automl_assets.resources.journal import TAG, Journal, journal_of
 from automl_assets.resources.run_launcher import is_alive
-from automl_assets.resources.store import RecordStore
+from automl_assets.results import ForecastResult, Outcome
+from automl_assets.steps.load import load
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
 # What nothing else is made of: a run that loses one of these still has its answer.
+INHERITED_TAGS = ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG, CHANGED_TAG
 BY_PRODUCTS = {"explanation", "error_analysis", "fairness", "training_code", "report"}
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Outcome):
     """What came of a run. Shows itself as a leaderboard and test metrics in a notebook."""
-
-    experiment: settings.Experiment
-    home: Path
-    seconds: float
-    seconds_per_asset: dict[str, float]
-    lost: dict[str, str] = field(default_factory=dict)  # assets that could not be made -> why
 
     @cached_property
     def ensemble(self) -> Ensemble:
@@ -187,13 +188,6 @@ class Result:
         weight = features.weight[known] if features.weight is not None else None
         return all_scores(features.y[known], self.ensemble.predictions[known], weight, self.ensemble.problem)
 
-    def _load(self, asset: str) -> Any:
-        return self._store().load(self.experiment.name, asset)
-
-    def _store(self) -> RecordStore:
-        os.environ["DAGSTER_HOME"] = str(self.home)  # where records lie, and the key they are signed with
-        return RecordStore()
-
     def _repr_html_(self) -> str:
         import pandas as pd
 
@@ -218,11 +212,13 @@ def run(
     timeout_minutes: float | None = None,
     home: str | Path | None = None,
     resume: bool = False,
+    changed: bool = False,
     journal: str | None = None,
-) -> Result:
+) -> Result | ForecastResult:
     """Answers one experiment: a YAML file, or the name of a known one.
 
-    `resume` goes on with the last run if that was cut off: only what is missing is made again.
+    `resume` goes on with the last run if that was cut off: only what is missing is made again. `changed` makes a
+    forecast again for those groups alone whose rows, or whose settings, are others than when they were made last.
     Raises AutomlError with the reason when an asset cannot be made.
     """
     started = time.time()
@@ -230,27 +226,59 @@ def run(
     warm_up()  # after `prepare`: processes inherit where the home is
     file = find(experiment)
     settings_of_run = settings.load(file)
+    _check_changed(settings_of_run, changed)
     _keep(file, folder)
     journal_of_run = Journal(journal or secrets.token_hex(8))
     tags = {TAG: journal_of_run.path.stem, STARTED_TAG: repr(started)}
-    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the UI has the log
-    if timeout_minutes:
-        config["resources"] = {"clock": {"config": {"timeout_minutes": timeout_minutes}}}
     with dg.DagsterInstance.get() as instance:
-        options = _cut_off(instance, settings_of_run.name) if resume else None
+        last = _cut_off(instance, settings_of_run.name) if resume else None
+        tags |= _tags_of(last) if last else _group_tags(instance, settings_of_run, changed)
         outcome = dg.execute_job(
             dg.build_reconstructable_job(__name__, "job_of", (str(file),)),
             instance,
-            run_config=config,
+            run_config=_config(timeout_minutes),
             tags=tags,
-            reexecution_options=options,
+            reexecution_options=dg.ReexecutionOptions.from_failure(last.run_id, instance) if last else None,
         )
     lost: dict[str, str] = {}
     if not outcome.success:
         lost = _failures(journal_of_run, outcome)
         if not lost or set(lost) - BY_PRODUCTS:
             raise LearningError(_told(lost) or "the run failed; its log in the UI says why")
-    return Result(settings_of_run, folder, time.time() - started, journal_of_run.seconds_per_asset(), lost)
+    seconds = time.time() - started
+    return result_type(settings_of_run)(settings_of_run, folder, seconds, journal_of_run.seconds_per_asset(), lost)
+
+
+def result_type(experiment: settings.Experiment) -> type[Result] | type[ForecastResult]:
+    """What holds the result of an experiment."""
+    return ForecastResult if experiment.is_forecasting else Result
+
+
+def _config(timeout_minutes: float | None) -> dict[str, Any]:
+    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the UI has the log
+    if timeout_minutes:
+        config["resources"] = {"clock": {"config": {"timeout_minutes": timeout_minutes}}}
+    return config
+
+
+def _check_changed(experiment: settings.Experiment, changed: bool) -> None:
+    if changed and not experiment.is_forecasting:
+        raise SettingError(f"changed: {experiment.name} is a {experiment.task}, which has no groups; run it as a whole")
+
+
+def _group_tags(instance: dg.DagsterInstance, experiment: settings.Experiment, changed: bool) -> dict[str, str]:
+    """What makes one run of all groups there are: those in the data get a partition first."""
+    if not experiment.is_forecasting:
+        return {}
+    add_groups(instance, experiment, load(experiment))
+    keys = keys_of(instance, experiment)
+    tags = {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
+    return tags | ({CHANGED_TAG: "true"} if changed else {})
+
+
+def _tags_of(last: dg.DagsterRun) -> dict[str, str]:
+    """What a run that goes on with another takes over from it."""
+    return {name: last.tags[name] for name in INHERITED_TAGS if name in last.tags} | {RESUME_RETRY_TAG: "true"}
 
 
 def find(experiment: str | Path) -> Path:
@@ -288,8 +316,8 @@ def _keep(file: Path, folder: Path) -> None:
         shutil.copyfile(file, kept / file.name)
 
 
-def _cut_off(instance: dg.DagsterInstance, job: str) -> dg.ReexecutionOptions:
-    """How to go on with the last run of a job, if it did not end well."""
+def _cut_off(instance: dg.DagsterInstance, job: str) -> dg.DagsterRun:
+    """The last run of a job, to go on with; raises SettingError when it ended well, or has not ended."""
     runs = instance.get_runs(dg.RunsFilter(job_name=job), limit=1)
     if not runs:
         raise SettingError(f"nothing to resume: {job} has never run here")
@@ -300,7 +328,7 @@ def _cut_off(instance: dg.DagsterInstance, job: str) -> dg.ReexecutionOptions:
         if any(is_alive(event["process"], event["time"]) for event in journal_of(last).events()):
             raise SettingError(f"the last run of {job} is still under way")
         instance.report_run_failed(last, "its process is gone")
-    return dg.ReexecutionOptions.from_failure(last.run_id, instance)
+    return last
 
 
 def _failures(journal: Journal, outcome: dg.JobExecutionResult) -> dict[str, str]:
@@ -320,4 +348,4 @@ def _failure(event: dg.DagsterEvent) -> tuple[str, str]:
     return event.step_handle.to_key().rpartition("__")[2] if event.step_handle else "run", message
 
 
-__all__ = ["AutomlError", "Result", "find", "run"]
+__all__ = ["AutomlError", "ForecastResult", "Result", "find", "result_type", "run"]

@@ -45,17 +45,20 @@ def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg
 def _metadata(made: Candidate, experiment: Experiment) -> dict[str, Any]:
     from automl_assets.pictures import trials_picture
 
+    is_curve = sum(trial.is_finished for trial in made.trials) > 1
+    drawn = pictures((trials_picture(made.trials, experiment.metric),)) if is_curve else {}
+    return trials_told(made, experiment.metric) | drawn
+
+
+def trials_told(made: Candidate, metric: str) -> dict[str, Any]:
+    """The trials as the UI shows them."""
     scores = [trial.score for trial in made.trials if trial.score is not None]
-    metadata: dict[str, Any] = {
+    told: dict[str, Any] = {
         "trials": table([_row(trial) for trial in made.trials]),
         "n_trials": len(made.trials),
         "fit_seconds": made.seconds,
     }
-    if scores:
-        metadata["best_score"] = max(scores, key=lambda score: oriented(experiment.metric, score))
-    if len(scores) > 1:
-        metadata |= pictures((trials_picture(made.trials, experiment.metric),))
-    return metadata
+    return told | ({"best_score": max(scores, key=lambda score: oriented(metric, score))} if scores else {})
 
 
 def _row(trial: Trial) -> dict[str, Any]:

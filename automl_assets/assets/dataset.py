@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from automl_assets.assets.forecasting.partitions import add_groups
 from automl_assets.assets.spec import described, step, table
 from automl_assets.experiment import Experiment
 from automl_assets.records import Dataset
@@ -25,6 +26,8 @@ def dataset(experiment: Experiment) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with step(context):
             rows = load(experiment)
+            if experiment.is_forecasting:
+                add_groups(context.instance, experiment, rows)
         return dg.MaterializeResult(value=rows, metadata=_metadata(rows), data_version=dg.DataVersion(rows.fingerprint))
 
     return asset
@@ -63,7 +66,9 @@ def dataset_type(experiment: Experiment) -> dg.DagsterType:
 
 def _constraints(experiment: Experiment) -> dict[str, str]:
     """What the columns with a role must be, in words."""
-    words = {experiment.target: "numbers, gaps allowed" if experiment.task == "regression" else "exists, gaps allowed"}
+    words = {
+        experiment.target: "exists, gaps allowed" if experiment.task == "classification" else "numbers, gaps allowed"
+    }
     if experiment.weight_column:
         words[experiment.weight_column] = "numbers of at least 0, without gaps"
     for column in (experiment.group_column, experiment.time_column):
@@ -76,9 +81,9 @@ def _pandas_columns(experiment: Experiment) -> list[Any]:
     from dagster_pandas import PandasColumn
 
     columns = [
-        PandasColumn.numeric_column(experiment.target, ignore_missing_vals=True)
-        if experiment.task == "regression"
-        else PandasColumn.exists(experiment.target)
+        PandasColumn.exists(experiment.target)
+        if experiment.task == "classification"
+        else PandasColumn.numeric_column(experiment.target, ignore_missing_vals=True)
     ]
     if experiment.weight_column:
         columns.append(PandasColumn.float_column(experiment.weight_column, min_value=0.0, non_nullable=True))

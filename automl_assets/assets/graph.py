@@ -10,6 +10,7 @@ from automl_assets.assets.evaluation import evaluation
 from automl_assets.assets.explanation import explanation
 from automl_assets.assets.fairness import fairness
 from automl_assets.assets.features import features
+from automl_assets.assets.forecasting.graph import graph as forecasting_graph
 from automl_assets.assets.leaderboard import leaderboard
 from automl_assets.assets.onnx_model import onnx_model
 from automl_assets.assets.predictions import predictions
@@ -24,6 +25,10 @@ from automl_assets.steps.report import TOLD
 
 def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
     """Every asset of an experiment."""
+    return forecasting_graph(experiment) if experiment.is_forecasting else _table_graph(experiment)
+
+
+def _table_graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
     assets = [make(experiment) for make in (dataset, profile, split, features)]
     candidates = list(experiment.candidates.values())
     assets += [candidate(experiment, part, len(candidates) - i) for i, part in enumerate(candidates)]

@@ -26,12 +26,13 @@ def leaderboard(experiment: Experiment) -> dg.AssetsDefinition:
         with step(context):
             ranked = rank(candidates.values(), experiment.metric, experiment.task)
             tracker.log_trials(experiment.name, context.run.root_run_id or context.run.run_id, ranked)
-        return dg.MaterializeResult(value=ranked, metadata=_metadata(ranked))
+        return dg.MaterializeResult(value=ranked, metadata=standings_told(ranked))
 
     return asset
 
 
-def _metadata(ranked: Leaderboard) -> dict[str, Any]:
+def standings_told(ranked: Leaderboard) -> dict[str, Any]:
+    """A leaderboard as the UI shows it."""
     metadata: dict[str, Any] = {
         "leaderboard": table(
             [

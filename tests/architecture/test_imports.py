@@ -13,8 +13,9 @@ FOLDERS = ("automl_assets", "resources", "sensors")  # the last two are installe
 
 # From top to bottom. A module may import those of its own line and of the lines below it.
 LAYERS = (
-    ("cli",),
+    ("cli", "printing"),
     ("runner", "drafting"),
+    ("results",),
     ("definitions", "defs"),
     ("component", "experiments"),
     ("assets", "sensors"),

@@ -1,7 +1,9 @@
 """ahead: the stamps that come after the newest rows, and a forecast as rows. Not here: forecasting."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -39,6 +41,12 @@ def rows_of(forecast: Forecast, problem: ForecastProblem) -> Iterator[dict[str, 
     names = [f"quantile_{level:g}" for level in forecast.levels]
     for number, name in enumerate(forecast.names):
         series = dict(zip(problem.series, series_values(name), strict=False))
-        for step, stamp in enumerate(forecast.stamps[number].astype("datetime64[us]").tolist()):
+        for step, stamp in enumerate(_moments(forecast.stamps[number], problem.timezone)):
             quantiles = dict(zip(names, forecast.quantiles[number, step].tolist(), strict=True))
             yield {**series, problem.time: stamp, "prediction": float(forecast.point[number, step]), **quantiles}
+
+
+def _moments(stamps: np.ndarray, zone: str | None) -> list[datetime]:
+    """Stamps as people of their time zone write them."""
+    moments: list[datetime] = stamps.astype("datetime64[us]").tolist()
+    return [moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)) for moment in moments] if zone else moments

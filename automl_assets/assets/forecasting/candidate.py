@@ -1,0 +1,43 @@
+"""The assets `candidate_<forecaster>` of forecasting: all trials of one forecaster, for each group."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.assets.candidate import PRIORITY, trials_told
+from automl_assets.assets.forecasting.partitions import GroupStep, group_step, partitioned
+from automl_assets.experiment import Experiment
+from automl_assets.parts import Forecaster
+from automl_assets.records import Trial
+from automl_assets.resources.clock import Clock
+from automl_assets.resources.store import RecordStore
+from automl_assets.steps.forecasting.search import search
+
+
+def candidate(experiment: Experiment, forecaster: Forecaster, priority: int) -> dg.AssetsDefinition:
+    name, text = f"candidate_{forecaster.name}", f"{forecaster.title}. {forecaster.reference}"
+
+    @dg.asset(
+        **partitioned(experiment, name, set(forecaster.kinds), text, ("features",)),
+        op_tags={PRIORITY: str(priority)},
+    )
+    def asset(context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore], clock: Clock) -> Iterator[Any]:
+        with group_step(context, experiment, records) as step:
+            groups = {key: step.features.read(key) for key in step.keys("features")}
+            budget = clock.budget(context, experiment, forecaster, len(groups))
+            step.journal.write("candidate_started", candidate=forecaster.name, seconds=budget.seconds)
+            made = search(groups, forecaster, budget, experiment.seed, _report(step, len(groups)))
+            yield from step.keep(made, len(groups), lambda key, found: trials_told(found, experiment.metric))
+
+    return asset
+
+
+def _report(step: GroupStep, n_groups: int) -> Callable[[str, Trial], None]:
+    """Tells of each trial where there is one group; of many groups, how many are done is enough."""
+
+    def tell(key: str, trial: Trial) -> None:
+        told = {"trial": trial.name, "score": trial.score, "seconds": trial.fit_seconds, "reason": trial.reason}
+        step.journal.write("trial", **told)
+
+    return tell if n_groups == 1 else lambda key, trial: None

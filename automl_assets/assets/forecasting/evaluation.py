@@ -1,0 +1,78 @@
+"""The asset `evaluation` of forecasting: each group's ensemble on stamps nobody has seen; the backtest without a test."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.assets.evaluation import BEATS
+from automl_assets.assets.forecasting.partitions import MOST_TOLD, group_step, partitioned
+from automl_assets.assets.spec import pictures, table
+from automl_assets.errors import listed
+from automl_assets.experiment import Experiment
+from automl_assets.metrics import oriented
+from automl_assets.resources.store import RecordStore
+from automl_assets.series import ForecastEvaluation
+from automl_assets.steps.forecasting.evaluate import evaluate
+
+MOST_DRAWN = 100  # groups of a run that get pictures: each takes a third of a second, and room in the event log
+
+
+def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
+    text = "Metrics, coverage of the intervals, and error by horizon on stamps nobody has seen."
+    key = dg.AssetKey([experiment.name, "evaluation"])
+    beats = dg.AssetCheckSpec(BEATS, asset=key, description="No group is worse than the seasonal naive forecast.")
+
+    @dg.asset(**partitioned(experiment, "evaluation", {"matplotlib"}, text, ("features", "ensemble"), (beats,)))
+    def asset(context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore]) -> Iterator[Any]:
+        worse: list[str] = []
+
+        def told(key: str, found: ForecastEvaluation) -> dict[str, Any]:
+            worse.extend([key] if _is_worse(found, experiment.metric) else [])
+            return _metadata(found)
+
+        with group_step(context, experiment, records) as step:
+            keys, ensembles = step.keys("features", "ensemble"), step.shelf_of("ensemble")
+            is_drawn = len(keys) <= MOST_DRAWN
+            made = step.each(
+                keys, lambda key: evaluate(step.features.read(key), ensembles.read(key), is_drawn=is_drawn)
+            )
+            yield from step.keep(made, len(keys), told)
+            yield _beats(worse)
+
+    return asset
+
+
+def _metadata(found: ForecastEvaluation) -> dict[str, Any]:
+    rows = [
+        {"metric": name, "value": value, "seasonal naive": found.baseline.get(name)}
+        for name, value in found.metrics.items()
+    ]
+    errors = [
+        {"stamps ahead": ahead, "mean_absolute_error": error}
+        for ahead, error in enumerate(found.by_horizon.tolist(), 1)
+    ]
+    return {
+        "rows": found.rows,
+        "n_rows": found.n_rows,
+        "metrics": table(rows),
+        "error_by_horizon": table(errors),
+        **{f"{found.rows}_{name}": value for name, value in found.metrics.items()},
+        **found.coverage,
+        **pictures(found.pictures),
+    }
+
+
+def _is_worse(found: ForecastEvaluation, metric: str) -> bool:
+    value, guess = found.metrics.get(metric), found.baseline.get(metric)
+    return value is not None and guess is not None and oriented(metric, value) < oriented(metric, guess)
+
+
+def _beats(worse: list[str]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=BEATS,
+        passed=not worse,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"worse than the seasonal naive forecast: {listed(worse, MOST_TOLD)}" if worse else "",
+        metadata={"n_worse": len(worse)},
+    )

@@ -1,0 +1,43 @@
+"""The asset `forecast`: what comes after the newest rows of each group, with quantiles."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.assets.forecasting.partitions import group_step, partitioned
+from automl_assets.assets.spec import table
+from automl_assets.experiment import Experiment
+from automl_assets.resources.store import RecordStore
+from automl_assets.series import Forecast, ForecastProblem
+from automl_assets.steps.forecasting.ahead import ahead, rows_of, whole
+from automl_assets.steps.forecasting.forecast import forecast as ask
+
+
+def forecast(experiment: Experiment) -> dg.AssetsDefinition:
+    text = "Point and quantiles of every series after its newest row."
+
+    @dg.asset(**partitioned(experiment, "forecast", {"numpy"}, text, ("features", "ensemble")))
+    def asset(context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore]) -> Iterator[Any]:
+        problems: dict[str, ForecastProblem] = {}
+
+        def beyond(key: str) -> Forecast:
+            group = step.features.read(key)
+            problems[key], history = group.problem, whole(group)
+            return ask(ensembles.read(key), history, ahead(history, group.problem))
+
+        with group_step(context, experiment, records) as step:
+            keys, ensembles = step.keys("features", "ensemble"), step.shelf_of("ensemble")
+            made = step.each(keys, beyond)
+            yield from step.keep(made, len(keys), lambda key, found: _metadata(found, problems[key]))
+
+    return asset
+
+
+def _metadata(found: Forecast, problem: ForecastProblem) -> dict[str, Any]:
+    return {
+        "forecast": table(list(rows_of(found, problem))),
+        "n_series": len(found.names),
+        "from": str(found.stamps.min()),
+        "to": str(found.stamps.max()),
+    }

@@ -1,0 +1,62 @@
+"""How the result of a forecast looks on a terminal. Not here: commands, and how far a run is."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from automl_assets.results import ForecastResult, metrics_of
+from automl_assets.series import ForecastSummary
+
+SHOWN_GROUPS = 12
+COLUMNS = ("group", "status", "score", "algorithms", "reason")
+
+
+def print_forecast_result(console: Console, result: ForecastResult) -> None:
+    """Groups, metrics, and where the rest lies."""
+    overview = result.overview
+    console.print(_groups(overview, result.experiment.name))
+    console.print(_metrics(overview))
+    console.print(f"What comes next: [bold]automl forecast {result.experiment.name} -o forecast.csv[/]")
+    console.print(f"Everything else lies in {result.home}; look at it with `automl ui`.", soft_wrap=True)
+    console.print(f"[bold]Done in {result.seconds:.0f} s.[/]")
+
+
+def _groups(overview: ForecastSummary, name: str) -> Table:
+    n_groups, shown = overview.groups.height, overview.groups.head(SHOWN_GROUPS)
+    more = f", the first {SHOWN_GROUPS} of {n_groups}" if n_groups > SHOWN_GROUPS else ""
+    title = f"Groups of {name} (score: {overview.metric} in the backtest){more}"
+    table = Table(title=title, title_justify="left", box=None, header_style="bold")
+    columns = [column for column in COLUMNS if column in shown.columns]
+    for column in columns:
+        table.add_column(column, justify="right" if column == "score" else "left")
+    for row in shown.select(columns).iter_rows():
+        table.add_row(*[_cell(value) for value in row])
+    return table
+
+
+def _metrics(overview: ForecastSummary) -> Table:
+    title = f"On {' and '.join(overview.rows) or 'no'} rows"
+    table = Table(title=title, title_justify="left", box=None, header_style="bold")
+    for column in ("metric", "mean of series", "all stamps"):
+        table.add_column(column, justify="left" if column == "metric" else "right", no_wrap=True)
+    for row in metrics_of(overview):
+        table.add_row(*[_cell(value) for value in row.values()])
+    return table
+
+
+def standings(rows: Any, name: str) -> Table:
+    """The leaderboard of groups."""
+    table = Table(title=f"Leaderboard of {name} (backtest)", title_justify="left", box=None, header_style="bold")
+    for column in rows.columns:
+        table.add_column(str(column), justify="left" if column in ("group", "trial", "reason") else "right")
+    for row in rows.itertuples(index=False):
+        table.add_row(*[_cell(value) for value in row])
+    return table
+
+
+def _cell(value: Any) -> Text:
+    """A figure with five digits; nothing for what is missing."""
+    is_missing = value is None or value != value
+    return Text("" if is_missing else f"{value:.5g}" if isinstance(value, float) else str(value))
