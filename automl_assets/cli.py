@@ -413,10 +413,9 @@ def _line(event: dict[str, Any]) -> str:
             return f"{event['trial']}: {found}"
         case "progress":
             return f"{event['asset']}: {event['n_done']} of {event['n_groups']} groups" if event["n_groups"] > 1 else ""
-        case "group_lost":
-            return f"{event['asset']} of {event['group']} could not be made: {event['reason']}"
-        case "asset_failed":
-            return f"{event['asset']} failed: {event['reason']}"
+        case "asset_failed" | "group_lost":
+            of = f" of {event['group']}" if "group" in event else ""
+            return f"{event['asset']}{of} failed: {event['reason']}"
     return ""
 
 

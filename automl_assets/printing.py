@@ -1,5 +1,6 @@
 """How the result of a forecast looks on a terminal. Not here: commands, and how far a run is."""
 
+import math
 from typing import Any
 
 from rich.console import Console
@@ -58,5 +59,6 @@ def standings(rows: Any, name: str) -> Table:
 
 def _cell(value: Any) -> Text:
     """A figure with five digits; nothing for what is missing."""
-    is_missing = value is None or value != value
-    return Text("" if is_missing else f"{value:.5g}" if isinstance(value, float) else str(value))
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return Text("")
+    return Text(f"{value:.5g}" if isinstance(value, float) else str(value))

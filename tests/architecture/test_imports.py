@@ -35,7 +35,7 @@ LAYERS = (
     ("errors",),
 )
 PARTS = ("tasks", "algorithms", "sources")
-KNOW_DAGSTER = ("definitions", "component", "assets", "sensors", "resources", "runner", "cli")
+KNOW_DAGSTER = ("definitions", "component", "assets", "sensors", "resources", "runner", "results", "cli")
 HEAVY = (
     *("torch", "transformers", "sklearn", "xgboost", "lightgbm", "catboost", "pmdarima"),
     *("statsforecast", "prophet", "holidays"),

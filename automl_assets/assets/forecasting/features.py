@@ -36,11 +36,11 @@ def _kept(step: GroupStep, dataset: Dataset, experiment: Experiment) -> Iterator
     keys = step.wanted()
     pace = Pace(step.journal, step.asset, len(keys))
     for key, found in arrange(dataset, experiment, keys):
-        is_refused = isinstance(found, DataError)
-        record = Refusal(key, str(found)) if is_refused else found
-        origin = REFUSED if is_refused else fingerprint(record, step.version)
-        if is_refused:
-            step.lose(key, found)
+        record = Refusal(key, str(found)) if isinstance(found, DataError) else found
+        origin = fingerprint(record, step.version)
+        if isinstance(record, Refusal):
+            origin = REFUSED
+            step.lose(key, record.reason)
         if not step.only_changed or step.shelf.origin(key) != origin:
             yield from step.keep_one(key, record, origin, _metadata(record))
         pace.tick()
