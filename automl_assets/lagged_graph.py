@@ -252,8 +252,10 @@ def _covariates(graph: Any, plan: Plan, tensors: SeriesTensors, steps: str) -> l
     pad = graph.node("Expand", graph.constant(np.nan), _pad_shape(graph, plan, tensors))
     rows = graph.node("Concat", pad, tensors.history_covariates, tensors.future_covariates, axis=0)
     n_before = do("+", graph.node("Shape", tensors.history_covariates, start=0, end=1), plan.covariate_reach - 1)
-    origins = do("*", do("+", do("-", steps, steps), 1), n_before)
+    ones = do("+", do("-", steps, steps), 1)
+    origins = do("*", ones, n_before)
     targets, lags = do("+", steps, n_before), (0, *plan.covariate_lags)
+    steps = steps if plan.has_steps else ones  # to a recursive model every stamp is the next one
     blocks = []
     for column in plan.known:
         values = graph.node("Gather", rows, graph.constant(np.int64(column)), axis=1)

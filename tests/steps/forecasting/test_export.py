@@ -6,7 +6,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from automl_assets import registry
 from automl_assets.onnx_graph import Graph
+from automl_assets.parts import ForecastContext
 from automl_assets.records import Fitted
 from automl_assets.series import Covariate, ForecastEnsemble, ForecastMember, Group
 from automl_assets.steps.forecasting.answer_graph import add_together
@@ -150,3 +152,22 @@ def test_size_and_time_of_thousands_of_series_are_linear():
     sizes = [len(onnx_bytes(group, forecasts.ensemble(group))) for group in (few, many)]
     assert sizes[1] < 4.5 * sizes[0]
     assert export(many, forecasts.ensemble(many)).latency_milliseconds < 5
+
+
+def _member(part, config, group: Group) -> ForecastMember:
+    small = config | {key: 10 for key in ("rounds", "n_estimators") if key in config}
+    fitted = Fitted((part.fit(small, group.panel, ForecastContext(group.problem)),))
+    return ForecastMember(part.name, part.name, 1.0, small, fitted)
+
+
+def test_a_horizon_longer_than_the_season_is_answered_alike():
+    """Where a model that looks a season back gets ahead of what is known."""
+    group = forecasts.group((80, 70))
+    group = replace(group, problem=replace(PROBLEM, periods=(4,), horizon=HORIZON))
+    part = next(part for part in registry.forecasters().values() if part.scope == "group")
+    configs = [one for one in part.portfolio(group.problem, group.panel) if "strategy" in one]
+    assert {one["strategy"] for one in configs} == {"direct", "recursive"}
+    assert any(one["anchor"] for one in configs if one["strategy"] == "recursive")
+    for config in configs:
+        ensemble = replace(forecasts.ensemble(group, "single"), members=(_member(part, config, group),))
+        assert export(group, ensemble).max_difference <= 1e-4, config
