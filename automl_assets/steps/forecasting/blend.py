@@ -16,7 +16,7 @@ import numpy as np
 from automl_assets import metrics, registry
 from automl_assets.experiment import EnsembleSetting
 from automl_assets.forecast_metrics import Truth, coverage, score, scores_of_each
-from automl_assets.isolation import Outcome
+from automl_assets.isolation import Outcome, wait_until_warm
 from automl_assets.parts import Config, ForecastContext, Forecaster
 from automl_assets.records import Candidate, Fitted, Trial
 from automl_assets.series import ForecastEnsemble, ForecastMember, ForecastProblem, Group, Panel
@@ -66,6 +66,7 @@ def blend_all(
     seed: int,
 ) -> Iterator[tuple[str, ForecastEnsemble]]:
     """The model of every group by its key, each as soon as its members are fitted."""
+    wait_until_warm()
     deadline = time.monotonic() + budget.seconds
     short = replace(budget, seconds=CHOICE_SHARE * budget.seconds, trial_seconds=None)
     pieces = [Piece(key, chosen, (group, tuple(candidates[key]), settings, seed)) for key, group in groups.items()]

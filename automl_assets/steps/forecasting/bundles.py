@@ -42,8 +42,8 @@ def run_pieces(pieces: Iterable[Piece], budget: Budget) -> Iterator[Outcome]:
     waiting = deque(pieces)
     if not waiting:
         return
-    deadline = time.monotonic() + budget.seconds
     wait_until_warm()
+    deadline = time.monotonic() + budget.seconds
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
         bundles = _Bundles(waiting, Path(folder), budget, deadline)
         for outcome in run_jobs(bundles, bundles.n_processes, budget.memory_bytes):

@@ -14,7 +14,7 @@ import numpy as np
 
 from automl_assets import metrics
 from automl_assets.forecast_metrics import Truth, median_head, scores_of_each
-from automl_assets.isolation import Outcome
+from automl_assets.isolation import Outcome, wait_until_warm
 from automl_assets.parts import Config, ForecastContext, Forecaster
 from automl_assets.records import Candidate, Trial
 from automl_assets.series import ForecastProblem, Group, Panel
@@ -43,6 +43,7 @@ def search(
     Never raises for a bad fit: what crashed, or ran out of time or memory, is a failed trial with its reason. A trial
     that forecasts only some of the series is scored with naive forecasts in the gaps, as it would answer, and says so.
     """
+    wait_until_warm()
     started = time.monotonic()
     efforts = {key: _Effort(key, group, forecaster, budget, seed) for key, group in groups.items()}
     is_tuned = forecaster.space is not None and len(groups) <= MOST_TUNED

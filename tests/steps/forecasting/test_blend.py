@@ -40,7 +40,7 @@ def _chosen(group, candidates, settings=BOTH):
 
 
 def _blend(group, candidates, settings=BOTH, **budget):
-    return blend(group, candidates, settings, Budget(**{"seconds": 60, "n_cores": 2} | budget), seed=0)
+    return blend(group, candidates, settings, Budget(**{"seconds": 300, "n_cores": 2} | budget), seed=0)
 
 
 def test_independent_members_vote(make_group) -> None:
@@ -169,7 +169,7 @@ def test_every_group_gets_its_own(make_group) -> None:
     groups = {f"g{i}": make_group(n_series=3, key=f"g{i}", seed=i) for i in range(6)}
     candidates = {key: _candidates(group) for key, group in groups.items()}
     candidates["g3"] = []
-    made = dict(blend_all(groups, candidates, BOTH, Budget(60, 2), 0))
+    made = dict(blend_all(groups, candidates, BOTH, Budget(300, 2), 0))
     assert {key for key, one in made.items() if one.is_fallback} == {"g3"}
     assert set(made) == set(groups)
     alone = _blend(groups["g1"], candidates["g1"])

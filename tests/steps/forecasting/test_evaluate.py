@@ -18,8 +18,8 @@ from automl_assets.steps.search import Budget
 
 
 def _learnt(group):
-    candidates = [candidate for _, candidate in search({group.key: group}, forecasters()["naive"], Budget(60, 2), 0)]
-    return blend(group, candidates, EnsembleSetting(), Budget(60, 2), 0)
+    candidates = [candidate for _, candidate in search({group.key: group}, forecasters()["naive"], Budget(300, 2), 0)]
+    return blend(group, candidates, EnsembleSetting(), Budget(300, 2), 0)
 
 
 def _assert_is_drawn(picture) -> None:
@@ -89,7 +89,7 @@ def test_a_summary_counts_series_alike_and_stamps_alike(make_group) -> None:
     groups = [make_group(n_series=1, key="few", n_test=6), make_group(n_series=3, key="many", seed=9, n_test=12)]
     learnt = [_learnt(group) for group in groups]
     judged = [evaluate(group, one, is_drawn=False) for group, one in zip(groups, learnt, strict=True)]
-    fallen = blend(groups[0], [], EnsembleSetting(), Budget(30, 1), 0)
+    fallen = blend(groups[0], [], EnsembleSetting(), Budget(300, 1), 0)
     results = [("few", learnt[0], judged[0]), ("many", learnt[1], judged[1]), ("lost", None, None)]
     found = summarise("MASE", results)
     assert found.groups["group"].to_list() == ["few", "many", "lost"]

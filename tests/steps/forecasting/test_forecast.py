@@ -21,7 +21,7 @@ SEASONAL, LAST = {"block": 12, "n_blocks": 1}, {"block": 1, "n_blocks": 1}
 
 def _ensemble(group, *configs, kind="voting", weights=None):
     """A naive ensemble of given configurations."""
-    fallen = blend(group, [Candidate("none", (), 0.0)], EnsembleSetting(), Budget(30, 1), 0)
+    fallen = blend(group, [Candidate("none", (), 0.0)], EnsembleSetting(), Budget(300, 1), 0)
     shares = weights or [1 / len(configs)] * len(configs)
     members = tuple(
         ForecastMember(f"naive_{i}", "naive", share, config, Fitted((config,)))

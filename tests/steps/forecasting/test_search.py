@@ -75,7 +75,7 @@ def _fake(**changes):
 
 
 def _search(groups, forecaster=NAIVE, **budget):
-    return dict(search(groups, forecaster, Budget(**{"seconds": 60, "n_cores": 2} | budget), seed=0))
+    return dict(search(groups, forecaster, Budget(**{"seconds": 300, "n_cores": 2} | budget), seed=0))
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def groups(make_group):
 
 def test_every_group_tries_the_whole_portfolio(groups) -> None:
     reported = []
-    found = dict(search(groups, NAIVE, Budget(60, 2), 0, lambda key, trial: reported.append((key, trial.name))))
+    found = dict(search(groups, NAIVE, Budget(300, 2), 0, lambda key, trial: reported.append((key, trial.name))))
     assert set(found) == set(groups)
     for key, candidate in found.items():
         portfolio = NAIVE.portfolio(groups[key].problem, groups[key].panel)
@@ -132,7 +132,7 @@ def test_a_bad_group_costs_only_itself(groups, fit, reason) -> None:
 def test_a_fit_without_end_is_stopped_and_the_others_are_not(groups) -> None:
     started = time.monotonic()
     found = _search(groups, _fake(fit=_hang), seconds=60, trial_seconds=1.0)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 60
     assert {key for key, candidate in found.items() if not candidate.trials[0].is_finished} == {"g4"}
     assert found["g4"].trials[0].reason.startswith("out of time: stopped after")
 
@@ -142,7 +142,7 @@ def test_the_deadline_is_kept_and_everybody_gets_an_answer(groups) -> None:
         group.panel.y[3] = MARK
     started = time.monotonic()
     found = _search(groups, _fake(fit=_hang), seconds=4.0)
-    assert time.monotonic() - started < 12
+    assert time.monotonic() - started < 30
     assert set(found) == set(groups)
     assert {candidate.trials[0].status for candidate in found.values()} == {"failed"}
     assert all(candidate.trials[0].reason.startswith("out of time") for candidate in found.values())
