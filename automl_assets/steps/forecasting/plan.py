@@ -16,6 +16,7 @@ from automl_assets.steps.forecasting.lay import MISSING, Rows, lay, number_of
 
 LONGEST_HORIZON = 0.2  # of the usual series, where nobody says how far ahead
 FINER = 1.9  # times the distance of stamps that is asked for, from which the data has no such stamps
+ENOUGH = 10  # distances between stamps from which the data's own grid is believed
 MOST_LOOKED_AT = 1_000_000  # rows from which the grid is found
 
 Role = Literal["known", "past"]
@@ -84,7 +85,8 @@ def _grid(rows: Rows, experiment: Experiment) -> Grid:
     is_seen = ~np.isnat(rows.stamps) & ~rows.is_ahead
     own = found(rows.stamps[is_seen][:MOST_LOOKED_AT], rows.series[is_seen][:MOST_LOOKED_AT])
     if asked != "auto":
-        return _no_finer(grid(asked), own)
+        is_sure = is_seen.sum() - len(rows.names) >= ENOUGH
+        return _no_finer(grid(asked), own if is_sure else None)
     if own is None:
         raise DataError(
             f'time_column "{experiment.time_column}": no series has two different stamps, so their distance is unknown; '
