@@ -24,6 +24,7 @@ BUNDLE_SECONDS = 2.0  # of work in one job; after twice as many a child hands ba
 FIRST_SIZE = 4  # pieces of a bundle before it is known how long one takes
 N_REMEMBERED = 64  # pieces from whose seconds the next bundle's size is told
 GENEROSITY = 3.0  # a piece may take so many times its fair share of the time that is left
+RANK_SHARE = 0.5  # of the time that is left, at most, for one piece while pieces of a higher rank wait
 LEAST_SECONDS = 2.0  # that a piece may take, however many wait
 
 
@@ -34,12 +35,13 @@ class Piece:
     key: Any
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    rank: int = 0  # pieces of a lower one come first, and those of higher ones get what they leave
     is_suspect: bool = False  # its process ended while it ran: it gets one of its own
 
 
 def run_pieces(pieces: Iterable[Piece], budget: Budget) -> Iterator[Outcome]:
     """What became of every piece, as soon as its bundle has ended; those that time did not allow are told last."""
-    waiting = deque(pieces)
+    waiting = deque(sorted(pieces, key=lambda piece: piece.rank))
     if not waiting:
         return
     wait_until_warm()
@@ -79,8 +81,10 @@ class _Bundles:
 
     def _limit(self, now: float) -> float:
         """Seconds that one piece may take."""
-        fair = (self.deadline - now) * self.n_processes / len(self.waiting)
-        limit = max(LEAST_SECONDS, GENEROSITY * fair)
+        left, rank = self.deadline - now, self.waiting[0].rank
+        n_alike = sum(piece.rank == rank for piece in self.waiting)
+        most = left * (RANK_SHARE if n_alike < len(self.waiting) else 1.0)
+        limit = max(LEAST_SECONDS, min(most, GENEROSITY * left * self.n_processes / n_alike))
         return limit if self.budget.trial_seconds is None else min(limit, self.budget.trial_seconds)
 
     def _bundle(self) -> tuple[Piece, ...]:

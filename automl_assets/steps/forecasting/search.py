@@ -56,9 +56,8 @@ def search(
 
 
 def _tried(efforts: Mapping[str, "_Effort"], budget: Budget) -> Iterator["_Effort"]:
-    """Tries what is still untried, the first configuration of every group before all others; efforts as they end."""
+    """Tries what is still untried, the first configuration of every group before the second; efforts as they end."""
     pieces = [piece for effort in efforts.values() for piece in effort.pieces()]
-    pieces.sort(key=lambda piece: piece.key[1] > 0)
     yield from (effort for effort in efforts.values() if effort.is_complete)
     for outcome in run_pieces(pieces, budget):
         effort = efforts[outcome.key[0]]
@@ -112,7 +111,7 @@ class _Effort:
         for number, config in list(enumerate(self.configs))[n_tried:]:
             for place, part in enumerate(parts):
                 arguments = (carried(self.forecaster), config, part, context)
-                yield Piece((self.key, number, place), backtested, arguments)
+                yield Piece((self.key, number, place), backtested, arguments, rank=number)
 
     def candidate(self, report: Report) -> Candidate:
         trials = self.finished()

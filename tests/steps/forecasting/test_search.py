@@ -66,6 +66,17 @@ def _space(trial, problem):
     return {"block": 12, "n_blocks": trial.suggest_int("n_blocks", 1, 4)}
 
 
+def _slow(config, history, context):
+    """Needs seven seconds for each of three windows."""
+    if context.deadline - time.monotonic() < 7:
+        raise TimeoutError("seven seconds are needed")
+    return config
+
+
+def _eight(problem, history):
+    return [{"block": 12, "n_blocks": 1 + i} for i in range(8)]
+
+
 def _broken_portfolio(problem, history):
     raise KeyError("no such period")
 
@@ -146,6 +157,11 @@ def test_the_deadline_is_kept_and_everybody_gets_an_answer(groups) -> None:
     assert set(found) == set(groups)
     assert {candidate.trials[0].status for candidate in found.values()} == {"failed"}
     assert all(candidate.trials[0].reason.startswith("out of time") for candidate in found.values())
+
+
+def test_the_first_configuration_gets_the_time_it_needs_however_many_follow(make_group) -> None:
+    candidate = _search({"g": make_group()}, _fake(fit=_slow, portfolio=_eight), n_cores=1)["g"]
+    assert candidate.trials[0].is_finished
 
 
 def test_a_trial_without_some_series_is_scored_as_it_would_answer(make_group) -> None:
