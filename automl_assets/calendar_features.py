@@ -15,10 +15,15 @@ from automl_assets.featurizer import DATE_PARTS
 from automl_assets.series import ForecastProblem
 
 DAY, WEEK, MONTH = 86_400, 7 * 86_400, 28 * 86_400  # seconds; no month is shorter
-FINEST = {"month": 92 * DAY, "day_of_year": WEEK, "week_of_month": WEEK, "day": DAY, "day_of_week": DAY} | {
+# Part of a stamp -> the most seconds between stamps with which it says something.
+FINEST = {
+    "day_of_year": WEEK,
+    "month": 92 * DAY,
+    "day": WEEK,
+    "day_of_week": DAY,
     "hour": DAY - 1,
     "minute": 3599,
-}  # part of a stamp -> the most seconds between stamps with which it says something
+}
 MOST_CORRELATED = 0.98  # of two parts that say the same the first is kept, as in Azure
 YEARS_AHEAD = 10  # for which holidays and changes of the clock are kept
 REACH, WEEKLY_REACH = 3, 14  # days around a holiday that are near it; where stamps are weeks apart

@@ -12,7 +12,10 @@ from automl_assets.series import ForecastProblem, Panel
 
 MOST_PERIOD = 400  # stamps: longer seasons are the calendar's
 MOST_RECENT = 24  # lags one after another
+DEFAULT_LAGS = 8  # that are tried where there is no season
+MOST_SERIES = 20  # whose autocorrelation is asked for
 HALF_LIVES = (2.0, 8.0)
+TINY = 1e-12
 CONFIGURED = ("strategy", "anchor", "local", "log", "early_stopping")  # keys of a configuration that are read here
 
 
@@ -20,17 +23,17 @@ def ways_to_look(problem: ForecastProblem, panel: Panel) -> list[Config]:
     """Strategies, anchors and scales in the order of expected gain; logarithms where no value is negative."""
     seasons = usable_periods(problem, panel)
     season = seasons[0] if seasons else 1
-    default: Config = {"strategy": "direct", "anchor": 0, "local": False, "log": False, "early_stopping": True}
+    default: Config = {"strategy": "direct", "anchor": 0, "local": True, "log": False, "early_stopping": False}
     looks = [
         default,
+        default | {"anchor": season, "local": False},
+        default | {"strategy": "recursive", "anchor": season, "local": False},
+        default | {"local": False, "early_stopping": True},
         default | {"anchor": season},
-        default | {"local": True},
-        default | {"anchor": season, "local": True},
-        default | {"strategy": "recursive", "anchor": season},
         default | {"strategy": "recursive"},
-        default | {"anchor": 1, "local": True},
     ]
-    return looks + [default | {"log": True, "anchor": season}] * bool(len(panel.y) and panel.y.min() >= 0)
+    is_positive = bool(len(panel.y)) and bool(panel.y.min() >= 0)
+    return looks + [default | {"log": True, "anchor": season, "local": False, "early_stopping": True}] * is_positive
 
 
 def usable_periods(problem: ForecastProblem, panel: Panel) -> tuple[int, ...]:
@@ -45,8 +48,8 @@ def fit_plan(config: Config, problem: ForecastProblem, panel: Panel) -> Plan:
     is_direct = config["strategy"] == "direct"
     numbers = range(len(problem.covariates))
     return Plan(
-        lags=_lags(problem, periods),
-        windows=_windows(problem, periods),
+        lags=_lags(problem, panel, periods),
+        windows=_windows(problem, panel, periods),
         half_lives=HALF_LIVES,
         periods=periods,
         anchor=config["anchor"],
@@ -55,8 +58,8 @@ def fit_plan(config: Config, problem: ForecastProblem, panel: Panel) -> Plan:
         has_steps=is_direct and problem.horizon > 1,
         known=tuple(n for n in numbers if problem.covariates[n].role == "known"),
         past=tuple(n for n in numbers if problem.covariates[n].role == "past" and is_direct),
-        covariate_lags=config.get("covariate_lags", ()),
-        covariate_window=periods[0] if periods and periods[0] > 1 and config.get("covariate_window", True) else 0,
+        covariate_lags=_covariate_lags(problem, panel, periods),
+        covariate_window=periods[0] if periods and periods[0] > 1 else 0,
         n_statics=len(problem.statics),
         has_series=panel.n_series > 1,
         horizon=problem.horizon if is_direct else 1,
@@ -64,16 +67,70 @@ def fit_plan(config: Config, problem: ForecastProblem, panel: Panel) -> Plan:
     )
 
 
-def _lags(problem: ForecastProblem, periods: tuple[int, ...]) -> tuple[int, ...]:
+def _lags(problem: ForecastProblem, panel: Panel, periods: tuple[int, ...]) -> tuple[int, ...]:
     asked = problem.lags.target_lags
-    if isinstance(asked, tuple):
+    if asked == "auto":
+        return tuple(range(1, _significant(panel, periods)[0] + 1))
+    if asked is not None:
         return asked
     recent = range(1, min(periods[0] if periods else 8, MOST_RECENT) + 1)
     return tuple(sorted({*recent, *periods, *(2 * period for period in periods)}))
 
 
-def _windows(problem: ForecastProblem, periods: tuple[int, ...]) -> tuple[int, ...]:
+def _windows(problem: ForecastProblem, panel: Panel, periods: tuple[int, ...]) -> tuple[int, ...]:
     asked = problem.lags.rolling_window
-    if isinstance(asked, int):
+    if asked == "auto":
+        last = _significant(panel, periods)[1]
+        return (last,) if last > 1 else ()
+    if asked is not None:
         return (asked,)
     return tuple(sorted({4, *periods})) if periods else (4, 8)
+
+
+def _covariate_lags(problem: ForecastProblem, panel: Panel, periods: tuple[int, ...]) -> tuple[int, ...]:
+    asked = problem.lags.feature_lags
+    return tuple(range(1, _significant(panel, periods)[0] + 1)) if asked == "auto" else asked or ()
+
+
+def _significant(panel: Panel, periods: tuple[int, ...]) -> tuple[int, int]:
+    """Azure's heuristic: of most series, the last significant lag before the first that is not, and the last of all."""
+    period = periods[0] if periods else 1
+    n_lags = 2 * min(period, MOST_RECENT) if period > 1 else DEFAULT_LAGS
+    longest = panel.of(np.argsort(-panel.lengths, kind="stable")[:MOST_SERIES])
+    found = [_significant_of(y, period, n_lags) for y in longest.series() if len(y) > 2 * n_lags]
+    first, last = np.median(np.array(found or [(0, 0)]), axis=0)
+    return int(first), int(last)
+
+
+def _significant_of(y: np.ndarray, period: int, n_lags: int) -> tuple[int, int]:
+    """Where all lags are significant the season is all there is, and nothing is to be looked back at."""
+    is_significant = np.abs(partial_autocorrelations(_deseasonalised(y, period), n_lags)) > 1.96 / np.sqrt(n_lags)
+    if is_significant.all() or not is_significant.any():
+        return 0, 0
+    return int(is_significant.argmin()), int(np.flatnonzero(is_significant)[-1]) + 1
+
+
+def _deseasonalised(y: np.ndarray, period: int) -> np.ndarray:
+    """Without the mean of each place in the season."""
+    place = np.arange(len(y)) % period
+    return y - (np.bincount(place, weights=y) / np.bincount(place))[place]
+
+
+def partial_autocorrelations(y: np.ndarray, n_lags: int) -> np.ndarray:
+    """Of lags 1 to `n_lags`, by Durbin and Levinson's recursion; zero for a constant series. float64 [n_lags].
+
+    >>> partial_autocorrelations(np.tile([1.0, -1.0], 50), 1).round(2)
+    array([-0.99])
+    """
+    centred = y - y.mean()
+    covariances = np.array([centred[lag:] @ centred[: len(y) - lag] for lag in range(n_lags + 1)])
+    if covariances[0] <= 0:
+        return np.zeros(n_lags)
+    correlations = covariances / covariances[0]
+    found, weights, left = np.zeros(n_lags), np.zeros(0), 1.0
+    for lag in range(1, n_lags + 1):
+        partial = (correlations[lag] - weights @ correlations[1:lag][::-1]) / max(left, TINY)
+        weights = np.append(weights - partial * weights[::-1], partial)
+        left *= 1 - partial**2
+        found[lag - 1] = partial
+    return found

@@ -5,7 +5,7 @@ learns from the rows, and how a forecast is rolled forward, is in `algorithms/fo
 Everything is measured from a level and in units of a scale, so that series of any size learn together.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -257,14 +257,21 @@ def _covariate(panel: Panel, column: int, places: Places, rows: np.ndarray) -> n
 # Rows of a panel
 
 
-def n_features(plan: Plan) -> int:
-    """How many columns `table` has."""
-    n_shifts = len(plan.lags) + len(plan.windows) + len(plan.half_lives)
-    back = n_shifts + 3 * len(plan.windows) + 3 * len(plan.periods) + (n_shifts + 1 if plan.anchor else 0)
-    n_known = 1 + len(plan.covariate_lags) + bool(plan.covariate_window) + bool(plan.anchor)
-    of_covariates = len(plan.known) * n_known + len(plan.past) * (1 + len(plan.covariate_lags))
-    ahead = len(plan.calendar.names) + plan.has_steps + of_covariates + plan.n_statics + plan.has_series
-    return back + (2 if plan.local else 0) + ahead
+def column_groups(plan: Plan, covariates: Sequence[str]) -> tuple[str, ...]:
+    """What each column of `table` belongs to, in words; covariates by their own names."""
+    n_lags, n_windows, n_means = len(plan.lags), len(plan.windows), len(plan.half_lives)
+    groups = ["lags"] * n_lags + ["windows"] * (4 * n_windows + n_means) + ["seasons"] * (3 * len(plan.periods))
+    if plan.anchor:
+        groups += ["lags"] * n_lags + ["windows"] * (n_windows + n_means) + ["lags"]
+    groups += ["windows"] * (2 if plan.local else 0)
+    n_parts, n_at = len(plan.calendar.parts), 1 + len(plan.covariate_lags)
+    groups += ["calendar"] * n_parts + ["holidays"] * (len(plan.calendar.names) - n_parts)
+    groups += ["step"] * plan.has_steps
+    for column in plan.known:
+        groups += [covariates[column]] * (n_at + bool(plan.covariate_window) + bool(plan.anchor))
+    for column in plan.past:
+        groups += [covariates[column]] * n_at
+    return (*groups, *["statics"] * plan.n_statics, *["series"] * plan.has_series)
 
 
 def learnable(panel: Panel, horizon: int, n_rows: int, random: np.random.Generator) -> Places:

@@ -16,8 +16,10 @@ from automl_assets.lag_plan import CONFIGURED, fit_plan, ways_to_look
 from automl_assets.lagged import Plan, Scales, Unit
 from automl_assets.parts import Algorithm, Config, FitContext, ForecastContext, Forecaster, Rows, SeriesTensors
 from automl_assets.series import ForecastProblem, Panel
+from automl_assets.shapley import Feeds, shapley
 
 MOST_CELLS = 4_000_000  # rows times features that are learnt from
+N_BACKGROUND = 8  # rows that an explanation compares with
 FORECASTING = "forecasting"
 
 
@@ -30,6 +32,8 @@ class Regression:
     bounds: tuple[float, float]  # answers beyond were never seen, nor nearly so
     names: tuple[str, ...]  # of the series learnt from
     scales: Scales  # of these
+    groups: tuple[str, ...]  # what each feature belongs to
+    background: np.ndarray  # float32 [N_BACKGROUND, n_features], rows learnt from that stand for all
 
 
 def _portfolio(algorithm: Algorithm, problem: ForecastProblem, history: Panel) -> list[Config]:
@@ -43,8 +47,9 @@ def _fit(algorithm: Algorithm, config: Config, history: Panel, context: Forecast
     plan = fit_plan(config, context.problem, history)
     y = _as_learnt(plan, history.y)
     scales, numbers = lagged.scales_of(history, y), np.arange(history.n_series)
-    n_rows = MOST_CELLS // lagged.n_features(plan)
-    places = lagged.learnable(history, plan.horizon, n_rows, np.random.default_rng(context.seed))
+    groups = lagged.column_groups(plan, [covariate.name for covariate in context.problem.covariates])
+    random = np.random.default_rng(context.seed)
+    places = lagged.learnable(history, plan.horizon, MOST_CELLS // len(groups), random)
     x, unit = lagged.table(plan, history, y, places, scales, numbers)
     z = (y[places.targets] - unit.anchor) / unit.scale
     own = {key: value for key, value in config.items() if key not in CONFIGURED}
@@ -54,7 +59,8 @@ def _fit(algorithm: Algorithm, config: Config, history: Panel, context: Forecast
     )
     model = preparation.fit(algorithm, own, *_halves(x, z, is_late, config["early_stopping"]), fit_context)
     slack = np.ptp(z) / 2
-    return Regression(plan, model, (z.min() - slack, z.max() + slack), history.names, scales)
+    background = x[random.integers(0, len(x), N_BACKGROUND)]
+    return Regression(plan, model, (z.min() - slack, z.max() + slack), history.names, scales, groups, background)
 
 
 def _halves(x: np.ndarray, z: np.ndarray, is_late: np.ndarray, is_stopped_early: bool) -> tuple[Rows, Rows | None]:
@@ -107,6 +113,26 @@ def _known(model: Regression, history: Panel) -> tuple[Scales, np.ndarray]:
     return Scales(level, scale), np.where(numbers < 0, np.nan, numbers)
 
 
+def _explain(algorithm: Algorithm, model: Regression, history: Panel, future: Panel) -> dict[str, np.ndarray]:
+    """Shapley values of groups of features, on top of the anchor and the mean answer; of logarithms where these are learnt."""
+    steps = [_components(algorithm, model, x, unit) for x, unit, _ in _rolled(algorithm, model, history, future)]
+    return {name: np.hstack([step[name].reshape(history.n_series, -1) for step in steps]) for name in steps[0]}
+
+
+def _components(algorithm: Algorithm, model: Regression, x: np.ndarray, unit: Unit) -> dict[str, np.ndarray]:
+    """What adds up to the answers of rows, [n] each."""
+    names = tuple(dict.fromkeys(model.groups))
+    players = [tuple(str(c) for c, group in enumerate(model.groups) if group == name) for name in names]
+
+    def answer(feeds: Feeds) -> np.ndarray:
+        return _answers(algorithm, model, np.hstack([feeds[str(c)] for c in range(x.shape[1])]))[:, None]
+
+    feeds, background = ({str(c): rows[:, [c]] for c in range(x.shape[1])} for rows in (x, model.background))
+    found, base, _ = shapley(answer, feeds, background, players, np.random.default_rng(0), float("inf"))
+    level = unit.anchor + unit.scale * base[0]
+    return {"level": level} | {name: unit.scale * found[:, n, 0] for n, name in enumerate(names)}
+
+
 # ONNX
 
 
@@ -156,6 +182,7 @@ def _part(algorithm: Algorithm) -> Forecaster:
         fit=partial(_fit, algorithm),
         forecast=partial(_forecast, algorithm),
         to_onnx=partial(_to_onnx, algorithm),
+        explain=partial(_explain, algorithm),
         has_cold_start=True,
         time_share=algorithm.time_share,
         requires=algorithm.requires,
