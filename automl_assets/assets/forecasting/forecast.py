@@ -1,17 +1,20 @@
 """The asset `forecast`: what comes after the newest rows of each group, with quantiles."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from automl_assets.assets.forecasting.partitions import group_step, partitioned
 from automl_assets.assets.spec import table
 from automl_assets.experiment import Experiment
 from automl_assets.resources.store import RecordStore
-from automl_assets.series import Forecast, ForecastProblem
+from automl_assets.series import Forecast, ForecastProblem, Panel
 from automl_assets.steps.forecasting.ahead import ahead, rows_of, whole
 from automl_assets.steps.forecasting.forecast import forecast as ask
+from automl_assets.steps.forecasting.overlay import by_series, overlay
+from automl_assets.steps.load import read
 
 
 def forecast(experiment: Experiment) -> dg.AssetsDefinition:
@@ -20,11 +23,12 @@ def forecast(experiment: Experiment) -> dg.AssetsDefinition:
     @dg.asset(**partitioned(experiment, "forecast", {"numpy"}, text, ("features", "ensemble")))
     def asset(context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore]) -> Iterator[Any]:
         problems: dict[str, ForecastProblem] = {}
+        informed = _informed(experiment)
 
         def beyond(key: str) -> Forecast:
             group = step.features.read(key)
             problems[key], history = group.problem, whole(group)
-            return ask(ensembles.read(key), history, ahead(history, group.problem))
+            return ask(ensembles.read(key), history, informed(ahead(history, group.problem), group.problem))
 
         with group_step(context, experiment, records) as step:
             keys, ensembles = step.keys("features", "ensemble"), step.shelf_of("ensemble")
@@ -32,6 +36,20 @@ def forecast(experiment: Experiment) -> dg.AssetsDefinition:
             yield from step.keep(made, len(keys), lambda key, found: _metadata(found, problems[key]))
 
     return asset
+
+
+def _informed(experiment: Experiment) -> Callable[[Panel, ForecastProblem], Panel]:
+    """Puts into a future what `predict_source` knows of it, which is read once for all groups."""
+    known: dict[str, pl.DataFrame] = {}
+
+    def informed(future: Panel, problem: ForecastProblem) -> Panel:
+        if experiment.predict_source is None:
+            return future
+        if not known:
+            known.update(by_series(read(experiment.predict_source), problem))
+        return overlay(future, problem, known)
+
+    return informed
 
 
 def _metadata(found: Forecast, problem: ForecastProblem) -> dict[str, Any]:

@@ -11,24 +11,33 @@ from automl_assets.series import ForecastProblem, Panel, series_name
 from automl_assets.steps.forecasting.lay import numbers
 from automl_assets.steps.forecasting.stamp import in_utc, stamps
 
+NAME, STAMP = "/name", "/stamp"  # our own columns beside those of the rows
 
-def overlay(future: Panel, problem: ForecastProblem, rows: pl.DataFrame) -> Panel:
-    """The future with the known covariates of `rows`, the last of those that name a series and stamp; others stay.
+
+def by_series(rows: pl.DataFrame, problem: ForecastProblem) -> dict[str, pl.DataFrame]:
+    """Rows that name a series and a stamp, by the name of the series and with moments as stamps.
 
     Raises SourceError where the rows do not say which series and stamp they are about.
     """
     _check(rows, problem)
-    given = pl.DataFrame({"name": _names(rows, problem), "stamp": _moments(rows[problem.time], future, problem)})
-    own = pl.DataFrame({"name": np.repeat(future.names, future.lengths), "stamp": future.stamps})
-    given = given.with_row_index("row").unique(["name", "stamp"], keep="last")
-    place = own.join(given, on=["name", "stamp"], how="left", maintain_order="left")["row"]
-    is_given, row = place.is_not_null().to_numpy(), place.fill_null(0).to_numpy()
-    columns = [future.covariates[:, number] for number in range(len(problem.covariates))]
-    for number, one in enumerate(problem.covariates):
-        if one.role == "known" and one.name in rows.columns:
-            values = numbers(rows, [one])[row, 0] if rows.height else columns[number]
-            columns[number] = np.where(is_given & ~np.isnan(values), values, columns[number])
-    return replace(future, covariates=np.column_stack(columns).astype(np.float32)) if columns else future
+    named = rows.with_columns(_names(rows, problem), _moments(rows[problem.time], problem)).drop_nulls(STAMP)
+    return {str(name): found for (name,), found in named.partition_by(NAME, as_dict=True).items()}
+
+
+def overlay(future: Panel, problem: ForecastProblem, known: dict[str, pl.DataFrame]) -> Panel:
+    """The future with the known covariates of the rows of each series, the last of those of one stamp; others stay."""
+    found = [known[name] for name in future.names if name in known]
+    covariates = [one for one in problem.covariates if one.role == "known" and found and one.name in found[0].columns]
+    if not covariates:
+        return future
+    rows = pl.concat(found).with_columns(_on_grid(future, problem)).unique([NAME, STAMP], keep="last")
+    own = pl.DataFrame({NAME: np.repeat(future.names, future.lengths), STAMP: future.stamps})
+    placed = own.join(rows, on=[NAME, STAMP], how="left", maintain_order="left")
+    filled = future.covariates.copy()
+    for one, values in zip(covariates, numbers(placed, covariates).T, strict=True):
+        column = problem.covariates.index(one)
+        filled[:, column] = np.where(np.isnan(values), filled[:, column], values)
+    return replace(future, covariates=filled)
 
 
 def _check(rows: pl.DataFrame, problem: ForecastProblem) -> None:
@@ -41,16 +50,18 @@ def _check(rows: pl.DataFrame, problem: ForecastProblem) -> None:
 def _names(rows: pl.DataFrame, problem: ForecastProblem) -> pl.Series:
     ids = rows.select(pl.col(name).cast(pl.String) for name in problem.series)
     names = [series_name(values) for values in ids.iter_rows()] if problem.series else [series_name([])] * rows.height
-    return pl.Series(names, dtype=pl.String)
+    return pl.Series(NAME, names, pl.String)
 
 
-def _moments(column: pl.Series, future: Panel, problem: ForecastProblem) -> np.ndarray:
-    """On the grid of the future, datetime64[us]; on the clocks of their zone where the problem knows none."""
+def _moments(column: pl.Series, problem: ForecastProblem) -> pl.Series:
+    """In UTC, or on the clocks of their zone where the problem knows none."""
     moments = stamps(column)
     if problem.timezone is None:
         moments = moments.dt.replace_time_zone(None)
     found, _ = in_utc(moments, problem.timezone, np.zeros(len(column), bool))
+    return pl.Series(STAMP, found)
+
+
+def _on_grid(future: Panel, problem: ForecastProblem) -> pl.Expr:
     one = grid(problem.frequency).anchored(future.stamps)
-    is_known = ~np.isnat(found)
-    found[is_known] = one.stamps(one.numbers(found[is_known]))
-    return found
+    return pl.col(STAMP).map_batches(lambda found: pl.Series(one.stamps(one.numbers(found.to_numpy()))))

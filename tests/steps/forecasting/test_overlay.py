@@ -10,13 +10,18 @@ import pytest
 from automl_assets.errors import SourceError
 from automl_assets.records import Problem
 from automl_assets.series import Covariate, ForecastProblem, Panel
-from automl_assets.steps.forecasting.overlay import overlay
+from automl_assets.steps.forecasting.overlay import by_series
+from automl_assets.steps.forecasting.overlay import overlay as overlay_by_series
 
 COVARIATES = (
     Covariate("price", "known"),
     Covariate("colour", "known", ("blue", "red", ""), 2),
     Covariate("rain", "past"),
 )
+
+
+def overlay(future: Panel, problem: ForecastProblem, rows: pl.DataFrame) -> Panel:
+    return overlay_by_series(future, problem, by_series(rows, problem))
 
 
 def _problem(**changes: Any) -> ForecastProblem:
