@@ -160,7 +160,7 @@ def test_the_deadline_is_kept_and_everybody_gets_an_answer(groups) -> None:
 
 
 def test_the_first_configuration_gets_the_time_it_needs_however_many_follow(make_group) -> None:
-    candidate = _search({"g": make_group()}, _fake(fit=_slow, portfolio=_eight), n_cores=1)["g"]
+    candidate = _search({"g": make_group()}, _fake(fit=_slow, portfolio=_eight), seconds=60, n_cores=1)["g"]
     assert candidate.trials[0].scores["answered"] == 1.0
 
 
