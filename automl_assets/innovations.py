@@ -102,6 +102,12 @@ def _beside(history: Panel, columns: np.ndarray | None) -> list[Arrays]:
     return [{"columns": own} for own in np.split(columns, history.offsets[1:-1])]
 
 
+def suits_logarithms(history: Panel) -> bool:
+    """Whether most series are positive; the others are learnt as they are."""
+    n_positive = sum(bool(y.min() > 0) for y in history.series() if len(y))
+    return 2 * n_positive > history.n_series
+
+
 def _attempt(estimate: Callable[..., Estimate], y: np.ndarray, config: Config, context: ForecastContext) -> Any:
     """The estimate, or the reason why there is none: one series must not cost the others their forecasts."""
     if time.monotonic() >= context.deadline:

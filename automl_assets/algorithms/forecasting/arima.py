@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from automl_assets import arma
-from automl_assets.innovations import Estimate, explain, fit, forecast, to_onnx
+from automl_assets.innovations import Estimate, explain, fit, forecast, suits_logarithms, to_onnx
 from automl_assets.parts import Config, ForecastContext, Forecaster
 from automl_assets.series import ForecastProblem, Panel
 
@@ -18,8 +18,8 @@ LONG_PERIOD = 12  # beyond, errors before the first row count as none (condition
 def _portfolio(problem: ForecastProblem, history: Panel) -> list[Config]:
     period = next((period for period in problem.periods if period <= MOST_PERIOD), 1)
     plain: Config = {"period": period}
-    is_positive = history.y.min(initial=0) > 0
-    return [plain, *([plain | {"log": True}] if is_positive else []), *([{"period": 1}] if period > 1 else [])]
+    in_logarithms = [plain | {"log": True}] if suits_logarithms(history) else []  # orders rarely tame what multiplies
+    return [*in_logarithms, plain, *([{"period": 1}] if period > 1 else [])]
 
 
 def _estimate(y: np.ndarray, config: Config, context: ForecastContext) -> Estimate:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.innovations import Arrays, Estimate, Recursion, explain, fit, forecast, to_onnx
+from automl_assets.innovations import Arrays, Estimate, Recursion, explain, fit, forecast, suits_logarithms, to_onnx
 from automl_assets.parts import Config, ForecastContext, Forecaster
 from automl_assets.series import ForecastProblem, Panel
 
@@ -14,7 +14,7 @@ def _portfolio(problem: ForecastProblem, history: Panel) -> list[Config]:
     """In logarithms too, where a series is positive: the method itself only adds."""
     periods = [period for period in problem.periods if history.lengths.max(initial=0) >= 2 * period] or [1]
     plain: list[Config] = [{"period": period} for period in periods]
-    return [*plain, {"period": periods[0], "log": True}] if history.y.min(initial=0) > 0 else plain
+    return [*plain, {"period": periods[0], "log": True}] if suits_logarithms(history) else plain
 
 
 def _estimate(y: np.ndarray, config: Config, context: ForecastContext) -> Estimate:
