@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
+from itertools import accumulate
 from operator import add
 from typing import Any
 
@@ -154,18 +155,25 @@ def forecast(recursion: Recursion, model: StateModel, history: Panel, future: Pa
 
 
 def explain(recursion: Recursion, model: StateModel, history: Panel, future: Panel) -> dict[str, np.ndarray]:
-    """The summands of the point [n_series, horizon] by name; of its logarithm for series learnt in logarithms."""
+    """The summands of the point [n_series, horizon] by name."""
     model, horizon = model.of(history.names), len(future.y) // max(1, future.n_series)
     if not model.parameters:
         return {"forecast": np.full((history.n_series, horizon), np.nan)}
     state, steps = _caught_up(recursion, model, history), []
     for _ in range(horizon):
         parts, point, state = _ahead(recursion, model.parameters, state)
-        steps.append(parts | {"guard": point - _total(parts)})
-    found = {name: np.hstack([np.broadcast_to(step[name], point.shape) for step in steps]) for name in steps[0]}
+        steps.append(_contributions(model.parameters, parts | {"guard": point - _total(parts)}))
+    found = {name: np.hstack([step[name] for step in steps]) for name in steps[0]}
     for values in found.values():
         values[list(model.lost)] = np.nan
     return {name: values for name, values in found.items() if name != "guard" or np.nanmax(np.abs(values)) > 0}
+
+
+def _contributions(parameters: Arrays, parts: Arrays) -> Arrays:
+    """Summands in the scale of the data: by how much each, in its turn, changes the forecast of those before it."""
+    sums = [_as_given(parameters, total) for total in accumulate(parts.values())]
+    before = [np.zeros_like(sums[-1]), *sums[:-1]]
+    return {name: after - earlier for name, after, earlier in zip(parts, sums, before, strict=True)}
 
 
 def to_onnx(recursion: Recursion, model: StateModel, graph: Any, tensors: SeriesTensors) -> str:
