@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from automl_assets.assets.forecasting.partitions import group_step, partitioned
+from automl_assets.assets.forecasting.reconciliation import is_asked
 from automl_assets.assets.spec import table
 from automl_assets.experiment import Experiment
 from automl_assets.resources.store import RecordStore
@@ -14,13 +15,15 @@ from automl_assets.series import Forecast, ForecastProblem, Panel
 from automl_assets.steps.forecasting.ahead import ahead, rows_of, whole
 from automl_assets.steps.forecasting.forecast import forecast as ask
 from automl_assets.steps.forecasting.overlay import by_series, overlay
+from automl_assets.steps.forecasting.reconcile import add_up
 from automl_assets.steps.load import read
 
 
 def forecast(experiment: Experiment) -> dg.AssetsDefinition:
     text = "Point and quantiles of every series after its newest row."
+    upstream = ("features", "ensemble", *(("reconciliation",) if is_asked(experiment) else ()))
 
-    @dg.asset(**partitioned(experiment, "forecast", {"numpy"}, text, ("features", "ensemble")))
+    @dg.asset(**partitioned(experiment, "forecast", {"numpy"}, text, upstream))
     def asset(context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore]) -> Iterator[Any]:
         problems: dict[str, ForecastProblem] = {}
         informed = _informed(experiment)
@@ -28,10 +31,11 @@ def forecast(experiment: Experiment) -> dg.AssetsDefinition:
         def beyond(key: str) -> Forecast:
             group = step.features.read(key)
             problems[key], history = group.problem, whole(group)
-            return ask(ensembles.read(key), history, informed(ahead(history, group.problem), group.problem))
+            found = ask(ensembles.read(key), history, informed(ahead(history, group.problem), group.problem))
+            return add_up(found, step.shelf_of("reconciliation").read(key)) if is_asked(experiment) else found
 
         with group_step(context, experiment, records) as step:
-            keys, ensembles = step.keys("features", "ensemble"), step.shelf_of("ensemble")
+            keys, ensembles = step.keys(*upstream), step.shelf_of("ensemble")
             made = step.each(keys, beyond)
             yield from step.keep(made, len(keys), lambda key, found: _metadata(found, problems[key]))
 

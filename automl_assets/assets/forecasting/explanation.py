@@ -1,0 +1,42 @@
+"""The asset `explanation` of forecasting: what each group's forecasts are made of, and which covariates matter."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from automl_assets.assets.explanation import TIME_SHARE
+from automl_assets.assets.forecasting.partitions import group_step, partitioned
+from automl_assets.assets.spec import pictures, table
+from automl_assets.experiment import Experiment
+from automl_assets.resources.clock import Clock
+from automl_assets.resources.store import RecordStore
+from automl_assets.series import ForecastExplanation
+from automl_assets.steps.forecasting.explain import explain
+
+
+def explanation(experiment: Experiment) -> dg.AssetsDefinition:
+    text = "Components that add up to each forecast; how much the metric suffers when a covariate is shuffled."
+
+    @dg.asset(**partitioned(experiment, "explanation", {"matplotlib"}, text, ("features", "ensemble")))
+    def asset(context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore], clock: Clock) -> Iterator[Any]:
+        with group_step(context, experiment, records) as step:
+            keys, ensembles = step.keys("features", "ensemble"), step.shelf_of("ensemble")
+            seconds = TIME_SHARE * clock.seconds_left(context, experiment) / max(1, len(keys))
+
+            def explained(key: str) -> ForecastExplanation:
+                return explain(step.features.read(key), ensembles.read(key), experiment.seed, seconds)
+
+            yield from step.keep(step.each(keys, explained), len(keys), lambda key, made: _metadata(made))
+
+    return asset
+
+
+def _metadata(made: ForecastExplanation) -> dict[str, Any]:
+    lost = f"loss of {made.metric}"
+    return {
+        "components": table(made.strengths.to_dicts()),
+        "contributions": table(made.contributions.head(100).to_dicts()),
+        "importances": table([{"column": i.column, lost: i.mean, "std": i.std} for i in made.importances]),
+        **pictures(made.pictures),
+    }
