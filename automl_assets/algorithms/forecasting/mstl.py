@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.innovations import Arrays, Estimate, Recursion, explain, fit, forecast, to_onnx
+from automl_assets.innovations import Arrays, Estimate, Recursion, explain, fit, forecast, suits_logarithms, to_onnx
 from automl_assets.parts import Config, ForecastContext, Forecaster
 from automl_assets.series import ForecastProblem, Panel
 
@@ -19,7 +19,8 @@ def _portfolio(problem: ForecastProblem, history: Panel) -> list[Config]:
     if not periods:
         return []
     everything: list[Config] = [{"periods": periods, "trend": trend} for trend in ("ZZN", "ANN")]
-    return everything + [{"periods": periods[:1], "trend": "ZZN"}] * (len(periods) > 1)
+    in_logarithms = [everything[1] | {"log": True}] * suits_logarithms(history)
+    return [*everything, *in_logarithms, *[{"periods": periods[:1], "trend": "ZZN"}] * (len(periods) > 1)]
 
 
 def _estimate(y: np.ndarray, config: Config, context: ForecastContext) -> Estimate:
