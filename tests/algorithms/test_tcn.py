@@ -110,6 +110,16 @@ def test_known_covariates_are_learnt_and_quantiles_ascend(panel, model):
     assert error < 6  # heat alone moves the target by 16 on average
 
 
+def test_what_a_known_covariate_adds_is_told(panel, model):
+    history, future = panel.until(HORIZON), panel.last(HORIZON)
+    told = PART.explain(model, history, future)
+    assert set(told) == {"level", "seasons", "heat", "day", "pattern"}
+    heat = future.covariates[:, 0].reshape(2, HORIZON)
+    assert (
+        np.corrcoef(told["heat"].ravel(), heat.ravel())[0, 1] > 0.7
+    )  # what heat did to the last seasons is taken back
+
+
 def test_origins_to_learn_from_end_before_what_is_checked(panel):
     sight = tcn._fit_sight(CONFIG, panel, PROBLEM)
     table = tcn._table(sight, panel, np.ones(2))

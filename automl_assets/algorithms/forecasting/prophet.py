@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -146,11 +147,10 @@ def _fit_curve(config: Config, series: Panel, terms: tuple[Moments, Design], sec
     columns = np.hstack([holidays, regressors.of(series.covariates)])
     values = {f"regressor_{number}": column for number, column in enumerate(columns.T)}
     rows = pd.DataFrame({"ds": series.stamps.astype("datetime64[ns]"), "y": series.y, **values})
-    with _silence():
+    limit = {"timeout": max(0.1, seconds)} if math.isfinite(seconds) else {}
+    with _silence(), TemporaryDirectory() as folder:  # Stan's files would stay as long as the process
         learner = _learner(config, taught, list(values))
-        limit = {"timeout": max(0.1, seconds)} if math.isfinite(seconds) else {}
-        learner.fit(rows, **limit)
-        learner.stan_backend.cleanup()
+        learner.fit(rows, output_dir=folder, **limit)
     return _curve_of(learner, moments.seasons, taught)
 
 

@@ -8,7 +8,7 @@ forecasting needs no torch.
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from automl_assets.descent import AdamW, threads
 from automl_assets.design import Design, Moments, add_design, add_moments, fit_design, fit_moments
 from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
-from automl_assets.series import ForecastProblem, Panel
+from automl_assets.series import MEDIAN, ForecastProblem, Panel
 
 LEAST_ORIGINS = 100  # from which a whole horizon can be learnt, with as many rows before them
 MOST_CELLS = 7  # a receptive field of 509 rows
@@ -29,7 +29,7 @@ HIDDEN, STEP = 48, 8  # width of the decoder, and of what the past tells each st
 EPOCHS, PATIENCE, PLATEAU = 100, 12, 4  # epochs without a better loss before learning ends, and before its rate halves
 MOST_STEPS = 40  # of an epoch, which is a sample of all windows
 FIRST_ORIGIN = 4  # rows before it tell the least that is needed to scale a window
-BATCHES = (32, 256)  # fewest and most windows
+BATCHES = (32, 128)  # fewest and most windows
 MOST_CHECKED = 512  # windows of validation
 VALIDATION = 0.1  # share of each history whose last rows tell when to stop
 MEMORY = 0.97  # of the running mean of the weights, per step
@@ -92,6 +92,7 @@ class Network:
     names: tuple[str, ...]
     blocks: int
     cells: int
+    middle: int  # place of the median among the quantiles
 
 
 def _portfolio(problem: ForecastProblem, history: Panel) -> Sequence[Config]:
@@ -317,7 +318,8 @@ def _fit(config: Config, history: Panel, context: ForecastContext) -> Network:
         learning.run()
     weights = {name: tensor.numpy() for name, tensor in learning.best.items()}
     weights["vectors"] = np.vstack([weights["vectors"], weights["vectors"].mean(axis=0, keepdims=True)])
-    return Network(sight, weights, history.names, config["blocks"], config["cells"])
+    middle = context.problem.quantiles.index(MEDIAN)
+    return Network(sight, weights, history.names, config["blocks"], config["cells"], middle)
 
 
 class _Learning:
@@ -445,17 +447,59 @@ def _forecast(model: Network, history: Panel, future: Panel) -> np.ndarray:
 
 def _quantiles(model: Network, history: Panel, future: Panel) -> np.ndarray:
     """float64 [n_series, horizon, n_quantiles], ascending."""
+    inputs = _seen(model, history, future)
+    whole = _scaled_quantiles(model, inputs) * inputs.spread[:, :, None] + inputs.centre[:, :, None]
+    return whole if model.sight.least is None else np.exp(whole)
+
+
+def _scaled_quantiles(model: Network, inputs: Inputs) -> np.ndarray:
+    scaled = _outputs(model.weights, (model.blocks, model.cells), inputs, np).astype(np.float64)
+    return np.sort(np.clip(scaled, -FARTHEST, FARTHEST), axis=2)
+
+
+def _seen(model: Network, history: Panel, future: Panel) -> Inputs:
+    """The window of each series that ends where its history does."""
     sight = model.sight
     numbers = np.array([model.names.index(name) if name in model.names else len(model.names) for name in history.names])
     table = _table(sight, history.last(sight.context).then(future), _spreads(sight, history))
     origins = table.first + np.minimum(history.lengths, sight.context)
     statics = sight.statics.of(history.statics).astype(np.float32)
-    inputs = _windows(sight, table, origins, np.arange(history.n_series), statics)
-    named = Inputs(inputs.past, inputs.ahead, numbers, inputs.statics, inputs.centre, inputs.spread)
-    scaled = _outputs(model.weights, (model.blocks, model.cells), named, np).astype(np.float64)
-    answers = np.sort(np.clip(scaled, -FARTHEST, FARTHEST), axis=2) * inputs.spread[:, :, None]
-    whole = answers + inputs.centre[:, :, None]
-    return whole if sight.least is None else np.exp(whole)
+    return replace(_windows(sight, table, origins, np.arange(history.n_series), statics), series=numbers)
+
+
+def _explain(model: Network, history: Panel, future: Panel) -> dict[str, np.ndarray]:
+    """The mean of the window, what the last seasons add to it, each known covariate, and the pattern that is left.
+
+    A covariate adds what the answer loses when it is taken for its mean, the covariates before it left at theirs.
+    """
+    horizon, inputs = len(future.y) // max(1, future.n_series), _seen(model, history, future)
+    n_lags = model.weights["skip"].shape[0]
+    seasons, whole = (inputs.ahead[:, :, :n_lags] @ model.weights["skip"])[:, :, 0], _middle(model, inputs)
+    scaled = {"seasons": seasons}
+    for name in dict.fromkeys(model.sight.known.names):
+        inputs = _without(model.sight, inputs, name)
+        rest = _middle(model, inputs)
+        scaled[name], whole = whole - rest, rest
+    parts = scaled | {"pattern": whole - seasons}
+    level = np.broadcast_to(inputs.centre, whole.shape)
+    return {
+        name: values[:, :horizon]
+        for name, values in ({"level": level} | {name: part * inputs.spread for name, part in parts.items()}).items()
+    }
+
+
+def _middle(model: Network, inputs: Inputs) -> np.ndarray:
+    return _scaled_quantiles(model, inputs)[:, :, model.middle]
+
+
+def _without(sight: Sight, inputs: Inputs, name: str) -> Inputs:
+    """The same with a known covariate at its mean, ahead and in the last seasons."""
+    (n_lags, n_known), ahead = (sight.lags.shape[1], len(sight.known.names)), inputs.ahead.copy()
+    own = np.flatnonzero(np.array(sight.known.names) == name)
+    ahead[:, :, n_lags + own] = 0
+    first_then = n_lags + n_known + len(sight.moments.names)
+    ahead[:, :, first_then + np.add.outer(n_known * np.arange(n_lags), own).ravel()] = 0
+    return replace(inputs, ahead=ahead)
 
 
 # --- ONNX
@@ -617,6 +661,7 @@ PART = Forecaster(
     fit=_fit,
     forecast=_forecast,
     to_onnx=_to_onnx,
+    explain=_explain,
     heads="quantiles",
     has_cold_start=True,
     time_share=2.0,
