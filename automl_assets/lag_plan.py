@@ -24,16 +24,16 @@ def ways_to_look(problem: ForecastProblem, panel: Panel) -> list[Config]:
     seasons = usable_periods(problem, panel)
     season = seasons[0] if seasons else 1
     default: Config = {"strategy": "direct", "anchor": 0, "local": True, "log": False, "early_stopping": False}
+    stopped = {"local": False, "early_stopping": True}
     looks = [
         default,
         default | {"anchor": season, "local": False},
-        default | {"strategy": "recursive", "anchor": season, "local": False},
-        default | {"local": False, "early_stopping": True},
         default | {"anchor": season},
-        default | {"strategy": "recursive"},
+        default | {"strategy": "recursive", "anchor": season} | stopped,
+        default | stopped,
     ]
     is_positive = bool(len(panel.y)) and bool(panel.y.min() >= 0)
-    return looks + [default | {"log": True, "anchor": season, "local": False, "early_stopping": True}] * is_positive
+    return looks + [default | {"log": True, "anchor": season} | stopped] * is_positive
 
 
 def usable_periods(problem: ForecastProblem, panel: Panel) -> tuple[int, ...]:

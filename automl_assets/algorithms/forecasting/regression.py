@@ -18,7 +18,8 @@ from automl_assets.parts import Algorithm, Config, FitContext, ForecastContext, 
 from automl_assets.series import ForecastProblem, Panel
 from automl_assets.shapley import Feeds, shapley
 
-MOST_CELLS = 4_000_000  # rows times features that are learnt from
+MOST_CELLS = 1_500_000  # rows times features that are learnt from
+MOST_OTHERS = 2  # configurations of an algorithm beside its default: how to look matters more
 N_BACKGROUND = 8  # rows that an explanation compares with
 FORECASTING = "forecasting"
 
@@ -37,10 +38,11 @@ class Regression:
 
 
 def _portfolio(algorithm: Algorithm, problem: ForecastProblem, history: Panel) -> list[Config]:
-    """Every way to look with the algorithm's default, then its other configurations with the first way."""
+    """Every way to look with the algorithm's default, its other configurations with the first way."""
     looks = ways_to_look(problem, history)
     default, *others = algorithm.portfolio(problem.problem)
-    return [default | look for look in looks] + [other | looks[0] for other in others]
+    first, *further = [default | look for look in looks]
+    return [first, *(other | looks[0] for other in others[:MOST_OTHERS]), *further]
 
 
 def _fit(algorithm: Algorithm, config: Config, history: Panel, context: ForecastContext) -> Regression:

@@ -123,7 +123,7 @@ def _trees(model: Boosted) -> Any:
 PART = Algorithm(
     name="xgboost",
     title="XGBoost",
-    tasks=frozenset({"classification", "regression"}),
+    tasks=frozenset({"classification", "regression", "forecasting"}),
     view="codes",
     portfolio=_portfolio,
     space=_space,
