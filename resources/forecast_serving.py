@@ -134,12 +134,14 @@ def _check_grid(name: str, stamps: pd.DatetimeIndex, about: dict[str, Any]) -> N
     frequency, step = about["frequency"], to_offset(about["frequency"])
     if stamps.has_duplicates:
         raise _refused(f"series {name!r}: two rows of {_listed(stamps[stamps.duplicated()])}; send one")
-    is_tick = isinstance(step, pd.offsets.Tick)
     origin = pd.Timestamp(about["last"], unit="s")
-    off = [stamp for stamp in stamps if ((stamp - origin) % step.delta if is_tick else not step.is_on_offset(stamp))]
     expected = pd.date_range(stamps[0], stamps[-1], freq=step)
-    off += [] if off else [*stamps.difference(expected)]
-    if off:
+    if isinstance(step, pd.offsets.Tick):
+        off = stamps[(stamps - origin) % pd.Timedelta(step) != pd.Timedelta(0)]
+    else:
+        off = stamps[[not step.is_on_offset(stamp) for stamp in stamps]]
+    off = off if len(off) else stamps.difference(expected)
+    if len(off):
         raise _refused(
             f"series {name!r}: {_listed(off)} is off the grid of {frequency!r}, which holds {_listed([origin])}"
         )

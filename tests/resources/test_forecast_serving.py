@@ -1,6 +1,7 @@
 """The registered forecast model: rows of many series in, answers of the groups' own ONNX files out."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import mlflow
 import numpy as np
@@ -15,7 +16,7 @@ from automl_assets.series import Group, series_values
 from automl_assets.steps.forecasting.export import export
 from automl_assets.steps.forecasting.forecast import forecast
 from tests import forecasts
-from tests.forecasts import HORIZON
+from tests.forecasts import HORIZON, PROBLEM
 
 GROUPS = (forecasts.group(), forecasts.group((25, 20), region="so|uth"))
 
@@ -124,6 +125,28 @@ BAD = {
 def test_bad_rows_are_told_in_words(model, sent, told):
     with pytest.raises(MlflowException, match=told):
         model.predict(sent)
+
+
+def _daily() -> Group:
+    """The first group with a day in the place of each month."""
+    panel, test = (
+        replace(one, stamps=one.stamps.astype("datetime64[M]").astype(np.int64).astype("datetime64[D]"))
+        for one in (GROUPS[0].panel, GROUPS[0].test)
+    )
+    panel, test = (replace(one, stamps=one.stamps.astype("datetime64[us]")) for one in (panel, test))
+    return replace(GROUPS[0], panel=panel, test=test, problem=replace(PROBLEM, frequency="D"))
+
+
+def test_days_are_held_to_their_grid_too():
+    group = _daily()
+    sent = rows(group)
+    with forecast_model([export(group, forecasts.ensemble(group))]) as folder:
+        model = mlflow.pyfunc.load_model(str(folder))
+        assert len(model.predict(sent)) == HORIZON * group.panel.n_series
+        with pytest.raises(MlflowException, match=r"no row of 1971-09-13; send every stamp of 'D'"):
+            model.predict(sent[sent["month"] != "1971-09-13"])
+        with pytest.raises(MlflowException, match=r"1971-09-13 05:00:00 is off the grid of 'D'"):
+            model.predict(sent.replace({"month": {"1971-09-13": "1971-09-13T05:00:00"}}))
 
 
 def test_the_model_says_how_to_ask(made):
