@@ -74,6 +74,9 @@ class Algorithm:
     time_share: float = 1.0  # how much of the search's time it deserves, relative to its peers
     requires: str = "sklearn"  # the package it needs
     max_rows: int | None = None  # learns from a seeded sample of so many rows when there are more
+    trial_seconds: Callable[[int], float] = lambda n_rows: (
+        0.0
+    )  # of one core, roughly; 0 where fits stop when time is up
 
 
 @dataclass(frozen=True)

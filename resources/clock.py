@@ -20,6 +20,7 @@ ENDING_SHARE = 0.12  # of the whole is kept for ensemble, evaluation, explanatio
 ENDING_SECONDS = (10.0, 90.0)  # but at least and at most so much
 MOST_ENDING = 0.4
 LEAST_SECONDS = 1.0  # a candidate gets however small its share, while there are
+LARGE_TABLE = 20_000  # rows above which a part of them tells clearly less than all
 ROOMY = 2.0  # times as many for everyone still to come; else it is left out, and its time is theirs
 FALLBACK_SECONDS = 20.0  # at least, for what answers where nothing else does; it takes a fraction of one
 GROUP_SECONDS = 0.3  # more of it for each group of a forecast: to fit, judge, export and write down
@@ -38,25 +39,33 @@ class Clock(dg.ConfigurableResource):
         return self._started(context) + self._timeout(experiment) - time.time()
 
     def budget(
-        self, context: Any, experiment: Experiment, algorithm: Algorithm | Forecaster, n_groups: int = 0
+        self,
+        context: Any,
+        experiment: Experiment,
+        algorithm: Algorithm | Forecaster,
+        n_groups: int = 0,
+        n_rows: int = 0,
     ) -> Budget:
-        """What a candidate that starts now may use, for all groups of a forecast together."""
+        """What a candidate that starts now may use: for all groups of a forecast together, or to learn from a table of
+        `n_rows`."""
         limits, events = experiment.limits, list(journal_of(context.run).events())
         searching = self._search_seconds(context, experiment, n_groups)
         n_cores = max(1, limits.n_cores // self.concurrent_candidates)
         to_come = _to_come(context, experiment, algorithm, events)
-        share = algorithm.time_share / (algorithm.time_share + sum(part.time_share for part in to_come))
+        own = _deserved(algorithm, n_rows)
+        share = own / (own + sum(_deserved(part, n_rows) for part in to_come))
         seconds = searching * min(1.0, share * self.concurrent_candidates)
         is_roomy = searching >= ROOMY * LEAST_SECONDS * (1 + len(to_come))
-        is_left_out = seconds < LEAST_SECONDS and not is_roomy and not algorithm.is_fallback
+        left_out = "" if algorithm.is_fallback else _why_not(algorithm, seconds, is_roomy, n_rows, n_cores)
         return Budget(
             seconds=max(FALLBACK_SECONDS if algorithm.is_fallback else LEAST_SECONDS, seconds),
             n_cores=n_cores,
-            max_trials=0 if is_left_out else _trials_left(experiment, events, share),
+            max_trials=0 if left_out else _trials_left(experiment, events, share),
             trial_seconds=None if limits.trial_timeout_minutes is None else limits.trial_timeout_minutes * 60,
             exit_score=limits.exit_score,
             memory_bytes=_free_memory(n_cores * self.concurrent_candidates),
             early_stopping=limits.early_stopping,
+            left_out=left_out,
         )
 
     def blending(self, context: Any, experiment: Experiment) -> Budget:
@@ -79,6 +88,26 @@ class Clock(dg.ConfigurableResource):
             return float(tagged)
         record = context.instance.get_run_record_by_id(context.run.run_id)
         return (record.start_time if record else None) or time.time()
+
+
+def _deserved(part: Algorithm | Forecaster, n_rows: int) -> float:
+    """Its share of the time. In a large table, what learns from a sample alone deserves less the more it leaves aside."""
+    most = part.max_rows if isinstance(part, Algorithm) else None
+    if most is None or n_rows <= max(most, LARGE_TABLE):
+        return part.time_share
+    return part.time_share * most / n_rows
+
+
+def _why_not(part: Algorithm | Forecaster, seconds: float, is_roomy: bool, n_rows: int, n_cores: int) -> str:
+    """Why a candidate is left out, so that its time is others'; empty where it is tried."""
+    needed = part.trial_seconds(n_rows) / n_cores if isinstance(part, Algorithm) else 0.0
+    if needed > seconds:
+        return (
+            f"one trial over {n_rows:,} rows takes about {needed:.1f} s, and its share of the time is {seconds:.1f} s"
+        )
+    if seconds < LEAST_SECONDS and not is_roomy:
+        return f"its share of the time is {max(0.0, seconds):.1f} s"
+    return ""
 
 
 def _to_come(

@@ -13,7 +13,7 @@ from automl_assets.resources.clock import Clock
 from automl_assets.steps.search import search
 
 PRIORITY = "dagster/priority"
-LEFT_OUT = "not tried: its share of the time was too small, or no trial was left"
+NONE_LEFT = "no trial was left"
 
 
 def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg.AssetsDefinition:
@@ -28,7 +28,8 @@ def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg
     )
     def asset(context: dg.AssetExecutionContext, clock: Clock, features: Features) -> dg.MaterializeResult:
         with step(context) as journal:
-            budget = clock.budget(context, experiment, algorithm)
+            n_rows = int(features.split.is_training.sum())
+            budget = clock.budget(context, experiment, algorithm, n_rows=n_rows)
             journal.write("candidate_started", candidate=algorithm.name, seconds=budget.seconds)
 
             def report(trial: Trial) -> None:
@@ -37,7 +38,8 @@ def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg
                 )
 
             made = search(features, algorithm, budget, experiment.seed, report)
-        return dg.MaterializeResult(value=made, metadata=_metadata(made, experiment), check_results=[_finished(made)])
+        checked = _finished(made, budget.left_out)
+        return dg.MaterializeResult(value=made, metadata=_metadata(made, experiment), check_results=[checked])
 
     return asset
 
@@ -72,10 +74,12 @@ def _row(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _finished(made: Candidate) -> dg.AssetCheckResult:
+def _finished(made: Candidate, left_out: str) -> dg.AssetCheckResult:
     reasons = "; ".join(f"{trial.name}: {trial.reason}" for trial in made.trials if not trial.is_finished)
     n_finished = sum(trial.is_finished for trial in made.trials)
-    told = f"{n_finished} of {len(made.trials)} trials finished" if made.trials else LEFT_OUT
+    told = (
+        f"{n_finished} of {len(made.trials)} trials finished" if made.trials else f"not tried: {left_out or NONE_LEFT}"
+    )
     return dg.AssetCheckResult(
         check_name="finished",
         passed=n_finished > 0 or not made.trials,

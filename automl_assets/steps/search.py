@@ -39,6 +39,7 @@ class Budget:
     exit_score: float | None = None
     memory_bytes: int | None = None
     early_stopping: bool = True
+    left_out: str = ""  # why nothing is to be tried
 
 
 @dataclass(frozen=True)

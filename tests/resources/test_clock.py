@@ -1,5 +1,6 @@
 """The time of a run is shared out so that nothing is lost and the end is in time."""
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,9 +23,12 @@ SECONDS = 600
 ENDING = 0.12 * SECONDS  # what the assets after the search are left
 
 
+WINE = {"kind": "sklearn", "name": "wine"}
+ONE_MINUTE = {"timeout_minutes": 1, "max_cores": 2}
+
+
 def question(**limits: Any) -> Experiment:
-    wine = {"kind": "sklearn", "name": "wine"}
-    given = {"task": "classification", "source": wine, "target": "target", "algorithms": NAMES[1:]}
+    given = {"task": "classification", "source": WINE, "target": "target", "algorithms": NAMES[1:]}
     return parse({**given, "limits": {"timeout_minutes": SECONDS / 60, **limits}}, "asked")
 
 
@@ -152,3 +156,36 @@ def test_a_copied_beginning_is_not_believed(instance: dg.DagsterInstance) -> Non
         for tags in (hour_ago, now)
     ]
     assert left == pytest.approx([SECONDS, SECONDS - 5], abs=2)
+
+
+def test_in_a_large_table_time_goes_to_those_that_learn_from_all_of_it(instance: dg.DagsterInstance) -> None:
+    run, experiment = context(instance, only=["knn", "logistic_regression"]), question()
+    seconds = {
+        n_rows: Clock().budget(run, experiment, experiment.candidates["knn"], n_rows=n_rows).seconds
+        for n_rows in (1_000, 20_000, 50_000)
+    }
+    assert seconds[1_000] == pytest.approx(seconds[20_000], abs=0.5)
+    assert seconds[50_000] == pytest.approx(0.02 / (0.02 + 0.3) * (SECONDS - ENDING), abs=1)
+
+
+def test_what_cannot_finish_a_trial_is_left_out_and_told(instance: dg.DagsterInstance) -> None:
+    run, experiment = context(instance), question(max_cores=1)
+    slow, quick = (
+        replace(experiment.candidates["knn"], trial_seconds=cost) for cost in (lambda n: n / 100, lambda n: n / 1e6)
+    )
+    budgets = [Clock().budget(run, experiment, part, n_rows=30_000) for part in (slow, quick)]
+    assert [one.max_trials for one in budgets] == [0, None] and budgets[1].left_out == ""
+    pattern = r"one trial over 30,000 rows takes about 300\.0 s, and its share of the time is \d+\.\d s"
+    assert re.fullmatch(pattern, budgets[0].left_out)
+
+
+@pytest.mark.parametrize("name", ["knn", "svm"])
+def test_a_minute_is_too_short_for_those_that_see_a_sample_of_many_rows(
+    instance: dg.DagsterInstance, name: str
+) -> None:
+    everyone = parse(
+        {**question().model_dump(include={"task", "target"}), "source": WINE, "limits": ONE_MINUTE}, "asked"
+    )
+    part, run = everyone.candidates[name], context(instance)
+    left_out = {n: Clock().budget(run, everyone, part, n_rows=n).left_out for n in (1_000, 40_000)}
+    assert left_out[1_000] == "" and "over 40,000 rows" in left_out[40_000]
