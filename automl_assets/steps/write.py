@@ -40,7 +40,8 @@ Trains the best model of the experiment {name} again, and tests it on the same r
 
 {kind} of {n_members}: {target} by {metric}.
 Written by automl_assets, which it does not need; see requirements.txt. Everything above "This experiment" is copied
-from that system as it was run. To use the model: run this file, then import it where you unpickle `model.pickle`.
+from that system as it was run, with the same seeds and without a clock: where the run had to cut a fit short for want
+of time, that fit goes on to its end here, and figures differ; all others come out the same. To use the model: run this file, then import it where you unpickle `model.pickle`.
 """
 MAIN = """\
 def main() -> None:

@@ -57,6 +57,16 @@ def test_ends_in_time():
     assert time.monotonic() - started < 5
 
 
+def test_a_clock_that_has_time_changes_nothing():
+    """The training script, which has none, gets the network of the run."""
+    rows = _rows()
+    models = [
+        PART.fit(_small(epochs=8), rows, rows, FitContext(PROBLEM, categories={1: 3}, deadline=deadline))
+        for deadline in (time.monotonic() + 100, float("inf"))
+    ]
+    np.testing.assert_array_equal(*(PART.predict(model, rows.x) for model in models))
+
+
 def test_a_row_without_any_column_that_varies_gets_the_mean():
     rows = Rows(np.full((50, 2), 7, np.float32), np.arange(50.0))
     model = PART.fit(_small(), rows, None, FitContext(PROBLEM))
