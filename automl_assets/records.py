@@ -456,6 +456,13 @@ class TrainingCode:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """In the place of a record that could not be made and that nothing but the page is made of."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Report:
     """One page about an experiment that needs nothing else."""
 

@@ -240,11 +240,10 @@ def run(
             tags=tags,
             reexecution_options=dg.ReexecutionOptions.from_failure(last.run_id, instance) if last else None,
         )
-    lost: dict[str, str] = {}
-    if not outcome.success:
-        lost = _failures(journal_of_run, outcome)
-        if not lost or set(lost) - BY_PRODUCTS:
-            raise LearningError(_told(lost) or "the run failed; its log in the UI says why")
+    failures = _failures(journal_of_run, outcome)
+    lost = {asset: reason for asset, reason in failures.items() if asset in BY_PRODUCTS}
+    if not outcome.success and (not failures or failures != lost):
+        raise LearningError(_told(failures) or "the run failed; its log in the UI says why")
     seconds = time.time() - started
     return result_type(settings_of_run)(settings_of_run, folder, seconds, journal_of_run.seconds_per_asset(), lost)
 

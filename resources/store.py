@@ -25,9 +25,9 @@ class RecordStore(dg.ConfigurableIOManager):
             return
         turn, asset = Turn.of(context.step_context.dagster_run), self._asset(context.asset_key)
         version = versions.new_version(turn)
-        versions.write_version(obj, asset / version)
+        shown = versions.write_version(obj, asset / version)
         versions.settle(asset, version, turn, versions.under_way(context.step_context.instance))
-        context.add_output_metadata({"path": dg.MetadataValue.path(str(asset / version))})
+        context.add_output_metadata({"path": dg.MetadataValue.path(str(shown))})
 
     def load_input(self, context: dg.InputContext) -> Any:
         return _read(self._asset(context.asset_key), Turn.of(context.step_context.dagster_run))

@@ -62,10 +62,18 @@ def is_by(version: str, turn: Turn) -> bool:
     return version.split("-")[1] == turn.run[:8]
 
 
-def write_version(record: Any, folder: UPath) -> None:
-    """Writes a record into a new folder."""
+def write_version(record: Any, folder: UPath) -> UPath:
+    """Writes a record into a new folder. Returns what a person wants to open: its file where there is but one."""
     folder.mkdir(parents=True)
-    codec.write_record(record, lambda name, content: (folder / name).write_bytes(content), installation_key())
+    names: list[str] = []
+
+    def write(name: str, content: bytes) -> None:
+        (folder / name).write_bytes(content)
+        names.append(name)
+
+    codec.write_record(record, write, installation_key())
+    files = [name for name in names if name != codec.RECORD]
+    return folder / files[0] if len(files) == 1 else folder
 
 
 def read_version(folder: UPath) -> Any:

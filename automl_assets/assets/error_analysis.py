@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import LAST, described, input_of, pictures, step, table
+from automl_assets.assets.spec import LAST, described, input_of, made_check, pictures, spared, table
 from automl_assets.experiment import Experiment
 from automl_assets.records import Cohort, Dataset, Ensemble, ErrorAnalysis, Features
 from automl_assets.resources.clock import Clock
@@ -25,14 +25,16 @@ def error_analysis(experiment: Experiment) -> dg.AssetsDefinition:
         ins={name: input_of(experiment, name) for name in ("dataset", "features", "ensemble")},
         deps=[[experiment.name, "evaluation"]],
         op_tags=LAST,
+        check_specs=[made_check(experiment, "error_analysis")],
     )
     def asset(
         context: dg.AssetExecutionContext, clock: Clock, dataset: Dataset, features: Features, ensemble: Ensemble
     ) -> dg.MaterializeResult:
-        with step(context):
+        def make() -> ErrorAnalysis:
             seconds = TIME_SHARE * clock.seconds_left(context, experiment)
-            made = analyse(dataset, features, ensemble, experiment.seed, seconds)
-        return dg.MaterializeResult(value=made, metadata=_metadata(made))
+            return analyse(dataset, features, ensemble, experiment.seed, seconds)
+
+        return spared(context, make, _metadata)
 
     return asset
 

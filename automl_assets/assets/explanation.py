@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import described, input_of, pictures, step, table
+from automl_assets.assets.spec import described, input_of, made_check, pictures, spared, table
 from automl_assets.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Explanation, Features
 from automl_assets.resources.clock import Clock
@@ -25,6 +25,7 @@ def explanation(experiment: Experiment) -> dg.AssetsDefinition:
             "How much the metric suffers when a column is shuffled; SHAP values; answers as a column changes.",
         ),
         ins={name: input_of(experiment, name) for name in names},
+        check_specs=[made_check(experiment, "explanation")],
     )
     def asset(
         context: dg.AssetExecutionContext,
@@ -33,10 +34,11 @@ def explanation(experiment: Experiment) -> dg.AssetsDefinition:
         features: Features,
         ensemble: Ensemble,
     ) -> dg.MaterializeResult:
-        with step(context):
+        def make() -> Explanation:
             seconds = TIME_SHARE * clock.seconds_left(context, experiment)
-            made = explain(ensemble, dataset, features, experiment.seed, seconds)
-        return dg.MaterializeResult(value=made, metadata=_metadata(made))
+            return explain(ensemble, dataset, features, experiment.seed, seconds)
+
+        return spared(context, make, _metadata)
 
     return asset
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import LAST, described, input_of, pictures, step, table
+from automl_assets.assets.spec import LAST, described, input_of, made_check, pictures, spared, table
 from automl_assets.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Fairness, Features
 from automl_assets.resources.clock import Clock
@@ -32,15 +32,19 @@ def fairness(experiment: Experiment) -> dg.AssetsDefinition:
         ins={name: input_of(experiment, name) for name in ("dataset", "features", "ensemble")},
         deps=[[experiment.name, "evaluation"]],
         op_tags=LAST,
-        check_specs=[dg.AssetCheckSpec(ALIKE, asset=key, description="Rates and errors of groups lie close together.")],
+        check_specs=[
+            dg.AssetCheckSpec(ALIKE, asset=key, description="Rates and errors of groups lie close together."),
+            made_check(experiment, "fairness"),
+        ],
     )
     def asset(
         context: dg.AssetExecutionContext, clock: Clock, dataset: Dataset, features: Features, ensemble: Ensemble
     ) -> dg.MaterializeResult:
-        with step(context):
+        def make() -> Fairness:
             seconds = TIME_SHARE * clock.seconds_left(context, experiment)
-            made = compare(dataset, features, ensemble, experiment.sensitive_columns, experiment.seed, seconds)
-        return dg.MaterializeResult(value=made, metadata=_metadata(made), check_results=[_alike(made)])
+            return compare(dataset, features, ensemble, experiment.sensitive_columns, experiment.seed, seconds)
+
+        return spared(context, make, _metadata, lambda made: [_alike(made)])
 
     return asset
 

@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -12,10 +12,11 @@ import dagster as dg
 
 from automl_assets.errors import AutomlError
 from automl_assets.experiment import Experiment
-from automl_assets.records import Guardrail
+from automl_assets.records import Guardrail, Lost
 from automl_assets.resources.journal import Journal, journal_of
 
 LAST = {"dagster/priority": "-1"}  # op tags of what may come after everything that people wait for
+MADE = "made"  # the check of what a run can do without
 MAX_TABLE_ROWS = 100  # rows of a table that is shown in the UI
 
 
@@ -40,7 +41,7 @@ def described(
 @cache
 def _type_of(record: type) -> dg.DagsterType:
     """Dagster's type of a record; one for all assets, because the names of types are unique."""
-    return dg.PythonObjectDagsterType(record, name=f"{record.__name__}Record", description=record.__doc__)
+    return dg.PythonObjectDagsterType((record, Lost), name=f"{record.__name__}Record", description=record.__doc__)
 
 
 def code_version(experiment: Experiment) -> str:
@@ -67,6 +68,36 @@ def step(context: dg.AssetExecutionContext) -> Iterator[Journal]:
         journal.write("asset_failed", asset=asset, reason=f"{type(error).__name__}: {error}")
         raise
     journal.write("asset_finished", asset=asset)
+
+
+def spared(
+    context: dg.AssetExecutionContext,
+    make: Callable[[], Any],
+    metadata: Callable[[Any], dict[str, Any]],
+    checks: Callable[[Any], list[dg.AssetCheckResult]] = lambda made: [],
+) -> dg.MaterializeResult:
+    """The record that `make` gives, with the check that it did. Where it fails every check does, and the reason is kept
+    in its place: the page about the experiment waits for it, and Dagster would leave the page out."""
+    try:
+        with step(context):
+            made = make()
+            shown, found = metadata(made), checks(made)
+    except Exception as error:
+        reason = str(error.description if isinstance(error, dg.Failure) else f"{type(error).__name__}: {error}")
+        context.log.error(f"could not be made: {reason}", exc_info=not isinstance(error, dg.Failure))
+        names = [key.name for key in context.selected_asset_check_keys]
+        return dg.MaterializeResult(value=Lost(reason), check_results=[_warning(name, reason) for name in names])
+    is_made = dg.AssetCheckResult(check_name=MADE, passed=True)
+    return dg.MaterializeResult(value=made, metadata=shown, check_results=[*found, is_made])
+
+
+def _warning(name: str, reason: str) -> dg.AssetCheckResult:
+    told = f"could not be made: {reason}"
+    return dg.AssetCheckResult(check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, description=told)
+
+
+def made_check(experiment: Experiment, asset: str) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(MADE, asset=dg.AssetKey([experiment.name, asset]), description="It could be made.")
 
 
 def check(guardrail: Guardrail) -> dg.AssetCheckResult:

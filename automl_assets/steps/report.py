@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from automl_assets.experiment import Experiment
-from automl_assets.records import Picture, Report
+from automl_assets.records import Lost, Picture, Report
+from automl_assets.steps.conform import percent
 
 TOLD = (  # assets, where they are made
     *("profile", "split", "leaderboard", "ensemble", "evaluation", "explanation", "error_analysis", "fairness"),
     "onnx_model",
 )
 TEMPLATE = "report.html.jinja"
+RELIABILITY = "calibration"  # name of its picture
+AS_THEY_COME = "Validation found nothing that would make the probabilities more honest: they are told as they come."
+UNPROVEN = "No row was kept for a test: the rows that set the bounds cannot prove them."
 MOST_ROWS = 50  # of a table
 MOST_INPUTS = 12  # that the snippet spells out
 KINDS = {
@@ -98,7 +102,9 @@ class Material:
     seconds: Mapping[str, float]  # asset -> how long it took
 
     def get(self, asset: str) -> Any:
-        return self.records.get(asset)
+        """The record, or None where there is none."""
+        found = self.records.get(asset)
+        return None if isinstance(found, Lost) else found
 
 
 def report(material: Material) -> Report:
@@ -186,7 +192,38 @@ def quality(material: Material) -> Section | None:
     ]
     caption = f"Metrics on {evaluation.n_rows:,} {_rows_name(evaluation.rows)}; 95 % bootstrap intervals"
     metrics = Table.of(caption, ("metric", "value", "from", "to", "a guess"), rows)
-    return Section("How good the model is", (metrics, Pictures.of(evaluation.pictures)))
+    pictures = Pictures.of(one for one in evaluation.pictures if one.name != RELIABILITY)
+    return Section("How good the model is", (metrics, pictures))
+
+
+def calibration(material: Material) -> Section | None:
+    """Whether what is called 70 % comes true 70 times in a hundred."""
+    evaluation, ensemble = material.get("evaluation"), material.get("ensemble")
+    drawn = [one for one in evaluation.pictures if one.name == RELIABILITY] if evaluation is not None else []
+    if not drawn:
+        return None
+    made = ensemble.calibration if ensemble is not None else None
+    change = f"their log-odds were multiplied by {made.scale:.3g}" if made else ""
+    change += f" and moved by {made.bias:+.3g}" if made and made.bias else ""
+    told = f"Validation showed how to make the probabilities more honest: {change}." if made else AS_THEY_COME
+    return Section("Whether probabilities can be believed", (Text(told), Pictures.of(drawn)))
+
+
+def coverage(material: Material) -> Section | None:
+    """How often the truth lay inside of what was promised to hold it."""
+    evaluation, ensemble = material.get("evaluation"), material.get("ensemble")
+    if evaluation is None or ensemble is None or ensemble.conformal is None:
+        return None
+    size = "classes in a set" if ensemble.problem.classes else "width of an interval"
+    found = evaluation.coverage
+    rows = [
+        (f"{level:.4g}", found.get(f"coverage_{name}"), found.get(f"width_{name}", found.get(f"set_size_{name}")))
+        for level, name in ((one, percent(one)) for one in ensemble.conformal.levels)
+    ]
+    caption = f"Share of {evaluation.n_rows:,} test rows whose truth lay inside, and the mean size"
+    told = Table.of(caption, ("promised", "held", size), rows) if found else Text(UNPROVEN)
+    kind = "sets" if ensemble.problem.classes else "intervals"
+    return Section(f"How often {kind} hold the truth", (told,))
 
 
 def members(material: Material) -> Section | None:
@@ -262,6 +299,13 @@ def fairness(material: Material) -> Section | None:
     return Section("Whether groups are treated alike", (*blocks, Pictures.of(found.pictures)))
 
 
+def lost(material: Material) -> Section | None:
+    """What the page should have told of."""
+    rows = [(name, found.reason) for name, found in material.records.items() if isinstance(found, Lost)]
+    told = Table.of("Assets that failed; their logs say more", ("asset", "why"), rows)
+    return Section("What could not be made", (told,)) if rows else None
+
+
 def usage(material: Material) -> Section | None:
     """How to get answers for new rows."""
     name, onnx = material.experiment.name, material.get("onnx_model")
@@ -308,6 +352,9 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     asked,
     data,
     quality,
+    calibration,
+    coverage,
+    lost,
     members,
     explanation,
     errors,

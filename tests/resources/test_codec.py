@@ -104,6 +104,7 @@ EXAMPLES = [
     records.Registration("tiny", "3", False, "worse"),
     records.Predictions(TABLE),
     records.TrainingCode(b"print(1)", b'{"cells": []}', ("numpy==2.4.6",)),
+    records.Lost("no room"),
     records.Report(b"<!doctype html><title>tiny</title>"),
 ]  # fmt: skip
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from automl_assets.errors import ArtifactError
-from automl_assets.records import Fitted, Member, Predictions
+from automl_assets.records import Fitted, Member, Predictions, Report, TrainingCode
 from automl_assets.resources.store import KEPT_VERSIONS, RecordStore
 
 
@@ -69,6 +69,23 @@ def test_the_last_versions_are_kept(store: RecordStore) -> None:
     assert value_of(store.load("exp", "rows")) == KEPT_VERSIONS + 1
     runs = store._asset(dg.AssetKey(["exp", "rows"])) / "runs"
     assert len(list(runs.iterdir())) == KEPT_VERSIONS
+
+
+def test_a_record_that_is_one_file_is_shown_as_that_file(disk: RecordStore) -> None:
+    @dg.asset(io_manager_key="records")
+    def page() -> Report:
+        return Report(b"<!DOCTYPE html><title>tiny</title>")
+
+    @dg.asset(io_manager_key="records")
+    def code() -> TrainingCode:
+        return TrainingCode(b"#!/usr/bin/env python", b'{\n "cells": []}', ())
+
+    done = dg.materialize([page, code], resources={"records": disk})
+    shown = {
+        name: Path(done.asset_materializations_for_node(name)[0].metadata["path"].value) for name in ("page", "code")
+    }
+    assert shown["page"].name == "page.html" and shown["page"].read_text().endswith("<title>tiny</title>")
+    assert shown["code"].is_dir()
 
 
 def test_what_was_never_made_is_told(store: RecordStore) -> None:

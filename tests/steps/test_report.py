@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from automl_assets.experiment import parse
 from automl_assets.records import (
+    Calibration,
     ColumnProfile,
+    Conformal,
     Evaluation,
     Explanation,
     Guardrail,
     Importance,
     Leaderboard,
+    Lost,
     OnnxModel,
     Picture,
     Problem,
@@ -148,6 +151,27 @@ def test_every_part_of_the_answer_is_told(made: Material) -> None:
 def test_what_an_experiment_leaves_out_the_page_leaves_out(absent: str, made: Material) -> None:
     less = replace(made, records={name: record for name, record in made.records.items() if name != absent})
     assert len(report(less).page) < len(report(made).page)
+
+
+def test_calibration_and_coverage_are_told(made: Material) -> None:
+    ensemble = replace(
+        made.records["ensemble"], calibration=Calibration(0.5, -0.25), conformal=Conformal((0.8, 0.95), (0.4, 0.1))
+    )
+    found = {"coverage_80": 0.8125, "set_size_80": 1.0625, "coverage_95": 0.96, "set_size_95": 1.5}
+    evaluation = replace(made.records["evaluation"], coverage=found)
+    page = Page(report(replace(made, records={**made.records, "ensemble": ensemble, "evaluation": evaluation})).page)
+    assert "log-odds were multiplied by 0.5 and moved by -0.25" in page.text
+    assert "Whether probabilities can be believed" in page.text and "How often sets hold the truth" in page.text
+    assert "0.8125" in page.text and "1.0625" in page.text
+    assert [image["alt"] for image in page.all("img")].count("Calibration") == 1
+
+
+def test_what_could_not_be_made_is_named(made: Material) -> None:
+    records = {**made.records, "explanation": Lost("ValueError: no room")}
+    page = Page(report(replace(made, records=records)).page)
+    assert "What could not be made" in page.text and "ValueError: no room" in page.text
+    assert "What the model leans on" not in page.text
+    assert "What could not be made" not in Page(report(made).page).text
 
 
 def test_long_tables_say_that_they_are_cut() -> None:
