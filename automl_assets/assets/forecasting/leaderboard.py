@@ -15,7 +15,7 @@ from automl_assets.steps.rank import rank
 
 
 def leaderboard(experiment: Experiment) -> dg.AssetsDefinition:
-    upstream = [f"candidate_{name}" for name in experiment.candidates]
+    upstream = ["features", *(f"candidate_{name}" for name in experiment.candidates)]
     text = f"Every trial of a group by {experiment.metric} in the backtest, best first."
 
     @dg.asset(**partitioned(experiment, "leaderboard", {"mlflow"}, text, upstream))
@@ -23,7 +23,7 @@ def leaderboard(experiment: Experiment) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore], tracker: Tracker
     ) -> Iterator[Any]:
         with group_step(context, experiment, records) as step:
-            keys, candidates = step.keys(), candidates_of(step, experiment)
+            keys, candidates = step.keys("features"), candidates_of(step, experiment)
             ranked = list(step.each(keys, lambda key: rank(candidates(key), experiment.metric, experiment.task)))
             boards = {key: board for key, board in ranked if isinstance(board, Leaderboard)}
             tracker.log_groups(experiment.name, context.run.root_run_id or context.run.run_id, boards)

@@ -61,6 +61,7 @@ def partitioned(
     made = dg.AssetCheckSpec(MADE, asset=key, description="No group was lost on the way; the others go on without it.")
     return {
         **described(experiment, name, dg.Nothing, kinds, description),
+        "dagster_type": dg.Nothing,
         "deps": [[experiment.name, asset] for asset in upstream],
         "partitions_def": groups_of(experiment),
         "backfill_policy": dg.BackfillPolicy.single_run(),
