@@ -7,6 +7,7 @@ ahead from what is known at the origin; a recursive one learns the next step, an
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -116,13 +117,13 @@ def _known(model: Regression, history: Panel) -> tuple[Scales, np.ndarray]:
 
 
 def _explain(algorithm: Algorithm, model: Regression, history: Panel, future: Panel) -> dict[str, np.ndarray]:
-    """Shapley values of groups of features, on top of the anchor and the mean answer; of logarithms where these are learnt."""
+    """Shapley values of groups of features, on top of the anchor and the mean answer."""
     steps = [_components(algorithm, model, x, unit) for x, unit, _ in _rolled(algorithm, model, history, future)]
     return {name: np.hstack([step[name].reshape(history.n_series, -1) for step in steps]) for name in steps[0]}
 
 
 def _components(algorithm: Algorithm, model: Regression, x: np.ndarray, unit: Unit) -> dict[str, np.ndarray]:
-    """What adds up to the answers of rows, [n] each."""
+    """What adds up to the answers of rows, [n] each; of logarithms by how much each, in its turn, changes what is given."""
     names = tuple(dict.fromkeys(model.groups))
     players = [tuple(str(c) for c, group in enumerate(model.groups) if group == name) for name in names]
 
@@ -131,8 +132,10 @@ def _components(algorithm: Algorithm, model: Regression, x: np.ndarray, unit: Un
 
     feeds, background = ({str(c): rows[:, [c]] for c in range(x.shape[1])} for rows in (x, model.background))
     found, base, _ = shapley(answer, feeds, background, players, np.random.default_rng(0), float("inf"))
-    level = unit.anchor + unit.scale * base[0]
-    return {"level": level} | {name: unit.scale * found[:, n, 0] for n, name in enumerate(names)}
+    parts = [unit.anchor + unit.scale * base[0], *(unit.scale[:, None] * found[:, :, 0]).T]
+    sums = [_as_given(model.plan, total) for total in accumulate(parts)]
+    before = [np.zeros(len(x)), *sums[:-1]]
+    return {name: after - earlier for name, after, earlier in zip(("level", *names), sums, before, strict=True)}
 
 
 # ONNX
