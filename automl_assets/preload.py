@@ -19,7 +19,7 @@ for _name in (
     "interpret.utils",
     "torch",
     "automl_assets.steps.search",
-    "automl_assets.steps.forecasting.search",
+    "automl_assets.steps.forecasting.blend",
 ):
     with contextlib.suppress(ImportError):  # a package that is absent is not offered, see `registry.algorithms`
         importlib.import_module(_name)
