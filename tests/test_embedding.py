@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import automl_assets
 from automl_assets.errors import ArtifactError, SettingError
 from automl_assets.featurizer import densify, encode, fit_featurizer
 from automl_assets.featurizer_graph import add_codes
@@ -63,3 +64,31 @@ def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
         SettingError, match=r"^featurization\.text_embedding: got '.*', from where no model can be loaded"
     ):
         fit_featurizer(NOTES, {"note": "text"}, Wishes(text_embedding=str(tmp_path / "nothing")))
+
+
+ASKED = """\
+task: classification
+source: notes.csv
+target: answer
+validation: {{folds: 2}}
+algorithms: [logistic_regression]
+featurization: {{text_embedding: "{model}", column_types: {{note: text}}, blocked: [tf_idf]}}
+onnx: false
+explain: false
+limits: {{timeout_minutes: 2}}
+"""
+
+
+@pytest.mark.slow
+def test_a_run_learns_from_an_embedding(tiny_bert: Path, tmp_path: Path) -> None:
+    """From texts to the page: what the words say is known by their embedding alone."""
+    notes = np.random.default_rng(0).choice(["red fox", "red red fox", "dog dog", "dog"], 80)
+    table = pl.DataFrame({"note": notes, "answer": ["yes" if "red" in note else "no" for note in notes]})
+    table.write_csv(tmp_path / "notes.csv")
+    (tmp_path / "notes.yaml").write_text(ASKED.format(model=tiny_bert))
+    result = automl_assets.run(tmp_path / "notes.yaml", home=tmp_path / "home")
+    assert result.metrics["accuracy"] > 0.9 and not result.lost
+    assert result.ensemble.featurizer.embeddings[0].n_dims == N_DIMS
+    told = result.predict(pl.DataFrame({"note": ["red dog fox fox", "dog dog dog"]}))
+    assert list(told["prediction"]) == ["yes", "no"]
+    assert result.report_path.exists()

@@ -24,12 +24,13 @@ ALONE = 0.5  # in place of k (k - 1) for the last model of a member
 def trim(
     ensemble: Ensemble, candidates: Iterable[Candidate], features: Features, most_milliseconds: float | None
 ) -> Ensemble:
-    """The ensemble with as much left out as the estimated time of a row demands. None leaves it whole.
+    """The ensemble with as much left out as the estimated time of a row demands. None leaves it whole, and so does
+    a text embedding, beside which nothing else takes time.
 
     Without some of its fold models a member's score stands, since each row of it was one model's; without a member the
     vote is scored again. A stack keeps its members: its coefficients were learnt together.
     """
-    if most_milliseconds is None:
+    if most_milliseconds is None or ensemble.featurizer.embeddings:
         return ensemble
     fixed, works = _works(ensemble)
     counts = _counts(ensemble, fixed, works, most_milliseconds)
