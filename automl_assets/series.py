@@ -56,7 +56,6 @@ class LagSettings:
     target_lags: tuple[int, ...] | Literal["auto"] | None = None  # stamps before the first to be forecast, from 1
     feature_lags: tuple[int, ...] | Literal["auto"] | None = None  # of covariates
     rolling_window: int | Literal["auto"] | None = None  # stamps whose mean, minimum and maximum are looked at
-    use_stl: Literal["season", "season_trend"] | None = None
     holidays: str | None = None  # country by ISO 3166-1 alpha-2, or a part of one: US, US-NY
 
 

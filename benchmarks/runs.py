@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+SAMPLED_SECONDS = 1.0
 AUTOML = str(Path(sys.executable).parent / "automl")
 
 # Folder under AUTOML_DATA/tabular -> what its meta.json (or Azure's own example) asks for.
@@ -40,19 +41,44 @@ def experiment(name: str, **more: Any) -> dict[str, Any]:
 
 
 def run(name: str, settings: dict[str, Any], minutes: float, home: str, executor: str = "in_process") -> dict[str, Any]:
-    """One run by the command line in a process of its own: its JSON, with `wall_seconds` of the whole command."""
+    """One run by the command line in a process of its own: its JSON, with `wall_seconds` of the whole command and
+    `peak_megabytes` of all its processes together."""
     with tempfile.TemporaryDirectory() as folder:
         file, answer = Path(folder) / f"{name}.yaml", Path(folder) / "result.json"
         file.write_text(yaml.safe_dump(settings))
         command = [AUTOML, "run", str(file), "--timeout-minutes", str(minutes), "--home", home, "--json", str(answer)]
-        started = time.monotonic()
-        done = subprocess.run(
-            command, env={**os.environ, "AUTOML_EXECUTOR": executor}, capture_output=True, text=True, check=False
-        )
-        seconds = time.monotonic() - started
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-        return {**json.loads(answer.read_text()), "wall_seconds": seconds}
+        started, peak = time.monotonic(), 0
+        environment = {**os.environ, "AUTOML_EXECUTOR": executor}
+        with (Path(folder) / "log").open("w+") as log:
+            child = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+            while child.poll() is None:
+                peak = max(peak, _kilobytes(child.pid))
+                time.sleep(SAMPLED_SECONDS)
+            seconds = time.monotonic() - started
+            if child.returncode:
+                log.seek(0)
+                raise SystemExit(f"{' '.join(command)}\n{log.read()[-4000:]}")
+        return {**json.loads(answer.read_text()), "wall_seconds": seconds, "peak_megabytes": peak / 1000}
+
+
+def _kilobytes(session: int) -> int:
+    """Memory of all processes of a session; what several share counts once."""
+    return sum(_own_kilobytes(process) for process in Path("/proc").glob("[0-9]*") if _session(process) == session)
+
+
+def _session(process: Path) -> int | None:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[3])
+    except OSError:  # it has ended meanwhile
+        return None
+
+
+def _own_kilobytes(process: Path) -> int:
+    try:
+        lines = (process / "smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def learning_seconds(result: dict[str, Any]) -> float:

@@ -1,4 +1,4 @@
-"""Every table in AUTOML_DATA: test metric, out-of-fold score, wall time against the limit, ONNX parity and latency.
+"""Every table in AUTOML_DATA: test metric, out-of-fold score, wall time against the limit, memory, ONNX parity and latency.
 
 python benchmarks/tabular.py [minutes] [name ...]
 """
@@ -13,8 +13,10 @@ def main() -> None:
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
     names = sys.argv[2:] or list(TABULAR)
     print(f"{minutes:g} minutes each\n")
-    print("| data | metric | out-of-fold | test | 95 % interval | kind | wall s | ONNX difference | one row ms | MB |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print(
+        "| data | metric | out-of-fold | test | 95 % interval | kind | wall s | peak MB | ONNX difference | one row ms | MB |"
+    )
+    print("|" + "---|" * 11)
     for name in names:
         with tempfile.TemporaryDirectory() as home:
             result = run(name, experiment(name), minutes, home)
@@ -28,6 +30,7 @@ def main() -> None:
             f"{low:.5g} to {high:.5g}",
             result["ensemble"]["kind"],
             f"{result['wall_seconds']:.0f}",
+            f"{result['peak_megabytes']:.0f}",
             f"{onnx['max_difference']:.1g}",
             f"{onnx['latency_milliseconds']:.3f}",
             f"{onnx['megabytes']:.1f}",

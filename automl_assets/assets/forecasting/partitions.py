@@ -4,6 +4,7 @@ One run makes any number of keys, as does one run per key. A step logs each key 
 a run that is killed keeps what is there, and one that remakes changed groups alone leaves the others as they are.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ ONLY_LOGGED = {
     SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True
 }  # the output itself materialises no key a second time
 Metadata = Callable[[str, Any], dict[str, Any]]
+
+warnings.filterwarnings("ignore", "Parameter `backfill_policy`", dg.BetaWarning)  # once for each asset, else
 
 
 def groups_of(experiment: Experiment) -> dg.DynamicPartitionsDefinition:
