@@ -40,7 +40,7 @@ def _groups(overview: ForecastSummary, name: str) -> Table:
 def _metrics(overview: ForecastSummary) -> Table:
     title = f"On {' and '.join(overview.rows) or 'no'} rows"
     table = Table(title=title, title_justify="left", box=None, header_style="bold")
-    for column in ("metric", "mean of series", "all stamps"):
+    for column in ("metric", "value", "seasonal naive"):
         table.add_column(column, justify="left" if column == "metric" else "right", no_wrap=True)
     for row in metrics_of(overview):
         table.add_row(*[_cell(value) for value in row.values()])

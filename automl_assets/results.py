@@ -64,8 +64,8 @@ class ForecastResult(Outcome):
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Every metric, each series counting alike."""
-        return self.overview.macro
+        """Every metric of all groups together."""
+        return self.overview.metrics
 
     @property
     def leaderboard(self) -> "pd.DataFrame":
@@ -106,6 +106,9 @@ class ForecastResult(Outcome):
             "task": self.experiment.task,
             "metric": self.experiment.metric,
             "rows": list(overview.rows),
+            "test_metrics": overview.metrics,
+            "baseline": overview.baseline,
+            "coverage": overview.coverage,
             "macro_metrics": overview.macro,
             "micro_metrics": overview.micro,
             "groups": overview.groups.to_dicts(),
@@ -144,7 +147,8 @@ class ForecastResult(Outcome):
 
 
 def metrics_of(overview: ForecastSummary) -> list[dict[str, Any]]:
-    """A line per metric: each series counting alike, and each stamp."""
+    """A line per metric, beside the seasonal naive forecast's."""
     return [
-        {"metric": name, "macro": value, "micro": overview.micro.get(name)} for name, value in overview.macro.items()
+        {"metric": name, "value": value, "seasonal_naive": overview.baseline.get(name)}
+        for name, value in (overview.metrics | overview.coverage).items()
     ]

@@ -283,8 +283,11 @@ class ForecastSummary:
 
     metric: str
     groups: pl.DataFrame  # group, status (learnt, fallback or failed), reason, kind, algorithms, n_series, score, …
-    macro: dict[str, float]  # every series counts alike
-    micro: dict[str, float]  # every stamp counts alike
+    metrics: dict[str, float]  # of all groups, under the names that each group's evaluation has
+    baseline: dict[str, float]  # the same of the seasonal naive forecast
+    coverage: dict[str, float]  # share of values inside each central interval
+    macro: dict[str, float]  # what series are measured by, every series counting alike
+    micro: dict[str, float]  # the same, every stamp counting alike
     rows: tuple[str, ...]  # what groups were judged on: test, backtest or both
 
 

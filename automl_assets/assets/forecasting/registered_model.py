@@ -32,6 +32,6 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
             keys = [key for key in keys_of(context.instance, experiment) if shelf.has(key)]
             models = Records(keys, shelf.read).values()
             folder = forecast_model(models, experiment.forecasting.partition_by)
-            return registered(context, experiment, tracker, folder, summary.macro, " and ".join(summary.rows))
+            return registered(context, experiment, tracker, folder, summary.metrics, " and ".join(summary.rows))
 
     return asset

@@ -53,11 +53,16 @@ def _with_reasons(made: ForecastSummary, lost: dict[str, str]) -> ForecastSummar
 
 def _metadata(made: ForecastSummary) -> dict[str, Any]:
     counts = dict(made.groups["status"].value_counts().iter_rows())
-    metrics = [{"metric": name, "macro": value, "micro": made.micro.get(name)} for name, value in made.macro.items()]
+    metrics = [
+        {"metric": name, "value": value, "seasonal naive": made.baseline.get(name),
+         "mean over series": made.macro.get(name), "mean over stamps": made.micro.get(name)}
+        for name, value in made.metrics.items()
+    ]  # fmt: skip
     return {
         "groups": table(made.groups.to_dicts()),
         "metrics": table(metrics),
         "n_groups": made.groups.height,
         **{f"n_{status}": count for status, count in counts.items()},
-        **{f"macro_{name}": value for name, value in made.macro.items()},
+        **made.metrics,
+        **made.coverage,
     }

@@ -3,7 +3,7 @@
 From rolling origins and without learning again; on the backtest where there is no test.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from automl_assets.steps.forecasting import backtest, conform
 from automl_assets.steps.forecasting.forecast import rolling
 
 MOST_SHOWN = 6  # series of a picture
+POOLED = ("mean_absolute_error", "root_mean_squared_error", "WAPE")  # known of all groups from what is known of series
 BEFORE, MOST_BEFORE = 3, 100  # horizons, and stamps at most, that are shown before the first origin
 
 
@@ -104,11 +105,17 @@ def summarise(
     results = tuple(results)
     judged = [evaluation for _, ensemble, evaluation in results if ensemble is not None and evaluation is not None]
     every = pl.concat([evaluation.by_series for evaluation in judged]) if judged else pl.DataFrame()
+    macro, micro = _macro(every), _micro(every)
+    exact = {name: micro[name] for name in POOLED if name in micro} | macro
+    n_rows = np.array([evaluation.n_rows for evaluation in judged])
     return ForecastSummary(
         metric=metric,
         groups=pl.DataFrame([_row(metric, *one) for one in results], infer_schema_length=None),
-        macro=_macro(every),
-        micro=_micro(every),
+        metrics=_averaged([evaluation.metrics for evaluation in judged], n_rows) | exact,
+        baseline=_averaged([evaluation.baseline for evaluation in judged], n_rows),
+        coverage=_averaged([evaluation.coverage for evaluation in judged], n_rows),
+        macro=macro,
+        micro=micro,
         rows=tuple(sorted({evaluation.rows for evaluation in judged})),
     )
 
@@ -150,5 +157,21 @@ def _micro(every: pl.DataFrame) -> dict[str, float]:
         float(np.average(every[name].to_numpy(), weights=n_rows))
         for name in ("mean_absolute_error", "mean_squared_error", "mean_size")
     )
-    found = {"mean_absolute_error": absolute, "root_mean_squared_error": float(np.sqrt(squared))}
+    columns = {name: every[name].fill_nan(None) for name in every.columns if name in OF_SERIES}
+    found = {
+        name: float(np.average(column.drop_nulls().to_numpy(), weights=n_rows[column.is_not_null().to_numpy()]))
+        for name, column in columns.items()
+        if column.null_count() < len(column)
+    }
+    found |= {"mean_absolute_error": absolute, "root_mean_squared_error": float(np.sqrt(squared))}
     return {**found, "WAPE": absolute / size} if size > 0 else found
+
+
+def _averaged(found: Sequence[Mapping[str, float]], n_rows: np.ndarray) -> dict[str, float]:
+    """Means over groups by their stamps, each of the groups that have a value."""
+    names = dict.fromkeys(name for one in found for name in one)
+    has = {name: np.array([name in one for one in found]) for name in names}
+    return {
+        name: float(np.average([one[name] for one in found if name in one], weights=n_rows[has[name]]))
+        for name in names
+    }

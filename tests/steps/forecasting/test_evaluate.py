@@ -98,6 +98,17 @@ def test_a_summary_counts_series_alike_and_stamps_alike(make_group) -> None:
     assert found.macro["MASE"] == pytest.approx((judged[0].metrics["MASE"] + 3 * judged[1].metrics["MASE"]) / 4)
     absolute = [one.metrics["mean_absolute_error"] for one in judged]
     assert found.micro["mean_absolute_error"] == pytest.approx((6 * absolute[0] + 36 * absolute[1]) / 42)
+    assert (found.metrics["MASE"], found.metrics["mean_absolute_error"]) == (
+        found.macro["MASE"],
+        found.micro["mean_absolute_error"],
+    )
+    assert found.micro["MASE"] == pytest.approx((6 * judged[0].metrics["MASE"] + 36 * judged[1].metrics["MASE"]) / 42)
+    owa = [one.baseline["OWA"] for one in judged]
+    assert found.baseline["OWA"] == pytest.approx((6 * owa[0] + 36 * owa[1]) / 42)
+    alone = summarise("MASE", [("many", learnt[1], judged[1])])
+    assert alone.metrics == pytest.approx(judged[1].metrics)
+    assert alone.baseline == pytest.approx(judged[1].baseline)
+    assert alone.coverage == pytest.approx(judged[1].coverage)
     sizes = [np.abs(group.test.y).mean() for group in groups]
     assert found.micro["WAPE"] == pytest.approx(
         found.micro["mean_absolute_error"] / ((6 * sizes[0] + 36 * sizes[1]) / 42)
