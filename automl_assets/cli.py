@@ -137,18 +137,33 @@ def leaderboard(experiment: str, group: Groups = None, home: Home = None) -> Non
 def forecast(
     experiment: str,
     output: Annotated[Path, typer.Option("-o", help="A .csv, .parquet or .jsonl file to write.")],
+    data: Annotated[
+        str | None, typer.Argument(help="New rows of series; a row without its target is to be forecast.")
+    ] = None,
     group: Groups = None,
     home: Home = None,
 ) -> None:
-    """What comes after the newest rows that the last run knew: point and quantiles of every series."""
+    """What comes after the newest rows that the last run knew, or in DATA: point and quantiles of every series."""
     from automl_assets.steps.score import check_output, write
 
     check_output(output)
     result = _last_result(experiment, home)
     if not result.experiment.is_forecasting:
         raise SettingError(f"{experiment} is a {result.experiment.task}; `automl predict` answers for rows")
-    n_rows = write([result.forecast_of(*(group or result.groups))], output)
+    if data and group:
+        raise SettingError("--group: DATA says itself which series are to be forecast; leave one of them out")
+    n_rows = write([_answered(result, data) if data else result.forecast_of(*(group or result.groups))], output)
     console.print(f"{n_rows} stamps forecast, written to [bold]{output}[/]")
+
+
+def _answered(result: Any, data: str) -> Any:
+    """Forecasts of the rows of DATA that have no target."""
+    import polars as pl
+
+    from automl_assets.experiment import source_of
+    from automl_assets.steps.load import read
+
+    return pl.from_pandas(result.predict(read(source_of(data))))
 
 
 @app.command()

@@ -91,6 +91,16 @@ class ForecastResult(Outcome):
         rows = [row for key in self._known(groups) for row in rows_of(made.read(key), features.read(key).problem)]
         return pl.DataFrame(rows, infer_schema_length=None)
 
+    def predict(self, rows: Any) -> "pd.DataFrame":
+        """What is missing in the target of a pandas or polars frame, forecast from the rows before it, which may be newer
+        than those learnt from. Raises DataError for rows that are no series, ArtifactError for `onnx: false`."""
+        from automl_assets.resources.model_folders import forecast_rows
+
+        made = self._shelf("onnx_model")
+        models = (made.read(key) for key in self.groups if made.has(key))
+        frame = rows.to_pandas() if hasattr(rows, "to_pandas") else rows
+        return forecast_rows(models, self.experiment.forecasting.partition_by, frame)
+
     @cached_property
     def artifacts(self) -> dict[str, str]:
         """Asset -> the folder of its newest version; of a partitioned one, the folder of all its groups."""

@@ -9,11 +9,15 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
-from automl_assets.errors import ArtifactError
+from automl_assets.errors import ArtifactError, DataError
 from automl_assets.records import OnnxModel, RawInput
 from automl_assets.series import series_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NEEDED = ("mlflow", "numpy", "onnxruntime", "pandas")
 SERVED_TYPES = {  # what each input of the ONNX model is called for people who ask over HTTP
@@ -56,6 +60,25 @@ def forecast_model(models: Iterable[OnnxModel], partition_by: tuple[str, ...] = 
         signature = _forecast_signature(inputs, _forecast_answers(first, about))
         artifacts = {"models": files}
         yield _saved(Path(folder) / "model", "forecast_serving.py", artifacts, signature, inputs, first.example)
+
+
+def forecast_rows(models: Iterable[OnnxModel], partition_by: tuple[str, ...], rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Answers rows as the served model of all groups does, without a server.
+
+    Raises DataError for rows that it refuses, and ArtifactError where there is no model.
+    """
+    from mlflow.exceptions import MlflowException
+
+    from automl_assets.resources.forecast_serving import Forecasts
+
+    with tempfile.TemporaryDirectory(prefix="automl_") as folder:
+        _write_groups(models, partition_by, Path(folder))
+        forecasts = Forecasts()
+        forecasts.load_context(SimpleNamespace(artifacts={"models": folder}))
+        try:
+            return forecasts.predict(None, rows)
+        except MlflowException as error:
+            raise DataError(error.message) from None
 
 
 def _write_groups(

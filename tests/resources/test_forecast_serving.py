@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 
-from automl_assets.errors import ArtifactError
+from automl_assets.errors import ArtifactError, DataError
 from automl_assets.records import OnnxModel
-from automl_assets.resources.model_folders import forecast_model
+from automl_assets.resources.model_folders import forecast_model, forecast_rows
 from automl_assets.series import Group, series_values
 from automl_assets.steps.forecasting.export import export
 from automl_assets.steps.forecasting.forecast import forecast
@@ -53,6 +53,15 @@ def rows(group: Group) -> pd.DataFrame:
 
 EVERY = pd.concat([rows(group) for group in GROUPS], ignore_index=True)
 ONE = EVERY[(EVERY["region"] == "north") & (EVERY["shop"] == 1)].reset_index(drop=True)
+
+
+def test_rows_are_answered_without_a_server(made, model):
+    pd.testing.assert_frame_equal(forecast_rows(made, ("region",), EVERY), model.predict(EVERY))
+
+
+def test_rows_that_are_no_series_are_told(made):
+    with pytest.raises(DataError, match="no row of 20"):
+        forecast_rows(made, ("region",), ONE.drop(index=len(ONE) - 3))
 
 
 def test_every_group_answers_by_its_own_model(model):
