@@ -92,9 +92,10 @@ def chosen(
         return None
     kinds: tuple[Kind, ...] = ("single", "median", "voting") if settings.voting else ("single",)
     votes = {kind: vote for kind in kinds if (vote := contest.vote(kind)) is not None}
-    scores = {kind: contest.held_out_score(kind) for kind in votes}
+    held_out = {kind: contest.held_out(kind) for kind in votes}
+    scores = {kind: score(contest.metric, contest.truth, answers) for kind, answers in held_out.items()}
     kind = _simplest_of_the_best(scores, contest.metric)
-    return _choice(kind, contest, votes[kind], {str(one): value for one, value in scores.items()})
+    return _choice(kind, contest, votes[kind], {str(one): value for one, value in scores.items()}, held_out[kind])
 
 
 def _best_alone(group: Group, candidates: Sequence[Candidate], settings: EnsembleSetting, seed: int) -> Choice | None:
@@ -102,9 +103,17 @@ def _best_alone(group: Group, candidates: Sequence[Candidate], settings: Ensembl
     return chosen(group, candidates, settings.model_copy(update={"voting": False}), seed, float("inf"))
 
 
-def _choice(kind: Kind, contest: "_Contest", vote: dict[int, float], scores: dict[str, float]) -> Choice:
+def _choice(
+    kind: Kind,
+    contest: "_Contest",
+    vote: dict[int, float],
+    scores: dict[str, float],
+    held_out: np.ndarray | None = None,
+) -> Choice:
+    """`held_out` forecasts, where there are some, tell how wide margins must be: the vote's own suit their windows."""
     predictions = combined(kind, contest.points[list(vote)], list(vote.values()))
-    margins, scales = conform.conform(contest.truth, predictions)
+    judged = predictions if held_out is None else held_out
+    margins, scales = conform.conform(contest.truth, judged)
     return Choice(
         kind=kind,
         trials=tuple(replace(contest.trials[number], predictions=None) for number in vote),
@@ -113,7 +122,7 @@ def _choice(kind: Kind, contest: "_Contest", vote: dict[int, float], scores: dic
         predictions=predictions,
         margins=margins,
         scales=scales,
-        coverage=coverage(contest.truth, conform.held_out(contest.truth, predictions)),
+        coverage=coverage(contest.truth, conform.held_out(contest.truth, judged)),
     )
 
 
@@ -175,15 +184,15 @@ class _Contest:
             return self._shared_out() if len(self.trials) > 1 else None
         return {int(np.argmax(self._goodness(self.points))): 1.0}
 
-    def held_out_score(self, kind: Kind) -> float:
-        """The metric on each window of what the others choose; with one window there are no others."""
+    def held_out(self, kind: Kind) -> np.ndarray:
+        """What the others choose for each window [n_windows, n_series, horizon]; with one window there are no others."""
         numbers = np.arange(len(self.truth.ends))
         held_out = np.empty(self.points.shape[1:])
         for window in numbers:
             others = numbers != window if len(numbers) > 1 else numbers == window
             vote = self._on(others, slice(None)).vote(kind) or {0: 1.0}
             held_out[window] = combined(kind, self.points[list(vote), window], list(vote.values()))
-        return score(self.metric, self.truth, held_out)
+        return held_out
 
     def _on(self, windows: Any, series: Any) -> "_Contest":
         points = self.points[:, windows][:, :, series]

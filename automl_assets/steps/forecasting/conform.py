@@ -5,6 +5,7 @@ neighbours, relative to how errors grow with the horizon; few errors in all are 
 After Vovk 2005. Not here: members, and how their point comes about.
 """
 
+from collections.abc import Callable
 from statistics import NormalDist
 
 import numpy as np
@@ -17,11 +18,24 @@ FEW = 100  # errors, below which their two sides are taken as one
 PRIOR_WINDOWS = 2  # the size of a series' errors counts as if so many windows had been as the mean of all series
 LEAST_SIZE = 0.1  # of the mean error, at any step
 NORMAL_SPREAD = 1.2533  # standard deviation of a normal error whose mean size is one
+MOST_WIDENED = 3.0  # times
 NONE_KNOWN = 1.5  # mean error in units of a series' scale, where the backtest holds none
+
+Margins = Callable[[Truth, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def conform(truth: Truth, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Margins [horizon, n_quantiles] in units of scales [n_series], from forecasts [n_windows, n_series, horizon]."""
+    """Margins [horizon, n_quantiles] in units of scales [n_series], from forecasts [n_windows, n_series, horizon].
+
+    They are as wide as it takes for the margins of some windows to hold the others as well: windows differ, and the
+    stamps to come will differ from all of them.
+    """
+    margins, scales = _margins(truth, point)
+    return np.sort(margins * _widening(truth, point), axis=1), scales
+
+
+def _margins(truth: Truth, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same as if all windows were alike."""
     errors = (truth.y - point) / truth.scales[:, None]
     ratios = _ratios(errors, truth)
     errors = errors / ratios[:, None]
@@ -43,12 +57,34 @@ def quantiles(point: np.ndarray, margins: np.ndarray, scales: np.ndarray) -> np.
 
 def held_out(truth: Truth, point: np.ndarray) -> np.ndarray:
     """Quantiles of each window by margins of the others, shaped as `quantiles`; NaN with fewer than two windows."""
+    return _of_others(truth, point, conform)
+
+
+def _of_others(truth: Truth, point: np.ndarray, margins_of: Margins) -> np.ndarray:
     numbers, every = np.arange(len(truth.ends)), np.arange(truth.learnt.n_series)
     found = np.full((*point.shape, len(truth.levels)), np.nan)
     for window in numbers if len(numbers) > 1 else ():
         others = numbers != window
-        found[window] = quantiles(point[window], *conform(truth.part(others, every), point[others]))
+        found[window] = quantiles(point[window], *margins_of(truth.part(others, every), point[others]))
     return found
+
+
+def _widening(truth: Truth, point: np.ndarray) -> np.ndarray:
+    """By how much margins of all other windows fall short of each window's errors, at least one [n_quantiles]."""
+    held_out = _of_others(truth, point, _margins)
+    known = np.isfinite(held_out[..., 0]) & truth.is_known
+    if not known.any():
+        return np.ones(len(truth.levels))
+    errors, margins = (truth.y - point)[known], (held_out - point[..., None])[known]
+    return np.array([_factor(errors, margins[:, place], level) for place, level in enumerate(truth.levels)])
+
+
+def _factor(errors: np.ndarray, margins: np.ndarray, level: float) -> float:
+    is_told = margins != 0
+    if not is_told.any():
+        return 1.0
+    needed = np.quantile(errors[is_told] / margins[is_told], max(level, 1 - level))
+    return float(np.clip(needed, 1.0, MOST_WIDENED))
 
 
 def _ratios(errors: np.ndarray, truth: Truth) -> np.ndarray:

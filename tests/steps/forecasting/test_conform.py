@@ -44,6 +44,15 @@ def test_new_errors_are_held_as_often_as_told(make_truth, n_series: int, n_windo
         assert np.mean([one[name] for one in found]) == pytest.approx(level, abs=slack)
 
 
+def test_windows_that_differ_widen_margins(make_truth) -> None:
+    """Half of the windows is wrong by three times as much: what one tells of the other falls short."""
+    truth = make_truth(40, 2)
+    sizes = np.array([1.0, 3.0])[:, None, None]
+    alike, _ = conform(truth, truth.y + _errors(truth, 0) * np.sqrt(np.mean(sizes**2)))
+    apart, _ = conform(truth, truth.y + _errors(truth, 0) * sizes)
+    assert (apart[:, -1] > 1.2 * alike[:, -1]).all()
+
+
 def test_margins_grow_where_errors_do(make_truth) -> None:
     truth = make_truth(40, 3)
     margins, _ = conform(truth, truth.y + _errors(truth, 0, growth=0.5))
