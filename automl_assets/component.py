@@ -17,6 +17,7 @@ from automl_assets import experiment as settings
 from automl_assets.assets.graph import graph
 from automl_assets.errors import AutomlError, SettingError
 from automl_assets.resources.home import home
+from automl_assets.sensors.new_groups import new_groups
 
 SHIPPED = Path(__file__).parent / "experiments"
 FOLDERS = "AUTOML_EXPERIMENTS"  # environment variable: more folders, separated as in PATH
@@ -156,7 +157,7 @@ def experiments(folders: list[Path]) -> Iterator[tuple[Path, Experiment]]:
 
 
 def definitions_of(experiment: settings.Experiment) -> dg.Definitions:
-    """Assets, checks and the job that makes them all. Raises DagsterInvalidDefinitionError for what Dagster refuses."""
+    """Assets, checks, the job that makes them all, and sensors. Raises DagsterInvalidDefinitionError for what Dagster refuses."""
     check_valid_name(experiment.name)  # Dagster itself would tell only after everything is loaded
     assets = graph(experiment)
     seconds = int(experiment.limits.timeout_minutes * 120 + SPARE_SECONDS)
@@ -166,7 +167,8 @@ def definitions_of(experiment: settings.Experiment) -> dg.Definitions:
         description=f"Everything of the experiment {experiment.name}.",
         tags={"dagster/max_runtime": str(seconds), "automl/experiment": experiment.name},
     )
-    return dg.Definitions(assets=assets, jobs=[job])
+    sensors = [new_groups(experiment)] if experiment.is_forecasting else []
+    return dg.Definitions(assets=assets, jobs=[job], sensors=sensors)
 
 
 def _with_reference(definitions: dg.Definitions, file: Path) -> dg.Definitions:

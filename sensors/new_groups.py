@@ -1,0 +1,50 @@
+"""Keeps the partitions of a forecast in step with its data: a group seen for the first time gets one.
+
+The groups that are there are told when the source changes; nothing is made. Those that are gone keep what was made of them.
+"""
+
+import dagster as dg
+
+from automl_assets.assets.forecasting.partitions import groups_of, keys_of
+from automl_assets.errors import AutomlError, listed
+from automl_assets.experiment import Experiment
+from automl_assets.steps.forecasting.arrange import group_keys
+from automl_assets.steps.load import fingerprint, load
+
+INTERVAL_SECONDS = 60
+MOST_ADDED = 25_000  # by one tick, as Dagster asks; the next one goes on
+
+
+def new_groups(experiment: Experiment) -> dg.SensorDefinition:
+    """The sensor of one forecasting experiment."""
+
+    @dg.sensor(
+        name=f"{experiment.name}__new_groups",
+        description=f"Adds a partition for each new group in {experiment.source.part.describe(experiment.source.options)}.",
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        try:
+            return _looked(context, experiment)
+        except AutomlError as error:  # told in the tick, and tried again with the next
+            return dg.SensorResult(skip_reason=f"the data cannot be read: {error}", cursor=context.cursor)
+
+    return sensor
+
+
+def _looked(context: dg.SensorEvaluationContext, experiment: Experiment) -> dg.SensorResult:
+    seen = fingerprint(experiment)
+    if seen == context.cursor:
+        return dg.SensorResult(skip_reason=f"nothing has changed since {seen}", cursor=seen)
+    known = set(keys_of(context.instance, experiment))
+    fresh = [key for key in group_keys(load(experiment), experiment) if key not in known]
+    if not fresh:
+        return dg.SensorResult(skip_reason=f"{seen} has no new group", cursor=seen)
+    added = fresh[:MOST_ADDED]
+    told = f"{len(added)} new groups in {seen}: {listed(added, 10)}"
+    return dg.SensorResult(
+        skip_reason=told,
+        dynamic_partitions_requests=[groups_of(experiment).build_add_request(added)],
+        cursor=seen if len(added) == len(fresh) else context.cursor,
+    )
