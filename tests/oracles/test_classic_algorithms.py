@@ -63,6 +63,21 @@ def test_lasso_lars_reaches_the_optimum_of_coordinate_descent_under_weights():
     np.testing.assert_allclose(part.predict(model, rows.x)[:, 0], scale.undo(oracle.predict(rows.x)), atol=1e-5)
 
 
+def test_lasso_lars_survives_columns_that_say_the_same():
+    """Least angles of these columns give coefficients of 1e14 that cancel out, and single precision another answer."""
+    random = np.random.default_rng(0)
+    base = random.normal(size=(200, 20))
+    category = np.eye(6)[random.integers(0, 6, 200)]
+    x = np.hstack([base, base, category, category[:, ::-1], 1 - category]).astype(np.float32)
+    y = base @ random.normal(size=20) + 0.5 * random.normal(size=200)
+    part = registry.algorithms("tabular")["lasso_lars"]
+    model = part.fit({"alpha": 0.001}, Rows(x, y), None, FitContext(REGRESSION))
+    answers = part.predict(model, x)[:, 0]
+    single = x @ model.coefficients.astype(np.float32)[:, 0] + np.float32(model.intercept[0])
+    np.testing.assert_allclose(single, answers, atol=1e-4 * y.std())
+    assert np.corrcoef(answers, y)[0, 1] > 0.9
+
+
 def test_svm_learns_from_no_more_numbers_than_it_may():
     x = np.random.default_rng(0).normal(size=(2000, 300)).astype(np.float32)
     part = registry.algorithms("tabular")["svm"]
