@@ -17,7 +17,6 @@ from automl_assets.steps.forecasting import backtest, conform
 from automl_assets.steps.forecasting.forecast import rolling
 
 MOST_SHOWN = 6  # series of a picture
-POOLED = ("mean_absolute_error", "root_mean_squared_error", "WAPE")  # known of all groups from what is known of series
 BEFORE, MOST_BEFORE = 3, 100  # horizons, and stamps at most, that are shown before the first origin
 
 
@@ -106,12 +105,11 @@ def summarise(
     judged = [evaluation for _, ensemble, evaluation in results if ensemble is not None and evaluation is not None]
     every = pl.concat([evaluation.by_series for evaluation in judged]) if judged else pl.DataFrame()
     macro, micro = _macro(every), _micro(every)
-    exact = {name: micro[name] for name in POOLED if name in micro} | macro
     n_rows = np.array([evaluation.n_rows for evaluation in judged])
     return ForecastSummary(
         metric=metric,
         groups=pl.DataFrame([_row(metric, *one) for one in results], infer_schema_length=None),
-        metrics=_averaged([evaluation.metrics for evaluation in judged], n_rows) | exact,
+        metrics=_averaged([evaluation.metrics for evaluation in judged], n_rows) | macro,
         baseline=_averaged([evaluation.baseline for evaluation in judged], n_rows),
         coverage=_averaged([evaluation.coverage for evaluation in judged], n_rows),
         macro=macro,
