@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.parts import Config, ForecastContext, SeriesTensors
+from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
 from automl_assets.series import Panel
 from automl_assets.symbols import Symbol
 
@@ -273,3 +273,18 @@ def _as_given(parameters: Arrays, point: Any) -> Any:
     if "is_log" not in parameters:
         return point
     return np.where(parameters["is_log"] > 0, np.exp(point * parameters["is_log"]), point)
+
+
+def state_forecaster(
+    estimate: Callable[[np.ndarray, Config, ForecastContext], Estimate], recursion: Recursion, **about: Any
+) -> Forecaster:
+    """A forecaster of single series that is no more than an estimate and a recursion; `about` are its other fields."""
+    return Forecaster(
+        scope="series",
+        kinds=frozenset({"python"}),
+        fit=partial(fit, estimate),
+        forecast=partial(forecast, recursion),
+        to_onnx=partial(to_onnx, recursion),
+        explain=partial(explain, recursion),
+        **about,
+    )

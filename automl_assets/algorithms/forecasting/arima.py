@@ -1,12 +1,10 @@
 """ARIMA with seasons, orders found step by step, as statsforecast estimates it: fast enough for many series."""
 
-from functools import partial
-
 import numpy as np
 
 from automl_assets import arma
-from automl_assets.innovations import Estimate, explain, fit, forecast, suits_logarithms, to_onnx
-from automl_assets.parts import Config, ForecastContext, Forecaster
+from automl_assets.innovations import Estimate, state_forecaster, suits_logarithms
+from automl_assets.parts import Config, ForecastContext
 from automl_assets.series import ForecastProblem, Panel
 
 MOST_PERIOD = 24  # longer seasons take minutes a series
@@ -32,17 +30,13 @@ def _estimate(y: np.ndarray, config: Config, context: ForecastContext) -> Estima
     return arma.of_statsforecast(y, found)
 
 
-PART = Forecaster(
+PART = state_forecaster(
+    _estimate,
+    arma.RECURSION,
     name="arima",
     title="ARIMA",
     reference="Hyndman and Khandakar, Journal of Statistical Software 27(3), 2008 (statsforecast)",
-    kinds=frozenset({"python"}),
-    scope="series",
     portfolio=_portfolio,
-    fit=partial(fit, _estimate),
-    forecast=partial(forecast, arma.RECURSION),
-    to_onnx=partial(to_onnx, arma.RECURSION),
-    explain=partial(explain, arma.RECURSION),
     time_share=1.5,
     requires="statsforecast",
 )

@@ -5,14 +5,13 @@ For a few short series only. A search that runs out of time answers with the bes
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from automl_assets import arma
-from automl_assets.innovations import Arrays, Estimate, explain, fit, forecast, to_onnx
-from automl_assets.parts import Config, ForecastContext, Forecaster
+from automl_assets.innovations import Arrays, Estimate, state_forecaster
+from automl_assets.parts import Config, ForecastContext
 from automl_assets.series import ForecastProblem, Panel
 
 MOST_SERIES, MOST_ROWS, MOST_PERIOD = 10, 300, 12  # beyond, not offered
@@ -85,17 +84,13 @@ def _filtered(result: Any) -> Arrays:
     }
 
 
-PART = Forecaster(
+PART = state_forecaster(
+    _estimate,
+    arma.RECURSION,
     name="auto_arima",
     title="ARIMA (pmdarima)",
     reference="Hyndman and Khandakar, Journal of Statistical Software 27(3), 2008 (pmdarima)",
-    kinds=frozenset({"python"}),
-    scope="series",
     portfolio=_portfolio,
-    fit=partial(fit, _estimate),
-    forecast=partial(forecast, arma.RECURSION),
-    to_onnx=partial(to_onnx, arma.RECURSION),
-    explain=partial(explain, arma.RECURSION),
     time_share=0.4,
     requires="pmdarima",
 )

@@ -1,12 +1,11 @@
 """Complex exponential smoothing: level and its growth as one complex number, and a season that is none, simple or full."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from automl_assets.innovations import Arrays, Estimate, Recursion, explain, fit, forecast, suits_logarithms, to_onnx
-from automl_assets.parts import Config, ForecastContext, Forecaster
+from automl_assets.innovations import Arrays, Estimate, Recursion, state_forecaster, suits_logarithms
+from automl_assets.parts import Config, ForecastContext
 from automl_assets.series import ForecastProblem, Panel
 
 
@@ -64,17 +63,13 @@ def _turned(real: Any, imaginary: Any, state: tuple[Any, Any], error: Any) -> tu
 
 
 RECURSION = Recursion(_parts, _update)
-PART = Forecaster(
+PART = state_forecaster(
+    _estimate,
+    RECURSION,
     name="ces",
     title="Complex exponential smoothing",
     reference="Svetunkov, Kourentzes and Ord, Naval Research Logistics 69(8), 2022 (statsforecast)",
-    kinds=frozenset({"python"}),
-    scope="series",
     portfolio=_portfolio,
-    fit=partial(fit, _estimate),
-    forecast=partial(forecast, RECURSION),
-    to_onnx=partial(to_onnx, RECURSION),
-    explain=partial(explain, RECURSION),
     time_share=0.3,
     requires="statsforecast",
 )

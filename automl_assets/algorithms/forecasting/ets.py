@@ -1,12 +1,11 @@
 """Exponential smoothing: level, trend and season by error, the kind of each chosen by the corrected Akaike criterion."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from automl_assets.innovations import Arrays, Estimate, Recursion, explain, fit, forecast, to_onnx
-from automl_assets.parts import Config, ForecastContext, Forecaster
+from automl_assets.innovations import Arrays, Estimate, Recursion, state_forecaster
+from automl_assets.parts import Config, ForecastContext
 from automl_assets.series import ForecastProblem, Panel
 
 MOST_PERIOD = 24  # of a season that statsforecast estimates
@@ -66,17 +65,13 @@ def _update(p: Arrays, s: Arrays, y: Any) -> Arrays:
 
 
 RECURSION = Recursion(_parts, _update)
-PART = Forecaster(
+PART = state_forecaster(
+    _estimate,
+    RECURSION,
     name="ets",
     title="Exponential smoothing",
     reference="Hyndman, Koehler, Ord and Snyder, Forecasting with Exponential Smoothing, Springer 2008 (statsforecast)",
-    kinds=frozenset({"python"}),
-    scope="series",
     portfolio=_portfolio,
-    fit=partial(fit, _estimate),
-    forecast=partial(forecast, RECURSION),
-    to_onnx=partial(to_onnx, RECURSION),
-    explain=partial(explain, RECURSION),
     time_share=0.6,
     requires="statsforecast",
 )

@@ -1,12 +1,11 @@
 """Several seasons at once: each is taken out by local regressions, and what is left is smoothed exponentially."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from automl_assets.innovations import Arrays, Estimate, Recursion, explain, fit, forecast, suits_logarithms, to_onnx
-from automl_assets.parts import Config, ForecastContext, Forecaster
+from automl_assets.innovations import Arrays, Estimate, Recursion, state_forecaster, suits_logarithms
+from automl_assets.parts import Config, ForecastContext
 from automl_assets.series import ForecastProblem, Panel
 
 LEAST_SEASONS = 2  # of a period that a series must hold
@@ -81,17 +80,13 @@ def _update(p: Arrays, s: Arrays, y: Any) -> Arrays:
 
 
 RECURSION = Recursion(_parts, _update)
-PART = Forecaster(
+PART = state_forecaster(
+    _estimate,
+    RECURSION,
     name="mstl",
     title="Decomposition by several seasons",
     reference="Bandara, Hyndman and Bergmeir, MSTL, arXiv:2107.13462 (statsforecast)",
-    kinds=frozenset({"python"}),
-    scope="series",
     portfolio=_portfolio,
-    fit=partial(fit, _estimate),
-    forecast=partial(forecast, RECURSION),
-    to_onnx=partial(to_onnx, RECURSION),
-    explain=partial(explain, RECURSION),
     time_share=0.5,
     requires="statsforecast",
 )

@@ -1,12 +1,11 @@
 """The theta method: a level by smoothing plus part of a line through all rows, on a series freed of its season."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from automl_assets.innovations import Arrays, Estimate, Recursion, explain, fit, forecast, to_onnx
-from automl_assets.parts import Config, ForecastContext, Forecaster
+from automl_assets.innovations import Arrays, Estimate, Recursion, state_forecaster
+from automl_assets.parts import Config, ForecastContext
 from automl_assets.series import ForecastProblem, Panel
 
 MODELS = {"dynamic_optimized": "DOTM", "optimized": "OTM", "standard": "STM"}
@@ -75,17 +74,13 @@ def _turned(ring: Any) -> Any:
 
 
 RECURSION = Recursion(_parts, _update)
-PART = Forecaster(
+PART = state_forecaster(
+    _estimate,
+    RECURSION,
     name="theta",
     title="Theta",
     reference="Fiorucci et al., International Journal of Forecasting 32(4), 2016 (statsforecast)",
-    kinds=frozenset({"python"}),
-    scope="series",
     portfolio=_portfolio,
-    fit=partial(fit, _estimate),
-    forecast=partial(forecast, RECURSION),
-    to_onnx=partial(to_onnx, RECURSION),
-    explain=partial(explain, RECURSION),
     time_share=0.4,
     requires="statsforecast",
 )
