@@ -73,6 +73,6 @@ def test_a_trimmed_ensemble_answers_with_the_models_that_stay(learned) -> None:
 @pytest.mark.parametrize("name", ["texts", "three_texts", "regression"])
 def test_quick_members_stay_whole(name, learned) -> None:
     case = learned(name)
-    trimmed = trim(case.ensemble, case.candidates, case.features, 2.0)
+    trimmed = trim(case.ensemble, case.candidates, case.features, 0.5)
     assert [len(m.fitted.models) for m in trimmed.members] == [len(m.fitted.models) for m in case.ensemble.members]
     assert trimmed.score == case.ensemble.score
