@@ -3,12 +3,8 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,54 +16,27 @@ from automl_assets.resources.model_folders import forecast_model
 from automl_assets.steps.forecasting.export import export
 from automl_assets.steps.forecasting.forecast import forecast
 from tests import forecasts
+from tests.servers import free_port, post, wait
 
 MLFLOW = Path(sys.executable).with_name("mlflow")
-START_SECONDS = 90
 GROUP = forecasts.group((40,))
 MADE = export(GROUP, forecasts.ensemble(GROUP))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the server, once it answers."""
-    port, log_file = _free_port(), tmp_path_factory.mktemp("server") / "server.log"
+    port, log_file = free_port(), tmp_path_factory.mktemp("server") / "server.log"
     with forecast_model([MADE], ("region",)) as folder, log_file.open("wb") as log:
         command = [MLFLOW, "models", "serve", "-m", folder, "-p", port, "--env-manager", "local", "--workers", "1"]
         process = subprocess.Popen([*map(str, command)], stdout=log, stderr=log, start_new_session=True)
         try:
-            _wait(f"http://127.0.0.1:{port}/ping", process, log_file)
+            wait(f"http://127.0.0.1:{port}/ping", process, log_file)
             yield f"http://127.0.0.1:{port}/invocations"
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)
-
-
-def _wait(address: str, process: subprocess.Popen, log: Path) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
-        assert process.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(log.read_text())
-
-
-def _post(address: str, content: Any) -> tuple[int, Any]:
-    request = urllib.request.Request(address, json.dumps(content).encode(), {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
 
 
 def _whole_history() -> pd.DataFrame:
@@ -87,7 +56,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_answers_are_those_of_python(server: str, form: str) -> None:
-    status, told = _post(server, {form: FORMS[form](_whole_history())})
+    status, told = post(server, {form: FORMS[form](_whole_history())})
     assert status == 200, told
     answers = pd.DataFrame(told["predictions"])
     expected = forecast(forecasts.ensemble(GROUP), GROUP.panel, GROUP.test)
@@ -105,7 +74,7 @@ BAD = {
 
 @pytest.mark.parametrize(("spoil", "told"), BAD.values(), ids=BAD)
 def test_bad_rows_are_told_in_words(server: str, spoil: Any, told: str) -> None:
-    status, answer = _post(server, {"dataframe_split": FORMS["dataframe_split"](spoil(_whole_history()))})
+    status, answer = post(server, {"dataframe_split": FORMS["dataframe_split"](spoil(_whole_history()))})
     assert status == 400
     assert told in answer["message"], answer
     assert "Traceback" not in answer.get("stack_trace", ""), answer

@@ -3,12 +3,8 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,53 +15,25 @@ import pytest
 
 from automl_assets.experiment import load
 from automl_assets.runner import Result
+from tests.servers import free_port, post, wait
 
 AUTOML = Path(sys.executable).with_name("automl")
-START_SECONDS = 90
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def server(scripted: Path) -> Iterator[str]:
     """The address of the server, once it answers."""
-    port = _free_port()
+    port = free_port()
     command = [AUTOML, "serve", "flowers", "--port", port, "--home", scripted / "home"]
     with (scripted / "server.log").open("wb") as log:
         process = subprocess.Popen([*map(str, command)], stdout=log, stderr=log, start_new_session=True)
         try:
-            _wait(f"http://127.0.0.1:{port}/ping", process, scripted / "server.log")
+            wait(f"http://127.0.0.1:{port}/ping", process, scripted / "server.log")
             yield f"http://127.0.0.1:{port}/invocations"
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)
-
-
-def _wait(address: str, process: subprocess.Popen, log: Path) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
-        assert process.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(log.read_text())
-
-
-def _post(address: str, content: Any, kind: str = "application/json") -> tuple[int, Any]:
-    body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    request = urllib.request.Request(address, body, {"Content-Type": kind})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +53,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_answers_are_those_of_python(server: str, scripted: Path, rows: pd.DataFrame, form: str) -> None:
-    status, told = _post(server, {form: FORMS[form](rows)})
+    status, told = post(server, {form: FORMS[form](rows)})
     assert status == 200, told
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(scripted / "home"))
@@ -97,15 +65,15 @@ def test_answers_are_those_of_python(server: str, scripted: Path, rows: pd.DataF
 
 def test_a_column_in_another_order_or_too_many_does_no_harm(server: str, rows: pd.DataFrame) -> None:
     turned = rows[reversed(rows.columns)].assign(more="x")
-    _, expected = _post(server, {"dataframe_records": FORMS["dataframe_records"](rows)})
-    assert _post(server, {"dataframe_records": FORMS["dataframe_records"](turned)}) == (200, expected)
+    _, expected = post(server, {"dataframe_records": FORMS["dataframe_records"](rows)})
+    assert post(server, {"dataframe_records": FORMS["dataframe_records"](turned)}) == (200, expected)
 
 
 def test_a_column_that_had_gaps_may_be_left_out(server: str) -> None:
     row = {"bought": "2024-01-01", "pieces": 1}
-    status, told = _post(server, {"dataframe_records": [row]})
+    status, told = post(server, {"dataframe_records": [row]})
     assert status == 200, told
-    assert _post(server, {"dataframe_records": [{**row, "size": None, "colour": None}]}) == (200, told)
+    assert post(server, {"dataframe_records": [{**row, "size": None, "colour": None}]}) == (200, told)
 
 
 BAD = {
@@ -134,7 +102,7 @@ BAD = {
 
 @pytest.mark.parametrize(("content", "told"), BAD.values(), ids=BAD)
 def test_bad_input_is_told_in_words(server: str, content: Any, told: str) -> None:
-    status, answer = _post(server, content)
+    status, answer = post(server, content)
     assert status == 400
     assert pd.Series([answer["message"].replace("\n", " ")]).str.contains(told).item(), answer
     assert "Traceback" not in answer.get("stack_trace", ""), answer
