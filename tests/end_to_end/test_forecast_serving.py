@@ -18,7 +18,7 @@ from automl_assets.steps.forecasting.forecast import forecast
 from tests import forecasts
 from tests.servers import free_port, post, wait
 
-MLFLOW = Path(sys.executable).with_name("mlflow")
+PROGRAMS = Path(sys.executable).parent  # MLflow looks for its web server on the PATH
 GROUP = forecasts.group((40,))
 MADE = export(GROUP, forecasts.ensemble(GROUP))
 
@@ -28,8 +28,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the server, once it answers."""
     port, log_file = free_port(), tmp_path_factory.mktemp("server") / "server.log"
     with forecast_model([MADE], ("region",)) as folder, log_file.open("wb") as log:
-        command = [MLFLOW, "models", "serve", "-m", folder, "-p", port, "--env-manager", "local", "--workers", "1"]
-        process = subprocess.Popen([*map(str, command)], stdout=log, stderr=log, start_new_session=True)
+        command = [PROGRAMS / "mlflow", "models", "serve", "-m", folder, "-p", port, "--env-manager", "local"]
+        environment = os.environ | {"PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
+        process = subprocess.Popen(
+            [*map(str, command)], stdout=log, stderr=log, env=environment, start_new_session=True
+        )
         try:
             wait(f"http://127.0.0.1:{port}/ping", process, log_file)
             yield f"http://127.0.0.1:{port}/invocations"
