@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 
 from automl_assets import lagged, lagged_graph, preparation, registry
+from automl_assets.design import Design, add_design, fit_design
 from automl_assets.lag_plan import CONFIGURED, fit_plan, ways_to_look
 from automl_assets.lagged import Plan, Scales, Unit
 from automl_assets.parts import Algorithm, Config, FitContext, ForecastContext, Forecaster, Rows, SeriesTensors
-from automl_assets.series import ForecastProblem, Panel
+from automl_assets.series import Covariate, ForecastProblem, Panel
 from automl_assets.shapley import Feeds, shapley
 
 MOST_CELLS = 1_500_000  # rows times features that are learnt from
 MOST_OTHERS = 2  # configurations of an algorithm beside its default: how to look matters more
 N_BACKGROUND = 8  # rows that an explanation compares with
+MOST_CODES = 32  # of a column: with more, what stands for categories is taken for a number in the dense view
 FORECASTING = "forecasting"
 
 
@@ -30,6 +32,7 @@ class Regression:
     """One model of all series of a panel."""
 
     plan: Plan
+    design: Design | None  # from columns to the dense view, for algorithms that learn from it
     model: Any  # of `preparation.fit`
     bounds: tuple[float, float]  # answers beyond were never seen, nor nearly so
     names: tuple[str, ...]  # of the series learnt from
@@ -60,10 +63,30 @@ def _fit(algorithm: Algorithm, config: Config, history: Panel, context: Forecast
     fit_context = FitContext(
         context.problem.problem, n_threads=context.n_threads, seed=context.seed, deadline=context.deadline
     )
-    model = preparation.fit(algorithm, own, *_halves(x, z, is_late, config["early_stopping"]), fit_context)
+    design = _design(context.problem, groups, x) if algorithm.view == "dense" else None
+    rows = _halves(_viewed(design, x), z, is_late, config["early_stopping"])
+    model = preparation.fit(algorithm, own, *rows, fit_context)
     slack = np.ptp(z) / 2
     background = x[random.integers(0, len(x), N_BACKGROUND)]
-    return Regression(plan, model, (z.min() - slack, z.max() + slack), history.names, scales, groups, background)
+    bounds = (z.min() - slack, z.max() + slack)
+    return Regression(plan, design, model, bounds, history.names, scales, groups, background)
+
+
+def _design(problem: ForecastProblem, groups: tuple[str, ...], x: np.ndarray) -> Design:
+    """Numbers on their own scales, and a column for each code of what stands for categories."""
+    coded = {"calendar", "holidays", "series", *(column.name for column in problem.covariates if column.categories)}
+    is_coded = [
+        group in coded and len(np.unique(values)) <= MOST_CODES for group, values in zip(groups, x.T, strict=True)
+    ]
+    columns = [
+        Covariate(group, "known", categories=("code",) * codes) for group, codes in zip(groups, is_coded, strict=True)
+    ]
+    return fit_design(columns, x)
+
+
+def _viewed(design: Design | None, x: np.ndarray) -> np.ndarray:
+    """Columns as the algorithm takes them, float32."""
+    return x if design is None else design.of(x).astype(np.float32)
 
 
 def _halves(x: np.ndarray, z: np.ndarray, is_late: np.ndarray, is_stopped_early: bool) -> tuple[Rows, Rows | None]:
@@ -103,7 +126,7 @@ def _rolled(algorithm: Algorithm, model: Regression, history: Panel, future: Pan
 
 
 def _answers(algorithm: Algorithm, model: Regression, x: np.ndarray) -> np.ndarray:
-    return np.clip(preparation.predict_raw(algorithm, model.model, x)[:, 0], *model.bounds)
+    return np.clip(preparation.predict_raw(algorithm, model.model, _viewed(model.design, x))[:, 0], *model.bounds)
 
 
 def _known(model: Regression, history: Panel) -> tuple[Scales, np.ndarray]:
@@ -151,7 +174,7 @@ def _to_onnx(algorithm: Algorithm, model: Regression, graph: Any, tensors: Serie
 
     def answered(inner: Any, recent: str, steps: str, known: str) -> str:
         back, unit = lagged_graph.add_look_back(inner, plan, recent, steps, scales)
-        x = lagged_graph.add_rows(inner, back, known)
+        x = _add_viewed(inner, model.design, lagged_graph.add_rows(inner, back, known))
         raw = preparation.add_raw(algorithm, [model.model], inner, x)
         return lagged_graph.add_answer(inner, unit, raw, model.bounds)
 
@@ -160,6 +183,15 @@ def _to_onnx(algorithm: Algorithm, model: Regression, graph: Any, tensors: Serie
     else:
         found = _add_recursion(graph, (past, ahead, horizon), answered)
     return lagged_graph.add_given(graph, plan, found)
+
+
+def _add_viewed(graph: Any, design: Design | None, x: str) -> str:
+    from onnx import TensorProto
+
+    if design is None:
+        return x
+    (dense,) = add_design(graph, design, graph.node("Cast", x, to=TensorProto.DOUBLE))
+    return graph.node("Cast", dense, to=TensorProto.FLOAT)
 
 
 def _add_recursion(graph: Any, tensors: tuple[str, str, str], answered: Callable[[Any, str, str, str], str]) -> str:

@@ -14,7 +14,13 @@ from automl_assets.records import Problem
 from automl_assets.trees import add_trees, catboost_trees, mean_trees, rescaled
 
 ROUNDS_TIMES_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 1,200 at 0.05: bounds size and latency
-FIXED = {"logging_level": "Silent", "allow_writing_files": False, "grow_policy": "SymmetricTree"}
+FIXED = {
+    "logging_level": "Silent",
+    "allow_writing_files": False,
+    "grow_policy": "SymmetricTree",
+    "allow_const_label": True,
+}
+CONSTANT = {"allow_const_label": True, "bootstrap_type": "No"}  # nothing differs by which rows could be drawn
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,8 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
     rate = learning_rate(len(rows.y)) * config["relative_rate"]
     patience = Patience(context.deadline)
     n_rounds = round(ROUNDS_TIMES_RATE / rate) if validation else config["rounds"]
+    if not np.ptp(rows.y):
+        config = {key: value for key, value in config.items() if key != "subsample"} | CONSTANT
     booster = CatBoost(_parameters(config, context) | {"learning_rate": rate, "iterations": n_rounds})
     booster.fit(
         Pool(rows.x, rows.y, weight=rows.weight),
@@ -121,7 +129,7 @@ def _json(booster: Any) -> str:
 PART = Algorithm(
     name="catboost",
     title="CatBoost",
-    tasks=frozenset({"classification", "regression"}),
+    tasks=frozenset({"classification", "regression", "forecasting"}),
     view="codes",
     portfolio=_portfolio,
     space=_space,

@@ -46,7 +46,7 @@ def _learner(config: Config, n_rows: int, n_features: int) -> Any:
 PART = Algorithm(
     name="elastic_net",
     title="Elastic net",
-    tasks=frozenset({"regression"}),
+    tasks=frozenset({"regression", "forecasting"}),
     view="dense",
     portfolio=_portfolio,
     space=_space,

@@ -42,7 +42,7 @@ def _to_onnx(models: Sequence[Forest], graph: Any, x: str) -> str:
 PART = Algorithm(
     name="extra_trees",
     title="Extra trees",
-    tasks=frozenset({"classification", "regression"}),
+    tasks=frozenset({"classification", "regression", "forecasting"}),
     view="codes",
     portfolio=_portfolio,
     space=_space,

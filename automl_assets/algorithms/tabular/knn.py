@@ -110,7 +110,7 @@ def _add_closeness(graph: Any, cells: str) -> str:
 PART = Algorithm(
     name="knn",
     title="k nearest neighbours",
-    tasks=frozenset({"classification", "regression"}),
+    tasks=frozenset({"classification", "regression", "forecasting"}),
     view="dense",
     portfolio=_portfolio,
     space=_space,

@@ -43,7 +43,7 @@ def _to_onnx(models: Sequence[Forest], graph: Any, x: str) -> str:
 PART = Algorithm(
     name="random_forest",
     title="Random forest",
-    tasks=frozenset({"classification", "regression"}),
+    tasks=frozenset({"classification", "regression", "forecasting"}),
     view="codes",
     portfolio=_portfolio,
     space=_space,
