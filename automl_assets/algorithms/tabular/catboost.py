@@ -18,7 +18,6 @@ FIXED = {
     "logging_level": "Silent",
     "allow_writing_files": False,
     "grow_policy": "SymmetricTree",
-    "allow_const_label": True,
 }
 CONSTANT = {"allow_const_label": True, "bootstrap_type": "No"}  # nothing differs by which rows could be drawn
 
