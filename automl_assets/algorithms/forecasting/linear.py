@@ -192,14 +192,14 @@ def _explain(model: Linear, history: Panel, future: Panel) -> dict[str, np.ndarr
 
 def _to_onnx(model: Linear, graph: Any, tensors: SeriesTensors) -> str:
     """The same as `_forecast`, of one series."""
-    past = Symbol(graph, _add_past(model, graph, tensors.y))
-    floor = Symbol(graph, graph.node("Gather", graph.constant(model.floors), tensors.series))
+    past = _symbol(graph, _add_past(model, graph, tensors.y))
+    floor = _symbol(graph, graph.node("Gather", graph.constant(model.floors), tensors.series))
     level, scale = _unit(past, model.n_values, model.n_level, floor)
-    ones = Symbol(graph, graph.constant(np.ones((1, 1))))
-    x = np.concatenate([(past - level) / scale, ones], axis=1)
-    z = Symbol(graph, graph.node("MatMul", x.name, _add_weights(model, graph, tensors.series)))
+    ones = _symbol(graph, graph.constant(np.ones((1, 1))))
+    x: Any = np.concatenate([(past - level) / scale, ones], axis=1)
+    z = _symbol(graph, graph.node("MatMul", x.name, _add_weights(model, graph, tensors.series)))
     answers = level + scale * np.minimum(np.maximum(z, model.bounds[0]), model.bounds[1])
-    given = np.exp(answers) - 1.0 if model.is_log else answers
+    given: Any = np.exp(answers) - 1.0 if model.is_log else answers
     column = graph.node("Reshape", given.name, _ints(graph, -1, 1))
     return graph.node("Slice", column, _ints(graph, 0), graph.node("Shape", tensors.future_seconds))
 
@@ -208,8 +208,9 @@ def _add_past(model: Linear, graph: Any, y: str) -> str:
     """The last values as they are learnt, NaN where there are none, [1, n_values]."""
     padded = graph.node("Concat", graph.constant(np.full(model.n_values, np.nan)), y, axis=0)
     tail = graph.node("Slice", padded, _ints(graph, -model.n_values), _ints(graph, np.iinfo(np.int64).max))
-    past = Symbol(graph, graph.node("Unsqueeze", tail, _ints(graph, 0)))
-    return (np.log(np.maximum(past, 0.0) + 1.0) if model.is_log else past).name
+    past = _symbol(graph, graph.node("Unsqueeze", tail, _ints(graph, 0)))
+    learnt: Any = np.log(np.maximum(past, 0.0) + 1.0) if model.is_log else past
+    return learnt.name
 
 
 def _add_weights(model: Linear, graph: Any, series: str) -> str:
@@ -219,6 +220,11 @@ def _add_weights(model: Linear, graph: Any, series: str) -> str:
     number = series if len(model.weights) > 1 else _ints(graph, 0)
     own = graph.node("Gather", graph.constant(model.weights), number)
     return graph.node("Cast", graph.node("Squeeze", own, _ints(graph, 0)), to=TensorProto.DOUBLE)
+
+
+def _symbol(graph: Any, name: str) -> Any:
+    """A tensor that numpy, and the checker of types, takes for an array."""
+    return Symbol(graph, name)
 
 
 def _ints(graph: Any, *values: int) -> str:
