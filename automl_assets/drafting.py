@@ -115,6 +115,7 @@ limits:
 # explain: true
 # onnx: true
 # predict_source: null    # rows with the known covariates of the stamps to be forecast
+# retrain: false    # true: again by itself for groups with new rows; or {{cron: 0 3 * * mon}}
 # seed: 0
 # Under forecasting: known_covariates, past_covariates, holidays: US, seasonality: auto, target_lags: auto, short_series: auto
 """
@@ -151,6 +152,7 @@ limits:
 # explain: true    # importances, SHAP values, dependence, error analysis
 # onnx: true
 # predict_source: null    # rows without a target, to be predicted
+# retrain: false    # true: again by itself when new rows come; or {{cron: 0 3 * * mon}}, {{drift: retrain}}
 # seed: 0
 """
 

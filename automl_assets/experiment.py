@@ -27,6 +27,7 @@ from automl_assets.forecast_settings import ForecastSettings, levels
 from automl_assets.frozen import Frozen, shorthand
 from automl_assets.parts import Algorithm, Forecaster, Source, Task
 from automl_assets.records import Label
+from automl_assets.retrain_settings import Retrain
 
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
@@ -249,6 +250,7 @@ class Experiment(Frozen):
     training_code: bool = True
     report: bool = True
     predict_source: SourceSetting | None = None
+    retrain: Annotated[Retrain, shorthand("on_new_data", bool)] = Retrain()
     seed: int = Field(0, ge=0, lt=2**31)
     owners: tuple[str, ...] = ()
     tags: dict[str, str] = {}
@@ -284,6 +286,7 @@ class Experiment(Frozen):
             )
         _check_algorithms(self)
         _check_columns(self)
+        _check_retrain(self)
         (_check_forecasting if self.is_forecasting else _check_table)(self)
         return self
 
@@ -381,6 +384,19 @@ def _check_forecasting(experiment: Experiment) -> None:
         )
     for key in experiment.featurization.model_fields_set - set(FOR_COVARIATES):
         raise ValueError(f"featurization.{key}: not for a forecast; possible: {listed(FOR_COVARIATES)}")
+
+
+def _check_retrain(experiment: Experiment) -> None:
+    """Ways to be retrained that the experiment's other settings leave no room for."""
+    asked = experiment.retrain
+    if experiment.is_forecasting and asked.drift.action != "none":
+        raise ValueError("retrain.drift: not for a forecast: its rows to come have no target yet; say `on_new_data`")
+    if experiment.is_forecasting and asked.automation != "none":
+        raise ValueError(
+            "retrain.automation: not for a forecast: one run makes all groups; say `on_new_data` or `cron`"
+        )
+    if asked.drift.action != "none" and experiment.predict_source is None:
+        raise ValueError("retrain.drift: needs `predict_source`, the rows that are compared with those learnt from")
 
 
 SHARED = {"forecasting.series_id_columns", "forecasting.partition_by"}

@@ -45,8 +45,11 @@ def _type_of(record: type) -> dg.DagsterType:
 
 
 def code_version(experiment: Experiment) -> str:
-    """Changes with the experiment's settings and with this package, so that Dagster marks stale assets as unsynced."""
-    text = experiment.model_dump_json() + importlib.metadata.version("automl-assets")
+    """Changes with the experiment's settings and with this package, so that Dagster marks stale assets as unsynced.
+
+    When to retrain says nothing about what is made.
+    """
+    text = experiment.model_dump_json(exclude={"retrain"}) + importlib.metadata.version("automl-assets")
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -22,7 +22,7 @@ LAYERS = (
     ("resources",),
     ("preload",),
     ("steps",),
-    ("experiment", "feature_settings", "forecast_settings", "frozen"),
+    ("experiment", "feature_settings", "forecast_settings", "retrain_settings", "frozen"),
     ("tasks", "algorithms", "sources"),
     ("featurizer_graph", "forests", "lagged_graph", "margins", "pictures"),
     ("cohorts", "dependence", "groups", "forecast_metrics", "hierarchies", "shapley"),
