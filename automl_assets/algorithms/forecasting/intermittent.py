@@ -124,6 +124,10 @@ def _forecast(model: StateModel, history: Panel, future: Panel) -> np.ndarray:
     return innovations.forecast(_recursion(model), model, history, future)
 
 
+def _explain(model: StateModel, history: Panel, future: Panel) -> dict[str, np.ndarray]:
+    return innovations.explain(_recursion(model), model, history, future)
+
+
 def _to_onnx(model: StateModel, graph: Any, tensors: SeriesTensors) -> str:
     return innovations.to_onnx(_recursion(model), model, graph, tensors)
 
@@ -139,5 +143,6 @@ PART = Forecaster(
     fit=partial(fit, _estimate),
     forecast=_forecast,
     to_onnx=_to_onnx,
+    explain=_explain,
     time_share=0.2,
 )

@@ -34,6 +34,7 @@ MEDIAN_MEMBERS = (3, 5)  # fewest and most
 PATIENCE = 5  # votes without gain
 WITHIN_NOISE = 0.005  # share of the score by which a simpler kind may be worse
 CHOICE_SHARE = 0.4  # of the time, at most, goes into choosing
+FIT_SHARE = 0.4  # of the time, at most, for one member's last fit: what would take longer is not chosen
 
 
 @dataclass(frozen=True)
@@ -69,18 +70,35 @@ def blend_all(
     wait_until_warm()
     deadline = time.monotonic() + budget.seconds
     short = replace(budget, seconds=CHOICE_SHARE * budget.seconds, trial_seconds=None)
-    pieces = [Piece(key, chosen, (group, tuple(candidates[key]), settings, seed)) for key, group in groups.items()]
+    affordable = FIT_SHARE * budget.seconds * min(1.0, budget.n_cores / max(1, len(groups)))
+    offers = {key: _affordable(candidates[key], group.problem, affordable) for key, group in groups.items()}
+    pieces = [Piece(key, chosen, (group, offers[key], settings, seed)) for key, group in groups.items()]
     choices: dict[str, Choice | None] = {}
     for outcome in run_pieces(pieces, short):
         key = outcome.key
         alone = outcome.status != "done"
-        choices[key] = _best_alone(groups[key], candidates[key], settings, seed) if alone else outcome.value
+        choices[key] = _best_alone(groups[key], offers[key], settings, seed) if alone else outcome.value
     left = replace(budget, seconds=max(0.0, deadline - time.monotonic()))
     for key, outcomes in _fits(groups, choices, left, seed):
         yield key, _ensemble(groups[key], choices[key], outcomes, candidates[key])
 
 
 # Choosing
+
+
+def _affordable(candidates: Sequence[Candidate], problem: ForecastProblem, seconds: float) -> tuple[Candidate, ...]:
+    """Candidates with the trials that can be fitted once more in so many seconds; the cheapest where none can."""
+    finished = [trial for candidate in candidates for trial in candidate.trials if trial.is_finished]
+    most = max(seconds, min((_one_fit(trial, problem) for trial in finished), default=0.0))
+    return tuple(
+        replace(one, trials=tuple(t for t in one.trials if not t.is_finished or _one_fit(t, problem) <= most))
+        for one in candidates
+    )
+
+
+def _one_fit(trial: Trial, problem: ForecastProblem) -> float:
+    """Seconds that a fit on everything takes: about those of one window of the backtest."""
+    return trial.fit_seconds / problem.n_windows
 
 
 def chosen(
@@ -260,15 +278,21 @@ def _fits(
     wanted = {key: len(choice.trials) if choice else 0 for key, choice in choices.items()}
     yield from ((key, {}) for key, n_members in wanted.items() if not n_members)
     pieces = [
-        Piece((key, number), fitted, (trial.algorithm, trial.config, groups[key].panel, groups[key].problem, seed))
-        for key, choice in choices.items()
-        for number, trial in enumerate(choice.trials if choice else ())
+        Piece((key, number), fitted, (trial.algorithm, trial.config, group.panel, group.problem, seed), rank)
+        for key, group in groups.items()
+        for rank, (number, trial) in enumerate(_cheapest_first(choices[key]))
     ]
     for outcome in run_pieces(pieces, budget):
         key, number = outcome.key
         found[key][number] = outcome
         if len(found[key]) == wanted[key]:
             yield key, found[key]
+
+
+def _cheapest_first(choice: Choice | None) -> list[tuple[int, Trial]]:
+    """Members by number, so that every group has one before any has all."""
+    members = enumerate(choice.trials if choice else ())
+    return sorted(members, key=lambda member: member[1].fit_seconds)
 
 
 def fitted(

@@ -59,6 +59,18 @@ def test_independent_members_vote(make_group) -> None:
     assert all(member.fitted.models == (SEASONAL,) for member in made.members)
 
 
+def test_what_cannot_be_fitted_in_time_is_not_chosen(make_group) -> None:
+    """Its backtest took so long that one fit more would take all the time there is; the cheapest is never left out."""
+    group = make_group(n_series=8)
+    (candidate,) = _candidates(group, (0.1, 5.0))
+    slow, quick = candidate.trials
+    slow = replace(slow, fit_seconds=1e6)
+    made = _blend(group, [replace(candidate, trials=(slow, quick))])
+    assert [member.trial for member in made.members] == [quick.name]
+    made = _blend(group, [replace(candidate, trials=(slow, replace(quick, fit_seconds=2e6)))])
+    assert [member.trial for member in made.members] == [slow.name]
+
+
 def test_the_best_answers_alone_where_others_add_nothing(make_group) -> None:
     group = make_group(n_series=8)
     assert _chosen(group, _candidates(group, (0.1, 5.0, 6.0))).kind == "single"
