@@ -105,7 +105,7 @@ class ForecastResult(Outcome):
     def artifacts(self) -> dict[str, str]:
         """Asset -> the folder of its newest version; of a partitioned one, the folder of all its groups."""
         store, name = self._store(), self.experiment.name
-        found = {path.name: path for path in (self.home / "artifacts" / name).iterdir() if path.name not in self.lost}
+        found = {asset: folder for asset, folder in store.assets(name).items() if asset not in self.lost}
         return {asset: str(store.folder(name, asset) or folder) for asset, folder in found.items()}
 
     def summary(self) -> dict[str, Any]:

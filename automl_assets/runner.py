@@ -16,6 +16,7 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
     RESUME_RETRY_TAG,
 )
+from upath import UPath
 
 from automl_assets import experiment as settings
 from automl_assets.assets.forecasting.partitions import CHANGED_TAG, add_groups, keys_of
@@ -68,9 +69,9 @@ class Result(Outcome):
         return self._load("training_code")
 
     @property
-    def report_path(self) -> Path | None:
+    def report_path(self) -> UPath | None:
         """The page about the experiment, when it makes one."""
-        return Path(str(self.artifacts["report"])) / "page.html" if "report" in self.artifacts else None
+        return UPath(self.artifacts["report"]) / "page.html" if "report" in self.artifacts else None
 
     @cached_property
     def standings(self) -> Leaderboard:
@@ -94,9 +95,9 @@ class Result(Outcome):
         return pd.DataFrame(rows)
 
     @property
-    def onnx_path(self) -> Path | None:
+    def onnx_path(self) -> UPath | None:
         """The model file, when the experiment makes one."""
-        return Path(str(self.artifacts["onnx_model"])) / "onnx.onnx" if "onnx_model" in self.artifacts else None
+        return UPath(self.artifacts["onnx_model"]) / "onnx.onnx" if "onnx_model" in self.artifacts else None
 
     @cached_property
     def artifacts(self) -> dict[str, str]:

@@ -1,13 +1,29 @@
-"""Where everything a run leaves behind lies: Dagster's storage, artifacts, journals, the MLflow database."""
+"""Where everything a run leaves behind lies: Dagster's storage, artifacts, journals, the MLflow database.
+
+All of it in one folder, the home, until environment variables name services that keep parts of it: a database for what is
+noted, an object store for what is made. `deploy/automl.env` explains each of them.
+"""
 
 import contextlib
+import importlib.util
 import os
 import secrets
 import shutil
 from pathlib import Path
+from typing import Any
+
+from upath import UPath
+
+from automl_assets.errors import SettingError
 
 DEFAULT = ".automl"
-SETTINGS = ("dagster.yaml", "workspace.yaml")
+DATABASE = "AUTOML_DATABASE"  # environment variable: URL of a PostgreSQL database, in the place of SQLite in the home
+ARTIFACTS = (
+    "AUTOML_ARTIFACTS"  # environment variable: a folder or URL, in the place of the home, for all that runs make
+)
+KEY = "AUTOML_KEY"  # environment variable: the key of the installation, where several machines share what they make
+KEY_BYTES = 32
+EVENT_BATCH = "DAGSTER_EVENT_BATCH_SIZE"  # Dagster's own: so many materialisations are written together
 
 
 def home() -> Path:
@@ -15,26 +31,112 @@ def home() -> Path:
     return Path(os.environ.get("DAGSTER_HOME") or DEFAULT).resolve()
 
 
+def place(folder: str) -> UPath:
+    """A folder of what runs make: in the home, or where AUTOML_ARTIFACTS says."""
+    root = os.environ.get(ARTIFACTS) or str(home())
+    fresh: dict[str, Any] = (
+        {"use_listings_cache": False} if "://" in root else {}
+    )  # what other machines write is seen at once
+    return UPath(root, **fresh).absolute() / folder
+
+
+def database() -> str:
+    """URL of the database that Dagster and MLflow share; empty where each has a file in the home."""
+    return os.environ.get(DATABASE, "")
+
+
 def prepare(folder: str | Path | None = None) -> Path:
-    """Makes the home ready and points Dagster at it. Settings that are there already are left as they are."""
+    """Makes the home ready and points Dagster at it. Settings that are there already are left as they are.
+
+    Raises SettingError for a service that cannot be used, or that the settings contradict.
+    """
     path = Path(folder).resolve() if folder else home()
+    _check_database()
+    _check_artifacts()
     path.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(path)
-    for name in SETTINGS:
-        if not (path / name).exists():
-            shutil.copyfile(Path(__file__).parent / name, path / name)
+    _write_settings(path)
+    _check_settings(path / "dagster.yaml")
+    if database():
+        os.environ.setdefault(EVENT_BATCH, "100")  # a new connection for each event would take longer than the event
     return path
 
 
+def _write_settings(path: Path) -> None:
+    """Writes those files of settings that are missing; how Dagster stores what it notes depends on the database."""
+    shipped = Path(__file__).parent
+    if not (path / "workspace.yaml").exists():
+        shutil.copyfile(shipped / "workspace.yaml", path / "workspace.yaml")
+    if not (path / "dagster.yaml").exists():
+        storage = "storage_postgres.yaml" if database() else "storage_sqlite.yaml"
+        texts = [(shipped / name).read_text("utf-8") for name in ("dagster.yaml", storage)]
+        (path / "dagster.yaml").write_text("\n".join(texts), "utf-8")
+
+
+def _check_settings(file: Path) -> None:
+    """Dagster reads the file alone: it must not store elsewhere than MLflow does, without anybody noticing."""
+    is_named = DATABASE in file.read_text("utf-8")
+    if database() and not is_named:
+        raise SettingError(
+            f"{DATABASE} is set, but {file} does not name it: Dagster would go on writing to another place. Remove the "
+            f"file, and it is written anew; or put in it\nstorage:\n  postgres:\n    postgres_url: {{env: {DATABASE}}}"
+        )
+    if is_named and not database():
+        raise SettingError(
+            f"{file} names {DATABASE}, which is not set; set it, or remove the file to go back to SQLite"
+        )
+
+
+def _check_database() -> None:
+    if not database():
+        return
+    if not database().startswith(("postgresql://", "postgresql+psycopg2://")):
+        got = database().partition(":")[0]
+        raise SettingError(
+            f"{DATABASE}: got an address of {got!r}; possible: postgresql://user:password@host:5432/name"
+        )
+    if importlib.util.find_spec("dagster_postgres") is None:
+        raise SettingError(f"{DATABASE}: needs the package dagster-postgres; pip install 'automl-assets[postgres]'")
+
+
+def _check_artifacts() -> None:
+    import fsspec
+
+    try:
+        fsspec.get_filesystem_class(place("").protocol)
+    except (ImportError, ValueError) as error:
+        raise SettingError(
+            f"{ARTIFACTS}: {error}. Possible: a folder, or a URL that fsspec knows, such as s3://bucket/prefix after "
+            "pip install 'automl-assets[s3]'"
+        ) from None
+
+
 def installation_key() -> bytes:
-    """The secret this installation signs its models with; made when first needed, readable by its owner alone."""
+    """The secret this installation signs its models with: that of AUTOML_KEY, or of a file in the home that is made when
+    first needed, readable by its owner alone."""
+    given = os.environ.get(KEY)
+    return _given_key(given) if given else _own_key()
+
+
+def _given_key(text: str) -> bytes:
+    with contextlib.suppress(ValueError):
+        key = bytes.fromhex(text)
+        if len(key) == KEY_BYTES:
+            return key
+    raise SettingError(
+        f"{KEY}: got {len(text)} characters that are no key; it is {2 * KEY_BYTES} hexadecimal digits, "
+        f"as `openssl rand -hex {KEY_BYTES}` makes them"
+    )
+
+
+def _own_key() -> bytes:
     path = home() / "installation.key"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
+            file.write(secrets.token_hex(KEY_BYTES))
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)  # never replaces the key of another process that was faster
         temporary.unlink()

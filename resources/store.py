@@ -8,7 +8,7 @@ from upath import UPath
 
 from automl_assets.errors import ArtifactError
 from automl_assets.resources import versions
-from automl_assets.resources.home import home
+from automl_assets.resources.home import place
 from automl_assets.resources.shelf import Shelf
 from automl_assets.resources.versions import KEPT_VERSIONS, Turn
 
@@ -18,7 +18,7 @@ ROOT = "artifacts"
 class RecordStore(dg.ConfigurableIOManager):
     """Dagster's IO manager for records, on any file system fsspec knows."""
 
-    root: str = ""  # folder or URL; empty: `artifacts` in the home
+    root: str = ""  # folder or URL; empty: `artifacts` in the home, or where AUTOML_ARTIFACTS says
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         if obj is None:
@@ -42,6 +42,10 @@ class RecordStore(dg.ConfigurableIOManager):
         version = versions.version_at(path, None)
         return path / version if version else None
 
+    def assets(self, experiment: str) -> dict[str, UPath]:
+        """Asset -> the folder of all its versions, for each that has been made."""
+        return {path.name: path for path in self._root().joinpath(experiment).iterdir()}
+
     def shelf(self, experiment: str, asset: str) -> Shelf:
         """The records of a partitioned asset, outside any run."""
         return Shelf(self._asset(dg.AssetKey([experiment, asset])))
@@ -52,7 +56,10 @@ class RecordStore(dg.ConfigurableIOManager):
         return lambda asset: Shelf(self._asset(dg.AssetKey([experiment, asset])), turn, needed)
 
     def _asset(self, key: dg.AssetKey) -> UPath:
-        return UPath(self.root or home() / ROOT).joinpath(*key.path)
+        return self._root().joinpath(*key.path)
+
+    def _root(self) -> UPath:
+        return UPath(self.root) if self.root else place(ROOT)
 
 
 def _read(asset: UPath, turn: Turn | None) -> Any:

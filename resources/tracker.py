@@ -4,6 +4,7 @@ Written by explicit run ids and by one asset at a time, so that parallel steps c
 """
 
 import contextlib
+import os
 import re
 import sqlite3
 from collections.abc import Mapping
@@ -16,20 +17,24 @@ import dagster as dg
 
 from automl_assets.errors import ArtifactError
 from automl_assets.records import Leaderboard, Registration, Standing
-from automl_assets.resources.home import home
+from automl_assets.resources.home import database, home, place
 
+TRACKING = "AUTOML_TRACKING"  # environment variable: an MLflow server or database
+FILE = "mlflow.db"
+SCHEMA = "mlflow"  # in the database that Dagster uses: both have tables called `runs` and `jobs`
 CHAMPION = "champion"
 RUN_TAG = "dagster_run"
 MOST_TRIALS = 100  # of all groups of a forecast together; each takes MLflow some hundredths of a second
 
 
 class Tracker(dg.ConfigurableResource):
-    """An MLflow tracking server or database; by default an SQLite file in the home."""
+    """An MLflow tracking server or database: that of AUTOML_TRACKING, else beside Dagster's tables in the database, else an
+    SQLite file in the home."""
 
     uri: str = ""
 
     def tracking_uri(self) -> str:
-        return self.uri or f"sqlite:///{home() / 'mlflow.db'}"
+        return self.uri or os.environ.get(TRACKING) or _in_schema(database()) or f"sqlite:///{home() / FILE}"
 
     def shown_uri(self) -> str:
         """The address without a password."""
@@ -110,9 +115,12 @@ class Tracker(dg.ConfigurableResource):
         _be_quiet()
         from mlflow.tracking import MlflowClient
 
-        client = MlflowClient(self.tracking_uri(), self.tracking_uri())
-        if not self.uri:
-            _write_ahead(home() / "mlflow.db")
+        uri = self.tracking_uri()
+        if uri == _in_schema(database()):
+            _make_schema(database())
+        client = MlflowClient(uri, uri)
+        if uri == f"sqlite:///{home() / FILE}":
+            _write_ahead(home() / FILE)
         return client
 
     def _parent_run(self, client: Any, experiment: str, dagster_run: str) -> str:
@@ -136,7 +144,6 @@ class Tracker(dg.ConfigurableResource):
 def _be_quiet() -> None:
     """MLflow reports each database migration and file it copies, and telephones home; none of it belongs in a run."""
     import logging
-    import os
 
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -144,9 +151,25 @@ def _be_quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _write_ahead(database: Path) -> None:
+def _in_schema(url: str) -> str:
+    """The address of MLflow's own schema in a PostgreSQL database; empty where there is none.
+
+    >>> _in_schema("postgresql://ann@host/automl?sslmode=require")
+    'postgresql://ann@host/automl?sslmode=require&options=-csearch_path%3Dmlflow'
+    """
+    return url and f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{SCHEMA}"
+
+
+def _make_schema(url: str) -> None:
+    from sqlalchemy import NullPool, create_engine, text
+
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        connection.execute(text(f"create schema if not exists {SCHEMA}"))
+
+
+def _write_ahead(file: Path) -> None:
     """SQLite's write-ahead log: a trial takes half the time to be written down. The file remembers it."""
-    with contextlib.closing(sqlite3.connect(database)) as connection:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
@@ -154,7 +177,7 @@ def _experiment_id(client: Any, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found:
         return found.experiment_id
-    return client.create_experiment(name, artifact_location=(home() / "mlflow_artifacts" / name).as_uri())
+    return client.create_experiment(name, artifact_location=(place("mlflow_artifacts") / name).as_uri())
 
 
 def _logged_trials(client: Any, experiment_id: str, parent: str) -> set[str]:

@@ -108,9 +108,9 @@ def point(pointer: UPath, version: str) -> None:
     if pointer.protocol not in ("", "file", "local"):
         pointer.write_text(version)
         return
-    temporary = Path(f"{pointer}.{secrets.token_hex(4)}")
+    temporary = Path(f"{pointer.path}.{secrets.token_hex(4)}")
     temporary.write_text(version)
-    os.replace(temporary, str(pointer))
+    os.replace(temporary, pointer.path)
 
 
 def pointed(pointer: UPath) -> str | None:

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from automl_assets.experiment import Experiment, parse
+from tests.services import bucket, database, postgres, s3
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -20,6 +21,8 @@ if "AUTOML_DATA" not in os.environ and DATA.is_dir():
     os.environ["AUTOML_DATA"] = str(DATA)
 
 Ask = Callable[..., Experiment]
+
+__all__ = ["bucket", "database", "postgres", "s3"]  # fixtures for every test
 
 
 @pytest.fixture

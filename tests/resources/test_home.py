@@ -9,10 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from automl_assets.errors import SettingError
 from automl_assets.resources.home import home as current_home
 from automl_assets.resources.home import installation_key, prepare
 from automl_assets.resources.run_launcher import LocalRunLauncher
 
+Patch = pytest.MonkeyPatch
 N_PROCESSES = 8
 PRINT_KEY = """
 import sys
@@ -24,7 +26,7 @@ print(installation_key().hex())
 """
 
 
-def test_without_a_setting_the_home_lies_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_setting_the_home_lies_in_the_current_folder(tmp_path: Path, monkeypatch: Patch) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.chdir(tmp_path)
     assert current_home() == tmp_path / ".automl"
@@ -43,6 +45,63 @@ def test_dagster_accepts_the_settings(home: Path) -> None:
         assert instance.telemetry_enabled is False
         assert instance.run_monitoring_enabled and instance.run_retries_enabled
         assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 1
+
+
+def test_dagster_accepts_the_settings_of_a_database(tmp_path: Path, database: str) -> None:
+    prepare(tmp_path / "home")
+    with dg.DagsterInstance.get() as instance:
+        assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
+        assert isinstance(instance.run_launcher, LocalRunLauncher)
+        assert instance.event_log_storage.postgres_url == database
+
+
+def test_a_database_that_dagster_would_not_use_is_told(home: Path, monkeypatch: Patch) -> None:
+    monkeypatch.setenv("AUTOML_DATABASE", "postgresql://ann:s3cret@host/automl")
+    with pytest.raises(SettingError, match=r"AUTOML_DATABASE is set, but .*dagster\.yaml does not name it") as caught:
+        prepare()
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_home_of_a_database_that_is_not_named_is_told(home: Path, database: str, monkeypatch: Patch) -> None:
+    (home / "dagster.yaml").unlink()
+    prepare()
+    monkeypatch.delenv("AUTOML_DATABASE")
+    with pytest.raises(SettingError, match=r"dagster\.yaml names AUTOML_DATABASE, which is not set; set it, or remove"):
+        prepare()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("AUTOML_DATABASE", "mysql://ann:s3cret@host/automl", "got an address of 'mysql'; possible: postgresql://"),
+        ("AUTOML_ARTIFACTS", "nosuch://bucket", "AUTOML_ARTIFACTS: .*'nosuch'. Possible: a folder, or a URL"),
+        ("AUTOML_ARTIFACTS", "gs://bucket", "AUTOML_ARTIFACTS: Please install gcsfs"),
+    ],
+)
+def test_a_service_that_cannot_be_used_is_told(
+    tmp_path: Path, monkeypatch: Patch, name: str, value: str, complaint: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingError, match=complaint) as caught:
+        prepare(tmp_path / "home")
+    assert "s3cret" not in str(caught.value)
+    assert not (tmp_path / "home").exists()
+
+
+def test_the_key_of_the_environment_comes_first(home: Path, monkeypatch: Patch) -> None:
+    monkeypatch.setenv("AUTOML_KEY", "5e" * 32)
+    assert installation_key() == b"\x5e" * 32
+    assert not (home / "installation.key").exists()
+
+
+@pytest.mark.parametrize("key", ["s3cret", "5e" * 31, "zz" * 32])
+def test_what_is_no_key_is_told_without_showing_it(monkeypatch: Patch, key: str) -> None:
+    monkeypatch.setenv("AUTOML_KEY", key)
+    with pytest.raises(
+        SettingError, match=f"AUTOML_KEY: got {len(key)} characters that are no key; .*openssl rand"
+    ) as caught:
+        installation_key()
+    assert key not in str(caught.value)
 
 
 def test_a_folder_that_is_named_becomes_dagsters_home(home: Path, tmp_path: Path) -> None:

@@ -10,17 +10,21 @@ from upath import UPath
 
 from automl_assets.errors import ArtifactError
 from automl_assets.records import Predictions
+from automl_assets.resources.home import place
 from automl_assets.resources.shelf import Shelf
 from automl_assets.resources.versions import KEPT_VERSIONS, Turn, fingerprint
 
 ODD_KEYS = ["../x", "a/b", "😀", "", "x" * 300, "current", "runs", ".", "con\x00trol", "\ud800", "[...]", "a|b"]
 
 
-@pytest.fixture(params=["folder", "memory"])
-def asset(request: pytest.FixtureRequest, home: Path) -> Iterator[UPath]:
-    """Where an asset's records lie: on the disk, or in an object store in memory."""
+@pytest.fixture(params=["folder", "memory", "s3"])
+def asset(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UPath]:
+    """Where an asset's records lie: on the disk, in an object store in memory, or in one behind a real server."""
+    if request.param != "folder":
+        root = request.getfixturevalue("bucket") if request.param == "s3" else "memory://bucket"
+        monkeypatch.setenv("AUTOML_ARTIFACTS", root)
     filesystem = fsspec.filesystem("memory")
-    yield UPath("memory://bucket/exp/rows" if request.param == "memory" else home / "artifacts" / "exp" / "rows")
+    yield place("artifacts") / "exp" / "rows"
     filesystem.store.clear()
     filesystem.pseudo_dirs.clear()
 

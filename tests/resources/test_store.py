@@ -40,9 +40,11 @@ def objects() -> Iterator[str]:
     filesystem.store.clear()
 
 
-@pytest.fixture(params=["folder", "memory"])
-def store(request: pytest.FixtureRequest, home: Path, objects: str) -> RecordStore:
-    return RecordStore(root=str(home / "artifacts") if request.param == "folder" else objects)
+@pytest.fixture(params=["folder", "memory", "s3"])
+def store(request: pytest.FixtureRequest, home: Path, objects: str, monkeypatch: pytest.MonkeyPatch) -> RecordStore:
+    if request.param == "s3":
+        monkeypatch.setenv("AUTOML_ARTIFACTS", request.getfixturevalue("bucket") + "/models")
+    return RecordStore(root=objects if request.param == "memory" else "")
 
 
 @pytest.fixture

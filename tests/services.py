@@ -1,0 +1,122 @@
+"""Real services, started by the first test that asks for one, on this machine alone: PostgreSQL, an object store."""
+
+import getpass
+import glob
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.servers import free_port, wait
+
+PASSWORD = "s3cret:pass/word"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """SQLAlchemy URL of a PostgreSQL server that lives as long as the tests; its password needs quoting."""
+    binaries = _server_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server binaries (initdb, pg_ctl) on this machine")
+    account = _account()
+    folder = Path(tempfile.mkdtemp(prefix="automl_postgres_"))
+    shutil.chown(folder, account)
+    run = partial(subprocess.run, check=True, capture_output=True, user=account, cwd=folder, env={"LC_ALL": "C.UTF-8"})
+    port = free_port()
+    try:
+        _start(binaries, folder, port, run)
+        yield f"postgresql+psycopg2://owner:s3cret%3Apass%2Fword@127.0.0.1:{port}/postgres"
+    finally:
+        run([binaries / "pg_ctl", "stop", "-D", folder / "data", "-m", "immediate"], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(binaries: Path, folder: Path, port: int, run: partial) -> None:
+    secret = folder / "password"
+    secret.write_text(PASSWORD)
+    secret.chmod(0o644)
+    data = folder / "data"
+    identity = ["-U", "owner", "-A", "scram-sha-256", f"--pwfile={secret}"]
+    run([binaries / "initdb", "-D", data, "--no-sync", "-E", "UTF8", *identity])
+    settings = f"-F -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    run([binaries / "pg_ctl", "start", "-w", "-D", data, "-l", folder / "log", "-o", settings])
+
+
+def _server_binaries() -> Path | None:
+    places = [*sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True), *os.get_exec_path()]
+    return next((Path(place) for place in places if os.access(Path(place) / "initdb", os.X_OK)), None)
+
+
+def _account() -> str:
+    """initdb refuses to run as root."""
+    if os.geteuid() != 0:
+        return getpass.getuser()
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+@pytest.fixture
+def database(postgres: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty database of its own, which the home is told to use."""
+    url = new_database(postgres)
+    monkeypatch.setenv("AUTOML_DATABASE", url)
+    return url
+
+
+def new_database(postgres: str) -> str:
+    from sqlalchemy import create_engine, text
+
+    name = f"automl_{secrets.token_hex(4)}"
+    with create_engine(postgres, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text(f"create database {name}"))
+    return f"{postgres.rpartition('/')[0]}/{name}"
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server that speaks S3, for as long as the tests last."""
+    if importlib.util.find_spec("moto") is None or importlib.util.find_spec("s3fs") is None:
+        pytest.skip("no S3 server: the packages moto and s3fs are not installed")
+    log, port = tmp_path_factory.mktemp("s3") / "log", free_port()
+    with log.open("w") as file:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        server = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        wait(f"http://127.0.0.1:{port}/moto-api/", server, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty bucket, as a URL; the environment says where its server is."""
+    for name, value in s3_settings(s3).items():
+        monkeypatch.setenv(name, value)
+    return new_bucket(s3)
+
+
+def s3_settings(s3: str) -> dict[str, str]:
+    """Environment variables that lead to the server."""
+    own = {"ENDPOINT_URL": s3, "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "DEFAULT_REGION": "us-east-1"}
+    return {f"AWS_{name}": value for name, value in own.items()}
+
+
+def new_bucket(s3: str) -> str:
+    name = f"automl-{secrets.token_hex(4)}"
+    urllib.request.urlopen(urllib.request.Request(f"{s3}/{name}", method="PUT")).close()
+    return f"s3://{name}"
+
+
+__all__ = ["bucket", "database", "postgres", "s3"]
