@@ -17,7 +17,7 @@ from automl_assets import experiment as settings
 from automl_assets.assets.graph import graph
 from automl_assets.errors import AutomlError, SettingError
 from automl_assets.resources.home import home
-from automl_assets.sensors.new_groups import new_groups
+from automl_assets.sensors.starters import starters
 
 SHIPPED = Path(__file__).parent / "experiments"
 FOLDERS = "AUTOML_EXPERIMENTS"  # environment variable: more folders, separated as in PATH
@@ -167,8 +167,7 @@ def definitions_of(experiment: settings.Experiment) -> dg.Definitions:
         description=f"Everything of the experiment {experiment.name}.",
         tags={"dagster/max_runtime": str(seconds), "automl/experiment": experiment.name},
     )
-    sensors = [new_groups(experiment)] if experiment.is_forecasting else []
-    return dg.Definitions(assets=assets, jobs=[job], sensors=sensors)
+    return dg.Definitions.merge(dg.Definitions(assets=assets, jobs=[job]), starters(experiment))
 
 
 def _with_reference(definitions: dg.Definitions, file: Path) -> dg.Definitions:

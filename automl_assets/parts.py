@@ -147,7 +147,8 @@ class Source:
     """Where rows come from.
 
     `read(options)` returns all rows; `fingerprint(options)` a short text that changes when and only when the content
-    does. Both raise SourceError with advice. `options` is a frozen pydantic model that refuses unknown keys.
+    does. Both raise SourceError with advice. `stamp(options)` is a text that changes with every write, found out without
+    reading: files have one, and may be seen half-written; what has none is always whole. `options` is a frozen pydantic model that refuses unknown keys.
     `claims(text)` says whether a bare `source: TEXT` in a YAML belongs to it, and `text_option` is the option it fills.
     `batches(options, most_rows)` reads rows as they are written, a batch at a time, and `typed(options, rows)` types
     them as `read` does; without `batches` the rows are known to fit into memory.
@@ -164,6 +165,7 @@ class Source:
     text_option: str = "path"  # the option that a bare text fills
     batches: Callable[[Any, int], Iterator[pl.DataFrame]] | None = None
     typed: Callable[[Any, pl.DataFrame], pl.DataFrame] = lambda options, rows: rows
+    stamp: Callable[[Any], str] | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from dagster._core.storage.tags import (
 from upath import UPath
 
 from automl_assets import experiment as settings
-from automl_assets.assets.forecasting.partitions import CHANGED_TAG, add_groups, keys_of
+from automl_assets.assets.forecasting.partitions import CHANGED_TAG, add_groups, keys_of, range_tags
 from automl_assets.assets.graph import graph
 from automl_assets.component import SHIPPED, definitions_of, experiments
 from automl_assets.definitions import shared
@@ -271,9 +271,7 @@ def _group_tags(instance: dg.DagsterInstance, experiment: settings.Experiment, c
     if not experiment.is_forecasting:
         return {}
     add_groups(instance, experiment, load(experiment))
-    keys = keys_of(instance, experiment)
-    tags = {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
-    return tags | ({CHANGED_TAG: "true"} if changed else {})
+    return range_tags(keys_of(instance, experiment), changed)
 
 
 def _tags_of(last: dg.DagsterRun) -> dict[str, str]:

@@ -26,6 +26,7 @@ ParseBatches = Callable[[Any, str], Iterator[pl.DataFrame]]  # byte stream and n
 
 FINGERPRINT_CHARACTERS = 16
 CHUNK_BYTES = 1 << 20
+WRITTEN_KEYS = ("size", "mtime", "ino", "LastModified", "last_modified", "updated")  # that change as a file is written
 CONTENT_KEYS = ("md5Hash", "content_md5", "ETag", "etag")  # what object stores tell about content, best first
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<fallback>:-(?P<default>[^}]*))?\}")
@@ -173,6 +174,7 @@ def files(location: str, extensions: tuple[str, ...]) -> tuple[File, ...]:
     name = without_secrets(location)
     with explained(name, location):
         filesystem, path = fsspec.core.url_to_fs(location)
+        filesystem.invalidate_cache()  # a sensor lives long, and what it listed before is no longer true
         paths = _paths(filesystem, path, extensions)
     if not paths:
         raise SourceError(_nothing_found(filesystem, path, name, extensions))
@@ -352,6 +354,16 @@ def fingerprint_files(location: str, extensions: tuple[str, ...]) -> str:
     for file in files(location, extensions):
         with explained(file.name, file.path):
             digest.update(_file_digest(file))
+    return digest.hexdigest()[:FINGERPRINT_CHARACTERS]
+
+
+def stamp_files(location: str, extensions: tuple[str, ...]) -> str:
+    """16 hexadecimal characters that change whenever a file is written to, comes or goes. Reads no content."""
+    digest = hashlib.sha256()
+    for file in files(location, extensions):
+        with explained(file.name, file.path):
+            info = file.filesystem.info(file.path)
+        digest.update(repr((file.path, [info.get(key) for key in (*WRITTEN_KEYS, *CONTENT_KEYS)])).encode())
     return digest.hexdigest()[:FINGERPRINT_CHARACTERS]
 
 

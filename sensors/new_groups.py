@@ -33,12 +33,17 @@ def new_groups(experiment: Experiment) -> dg.SensorDefinition:
     return sensor
 
 
+def fresh_groups(instance: dg.DagsterInstance, experiment: Experiment) -> list[str]:
+    """The groups in the data that have no partition yet."""
+    known = set(keys_of(instance, experiment))
+    return [key for key in group_keys(load(experiment), experiment) if key not in known]
+
+
 def _looked(context: dg.SensorEvaluationContext, experiment: Experiment) -> dg.SensorResult:
     seen = fingerprint(experiment)
     if seen == context.cursor:
         return dg.SensorResult(skip_reason=f"nothing has changed since {seen}", cursor=seen)
-    known = set(keys_of(context.instance, experiment))
-    fresh = [key for key in group_keys(load(experiment), experiment) if key not in known]
+    fresh = fresh_groups(context.instance, experiment)
     if not fresh:
         return dg.SensorResult(skip_reason=f"{seen} has no new group", cursor=seen)
     added = fresh[:MOST_ADDED]

@@ -83,6 +83,11 @@ def fingerprint(options: CsvOptions) -> str:
     return tables.fingerprint_files(tables.expanded(options).path, EXTENSIONS)
 
 
+def stamp(options: CsvOptions) -> str:
+    """Changes with every write to a file."""
+    return tables.stamp_files(tables.expanded(options).path, EXTENSIONS)
+
+
 def describe(options: CsvOptions) -> str:
     """Where the text lies, variables not filled in."""
     return tables.without_secrets(options.path)
@@ -268,6 +273,7 @@ PART = Source(
     options=CsvOptions,
     read=read,
     fingerprint=fingerprint,
+    stamp=stamp,
     describe=describe,
     code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),

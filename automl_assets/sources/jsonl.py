@@ -49,6 +49,11 @@ def fingerprint(options: JsonlOptions) -> str:
     return tables.fingerprint_files(tables.expanded(options).path, EXTENSIONS)
 
 
+def stamp(options: JsonlOptions) -> str:
+    """Changes with every write to a file."""
+    return tables.stamp_files(tables.expanded(options).path, EXTENSIONS)
+
+
 def describe(options: JsonlOptions) -> str:
     """Where the files lie, variables not filled in."""
     return tables.without_secrets(options.path)
@@ -104,6 +109,7 @@ PART = Source(
     options=JsonlOptions,
     read=read,
     fingerprint=fingerprint,
+    stamp=stamp,
     describe=describe,
     code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),

@@ -38,6 +38,11 @@ def fingerprint(options: ParquetOptions) -> str:
     return tables.fingerprint_files(tables.expanded(options).path, EXTENSIONS)
 
 
+def stamp(options: ParquetOptions) -> str:
+    """Changes with every write to a file."""
+    return tables.stamp_files(tables.expanded(options).path, EXTENSIONS)
+
+
 def describe(options: ParquetOptions) -> str:
     """Where the files lie, variables not filled in."""
     return tables.without_secrets(options.path)
@@ -69,6 +74,7 @@ PART = Source(
     options=ParquetOptions,
     read=read,
     fingerprint=fingerprint,
+    stamp=stamp,
     describe=describe,
     code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),

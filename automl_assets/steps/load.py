@@ -59,6 +59,19 @@ def fingerprint(experiment: Experiment) -> str:
     return parts[0] if len(parts) == 1 else hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
 
 
+def write_stamp(experiment: Experiment) -> str:
+    """Changes with every write to a source where that shows without reading it, and else with its content."""
+    parts = [
+        (setting.part.stamp or setting.part.fingerprint)(setting.options) for setting in _settings(experiment).values()
+    ]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+def may_be_half_written(experiment: Experiment) -> bool:
+    """Whether a source may be seen while somebody writes it, as files are; a database answers before or after."""
+    return any(setting.part.stamp for setting in _settings(experiment).values())
+
+
 def typed(table: pl.DataFrame) -> pl.DataFrame:
     """Blank texts become missing; a text column in which every value is a number or a date becomes one."""
     return table.select(_typed(column) for column in table.iter_columns())

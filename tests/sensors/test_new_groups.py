@@ -9,6 +9,7 @@ import pytest
 from automl_assets.assets.forecasting.partitions import keys_of
 from automl_assets.component import definitions_of
 from automl_assets.experiment import Experiment, parse
+from automl_assets.retrain_settings import Retrain
 from automl_assets.sensors.new_groups import new_groups
 
 
@@ -71,6 +72,12 @@ def test_an_unreadable_source_is_told_and_tried_again(shops: Experiment) -> None
         assert keys_of(instance, shops) == ["a"]
 
 
-def test_every_forecast_has_one(shops: Experiment) -> None:
+def _running(experiment: Experiment) -> list[str]:
+    sensors = [sensor for sensor in definitions_of(experiment).sensors or () if isinstance(sensor, dg.SensorDefinition)]
+    return [sensor.name for sensor in sensors if sensor.default_status == dg.DefaultSensorStatus.RUNNING]
+
+
+def test_every_forecast_has_one_that_adds_its_groups(shops: Experiment) -> None:
     _write(shops, "a")
-    assert [sensor.name for sensor in definitions_of(shops).sensors or ()] == ["shops__new_groups"]
+    assert _running(shops) == ["shops__new_groups"]
+    assert _running(shops.model_copy(update={"retrain": Retrain(on_new_data=True)})) == ["shops__new_data"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from automl_assets.assets.spec import code_version, described, step
 from automl_assets.errors import AutomlError, LearningError, listed
@@ -49,6 +50,12 @@ def add_groups(instance: dg.DagsterInstance, experiment: Experiment, dataset: Da
 def keys_of(instance: dg.DagsterInstance, experiment: Experiment) -> list[str]:
     """The partitions there are, in the order in which they were added."""
     return list(instance.get_dynamic_partitions(str(groups_of(experiment).name)))
+
+
+def range_tags(keys: list[str], changed: bool) -> dict[str, str]:
+    """The tags of one run of all groups; where `changed`, it remakes only those whose rows or settings did."""
+    tags = {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
+    return tags | ({CHANGED_TAG: "true"} if changed else {})
 
 
 def partitioned(

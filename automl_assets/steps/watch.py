@@ -1,0 +1,59 @@
+"""watch: what a source looked like from one look to the next, and when a change of it may be acted upon.
+
+A change is acted upon once, when nothing more has been written for a while; where writing never ends, after a multiple
+of that. What is known from look to look is a `Seen`. Times are seconds since 1970.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Self
+
+PATIENCE = 10  # debounces, after which a source that never comes to rest is read between two writes
+REST_SECONDS = 10  # for which a file is left alone even then, lest it be read half-written
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the last look left behind."""
+
+    stamp: str = ""
+    stamp_since: float = 0.0  # when it was first seen
+    since: float = 0.0  # when a change was noticed that has not been acted upon; 0 where there is none
+    fingerprint: str = ""  # of the content, once it has come to rest under that stamp
+    asked: str = ""  # fingerprint of the content that a run was last asked for, or that was found learnt
+    told: str = ""  # trouble that people know of
+
+    @classmethod
+    def of(cls, cursor: str | None) -> Self:
+        """What a cursor holds; nothing, where it is none of ours."""
+        try:
+            return cls(**json.loads(cursor or "{}"))
+        except (TypeError, ValueError):
+            return cls()
+
+    def as_cursor(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def looked(seen: Seen, stamp: str, now: float) -> Seen:
+    """Takes note of a stamp. A clock that was set back makes the wait begin again, instead of lasting for hours."""
+    if stamp == seen.stamp:
+        return replace(seen, stamp_since=min(seen.stamp_since, now))
+    return replace(seen, stamp=stamp, stamp_since=now, since=seen.since or now, fingerprint="")
+
+
+def settled(seen: Seen) -> Seen:
+    """The change has been acted upon, or was none."""
+    return replace(seen, asked=seen.fingerprint, since=0.0)
+
+
+def seconds_to_wait(seen: Seen, debounce: float, rest: float, now: float) -> float:
+    """How long a change must still be left alone; `rest` is how long a file must not have been written to.
+
+    >>> change = Seen(stamp="b", stamp_since=100.0, since=100.0)
+    >>> seconds_to_wait(change, debounce=60, rest=10, now=120.0), seconds_to_wait(change, debounce=60, rest=10, now=160.0)
+    (40.0, 0.0)
+    """
+    quiet = now - seen.stamp_since
+    patient = max(PATIENCE * debounce - (now - seen.since), min(rest, debounce) - quiet)
+    return max(0.0, min(debounce - quiet, patient))

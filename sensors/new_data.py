@@ -1,0 +1,115 @@
+"""Answers an experiment again when its source has changed: one change, one run, whatever happens between two looks.
+
+A change is noticed by one look and acted upon by a later one, so that the moment at which it was noticed lies in the
+cursor; content and moment are the run's key, under which Dagster starts no second one. While a run of the experiment
+is under way a change waits.
+"""
+
+import time
+from dataclasses import replace
+
+import dagster as dg
+
+from automl_assets.assets.forecasting.partitions import groups_of, keys_of
+from automl_assets.errors import AutomlError, listed
+from automl_assets.experiment import Experiment
+from automl_assets.resources.notices import Notice, tell
+from automl_assets.sensors import launch
+from automl_assets.sensors.new_groups import MOST_ADDED, fresh_groups
+from automl_assets.steps.load import fingerprint, may_be_half_written, write_stamp
+from automl_assets.steps.watch import REST_SECONDS, Seen, looked, seconds_to_wait, settled
+
+INTERVAL_SECONDS = 30
+
+
+def new_data(experiment: Experiment) -> dg.SensorDefinition:
+    """The sensor of one experiment. It looks where the experiment asks for it; elsewhere a person may switch it on."""
+    is_asked = experiment.retrain.on_new_data
+
+    @dg.sensor(
+        name=f"{experiment.name}__new_data",
+        job_name=experiment.name,
+        description=f"Answers {experiment.name} again when there are new rows in {_where(experiment)}.",
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING if is_asked else dg.DefaultSensorStatus.STOPPED,
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        seen = Seen.of(context.cursor)
+        try:
+            found = _look(context.instance, experiment, seen)
+        except AutomlError as error:
+            return _troubled(context, experiment, seen, str(error))
+        if seen.told:
+            context.log.info("the source can be read again")
+        for request in found.run_requests or ():
+            context.log.info(request.tags[launch.BECAUSE])
+        return found
+
+    return sensor
+
+
+def _where(experiment: Experiment) -> str:
+    return experiment.source.part.describe(experiment.source.options)
+
+
+def _look(instance: dg.DagsterInstance, experiment: Experiment, before: Seen) -> dg.SensorResult:
+    now = time.time()
+    seen = looked(replace(before, told=""), write_stamp(experiment), now)
+    if not seen.since:
+        return _skipped(seen, f"nothing has changed since {seen.asked}")
+    rest = REST_SECONDS if may_be_half_written(experiment) else 0
+    wait = seconds_to_wait(seen, experiment.retrain.debounce_seconds, rest, now)
+    if wait or not before.since:
+        return _skipped(seen, f"the source was written to; it is read when it has rested, for {wait:.0f} s more")
+    if not seen.fingerprint:
+        seen = replace(seen, fingerprint=fingerprint(experiment))
+        if (again := write_stamp(experiment)) != seen.stamp:
+            return _skipped(
+                looked(seen, again, now), "the source was written to while it was read; it is left alone again"
+            )
+    return _acted(instance, experiment, seen)
+
+
+def _acted(instance: dg.DagsterInstance, experiment: Experiment, seen: Seen) -> dg.SensorResult:
+    """What a change that has come to rest leads to."""
+    if _is_known(instance, experiment, seen):
+        return _skipped(settled(seen), f"the source was written to, and holds what was learnt: {seen.fingerprint}")
+    if run := launch.run_under_way(instance, experiment):
+        return _skipped(seen, f"new data {seen.fingerprint}; waits until the run {run} has ended")
+    keys, fresh = (
+        (keys_of(instance, experiment), fresh_groups(instance, experiment)) if experiment.is_forecasting else ([], [])
+    )
+    added = [groups_of(experiment).build_add_request(fresh[:MOST_ADDED])] if fresh else []
+    if len(fresh) > MOST_ADDED:
+        told = f"new data {seen.fingerprint}; {len(fresh)} new groups, so many that they take several looks"
+        return dg.SensorResult(skip_reason=told, dynamic_partitions_requests=added, cursor=seen.as_cursor())
+    because = f"new data {seen.fingerprint}" + (f", new groups: {listed(fresh, 10)}" if fresh else "")
+    run_key = f"{experiment.name}:{seen.fingerprint}:{seen.since:.3f}"
+    return dg.SensorResult(
+        run_requests=[launch.request(experiment, run_key, because, [*keys, *fresh])],
+        dynamic_partitions_requests=added,
+        cursor=settled(seen).as_cursor(),
+    )
+
+
+def _is_known(instance: dg.DagsterInstance, experiment: Experiment, seen: Seen) -> bool:
+    """Whether a run was asked for this content, or a person has had it learnt meanwhile.
+
+    A forecast's run may have read rows of groups that it was not asked for: only the first look goes by what it read.
+    """
+    if seen.fingerprint == seen.asked:
+        return True
+    is_first = not seen.asked
+    return (is_first or not experiment.is_forecasting) and seen.fingerprint == launch.learnt(instance, experiment)
+
+
+def _skipped(seen: Seen, reason: str) -> dg.SensorResult:
+    return dg.SensorResult(skip_reason=reason, cursor=seen.as_cursor())
+
+
+def _troubled(context: dg.SensorEvaluationContext, experiment: Experiment, seen: Seen, trouble: str) -> dg.SensorResult:
+    """Tells a trouble once, however its words change until it is over, and leaves all else to the next look."""
+    text = f"{experiment.name}: the data cannot be read: {trouble}"
+    if not seen.told:
+        tell(Notice("source_unreadable", experiment.name, text), context.log)
+    return _skipped(replace(seen, told=trouble), text)
