@@ -56,8 +56,13 @@ def main() -> None:
     print(f"| data | model | {' | '.join(METRICS)} | coverage 80 % | 95 % | seconds |")
     print("|" + "---|" * (len(METRICS) + 5))
     for name in sys.argv[2:] or SETS:
-        for row in (_ours(name, minutes), *_peers(name)):
+        for row in _rows(name, minutes):
             print(f"| {name} | {' | '.join(row)} |", flush=True)
+
+
+def _rows(name: str, minutes: float) -> Iterator[list[str]]:
+    yield _ours(name, minutes)
+    yield from _peers(name)
 
 
 def _experiment(name: str) -> dict[str, Any]:
