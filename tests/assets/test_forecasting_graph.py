@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
 
 from automl_assets.assets.forecasting.partitions import CHANGED_TAG, add_groups, keys_of
 from automl_assets.component import definitions_of
@@ -125,6 +127,12 @@ class Shop:
     def job(self) -> dg.JobDefinition:
         return dg.Definitions.merge(definitions_of(self.experiment), shared()).resolve_job_def("shops")
 
+    def staleness(self, asset: str, key: str) -> str:
+        """What the UI says of a group that is not in step with what it was made of."""
+        graph = dg.Definitions.merge(definitions_of(self.experiment), shared()).resolve_asset_graph()
+        found = CachingStaleStatusResolver(self.instance, graph, LoadingContextForTest(self.instance))
+        return "; ".join(cause.reason for cause in found.get_stale_causes(dg.AssetKey(["shops", asset]), key))
+
     def read(self, asset: str, key: str) -> Any:
         return RecordStore().shelf("shops", asset).read(key)
 
@@ -158,6 +166,16 @@ def test_one_run_makes_every_group_and_tells_of_each_once(shop: Shop) -> None:
         if event.dagster_event and event.dagster_event.asset_key
     )
     assert planned["ensemble"] == len(SHOPS)
+
+
+def test_what_was_made_is_in_step_with_what_it_was_made_of_until_that_changes(shop: Shop) -> None:
+    shop.run()
+    assert {shop.staleness(asset, "b") for asset in PARTITIONED} == {""}
+    shop.write(b=200.0)
+    shop.run(assets=("dataset",))
+    assert shop.staleness("features", "b") == "has a new dependency data version"
+    shop.run()
+    assert {shop.staleness(asset, "b") for asset in PARTITIONED} == {""}
 
 
 def test_each_group_shows_what_was_made_of_it(shop: Shop) -> None:

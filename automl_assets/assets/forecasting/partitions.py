@@ -12,6 +12,12 @@ from functools import cached_property
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.data_version import (
+    DEFAULT_DATA_VERSION,
+    NULL_EVENT_POINTER,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
@@ -27,6 +33,7 @@ from automl_assets.steps.forecasting.arrange import group_keys
 CHANGED_TAG = "automl/changed"  # run tag: "true" remakes only the groups whose rows or settings changed
 REFUSED = "refused"  # origin of a group that cannot be forecast at all
 MADE = "every_group_made"
+DATA_VERSION = "dagster/data_version"
 MOST_TOLD = 10  # groups named in one message
 ONLY_LOGGED = {
     SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True
@@ -107,6 +114,15 @@ class GroupStep:
     def features(self) -> Shelf:
         return self.shelf_of("features")
 
+    @cached_property
+    def provenance(self) -> dict[str, str]:
+        """Tags that tell what the assets upstream were when the step began, as Dagster itself would write them for an
+        output: without them the UI calls every group unsynced."""
+        (spec,) = (spec for spec in self.context.assets_def.specs if spec.key == self.context.asset_key)
+        return {
+            name: text for dep in spec.deps for name, text in _provenance(self.context.instance, dep.asset_key).items()
+        }
+
     @property
     def only_changed(self) -> bool:
         return self.context.run.tags.get(CHANGED_TAG) == "true"
@@ -154,7 +170,7 @@ class GroupStep:
     def keep_one(self, key: str, record: Any, origin: str, metadata: dict[str, Any]) -> Iterator[Any]:
         with self.shelf.written(key, record, origin) as path:
             shown = {**metadata, "path": dg.MetadataValue.path(str(path))}
-            tags = {"dagster/data_version": origin, "dagster/code_version": self.version}
+            tags = self.provenance | {DATA_VERSION: origin, "dagster/code_version": self.version}
             yield dg.AssetMaterialization(self.context.asset_key, partition=key, metadata=shown, tags=tags)
 
     def lose(self, key: str, reason: str | Exception) -> None:
@@ -172,6 +188,15 @@ class GroupStep:
             check_name=MADE, passed=not self.lost, severity=dg.AssetCheckSeverity.WARN, description=told
         )
         yield dg.Output(None, metadata=ONLY_LOGGED)
+
+
+def _provenance(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
+    """Data version and place in the event log of what an asset was last."""
+    version, place = DEFAULT_DATA_VERSION.value, NULL_EVENT_POINTER
+    for record in instance.fetch_materializations(key, limit=1).records:
+        tags = record.asset_materialization.tags if record.asset_materialization else None
+        version, place = (tags or {}).get(DATA_VERSION, version), str(record.storage_id)
+    return {get_input_data_version_tag(key): version, get_input_event_pointer_tag(key): place}
 
 
 class Records(Mapping[str, Any]):
