@@ -12,6 +12,7 @@ from automl_assets.onnx_graph import Graph
 from automl_assets.parts import ForecastContext, SeriesTensors
 from automl_assets.records import Problem
 from automl_assets.series import Covariate, ForecastProblem, Panel
+from automl_assets.sight import fit_sight, table_of
 
 HORIZON, N_ROWS, DAY = 12, 400, 24
 PART = registry.forecasters()["tcn"]
@@ -121,8 +122,9 @@ def test_what_a_known_covariate_adds_is_told(panel, model):
 
 
 def test_origins_to_learn_from_end_before_what_is_checked(panel):
-    sight = tcn._fit_sight(CONFIG, panel, PROBLEM)
-    table = tcn._table(sight, panel, np.ones(2))
+    field = tcn._field(CONFIG["blocks"], CONFIG["cells"])
+    sight = fit_sight(PROBLEM, panel, field, CONFIG["log"])
+    table = table_of(sight, panel, np.ones(2))
     training, checked = tcn._origins(sight, panel, table)
     for number in range(2):
         learnt, held = (part[part[:, 0] == number, 1] for part in (training, checked))

@@ -14,16 +14,14 @@ from typing import Any
 import numpy as np
 
 from automl_assets.descent import AdamW, threads
-from automl_assets.design import Design, Moments, add_design, add_moments, fit_design, fit_moments
+from automl_assets.design import add_design
 from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
 from automl_assets.series import MEDIAN, ForecastProblem, Panel
+from automl_assets.sight import CYCLES, FARTHEST, Inputs, Sight, Table, fit_sight, spreads, table_of, windows
+from automl_assets.sight_graph import add_from, add_until, add_window, to_double, to_float
 
 LEAST_ORIGINS = 100  # from which a whole horizon can be learnt, with as many rows before them
 MOST_CELLS = 7  # a receptive field of 509 rows
-CYCLES = 2  # of each season that every step ahead is shown
-MOST_HARMONICS = 4  # of a day, a week, a year
-FARTHEST = 20.0  # spreads from the mean of a window that the net is shown, and learns to answer
-LEAST_SPREAD = 0.1  # of a window, as a share of the spread of its series
 VECTOR = (3, 100)  # fewest and most numbers that tell a series
 HIDDEN, STEP = 48, 8  # width of the decoder, and of what the past tells each step alone
 EPOCHS, PATIENCE, PLATEAU = 100, 12, 4  # epochs without a better loss before learning ends, and before its rate halves
@@ -35,52 +33,6 @@ VALIDATION = 0.1  # share of each history whose last rows tell when to stop
 MEMORY = 0.97  # of the running mean of the weights, per step
 CHUNK = 256  # windows that are answered at once
 Weights = dict[str, Any]  # name -> numpy array, or torch tensor while learning
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What the network looks at, from wherever it forecasts."""
-
-    context: int  # rows of the past
-    field: int  # the last of them, which are convolved
-    lags: np.ndarray  # int64 [horizon, n_lags], rows of the context that stand at the same place in their season
-    past: Design  # of all covariates
-    known: Design
-    statics: Design
-    moments: Moments
-    least: float | None  # value below which nothing has a logarithm; None where the target is no logarithm
-
-    @property
-    def horizon(self) -> int:
-        return len(self.lags)
-
-    def scaled(self, y: np.ndarray) -> np.ndarray:
-        return y if self.least is None else np.log(np.maximum(y, self.least))
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of a panel as windows are cut from them: each series between `context` empty rows and `horizon` more."""
-
-    y: np.ndarray  # float64 [n_rows], on the scale that is learnt
-    is_row: np.ndarray  # bool [n_rows]
-    is_target: np.ndarray  # bool [n_rows]: known, not made up
-    past: np.ndarray  # float32 [n_rows, n_past]
-    ahead: np.ndarray  # float32 [n_rows, n_known + n_moments]
-    first: np.ndarray  # int64 [n_series], where each series begins
-    spread: np.ndarray  # float64 [n_series], mean distance from the mean of each series
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """A batch of windows as the network takes them."""
-
-    past: np.ndarray  # float32 [n_windows, field, n_past]
-    ahead: np.ndarray  # float32 [n_windows, horizon, n_lags + n_ahead]
-    series: np.ndarray  # int64 [n_windows], rows of the table of learnt vectors
-    statics: np.ndarray  # float32 [n_windows, n_statics]
-    centre: np.ndarray  # float64 [n_windows, 1]
-    spread: np.ndarray  # float64 [n_windows, 1]
 
 
 @dataclass(frozen=True)
@@ -139,87 +91,6 @@ def _cells(problem: ForecastProblem, history: Panel) -> int:
 def _field(blocks: int, cells: int) -> int:
     """Rows that one answer sees: each cell convolves three rows twice, twice as far apart as the cell before."""
     return 4 * blocks * (2**cells - 1) + 1
-
-
-# --- what is looked at
-
-
-def _fit_sight(config: Config, history: Panel, problem: ForecastProblem) -> Sight:
-    lags = _lags(problem, int(history.lengths.max()))
-    field = _field(config["blocks"], config["cells"])
-    context = max(field, int(lags.max()))
-    is_log = config["log"] and history.y.max() > 0
-    return Sight(
-        context=context,
-        field=field,
-        lags=context - lags,
-        past=fit_design(problem.covariates, history.covariates),
-        known=fit_design(problem.covariates, history.covariates, "known"),
-        statics=fit_design(problem.statics, history.statics),
-        moments=fit_moments(problem, history, MOST_HARMONICS),
-        least=float(history.y[history.y > 0].min()) if is_log else None,
-    )
-
-
-def _lags(problem: ForecastProblem, longest: int) -> np.ndarray:
-    """How many rows before the origin each step looks, int64 [horizon, n_lags]; the last column is the last row."""
-    steps = np.arange(problem.horizon)
-    periods = [period for period in problem.periods if CYCLES * period + problem.horizon <= longest]
-    same = [(-(-(steps + 1) // period) + cycle) * period - steps for period in periods for cycle in range(CYCLES)]
-    return np.column_stack([*same, np.ones_like(steps)])
-
-
-def _table(sight: Sight, panel: Panel, spread: np.ndarray) -> Table:
-    """Empty rows are zeros, and marked."""
-    before, gap = sight.context, sight.context + sight.horizon
-    first = panel.offsets[:-1] + before + gap * np.arange(panel.n_series)
-    rows = np.arange(len(panel.y)) + np.repeat(first - panel.offsets[:-1], panel.lengths)
-    n_rows = len(panel.y) + gap * panel.n_series
-
-    def placed(values: np.ndarray, kind: Any) -> np.ndarray:
-        found = np.zeros((n_rows, *values.shape[1:]), kind)
-        found[rows] = values
-        return found
-
-    ahead = np.hstack([sight.known.of(panel.covariates), sight.moments.of(panel.stamps)])
-    return Table(
-        placed(sight.scaled(panel.y), np.float64),
-        placed(np.ones(len(rows)), bool),
-        placed(~panel.is_filled & np.isfinite(panel.y), bool),
-        placed(sight.past.of(panel.covariates), np.float32),
-        placed(ahead, np.float32),
-        first,
-        spread,
-    )
-
-
-def _spreads(sight: Sight, history: Panel) -> np.ndarray:
-    scaled = (sight.scaled(y) for y in history.series())
-    return np.array([np.abs(y - y.mean()).mean() for y in scaled])
-
-
-def _windows(sight: Sight, table: Table, origins: np.ndarray, series: np.ndarray, statics: np.ndarray) -> Inputs:
-    """What is seen from origins (rows of the table); of `series` and `statics` one row per origin."""
-    past, ahead = origins[:, None] + np.arange(-sight.context, 0), origins[:, None] + np.arange(sight.horizon)
-    is_row, recent = table.is_row[past], np.s_[:, sight.context - sight.field :]
-    count = np.maximum(1, is_row[recent].sum(axis=1, keepdims=True))
-    y = table.y[past]
-    centre = (y * is_row)[recent].sum(axis=1, keepdims=True) / count
-    distance = (np.abs(y - centre) * is_row)[recent].sum(axis=1, keepdims=True) / count
-    spread = np.maximum(distance, LEAST_SPREAD * table.spread[series][:, None])
-    spread = np.where(spread > 0, spread, 1.0)
-    seen = (np.clip((y - centre) / spread, -FARTHEST, FARTHEST) * is_row).astype(np.float32)
-    shown = [seen[recent][:, :, None], is_row[recent][:, :, None], table.past[past[recent]]]
-    n_known = len(sight.known.names)
-    known_then = table.ahead[past[:, sight.lags]][..., :n_known].reshape(len(past), sight.horizon, -1)
-    return Inputs(
-        np.concatenate(shown, axis=2, dtype=np.float32),
-        np.concatenate([seen[:, sight.lags], table.ahead[ahead], known_then], axis=2),
-        series,
-        statics,
-        centre,
-        spread,
-    )
 
 
 # --- the network
@@ -312,7 +183,8 @@ def _triples(x: Any, apart: int, kind: Any) -> Any:
 
 
 def _fit(config: Config, history: Panel, context: ForecastContext) -> Network:
-    sight = _fit_sight(config, history, context.problem)
+    field = _field(config["blocks"], config["cells"])
+    sight = fit_sight(context.problem, history, field, config["log"])
     with threads(1):  # nets this small gain nothing by more, and learn the same everywhere
         learning = _Learning(sight, config, history, context)
         learning.run()
@@ -329,7 +201,7 @@ class _Learning:
         import torch
 
         self.sight, self.config, self.context = sight, config, context
-        self.table = _table(sight, history, _spreads(sight, history))
+        self.table = table_of(sight, history, spreads(sight, history))
         self.statics = sight.statics.of(history.statics).astype(np.float32)
         self.training, self.checked = _origins(sight, history, self.table)
         self.random = np.random.default_rng(context.seed)
@@ -376,7 +248,7 @@ class _Learning:
         import torch
 
         series, origins = chosen.T
-        inputs = _windows(self.sight, self.table, origins, series, self.statics[series])
+        inputs = windows(self.sight, self.table, origins, series, self.statics[series])
         ahead = origins[:, None] + np.arange(self.sight.horizon)
         scaled = np.clip((self.table.y[ahead] - inputs.centre) / inputs.spread, -FARTHEST, FARTHEST)
         truth = torch.from_numpy(scaled.astype(np.float32))[:, :, None]
@@ -461,10 +333,10 @@ def _seen(model: Network, history: Panel, future: Panel) -> Inputs:
     """The window of each series that ends where its history does."""
     sight = model.sight
     numbers = np.array([model.names.index(name) if name in model.names else len(model.names) for name in history.names])
-    table = _table(sight, history.last(sight.context).then(future), _spreads(sight, history))
+    table = table_of(sight, history.last(sight.context).then(future), spreads(sight, history))
     origins = table.first + np.minimum(history.lengths, sight.context)
     statics = sight.statics.of(history.statics).astype(np.float32)
-    return replace(_windows(sight, table, origins, np.arange(history.n_series), statics), series=numbers)
+    return replace(windows(sight, table, origins, np.arange(history.n_series), statics), series=numbers)
 
 
 def _explain(model: Network, history: Panel, future: Panel) -> dict[str, np.ndarray]:
@@ -507,97 +379,15 @@ def _without(sight: Sight, inputs: Inputs, name: str) -> Inputs:
 
 def _to_onnx(model: Network, graph: Any, tensors: SeriesTensors) -> str:
     """The same steps as `_quantiles`, in one pass; `past` and `ahead` are what `Inputs` holds of one window."""
-    past, ahead, centre, spread = _add_window(model.sight, graph, tensors)
+    past, ahead, centre, spread = add_window(model.sight, graph, tensors)
     whole = [_add_convolved(model, graph, past), *_add_vector(model, graph, tensors.series)]
-    whole += [_float(graph, tensor) for tensor in add_design(graph, model.sight.statics, tensors.statics)]
-    scaled = _double(graph, _add_decoded(model, graph, graph.node("Concat", *whole, axis=1), ahead))
+    whole += [to_float(graph, tensor) for tensor in add_design(graph, model.sight.statics, tensors.statics)]
+    scaled = to_double(graph, _add_decoded(model, graph, graph.node("Concat", *whole, axis=1), ahead))
     limited = graph.node("Clip", scaled, graph.constant(-FARTHEST), graph.constant(FARTHEST))
     n_quantiles = graph.constant(np.array([len(model.weights["head_bias"])]))
     ordered, _ = graph.node("TopK", limited, n_quantiles, axis=1, largest=0, n_outputs=2)
     answer = graph.node("Add", graph.node("Mul", ordered, spread), centre)
     return answer if model.sight.least is None else graph.node("Exp", answer)
-
-
-def _add_window(sight: Sight, graph: Any, tensors: SeriesTensors) -> tuple[str, str, str, str]:
-    """The same steps as `_windows`: past [field, n_past], ahead [n_ahead_rows, n_ahead], centre and spread [1]."""
-    y, horizon = tensors.y, graph.node("Shape", tensors.future_seconds)
-    if sight.least is not None:
-        y = graph.node("Log", graph.node("Max", y, graph.constant(sight.least)))
-    rows = _add_last(graph, y, sight.context)
-    is_row = _add_last(graph, graph.node("Expand", graph.constant(1.0), graph.node("Shape", y)), sight.context)
-    recent, is_recent = (_add_from(graph, tensor, -sight.field) for tensor in (rows, is_row))
-    centre, distance = _add_moments(graph, recent, is_recent)
-    _, whole = _add_moments(graph, y, graph.node("Expand", graph.constant(1.0), graph.node("Shape", y)))
-    widest = graph.node("Max", distance, graph.node("Mul", whole, graph.constant(LEAST_SPREAD)))
-    is_wide = graph.node("Greater", widest, graph.constant(0.0))
-    spread = graph.node("Where", is_wide, widest, graph.constant(1.0))
-    scaled = graph.node("Div", graph.node("Sub", rows, centre), spread)
-    limited = graph.node("Clip", scaled, graph.constant(-FARTHEST), graph.constant(FARTHEST))
-    seen = graph.node("Mul", limited, is_row)
-    designs = [
-        _add_last(graph, tensor, sight.field) for tensor in add_design(graph, sight.past, tensors.history_covariates)
-    ]
-    columns = [_column(graph, _add_from(graph, seen, -sight.field)), _column(graph, is_recent), *designs]
-    past = _float(graph, graph.node("Concat", *columns, axis=1))
-    ahead = [_add_until(graph, graph.node("Gather", seen, graph.constant(sight.lags)), horizon)]
-    ahead += _add_ahead(sight, graph, tensors, horizon)
-    return past, _float(graph, graph.node("Concat", *ahead, axis=1)), centre, spread
-
-
-def _add_ahead(sight: Sight, graph: Any, tensors: SeriesTensors, horizon: str) -> list[str]:
-    """Known covariates and moments of the steps ahead, and those covariates in the last seasons."""
-    known = add_design(graph, sight.known, tensors.future_covariates)
-    moments = add_moments(graph, sight.moments, tensors.future_seconds)
-    then = []
-    for tensor in add_design(graph, sight.known, tensors.history_covariates):
-        rows = graph.node("Gather", _add_last(graph, tensor, sight.context), graph.constant(sight.lags))
-        shape = graph.constant(np.array([sight.horizon, sight.lags.shape[1] * len(sight.known.names)]))
-        then.append(_add_until(graph, graph.node("Reshape", rows, shape), horizon))
-    return [*known, *moments, *then]
-
-
-def _add_moments(graph: Any, values: str, is_row: str) -> tuple[str, str]:
-    """Mean, and mean distance from it, of the rows that there are, [1] each."""
-    count = graph.node("Max", graph.node("ReduceSum", is_row, keepdims=1), graph.constant(1.0))
-    total = graph.node("ReduceSum", graph.node("Mul", values, is_row), keepdims=1)
-    centre = graph.node("Div", total, count)
-    away = graph.node("Mul", graph.node("Abs", graph.node("Sub", values, centre)), is_row)
-    return centre, graph.node("Div", graph.node("ReduceSum", away, keepdims=1), count)
-
-
-def _add_last(graph: Any, rows: str, n_rows: int) -> str:
-    """The last rows, behind zeros where there are not so many."""
-    zero = graph.constant(np.array([0]))
-    shape = graph.node("Concat", graph.constant(np.array([n_rows])), graph.node("Shape", rows, start=1), axis=0)
-    empty = graph.node("Expand", graph.constant(0.0), shape)
-    whole = graph.node("Concat", empty, rows, axis=0)
-    return graph.node("Slice", whole, graph.constant(np.array([-n_rows])), graph.constant(np.array([2**62])), zero)
-
-
-def _add_from(graph: Any, rows: str, first: int, axis: int = 0) -> str:
-    bounds = graph.constant(np.array([first])), graph.constant(np.array([2**62]))
-    return graph.node("Slice", rows, *bounds, graph.constant(np.array([axis])))
-
-
-def _add_until(graph: Any, rows: str, horizon: str) -> str:
-    zero = graph.constant(np.array([0]))
-    return graph.node("Slice", rows, zero, horizon, zero)
-
-
-def _column(graph: Any, values: str) -> str:
-    return graph.node("Unsqueeze", values, graph.constant(np.array([1])))
-
-
-def _float(graph: Any, tensor: str) -> str:
-    from onnx import TensorProto
-
-    return graph.node("Cast", tensor, to=TensorProto.FLOAT)
-
-
-def _double(graph: Any, tensor: str) -> str:
-    from onnx import TensorProto
-
-    return graph.node("Cast", tensor, to=TensorProto.DOUBLE)
 
 
 def _add_vector(model: Network, graph: Any, series: str) -> list[str]:
@@ -623,7 +413,7 @@ def _add_convolved(model: Network, graph: Any, past: str) -> str:
         apart = 2 ** (number % model.cells)
         hidden = graph.node("Relu", _add_convolution(model, graph, x, f"first_{number}", apart))
         added = _add_convolution(model, graph, hidden, f"second_{number}", apart)
-        x = graph.node("Relu", graph.node("Add", _add_from(graph, x, 4 * apart, axis=2), added))
+        x = graph.node("Relu", graph.node("Add", add_from(graph, x, 4 * apart, axis=2), added))
     return graph.node("Squeeze", x, graph.constant(np.array([2])))
 
 
@@ -639,10 +429,10 @@ def _add_decoded(model: Network, graph: Any, whole: str, ahead: str) -> str:
     horizon = graph.node("Shape", ahead, start=0, end=1)
     told = graph.node("MatMul", whole, graph.constant(weights["steps"]))
     told = graph.node("Reshape", told, graph.constant(np.array([model.sight.horizon, STEP])))
-    steps = graph.node("MatMul", _add_until(graph, told, horizon), graph.constant(weights["step"]))
+    steps = graph.node("MatMul", add_until(graph, told, horizon), graph.constant(weights["step"]))
     shown = graph.node("MatMul", ahead, graph.constant(weights["ahead"]))
     state = graph.node("MatMul", whole, graph.constant(weights["state"]))
-    bias = _add_until(graph, graph.constant(weights["bias"]), horizon)
+    bias = add_until(graph, graph.constant(weights["bias"]), horizon)
     hidden = graph.node("Relu", graph.node("Sum", steps, shown, state, bias))
     hidden = graph.node("Relu", _add_affine(model, graph, hidden, "hidden", "hidden_bias"))
     bounds = graph.constant(np.array([0])), graph.constant(np.array([n_lags])), graph.constant(np.array([1]))
