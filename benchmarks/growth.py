@@ -1,7 +1,8 @@
 """How a forecasting run grows with its groups: seconds, memory, and bytes left behind, each group one series of 60 months.
 
 Two cheap forecasters learn, so that what is seen is the road and not the learning. No step of the curve should be worse
-than linear. Above `partition_limit` groups share partitions.
+than linear. Above `partition_limit` groups share partitions. With AUTOML_DATABASE in the environment what Dagster and
+MLflow note goes to PostgreSQL.
 
 python benchmarks/growth.py [groups ...]
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from runs import run
+from sqlalchemy import NullPool, create_engine, text
 
 GROUPS = (10, 100, 1_000, 10_000)
 MONTHS = 60
@@ -34,9 +36,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             source, home = Path(folder) / "sales.parquet", Path(folder) / "home"
             _sales(n_groups).write_parquet(source)
+            before = _noted(home)
             found = run("growth", {**SETTINGS, "source": str(source)}, MINUTES, str(home))
             seconds, n_partitions = found["wall_seconds"], len(found["groups"])
-            left = [_megabytes(home / name) for name in ("history", "artifacts")]
+            left = [_noted(home) - before, _megabytes(home / "artifacts")]
         cells = [f"{seconds:.0f}", f"{seconds / n_groups:.3f}", f"{found['peak_megabytes']:.0f}"]
         print(f"| {n_groups} | {n_partitions} | {' | '.join(cells + [f'{size:.1f}' for size in left])} |", flush=True)
 
@@ -54,6 +57,15 @@ def _sales(n_groups: int) -> pl.DataFrame:
     )
     shops = np.repeat([f"shop_{i}" for i in range(n_groups)], MONTHS)
     return pl.DataFrame({"shop": shops, "month": pl.concat([months] * n_groups), "sold": sold.ravel()})
+
+
+def _noted(home: Path) -> float:
+    """Megabytes of Dagster's events in the home, or of the whole database."""
+    url = os.environ.get("AUTOML_DATABASE")
+    if not url:
+        return _megabytes(home / "history")
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        return float(connection.execute(text("select pg_database_size(current_database())")).scalar_one()) / 1e6
 
 
 def _megabytes(folder: Path) -> float:
