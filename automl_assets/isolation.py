@@ -51,17 +51,21 @@ class _Running:
     started: float = field(default_factory=time.monotonic)
 
 
-def warm_up() -> None:
-    """Starts the server that children are forked from, so that it loads libraries while the caller does other work."""
+def warm_up(*modules: str) -> None:
+    """Starts the server that children are forked from, so that it loads libraries while the caller does other work.
+
+    `modules` are loaded beside what every child needs, unless the server has been started before.
+    """
     from multiprocessing import forkserver
 
     with _hidden_main():
-        _context()
+        _context(*modules)
         forkserver.ensure_running()
 
 
-def wait_until_warm() -> None:
-    """Returns when the server has loaded its libraries, so that no job's deadline pays for it."""
+def wait_until_warm(*modules: str) -> None:
+    """Returns when the server has loaded its libraries, as `warm_up` names them, so that no job's deadline pays for it."""
+    warm_up(*modules)
     for _ in run_jobs([Job("warm", int, (), float("inf"))], 1):
         pass
 
@@ -86,9 +90,9 @@ def run_jobs(jobs: Iterable[Job], n_processes: int, memory_bytes: int | None = N
             _kill(child)
 
 
-def _context() -> Any:
+def _context(*modules: str) -> Any:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
+    context.set_forkserver_preload([*PRELOAD, *modules])
     return context
 
 

@@ -11,7 +11,14 @@ from automl_assets.results import ForecastResult, metrics_of
 from automl_assets.series import ForecastSummary
 
 SHOWN_GROUPS = 12
-COLUMNS = ("group", "status", "score", "algorithms", "reason")
+HEADERS = {
+    "group": "group",
+    "status": "status",
+    "backtest_score": "backtest",
+    "score": "test",
+    "algorithms": "algorithms",
+    "reason": "reason",
+}  # column of a summary -> what stands above it
 
 
 def print_forecast_result(console: Console, result: ForecastResult) -> None:
@@ -27,11 +34,12 @@ def print_forecast_result(console: Console, result: ForecastResult) -> None:
 def _groups(overview: ForecastSummary, name: str) -> Table:
     n_groups, shown = overview.groups.height, overview.groups.head(SHOWN_GROUPS)
     more = f", the first {SHOWN_GROUPS} of {n_groups}" if n_groups > SHOWN_GROUPS else ""
-    title = f"Groups of {name} (score: {overview.metric} in the backtest){more}"
+    title = f"Groups of {name} ({overview.metric}){more}"
     table = Table(title=title, title_justify="left", box=None, header_style="bold")
-    columns = [column for column in COLUMNS if column in shown.columns]
+    untold = {"score"} if "test" not in overview.rows else set()  # the backtest's once more
+    columns = [column for column in HEADERS if column in shown.columns and column not in untold]
     for column in columns:
-        table.add_column(column, justify="right" if column == "score" else "left")
+        table.add_column(HEADERS[column], justify="right" if column.endswith("score") else "left")
     for row in shown.select(columns).iter_rows():
         table.add_row(*[_cell(value) for value in row])
     return table

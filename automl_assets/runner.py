@@ -31,6 +31,7 @@ from automl_assets.resources.home import prepare
 from automl_assets.resources.journal import TAG, Journal, journal_of
 from automl_assets.resources.run_launcher import is_alive
 from automl_assets.results import ForecastResult, Outcome
+from automl_assets.steps.forecasting.bundles import PRELOAD
 from automl_assets.steps.load import load
 
 if TYPE_CHECKING:
@@ -224,9 +225,9 @@ def run(
     """
     started = time.time()
     folder = prepare(home)
-    warm_up()  # after `prepare`: processes inherit where the home is
     file = find(experiment)
     settings_of_run = settings.load(file)
+    warm_up(*[PRELOAD] * settings_of_run.is_forecasting)  # after `prepare`: processes inherit where the home is
     _check_changed(settings_of_run, changed)
     _keep(file, folder)
     journal_of_run = Journal(journal or secrets.token_hex(8))

@@ -20,7 +20,7 @@ LAYERS = (
     ("component", "experiments"),
     ("assets", "sensors"),
     ("resources",),
-    ("preload",),
+    ("preload", "preload_forecasters"),
     ("steps",),
     ("experiment", "feature_settings", "forecast_settings", "retrain_settings", "frozen"),
     ("tasks", "algorithms", "sources"),

@@ -22,7 +22,7 @@ from automl_assets.records import Candidate, Fitted, Trial
 from automl_assets.series import ForecastEnsemble, ForecastMember, ForecastProblem, Group, Panel
 from automl_assets.steps.forecasting import backtest, conform
 from automl_assets.steps.forecasting.ask import fallback
-from automl_assets.steps.forecasting.bundles import Piece, run_pieces
+from automl_assets.steps.forecasting.bundles import PRELOAD, Piece, run_pieces
 from automl_assets.steps.forecasting.search import backtested, point_of
 from automl_assets.steps.search import Budget
 
@@ -67,7 +67,7 @@ def blend_all(
     seed: int,
 ) -> Iterator[tuple[str, ForecastEnsemble]]:
     """The model of every group by its key, each as soon as its members are fitted."""
-    wait_until_warm()
+    wait_until_warm(PRELOAD)
     deadline = time.monotonic() + budget.seconds
     short = replace(budget, seconds=CHOICE_SHARE * budget.seconds, trial_seconds=None)
     affordable = FIT_SHARE * budget.seconds * min(1.0, budget.n_cores / max(1, len(groups)))

@@ -20,6 +20,7 @@ import numpy as np
 from automl_assets.isolation import Job, Outcome, run_jobs, wait_until_warm
 from automl_assets.steps.search import SOFT_SHARE, Budget
 
+PRELOAD = "automl_assets.preload_forecasters"  # what the server of child processes loads for forecasts
 BUNDLE_SECONDS = 2.0  # of work in one job; after twice as many a child hands back what it has not begun
 FIRST_SIZE = 4  # pieces of a bundle before it is known how long one takes
 N_REMEMBERED = 64  # pieces from whose seconds the next bundle's size is told
@@ -44,7 +45,7 @@ def run_pieces(pieces: Iterable[Piece], budget: Budget) -> Iterator[Outcome]:
     waiting = deque(sorted(pieces, key=lambda piece: piece.rank))
     if not waiting:
         return
-    wait_until_warm()
+    wait_until_warm(PRELOAD)
     deadline = time.monotonic() + budget.seconds
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
         bundles = _Bundles(waiting, Path(folder), budget, deadline)

@@ -20,7 +20,7 @@ from automl_assets.records import Candidate, Trial
 from automl_assets.series import ForecastProblem, Group, Panel
 from automl_assets.steps.forecasting import backtest
 from automl_assets.steps.forecasting.ask import Carried, answers, carried, n_heads, part_of
-from automl_assets.steps.forecasting.bundles import Piece, run_pieces
+from automl_assets.steps.forecasting.bundles import PRELOAD, Piece, run_pieces
 from automl_assets.steps.search import Budget, has_stalled
 from automl_assets.steps.suggest import most_trials, new_study
 
@@ -43,7 +43,7 @@ def search(
     Never raises for a bad fit: what crashed, or ran out of time or memory, is a failed trial with its reason. A trial
     that forecasts only some of the series is scored with naive forecasts in the gaps, as it would answer, and says so.
     """
-    wait_until_warm()
+    wait_until_warm(PRELOAD)
     started = time.monotonic()
     efforts = {key: _Effort(key, group, forecaster, budget, seed) for key, group in groups.items()}
     is_tuned = forecaster.space is not None and len(groups) <= MOST_TUNED
