@@ -18,7 +18,6 @@ MOST_LINES, MANY_LINES, MOST_ARGUMENTS = 50, 25, 6
 EXEMPT_NAMES = {"baseline"}
 EXEMPT_PLACES = {
     "automl_assets/preload.py": "names packages to load early, which are called as their algorithms are",
-    "automl_assets/preload_forecasters.py": "likewise",
     "automl_assets/algorithms/tabular/lightgbm.py": "LightGBM has a parameter of its own called extra_trees",
 }
 
