@@ -17,6 +17,7 @@ from automl_assets import experiment as settings
 from automl_assets.assets.graph import graph
 from automl_assets.errors import AutomlError, SettingError
 from automl_assets.resources.home import home
+from automl_assets.sensors.automation import automated
 from automl_assets.sensors.starters import starters
 
 SHIPPED = Path(__file__).parent / "experiments"
@@ -159,7 +160,7 @@ def experiments(folders: list[Path]) -> Iterator[tuple[Path, Experiment]]:
 def definitions_of(experiment: settings.Experiment) -> dg.Definitions:
     """Assets, checks, the job that makes them all, and sensors. Raises DagsterInvalidDefinitionError for what Dagster refuses."""
     check_valid_name(experiment.name)  # Dagster itself would tell only after everything is loaded
-    assets = graph(experiment)
+    assets = automated(experiment, graph(experiment))
     seconds = int(experiment.limits.timeout_minutes * 120 + SPARE_SECONDS)
     job = dg.define_asset_job(
         experiment.name,

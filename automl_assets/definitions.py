@@ -10,6 +10,7 @@ from automl_assets.errors import SettingError, listed
 from automl_assets.resources.clock import Clock
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
+from automl_assets.sensors.failure import failed_runs
 
 PACKAGE = Path(__file__).parent
 EXECUTOR = "AUTOML_EXECUTOR"  # environment variable: one of EXECUTORS
@@ -38,14 +39,14 @@ def executor_name() -> str:
 
 
 def shared() -> dg.Definitions:
-    """Resources and executor, the same for every experiment."""
+    """Resources, executor and what tells of failures, the same for every experiment."""
     name = executor_name()
     resources = {
         "records": RecordStore(),
         "clock": Clock(concurrent_candidates=1 if name == "in_process" else SIDE_BY_SIDE),
         "tracker": Tracker(),
     }
-    return dg.Definitions(resources=resources, executor=EXECUTORS[name])
+    return dg.Definitions(resources=resources, executor=EXECUTORS[name], sensors=[failed_runs])
 
 
 @dg.definitions

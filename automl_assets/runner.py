@@ -31,6 +31,7 @@ from automl_assets.resources.home import prepare
 from automl_assets.resources.journal import TAG, Journal, journal_of
 from automl_assets.resources.run_launcher import is_alive
 from automl_assets.results import ForecastResult, Outcome
+from automl_assets.sensors.failure import step_failure
 from automl_assets.steps.forecasting.bundles import PRELOAD
 from automl_assets.steps.load import load
 
@@ -333,18 +334,11 @@ def _cut_off(instance: dg.DagsterInstance, job: str) -> dg.DagsterRun:
 def _failures(journal: Journal, outcome: dg.JobExecutionResult) -> dict[str, str]:
     """Asset -> why it could not be made."""
     told = {event["asset"]: event["reason"] for event in journal.events() if event["event"] == "asset_failed"}
-    return dict(map(_failure, outcome.filter_events(lambda event: event.is_step_failure))) | told
+    return dict(map(step_failure, outcome.filter_events(lambda event: event.is_step_failure))) | told
 
 
 def _told(failures: dict[str, str]) -> str:
     return "\n".join(f"{asset}: {reason}" for asset, reason in failures.items())
-
-
-def _failure(event: dg.DagsterEvent) -> tuple[str, str]:
-    """The asset, and what Dagster says of it, when it failed outside our code: a constraint on the data set, say."""
-    error = event.step_failure_data.error
-    message = error.message.rpartition("Description: ")[2].strip() if error else "failed"
-    return event.step_handle.to_key().rpartition("__")[2] if event.step_handle else "run", message
 
 
 __all__ = ["AutomlError", "ForecastResult", "Result", "find", "result_type", "run"]

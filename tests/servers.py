@@ -2,14 +2,21 @@
 
 import json
 import socket
+import socketserver
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 START_SECONDS = 90
+SECRET = "s3cret"  # in an address, to be found in no log
+Server = TypeVar("Server", bound=socketserver.BaseServer)
 
 
 def free_port() -> int:
@@ -38,3 +45,40 @@ def post(address: str, content: Any, kind: str = "application/json") -> tuple[in
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
+
+
+class Webhook(ThreadingHTTPServer):
+    """Keeps what is posted to it; answers with the codes given, the last one for ever."""
+
+    def __init__(self, *codes: int):
+        super().__init__(("127.0.0.1", 0), _Posted)
+        self.codes, self.posted = list(codes), list[tuple[dict[str, str], Any]]()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hooks/{SECRET}"
+
+
+class _Posted(BaseHTTPRequestHandler):
+    server: Webhook
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.posted.append((dict(self.headers), json.loads(body)))
+        self.send_response(self.server.codes.pop(0) if len(self.server.codes) > 1 else self.server.codes[0])
+        self.send_header("Location", self.server.url)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: Any) -> None:
+        """Nothing on the console."""
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Server]:
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()

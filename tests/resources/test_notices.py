@@ -1,53 +1,20 @@
 """What goes wrong is told: in the log always, and by webhook and mail to real servers, with no secret in any log."""
 
-import json
 import logging
 import re
 import socketserver
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from automl_assets.resources import notices
 from automl_assets.resources.notices import Notice, tell
+from tests.servers import SECRET, Webhook, serving
 
 NOTICE = Notice("run_failed", "churn", "churn: the run failed\ndataset: no such file", run="0a1b")
 ANSWERS = {"EHLO": b"250-here\r\n250 AUTH PLAIN\r\n", "AUTH": b"235 come in\r\n", "QUIT": b"221 bye\r\n"}
 LOG = logging.getLogger("tried")
-SECRET = "s3cret"
-Server = TypeVar("Server", bound=socketserver.BaseServer)
-
-
-class Webhook(ThreadingHTTPServer):
-    """Keeps what is posted to it; answers with the codes given, the last one for ever."""
-
-    def __init__(self, *codes: int):
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.codes, self.posted = list(codes), list[tuple[dict[str, str], Any]]()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hooks/{SECRET}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Webhook
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.posted.append((dict(self.headers), json.loads(body)))
-        self.send_response(self.server.codes.pop(0) if len(self.server.codes) > 1 else self.server.codes[0])
-        self.send_header("Location", self.server.url)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *args: Any) -> None:
-        """Nothing on the console."""
 
 
 class MailServer(socketserver.ThreadingTCPServer):
@@ -78,16 +45,6 @@ class _Talk(socketserver.StreamRequestHandler):
             self.wfile.write(ANSWERS.get(word, b"250 ok\r\n"))
 
 
-@contextmanager
-def _serving(server: Server) -> Iterator[Server]:
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (notices.WEBHOOK, notices.TOKEN, notices.SMTP, notices.MAIL_TO, notices.MAIL_FROM):
@@ -104,7 +61,7 @@ def test_the_log_always_says_it(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_webhook_gets_everything_and_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    with _serving(Webhook(200)) as webhook:
+    with serving(Webhook(200)) as webhook:
         monkeypatch.setenv(notices.WEBHOOK, webhook.url)
         monkeypatch.setenv(notices.TOKEN, SECRET)
         tell(NOTICE, LOG)
@@ -114,7 +71,7 @@ def test_a_webhook_gets_everything_and_the_token(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_webhook_that_fails_once_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    with _serving(Webhook(500, 200)) as webhook:
+    with serving(Webhook(500, 200)) as webhook:
         monkeypatch.setenv(notices.WEBHOOK, webhook.url)
         tell(NOTICE, LOG)
     assert len(webhook.posted) == 2
@@ -124,7 +81,7 @@ def test_a_webhook_that_fails_once_is_tried_again(monkeypatch: pytest.MonkeyPatc
 def test_a_webhook_that_fails_is_told_without_its_address(
     code: int, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with _serving(Webhook(code)) as webhook:
+    with serving(Webhook(code)) as webhook:
         monkeypatch.setenv(notices.WEBHOOK, webhook.url)
         monkeypatch.setenv(notices.TOKEN, SECRET)
         tell(NOTICE, LOG)
@@ -145,7 +102,7 @@ def test_no_address_of_a_webhook_stops_anything(
     url: str, reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(notices.WEBHOOK, url)
-    with _serving(MailServer()) as server:
+    with serving(MailServer()) as server:
         monkeypatch.setenv(notices.MAIL_TO, "ann@example.org")
         monkeypatch.setenv(notices.SMTP, f"smtp://{server.address}")
         tell(NOTICE, LOG)
@@ -158,7 +115,7 @@ def test_no_address_of_a_webhook_stops_anything(
 
 
 def test_a_mail_says_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    with _serving(MailServer()) as server:
+    with serving(MailServer()) as server:
         monkeypatch.setenv(notices.MAIL_TO, "ann@example.org, bob@example.org")
         monkeypatch.setenv(notices.SMTP, f"smtp://ann:s%403cret@{server.address}")
         tell(NOTICE, LOG)
@@ -183,7 +140,7 @@ def test_a_password_goes_to_no_other_machine_in_the_clear(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(notices, "_is_here", lambda host: False)  # there is no second machine here
-    with _serving(MailServer()) as server:
+    with serving(MailServer()) as server:
         monkeypatch.setenv(notices.MAIL_TO, "ann@example.org")
         monkeypatch.setenv(notices.SMTP, f"smtp://ann:{SECRET}@{server.address}")
         tell(NOTICE, LOG)

@@ -1,0 +1,43 @@
+"""Tells people about every run that failed: which assets could not be made, why, and whether it is tried again."""
+
+import dagster as dg
+from dagster._core.storage.tags import WILL_RETRY_TAG
+
+from automl_assets.resources.journal import journal_of
+from automl_assets.resources.notices import Notice, tell
+
+MOST_TOLD = 10  # assets in one message
+
+
+@dg.run_failure_sensor(
+    name="failed_runs",
+    description="Tells about failed runs: in the log, and by webhook and mail where the environment says so.",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def failed_runs(context: dg.RunFailureSensorContext) -> None:
+    run = context.dagster_run
+    tell(Notice("run_failed", _experiment(run), _told(context), run.run_id), context.log)
+
+
+def step_failure(event: dg.DagsterEvent) -> tuple[str, str]:
+    """The asset, and what Dagster says of it; of a failure outside our code, of a constraint on the data set, say."""
+    error = event.step_failure_data.error
+    message = error.message.rpartition("Description: ")[2].strip() if error else "failed"
+    return event.step_handle.to_key().rpartition("__")[2] if event.step_handle else "run", message
+
+
+def _told(context: dg.RunFailureSensorContext) -> str:
+    """What failed and why; where no asset did, how the run ended."""
+    run = context.dagster_run
+    written = journal_of(run).events()
+    reasons = dict(map(step_failure, context.get_step_failure_events()))
+    reasons |= {event["asset"]: event["reason"] for event in written if event["event"] == "asset_failed"}
+    told = "".join(f"\n{asset}: {reason}" for asset, reason in list(reasons.items())[:MOST_TOLD])
+    again = "\nIt is tried again by itself." if run.tags.get(WILL_RETRY_TAG) == "true" else ""
+    return f"{_experiment(run)}: the run failed:{told or f' {context.failure_event.message}'}{again}"
+
+
+def _experiment(run: dg.DagsterRun) -> str:
+    """Of a run of some assets alone, the experiment that they are of."""
+    keys = sorted(run.asset_selection or ())
+    return run.tags.get("automl/experiment") or (keys[0].path[0] if keys else run.job_name)
