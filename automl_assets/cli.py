@@ -300,6 +300,38 @@ def serve(
 
 
 @app.command()
+def models(experiment: str, home: Home = None) -> None:
+    """The versions of an experiment's model: figures, which of them answered when, and why."""
+    from automl_assets.printing import versions
+
+    champions = _champions(experiment, home)
+    now = champions.champion()
+    console.print(versions(champions.versions(), champions.reigns(), now))
+
+
+@app.command()
+def rollback(
+    experiment: str,
+    to: Annotated[
+        str | None, typer.Option(help="The version to go back to (default: the one whose place the champion took).")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Lets an earlier version of an experiment's model answer again."""
+    reign = _champions(experiment, home).rollback(to)
+    console.print(f"{experiment}: version {reign.version} answers again, instead of version {reign.before}.")
+    console.print("A server that runs already answers with it once it is started anew.")
+
+
+def _champions(experiment: str, home: Path | None) -> Any:
+    from automl_assets.resources.home import prepare
+    from automl_assets.resources.tracker import Tracker
+
+    prepare(home)
+    return Tracker().champions(experiment)
+
+
+@app.command()
 def ui(home: Home = None, port: int = 3000, host: str = "127.0.0.1") -> None:
     """Opens Dagster's UI on everything that ran under the home."""
     from automl_assets.resources.home import prepare

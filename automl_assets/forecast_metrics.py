@@ -46,6 +46,12 @@ class Truth:
         ends = self.ends[windows][:, series]
         return replace(self, learnt=self.learnt.of(series), whole=self.whole.of(series), ends=ends)
 
+    def only(self, kept: np.ndarray) -> "Truth":
+        """The same as if nothing had come but what is kept, bool [n_windows, n_series, horizon]."""
+        again = replace(self)
+        again.__dict__["y"] = np.where(kept, self.y, np.nan)  # in place of what `y` would work out
+        return again
+
     @cached_property
     def is_known(self) -> np.ndarray:
         return np.isfinite(self.y)

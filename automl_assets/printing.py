@@ -1,12 +1,14 @@
-"""How the result of a forecast looks on a terminal. Not here: commands, and how far a run is."""
+"""How the result of a forecast, and the versions of a model, look on a terminal. Not here: commands, and how far a run is."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from automl_assets.resources.champions import Reign
 from automl_assets.results import ForecastResult, metrics_of
 from automl_assets.series import ForecastSummary
 
@@ -63,6 +65,26 @@ def standings(rows: Any, name: str) -> Table:
     for row in rows.itertuples(index=False):
         table.add_row(*[_cell(value) for value in row])
     return table
+
+
+def versions(known: Sequence[Any], reigns: Sequence[Reign], champion: str) -> Table:
+    """A model's versions as MLflow knows them, when each of them answered, and why it was promoted or not."""
+    table = Table("version", "metric", "score", "champion", "why", box=None, header_style="bold")
+    ends = [*(reign.since for reign in reigns[1:]), ""]
+    for one in known:
+        spans = [
+            f"{_minute(reign.since)} – {_minute(end)}".rstrip()
+            for reign, end in zip(reigns, ends, strict=True)
+            if reign.version == str(one.version)
+        ]
+        name = Text(f"{one.version} ←" if str(one.version) == champion else str(one.version))
+        score = _cell(float(one.tags["score"])) if "score" in one.tags else Text("")
+        table.add_row(name, one.tags.get("metric", ""), score, "\n".join(spans), Text(one.tags.get("reason", "")))
+    return table
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")
 
 
 def _cell(value: Any) -> Text:

@@ -470,6 +470,31 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Learnt:
+    """What a registered model answers, and from which rows: by them a later model is compared on others."""
+
+    problem: Problem
+    target: str
+    columns: dict[str, str]  # those that `rows` follow from -> kind, see `identities`
+    rows: np.ndarray  # uint64, the identities of the rows it learnt from
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Champion and challenger on the same rows, and how sure the difference is: a paired bootstrap over them."""
+
+    champion: str  # its version
+    rows: str  # which they are, in words
+    n_rows: int
+    champion_score: float
+    challenger_score: float
+    difference: float  # above zero where the challenger is better, whatever the direction of the metric
+    interval: tuple[float, float]  # 95 %, of the difference
+    share: float  # of resamples in which the challenger is better
+    unknown: tuple[str, ...] = ()  # classes of these rows that the champion has never met
+
+
+@dataclass(frozen=True)
 class Registration:
     """A version of the registered model, and whether it now answers."""
 
@@ -477,6 +502,7 @@ class Registration:
     version: str
     is_champion: bool
     reason: str
+    comparison: Comparison | None = None  # None where there was no champion, or none that could answer
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""MLflow: every trial a run, every model a version, the one that answers under the alias `champion`.
+"""MLflow: every trial a run, every model a version; what becomes of versions stands in `champions`.
 
 Written by explicit run ids and by one asset at a time, so that parallel steps cannot get into each other's way.
 """
@@ -16,13 +16,13 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.errors import ArtifactError
-from automl_assets.records import Leaderboard, Registration, Standing
+from automl_assets.records import Leaderboard, Learnt, Standing
+from automl_assets.resources.champions import CHAMPION, Champions
 from automl_assets.resources.home import database, home, place
 
 TRACKING = "AUTOML_TRACKING"  # environment variable: an MLflow server or database
 FILE = "mlflow.db"
 SCHEMA = "mlflow"  # in the database that Dagster uses: both have tables called `runs` and `jobs`
-CHAMPION = "champion"
 RUN_TAG = "dagster_run"
 MOST_TRIALS = 100  # of all groups of a forecast together; each takes MLflow some hundredths of a second
 
@@ -62,54 +62,42 @@ class Tracker(dg.ConfigurableResource):
             board = next(iter(boards.values()))
             self.log_trials(experiment, dagster_run, replace(board, standings=tuple(standings)))
 
-    def champion_score(self, model: str, metric: str) -> float | None:
-        """The metric that the champion was promoted with; None when there is no champion with that metric."""
-        version = self._champion(model)
-        if version is None or version.tags.get("metric") != metric:
-            return None
-        return float(version.tags["score"])
-
     def register(
         self,
         experiment: str,
         dagster_run: str,
         model: AbstractContextManager[Path],
-        metric: str,
+        learnt: Learnt,
         figures: dict[str, float],
         rows: str,
-    ) -> tuple[str, str]:
-        """Logs the figures on `rows`, stores the model (of `model_folders`) and makes it a new version.
-
-        Returns the version and its address.
-        """
-        client = self._client()
+    ) -> str:
+        """Logs the figures on `rows`, and makes the model (of `model_folders`) a new version."""
+        client, metric = self._client(), learnt.problem.metric
         run = self._parent_run(client, experiment, dagster_run)
         client.log_batch(run, metrics=_metrics(figures, rows.replace(" ", "_")))
-        with model as folder:
-            client.log_artifacts(run, str(folder), "model")
-        client.set_terminated(run)
-        _ensure_registered(client, experiment)
-        source = f"{client.get_run(run).info.artifact_uri}/model"
         tags = {"metric": metric, "score": repr(figures[metric]), RUN_TAG: dagster_run}
-        version = client.create_model_version(experiment, source, run, tags=tags, await_creation_for=None)
-        return version.version, f"models:/{experiment}/{version.version}"
+        with model as folder:
+            version = Champions(client, experiment).register(run, folder, learnt, tags)
+        client.set_terminated(run)
+        return version
+
+    def champions(self, model: str) -> Champions:
+        """The versions of a model."""
+        return Champions(self._client(), model)
 
     def champion_address(self, model: str) -> tuple[str, dict[str, str]]:
         """Where MLflow finds the champion, and the environment variables that tell it where to look.
 
-        Raises ArtifactError when there is none.
+        Raises ArtifactError when there is none, or when its files are not as they were registered.
         """
-        if self._champion(model) is None:
-            raise ArtifactError(f"{model} has no champion yet; run it first, with `onnx: true` in its YAML")
-        uri = self.tracking_uri()
+        champions, uri = self.champions(model), self.tracking_uri()
+        now = champions.champion()
+        try:
+            champions.check(now)
+        except ArtifactError as error:
+            advice = f". `automl rollback {model}` lets an older one answer" if len(champions.versions()) > 1 else ""
+            raise ArtifactError(f"{error}{advice}") from None
         return f"models:/{model}@{CHAMPION}", {"MLFLOW_TRACKING_URI": uri, "MLFLOW_REGISTRY_URI": uri}
-
-    def decide(self, registration: Registration) -> None:
-        """Writes down why, and moves the alias when the version is the champion."""
-        client = self._client()
-        client.set_model_version_tag(registration.model, registration.version, "reason", registration.reason)
-        if registration.is_champion:
-            client.set_registered_model_alias(registration.model, CHAMPION, registration.version)
 
     def _client(self) -> Any:
         _be_quiet()
@@ -131,14 +119,6 @@ class Tracker(dg.ConfigurableResource):
         return client.create_run(
             experiment_id, tags={RUN_TAG: dagster_run}, run_name=f"run {dagster_run[:8]}"
         ).info.run_id
-
-    def _champion(self, model: str) -> Any:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return self._client().get_model_version_by_alias(model, CHAMPION)
-        except MlflowException:
-            return None
 
 
 def _be_quiet() -> None:
@@ -212,12 +192,3 @@ def _metrics(figures: dict[str, float], prefix: str = "") -> list[Any]:
 
     now = int(time.time() * 1000)
     return [Metric(f"{prefix}_{name}".lstrip("_"), float(value), now, 0) for name, value in figures.items()]
-
-
-def _ensure_registered(client: Any, model: str) -> None:
-    from mlflow.exceptions import MlflowException, RestException
-
-    try:
-        client.get_registered_model(model)
-    except (RestException, MlflowException):
-        client.create_registered_model(model, description="Made by automl_assets from the experiment of the same name.")

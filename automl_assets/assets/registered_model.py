@@ -1,21 +1,51 @@
-"""The asset `registered_model`: a version in MLflow, promoted to champion when it is at least as good."""
+"""The asset `registered_model`: a version in MLflow, promoted to champion when it is better than the champion beyond noise."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 
 from automl_assets.assets.spec import described, input_of, step
+from automl_assets.errors import ArtifactError, DataError
 from automl_assets.experiment import Experiment
-from automl_assets.records import Evaluation, OnnxModel, Registration
+from automl_assets.records import Comparison, Dataset, Ensemble, Evaluation, Learnt, OnnxModel, Registration, Split
+from automl_assets.resources.champions import Champions, Opened
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.tracker import Tracker
-from automl_assets.steps.promote import promote
+from automl_assets.steps import promote
+from automl_assets.steps.challenge import (
+    Ground,
+    challenge,
+    check_columns,
+    check_question,
+    ground,
+    learnt_from,
+    prediction_of,
+)
+from automl_assets.steps.evaluate import Answers
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model that wants to be a version."""
+
+    model: AbstractContextManager[Path]  # its folder
+    learnt: Learnt
+    figures: dict[str, float]
+    rows: str  # what the figures are of
+
+
+# Asks the champion, and gives what then compares the new version with it. DataError or ArtifactError where the champion
+# cannot answer; DataError where the comparison has no result.
+Compare = Callable[[Opened], Callable[[Opened], Comparison]]
 
 
 def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
-    names = ("onnx_model", "evaluation")
+    names = ("dataset", "split", "ensemble", "onnx_model", "evaluation")
 
     @dg.asset(
         **described(
@@ -27,40 +57,102 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
         ),
         ins={name: input_of(experiment, name) for name in names},
     )
-    def asset(
-        context: dg.AssetExecutionContext,
-        tracker: Tracker,
-        onnx_model: OnnxModel,
-        evaluation: Evaluation,
-    ) -> dg.MaterializeResult:
+    def asset(context: dg.AssetExecutionContext, tracker: Tracker, **records: Any) -> dg.MaterializeResult:
         with step(context):
-            figures = evaluation.metrics | evaluation.coverage
-            return registered(context, experiment, tracker, table_model(onnx_model), figures, evaluation.rows)
+            match = TableMatch(experiment, records["dataset"], records["split"], records["ensemble"])
+            entry = _entry(match, records["onnx_model"], records["evaluation"])
+            return registered(context, tracker, entry, match.with_champion)
 
     return asset
 
 
+def _entry(match: "TableMatch", onnx_model: OnnxModel, evaluation: Evaluation) -> Entry:
+    learnt = learnt_from(match.dataset, match.split, match.ensemble.problem)
+    return Entry(table_model(onnx_model), learnt, evaluation.metrics | evaluation.coverage, evaluation.rows)
+
+
 def registered(
-    context: dg.AssetExecutionContext,
-    experiment: Experiment,
-    tracker: Tracker,
-    model: AbstractContextManager[Path],
-    figures: dict[str, float],
-    rows: str,
+    context: dg.AssetExecutionContext, tracker: Tracker, entry: Entry, compare: Compare
 ) -> dg.MaterializeResult:
-    """Makes the model a version, and the champion where its figures on `rows` are at least as good."""
-    metric = experiment.metric
-    champion = tracker.champion_score(experiment.name, metric)
-    is_champion, reason = promote(metric, figures[metric], champion, rows)
-    run = context.run.root_run_id or context.run.run_id
-    version, address = tracker.register(experiment.name, run, model, metric, figures, rows)
-    registration = Registration(experiment.name, version, is_champion, reason)
-    tracker.decide(registration)
+    """Makes the model a version, and the champion where there is none that is as good."""
+    model, run = context.asset_key.path[0], context.run.root_run_id or context.run.run_id
+    version = tracker.register(model, run, entry.model, entry.learnt, entry.figures, entry.rows)
+    champions = tracker.champions(model)
+    registration = _decision(champions, version, entry, compare)
+    champions.decide(registration)
     metadata: dict[str, Any] = {
         "version": int(version),
-        "is_champion": is_champion,
-        "reason": reason,
-        "address": address,
+        "is_champion": registration.is_champion,
+        "reason": registration.reason,
+        **_figures(registration.comparison),
+        "address": f"models:/{model}/{version}",
         "tracking_uri": tracker.shown_uri(),
     }
     return dg.MaterializeResult(value=registration, metadata=metadata)
+
+
+def _decision(champions: Champions, version: str, entry: Entry, compare: Compare) -> Registration:
+    metric, before = entry.learnt.problem.metric, champions.current()
+    decided = Registration(champions.model, version, is_champion=True, reason="")
+    if before is None:
+        return replace(decided, reason=promote.first(metric, entry.figures[metric], entry.rows))
+    try:
+        with champions.opened(before) as champion:
+            compared_with = compare(champion)
+    except (DataError, ArtifactError) as error:
+        return replace(decided, reason=promote.unanswered(before, str(error)))
+    try:
+        with champions.opened(version) as challenger:
+            found = replace(compared_with(challenger), champion=before)
+    except DataError as error:
+        return replace(decided, is_champion=False, reason=promote.undecided(before, str(error)))
+    is_champion, reason = promote.promote(metric, found)
+    return replace(decided, is_champion=is_champion, reason=reason, comparison=found)
+
+
+def _figures(found: Comparison | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    figures = {name: value for name, value in asdict(found).items() if isinstance(value, float | int)}
+    low, high = found.interval
+    return {**figures, "difference_low": low, "difference_high": high, "compared_with": int(found.champion),
+            "compared_on": found.rows}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TableMatch:
+    """A new model of table rows against the champion."""
+
+    experiment: Experiment
+    dataset: Dataset
+    split: Split
+    ensemble: Ensemble
+
+    def with_champion(self, champion: Opened) -> Callable[[Opened], Comparison]:
+        """Raises DataError or ArtifactError when the champion cannot answer the rows of today."""
+        problem = champion.learnt.problem
+        check_question(champion.learnt, self.experiment.task, self.experiment.target)
+        check_columns(champion.needs, self.dataset)
+        where = ground(self._judged(), self.dataset, self.split, champion.learnt, self.experiment)
+        theirs = prediction_of(champion.answer(self.dataset.table[where.rows]), problem)
+
+        def compared(challenger: Opened) -> Comparison:
+            ours = self._answers(challenger, where)
+            found = challenge(ours, theirs, self.ensemble.problem, problem, self.experiment.seed)
+            return replace(found, rows=where.words)
+
+        return compared
+
+    def _judged(self) -> np.ndarray:
+        """Rows the new model is judged on, bool [n_rows]."""
+        has_answer = ~np.isnan(self.ensemble.predictions).any(axis=1)
+        return self.split.is_test if self.split.is_test.any() else has_answer
+
+    def _answers(self, challenger: Opened, where: Ground) -> Answers:
+        """The new version's answers: of test rows as they would be served, else those of models without the row."""
+        table, roles, problem = self.dataset.table[where.rows], self.dataset.roles, self.ensemble.problem
+        truth = self.experiment.task_part.encode_target(table[roles.target], problem)
+        weight = table[roles.weight].cast(float).to_numpy() if roles.weight else None
+        if not self.split.is_test.any():
+            return Answers("out_of_fold", truth, self.ensemble.predictions[where.rows], weight)
+        return Answers("test", truth, prediction_of(challenger.answer(table), problem), weight)

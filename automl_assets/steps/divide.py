@@ -1,14 +1,17 @@
 """divide: who learns, who validates, who tests; groups and time are kept apart where the experiment says so."""
 
 import math
+from functools import cached_property
 
 import fsspec
 import numpy as np
+import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from automl_assets import tables
 from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment import Experiment, FoldRows
+from automl_assets.identities import identities, shuffled
 from automl_assets.records import SOURCE, TEST_FILE, TRAIN, VALID, VALIDATION_FILE, Dataset, Profile, Split
 
 # Rows up to which so many folds are used; above the last, a hold-out. `auto` is AutoGluon's published choice of eight
@@ -94,20 +97,32 @@ class _Chooser:
         return np.setdiff1d(rows, valid), valid
 
     def _part_of(self, rows: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-        """About `fraction` of the rows: the latest, whole groups, with the class shares kept, or by chance."""
-        from sklearn.model_selection import GroupShuffleSplit, train_test_split
+        """About `fraction` of the rows: the latest, whole groups, with the class shares kept, or by chance.
 
+        Chance is a number that follows from a row's features (or its group) and the seed, and the lowest are chosen: as
+        rows are added, all but a few of those chosen stay chosen.
+        """
         n_part = max(1, math.ceil(fraction * len(rows)))
         if len(rows) - n_part < 2:
             raise DataError(f"a share of {fraction:g} of {len(rows)} rows leaves too few to learn from; ask for less")
         if self.order is not None:
             return rows[np.argsort(self.order[rows])][-n_part:]
         if self.groups is not None:
-            self._check_groups(len(np.unique(self.groups[rows])), 2, "two parts")
-            splitter = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
-            return rows[next(splitter.split(rows, groups=self.groups[rows]))[1]]
-        stratify = self.y[rows] if self._can_stratify(rows, fraction) else None
-        return train_test_split(rows, test_size=fraction, random_state=seed, stratify=stratify)[1]
+            return self._whole_groups(rows, self.groups[rows], fraction, seed)
+        strata = self.y[rows] if self._can_stratify(rows, fraction) else np.zeros(len(rows))
+        return rows[_lowest(shuffled(self.identities[rows], seed), strata, n_part)]
+
+    @cached_property
+    def identities(self) -> np.ndarray:
+        return identities(self.dataset.table.select(self.dataset.roles.features))
+
+    def _whole_groups(self, rows: np.ndarray, group: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+        """The rows of about `fraction` of the groups; `group` is that of each row."""
+        groups = pl.Series("group", group).unique().sort()
+        self._check_groups(len(groups), 2, "two parts")
+        n_part = min(math.ceil(fraction * len(groups)), len(groups) - 1)
+        order = np.argsort(shuffled(identities(groups.to_frame()), seed), kind="stable")
+        return rows[np.isin(group, groups.to_numpy()[order[:n_part]])]
 
     def _can_stratify(self, rows: np.ndarray, fraction: float) -> bool:
         if not self.experiment.task_part.stratify:
@@ -190,6 +205,17 @@ def _fold_rows(indices: str | FoldRows) -> FoldRows:
             f"validation.indices: {tables.without_secrets(indices)} must hold JSON like [[[0, 1, 2], [3, 4]], …]: of each "
             f"fold the rows to learn from and those to validate on; {error.errors()[0]['msg']}"
         ) from None
+
+
+def _lowest(chance: np.ndarray, strata: np.ndarray, n_part: int) -> np.ndarray:
+    """Positions of the lowest numbers of each stratum, in all n_part, shared out as the strata are large."""
+    _, stratum, sizes = np.unique(strata, return_inverse=True, return_counts=True)
+    exact = sizes * n_part / len(strata)
+    n_each = np.floor(exact).astype(np.int64)
+    n_each[np.argsort(n_each - exact, kind="stable")[: n_part - n_each.sum()]] += 1
+    order = np.lexsort((chance, stratum))
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return order[rank < np.repeat(n_each, sizes)]
 
 
 def _folds_for(n_rows: int, rule: str) -> int | None:

@@ -116,7 +116,7 @@ def intervals(
     """
     names = [name for name in _interval_names(problem) if name in scores]
     random = np.random.default_rng(seed)
-    drawn = answers.take(_sampled_rows(answers, problem, random))
+    drawn = answers.take(sampled_rows(answers, problem, random))
     resampled = _resampled_scores(drawn, problem, names, random)
     shrink = np.sqrt(drawn.n_rows / answers.n_rows)
     return {name: _interval(np.array(resampled[name]), scores[name], shrink) for name in names}
@@ -128,7 +128,8 @@ def _interval_names(problem: Problem) -> tuple[str, ...]:
     return metric_names(problem.task)
 
 
-def _sampled_rows(answers: Answers, problem: Problem, random: np.random.Generator) -> np.ndarray:
+def sampled_rows(answers: Answers, problem: Problem, random: np.random.Generator) -> np.ndarray:
+    """Numbers of the rows that are drawn from: all, or of very many a sample with the class shares kept."""
     most = min(MOST_ROWS, max(2_000, MOST_CELLS // (FEWEST_RESAMPLES * problem.n_outputs)))
     if answers.n_rows <= most:
         return np.arange(answers.n_rows)

@@ -1,16 +1,58 @@
 """promote: whether a new model takes the champion's place, and why."""
 
-from automl_assets import metrics
+from automl_assets.errors import listed
+from automl_assets.records import Comparison
+
+SURE = 0.95  # share of resamples in which a challenger must be better: of equal models one in twenty is exchanged
 
 
-def promote(metric: str, challenger: float, champion: float | None, rows: str) -> tuple[bool, str]:
-    """True when there is no champion, or the challenger is at least as good on its rows.
+def first(metric: str, challenger: float, rows: str) -> str:
+    """Why the first model is promoted.
 
-    >>> promote("accuracy", 0.9, 0.8, "test")
-    (True, 'accuracy 0.9 on test rows; the champion had 0.8')
+    >>> first("accuracy", 0.9, "out_of_fold")
+    'accuracy 0.9 on out-of-fold rows; it is the first model'
     """
-    text = f"{metric} {challenger:.6g} on {rows.replace('_', '-')} rows"
-    if champion is None:
-        return True, f"{text}; there was no champion"
-    is_better = metrics.oriented(metric, challenger) >= metrics.oriented(metric, champion)
-    return is_better, f"{text}; the champion {'had' if is_better else 'keeps its place with'} {champion:.6g}"
+    return f"{metric} {challenger:.6g} on {rows.replace('_', '-')} rows; it is the first model"
+
+
+def unanswered(champion: str, problem: str) -> str:
+    """Why a champion is replaced that cannot answer what is asked today.
+
+    >>> unanswered("3", 'its column "age" is gone')
+    'version 3, the champion until now, cannot answer the rows of today and is replaced: its column "age" is gone'
+    """
+    return f"version {champion}, the champion until now, cannot answer the rows of today and is replaced: {problem}"
+
+
+def undecided(champion: str, problem: str) -> str:
+    """Why a champion stays where the rows do not tell who is better.
+
+    >>> undecided("3", "AUC_weighted has no value")
+    'version 3 stays the champion, because nothing shows that this one is better: AUC_weighted has no value'
+    """
+    return f"version {champion} stays the champion, because nothing shows that this one is better: {problem}"
+
+
+def promote(metric: str, found: Comparison) -> tuple[bool, str]:
+    """True when the challenger is better beyond noise; or not worse beyond noise, while the champion does not know a
+    class that there is."""
+    text, is_worse = _figures(metric, found), found.interval[1] < 0
+    if found.share >= SURE:
+        return True, f"{text}: better beyond noise"
+    if found.unknown and not is_worse:
+        return True, f"{text}: not worse beyond noise, and version {found.champion} does not know {_classes(found)}"
+    verdict = "worse beyond noise" if is_worse else f"not better beyond noise, for which {SURE:.0%} are needed"
+    return False, f"{text}: {verdict}; version {found.champion} stays the champion"
+
+
+def _figures(metric: str, found: Comparison) -> str:
+    low, high = found.interval
+    return (
+        f"{metric} {found.challenger_score:.6g} against {found.champion_score:.6g} of version {found.champion} on "
+        f"{found.n_rows} {found.rows}; better by {found.difference:.3g} (95 % interval {low:.3g} to {high:.3g}), in "
+        f"{found.share:.1%} of resamples"
+    )
+
+
+def _classes(found: Comparison) -> str:
+    return f"the class {found.unknown[0]}" if len(found.unknown) == 1 else f"the classes {listed(found.unknown, 5)}"

@@ -15,7 +15,7 @@ from automl_assets.steps.conform import percent
 
 TOLD = (  # assets, where they are made
     *("profile", "split", "leaderboard", "ensemble", "evaluation", "explanation", "error_analysis", "fairness"),
-    "onnx_model",
+    *("onnx_model", "registered_model"),
 )
 TEMPLATE = "report.html.jinja"
 RELIABILITY = "calibration"  # name of its picture
@@ -257,6 +257,24 @@ def leaderboard(material: Material) -> Section | None:
     return Section("Leaderboard", (Table.of("Trials by validation score, best first", header, rows),))
 
 
+def promotion(material: Material) -> Section | None:
+    """Which version answers now, and why."""
+    made = material.get("registered_model")
+    if made is None:
+        return None
+    answers = "answers now" if made.is_champion else "does not answer"
+    blocks: list[Any] = [Text(f"This is version {made.version}; it {answers}: {made.reason}.")]
+    if found := made.comparison:
+        rows = [
+            ("this version", found.challenger_score, None, None),
+            (f"version {found.champion}, the champion before", found.champion_score, None, None),
+            ("better by", found.difference, *found.interval),
+        ]
+        caption = f"{material.experiment.metric} of both on {found.n_rows} {found.rows}; 95 % interval"
+        blocks.append(Table.of(caption, ("model", "value", "from", "to"), rows))
+    return Section("Who answers now", tuple(blocks))
+
+
 def explanation(material: Material) -> Section | None:
     """What the model leans on."""
     made = material.get("explanation")
@@ -356,6 +374,7 @@ SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
     coverage,
     lost,
     members,
+    promotion,
     explanation,
     errors,
     fairness,

@@ -69,6 +69,7 @@ SPLIT = records.Split(np.array([True, False]), np.array([[1, 2], [0, 1]], np.int
 CONTRIBUTIONS = records.Contributions(("yes",), (0.5,), TABLE, 64)
 COHORT = records.Cohort(("age > 40", 'job is "a/b"'), 12, 0.1, 2.5, 0.5, None, 0.9)
 RAW = records.RawInput("double", has_gaps=True)
+MET = records.Comparison("2", "test rows", 9, 0.8, 0.7, -0.1, (-0.2, 0.1), 0.02, ("größe/€",))
 COMPARISON = records.GroupComparison("größe/€", TABLE, {"accuracy": 0.9}, {"accuracy_difference": 0.1}, ("too far",))
 
 EXAMPLES = [
@@ -101,7 +102,10 @@ EXAMPLES = [
     records.Fairness("out_of_fold", 3, (COMPARISON,), (PICTURE,)),
     records.OnnxModel(b"\x08\x09onnx", {"größe/€": "float"}, 2, 1e-7, 0.1, {"größe/€": 1.5}, {"größe/€": RAW}),
     RAW,
+    records.Learnt(PROBLEM, "größe/€", {"a": "number"}, np.array([2**64 - 1, 0], np.uint64)),
+    MET,
     records.Registration("tiny", "3", False, "worse"),
+    records.Registration("tiny", "3", False, "worse", MET),
     records.Predictions(TABLE),
     records.TrainingCode(b"print(1)", b'{"cells": []}', ("numpy==2.4.6",)),
     records.Lost("no room"),

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from automl_assets.errors import ArtifactError, SettingError
 from automl_assets.experiment import load
-from automl_assets.records import Leaderboard, OnnxModel, Registration, Standing
+from automl_assets.records import Comparison, Leaderboard, Learnt, OnnxModel, Problem, Registration, Standing
+from automl_assets.resources.champions import REIGN, Champions
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.store import RecordStore
-from automl_assets.resources.tracker import CHAMPION, Tracker
+from automl_assets.resources.tracker import Tracker
 from automl_assets.runner import Result
-from automl_assets.steps.promote import promote
 
 GOOD = Standing(1, "knn_1", "knn", 0.9, {"accuracy": 0.9, "log_loss": 0.3}, 1.5, {"k": 5, "text": "x" * 600})
 FAILED = Standing(None, "knn_2", "knn", None, {}, 0.5, {"k": 9}, "out of memory: killed by the operating system")
@@ -79,35 +80,166 @@ def test_another_run_has_a_parent_of_its_own(tracker: Tracker) -> None:
     assert len(runs(tracker, "runs")) == 2
 
 
-def promoted(tracker: Tracker, onnx: OnnxModel, run: str, accuracy: float) -> str:
+def register(tracker: Tracker, onnx: OnnxModel, run: str, accuracy: float = 0.8) -> str:
     """Registers a model as the asset does, and gives its version."""
-    figures = {"accuracy": accuracy, "log_loss": 0.3}
-    is_champion, reason = promote("accuracy", accuracy, tracker.champion_score("model", "accuracy"), "test")
-    version, address = tracker.register("model", run, table_model(onnx), "accuracy", figures, "test")
-    tracker.decide(Registration("model", version, is_champion, reason))
-    assert address == f"models:/model/{version}"
-    return version
+    problem = Problem("classification", "accuracy", ("no", "yes"), positive=1)
+    learnt = Learnt(problem, "answer", {"size": "number"}, np.array([7, 9], np.uint64))
+    return tracker.register("model", run, table_model(onnx), learnt, {"accuracy": accuracy, "log_loss": 0.3}, "test")
 
 
-def test_the_alias_moves_only_to_a_model_that_is_not_worse(tracker: Tracker, onnx: OnnxModel) -> None:
-    def champion() -> str:
-        return tracker._client().get_model_version_by_alias("model", CHAMPION).version
-
-    assert tracker.champion_score("model", "accuracy") is None
-    assert int(promoted(tracker, onnx, "run-1", 0.8)) == 1 == int(champion())
-    assert int(promoted(tracker, onnx, "run-2", 0.7)) == 2
-    assert int(champion()) == 1, "a worse model has taken the champion's place"
-    assert int(promoted(tracker, onnx, "run-3", 0.8)) == 3 == int(champion())
-    assert tracker.champion_score("model", "accuracy") == 0.8
-    assert tracker.champion_score("model", "AUC_weighted") is None
-    reason = tracker._client().get_model_version("model", "2").tags["reason"]
-    assert reason == "accuracy 0.7 on test rows; the champion keeps its place with 0.8"
+def decide(champions: Champions, version: str, is_champion: bool = True) -> None:
+    champions.decide(Registration("model", version, is_champion, f"because of {version}"))
 
 
-def test_the_run_of_a_model_holds_its_test_metrics(tracker: Tracker, onnx: OnnxModel) -> None:
-    version = promoted(tracker, onnx, "run-4", 0.9)
-    run = tracker._client().get_run(tracker._client().get_model_version("model", version).run_id)
-    assert run.data.metrics == {"test_accuracy": 0.9, "test_log_loss": 0.3}
+@pytest.fixture(scope="module")
+def versions(tracker: Tracker, onnx: OnnxModel) -> list[str]:
+    """Four versions: the first and the third were promoted in their turn, the second was not, the last is not decided."""
+    made = [register(tracker, onnx, f"run-{number}", 0.5 + number / 10) for number in range(4)]
+    for version, is_champion in zip(made[:3], (True, False, True), strict=True):
+        decide(tracker.champions("model"), version, is_champion)
+    return made
+
+
+@pytest.fixture
+def champions(tracker: Tracker, versions: list[str]) -> Champions:
+    found = tracker.champions("model")
+    if found.current() != versions[2]:
+        found.crown(versions[2], "for the next test")
+    return found
+
+
+def test_only_a_promotion_moves_the_alias(champions: Champions, versions: list[str]) -> None:
+    assert champions.current() == versions[2]
+    known = {str(one.version): one.tags for one in champions.versions()}
+    assert known[versions[1]]["reason"] == f"because of {versions[1]}" and known[versions[1]]["is_promoted"] == "false"
+    first, third, *_ = champions.reigns()
+    assert (first.version, first.before, third.version, third.before) == (versions[0], None, versions[2], versions[0])
+
+
+def test_a_comparison_is_kept_as_tags(champions: Champions, versions: list[str]) -> None:
+    found = Comparison("1", "test rows", 90, 0.7, 0.6, -0.1, (-0.2, 0.1), 0.04)
+    champions.decide(Registration("model", versions[3], False, "worse", found))
+    tags = champions.client.get_model_version("model", versions[3]).tags
+    told = {"compared_with": "1", "champion_score": "0.7", "challenger_score": "0.6", "difference": "-0.1",
+            "difference_low": "-0.2", "difference_high": "0.1", "share": "0.04", "reason": "worse"}  # fmt: skip
+    assert tags.items() >= told.items()
+    assert champions.current() == versions[2]
+
+
+def test_rollback_goes_back_again_and_again(champions: Champions, versions: list[str]) -> None:
+    reign = champions.rollback()
+    assert (reign.version, reign.before) == (versions[0], versions[2]) and champions.current() == versions[0]
+    with pytest.raises(
+        SettingError, match=rf"^version {versions[0]} of model has taken no other's place; choose one with"
+    ):
+        champions.rollback()
+    assert champions.rollback(versions[1]).version == versions[1]
+    assert champions.rollback().version == versions[0], "the version whose place it took"
+
+
+def test_impossible_rollbacks_are_refused(champions: Champions, versions: list[str]) -> None:
+    with pytest.raises(SettingError, match=r"^--to: model has no version 99; it has 4, 3, 2, 1$"):
+        champions.rollback("99")
+    with pytest.raises(SettingError, match=rf"^version {versions[2]} of model is the champion already$"):
+        champions.rollback(versions[2])
+    assert champions.current() == versions[2]
+
+
+def place(champions: Champions, version: str) -> Path:
+    return Path(champions.client.get_model_version("model", version).source.removeprefix("file://"))
+
+
+@pytest.mark.parametrize("harm", ["removed", "changed", "added to"])
+def test_the_alias_never_moves_to_files_that_are_not_as_registered(
+    champions: Champions, tracker: Tracker, onnx: OnnxModel, harm: str
+) -> None:
+    version = register(tracker, onnx, f"run of {harm}")
+    folder = place(champions, version)
+    if harm == "removed":
+        folder.rename(folder.with_name(f"{folder.name}_away"))
+    elif harm == "changed":
+        (folder / "artifacts" / "model.onnx").write_bytes(b"another")
+    else:
+        (folder / "more.py").write_text("import os")
+    before = champions.current()
+    for move in (lambda: champions.rollback(version), lambda: decide(champions, version)):
+        with pytest.raises(ArtifactError, match=r"(cannot be read|are not those that were registered)"):
+            move()
+    assert champions.current() == before
+    assert all(reign.version != version for reign in champions.reigns())
+
+
+def test_a_model_that_is_not_kept_as_written_is_no_version(
+    champions: Champions, tracker: Tracker, onnx: OnnxModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that loses bytes without a word, as a full disk behind a network may."""
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+    keep = LocalArtifactRepository.log_artifacts
+
+    def lossy(self: Any, local_dir: str, artifact_path: str | None = None) -> None:
+        keep(self, local_dir, artifact_path)
+        (Path(self.artifact_dir) / str(artifact_path) / "artifacts" / "model.onnx").write_bytes(b"half")
+
+    monkeypatch.setattr(LocalArtifactRepository, "log_artifacts", lossy)
+    n_before = len(champions.versions())
+    with pytest.raises(ArtifactError, match=r"was not kept as it was written"):
+        register(tracker, onnx, "run of loss")
+    assert len(champions.versions()) == n_before
+
+
+def test_a_move_that_was_cut_off_is_no_reign(champions: Champions, versions: list[str]) -> None:
+    """Killed between the note and the alias."""
+    note = {"since": "2999-01-01T00:00:00+00:00", "version": versions[1], "before": versions[2], "reason": ""}
+    champions.client.set_registered_model_tag("model", f"{REIGN}29990101T000000.000000", json.dumps(note))
+    try:
+        assert champions.reigns()[-1].version == versions[2] == champions.current()
+    finally:
+        champions.client.delete_registered_model_tag("model", f"{REIGN}29990101T000000.000000")
+
+
+def test_a_run_that_is_made_again_does_not_write_over_its_version(
+    champions: Champions, tracker: Tracker, onnx: OnnxModel
+) -> None:
+    first, second = register(tracker, onnx, "run again"), register(tracker, onnx, "run again")
+    assert place(champions, first) != place(champions, second)
+    with champions.opened(first) as one, champions.opened(second) as other:
+        assert one.learnt.rows.tolist() == [7, 9] and other.learnt.problem.classes == ("no", "yes")
+
+
+def test_no_champion_is_told(tracker: Tracker) -> None:
+    with pytest.raises(ArtifactError, match=r"^nobody has no champion yet; run it first"):
+        tracker.champion_address("nobody")
+    with pytest.raises(ArtifactError, match=r"^nobody has no champion yet"):
+        tracker.champions("nobody").rollback()
+    assert tracker.champions("nobody").reigns() == []
+
+
+def test_serving_looks_at_the_files_first(champions: Champions, tracker: Tracker, versions: list[str]) -> None:
+    assert tracker.champion_address("model")[0] == "models:/model@champion"
+    folder = place(champions, versions[2])
+    folder.rename(folder.with_name("away"))
+    try:
+        with pytest.raises(ArtifactError, match=r"cannot be read.*`automl rollback model` lets an older one answer$"):
+            tracker.champion_address("model")
+    finally:
+        folder.with_name("away").rename(folder)
+
+
+def test_a_registry_out_of_reach_is_not_one_without_a_champion(tmp_path: Path) -> None:
+    from mlflow.exceptions import MlflowException
+
+    class Silent:
+        def get_model_version_by_alias(self, model: str, alias: str) -> None:
+            raise MlflowException("no connection")
+
+    with pytest.raises(MlflowException, match="no connection"):
+        Champions(Silent(), "model").current()
+
+
+def test_the_run_of_a_model_holds_its_test_metrics(tracker: Tracker, champions: Champions, versions: list[str]) -> None:
+    run = champions.client.get_run(champions.client.get_model_version("model", versions[2]).run_id)
+    assert run.data.metrics == {"test_accuracy": 0.7, "test_log_loss": 0.3}
     assert run.info.status == "FINISHED"
 
 

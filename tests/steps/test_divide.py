@@ -242,6 +242,21 @@ def test_the_seed_decides(ask) -> None:
     assert not np.array_equal(first.assignment, other.assignment)
 
 
+@pytest.mark.parametrize("more", [{}, {"group_column": "g"}], ids=["rows", "groups"])
+def test_test_rows_stay_test_rows_as_data_grow(ask, more: dict) -> None:
+    """Rows of a second file come first, as its name does: those that tested before still do, but for a few."""
+    old = _table(300, g=np.arange(300) // 3)
+    new = _table(300, g=100 + np.arange(300) // 3).with_columns(pl.col("x") + 100).head(60)
+    before, after = _split(ask(old, **more)).is_test, _split(ask(pl.concat([new, old]), **more)).is_test[60:]
+    assert (before & after).sum() >= 0.9 * before.sum()
+
+
+def test_copies_of_few_different_rows_are_split_by_chance(ask) -> None:
+    table = _table(x=[0, 1] * 60, y=["a", "b", "b", "a"] * 30)
+    x = table["x"].to_numpy()
+    assert 0.2 < x[_split(ask(table)).is_test].mean() < 0.8
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     labels=st.lists(st.sampled_from(["a", "b", "c", None]), min_size=40, max_size=90),

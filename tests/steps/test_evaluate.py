@@ -8,11 +8,11 @@ from automl_assets.metrics import METRICS, all_scores, metric_names, score
 from automl_assets.records import Conformal, Evaluation, Problem
 from automl_assets.steps.evaluate import (
     Answers,
-    _sampled_rows,
     baseline_prediction,
     beats_baseline,
     evaluate,
     intervals,
+    sampled_rows,
 )
 
 BINARY = Problem("classification", "AUC_binary", ("no", "yes"), positive=1)
@@ -185,7 +185,7 @@ def test_many_rows_give_narrow_intervals_although_only_a_sample_is_drawn_from():
 
 def test_the_sample_drawn_from_keeps_the_shares_and_the_rarest_class():
     answers = class_answers(60_000, 3, rarest=2)
-    rows = _sampled_rows(answers, Problem("classification", "accuracy", ("a", "b", "c")), np.random.default_rng(0))
+    rows = sampled_rows(answers, Problem("classification", "accuracy", ("a", "b", "c")), np.random.default_rng(0))
     first, second, third = np.bincount(answers.truth[rows])
     assert len(rows) == pytest.approx(20_000, abs=3) and len(np.unique(rows)) == len(rows)
     assert first == pytest.approx(second, rel=0.03)

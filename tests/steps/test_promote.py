@@ -1,27 +1,44 @@
-"""A challenger needs to be as good as the champion, in the direction of the metric."""
+"""A challenger must be better beyond noise; a champion that does not know a class must only not be better itself."""
+
+from dataclasses import replace
 
 import pytest
 
+from automl_assets.records import Comparison
 from automl_assets.steps.promote import promote
+
+FOUND = Comparison("3", "test rows", 200, 0.8, 0.82, 0.02, (0.001, 0.04), 0.97)
 
 
 @pytest.mark.parametrize(
-    ("metric", "challenger", "champion", "is_champion"),
+    ("interval", "share", "unknown", "is_champion"),
     [
-        ("accuracy", 0.9, 0.8, True),
-        ("accuracy", 0.8, 0.8, True),
-        ("accuracy", 0.7, 0.8, False),
-        ("log_loss", 0.7, 0.8, True),
-        ("log_loss", 0.9, 0.8, False),
-        ("accuracy", 0.0, None, True),
+        ((0.001, 0.04), 0.97, (), True),
+        ((-0.001, 0.04), 0.95, (), True),
+        ((-0.002, 0.04), 0.949, (), False),
+        ((0.0, 0.0), 0.0, (), False),
+        ((-0.04, -0.01), 0.0, (), False),
+        ((0.0, 0.0), 0.0, ("new",), True),
+        ((-0.02, 0.01), 0.3, ("new",), True),
+        ((-0.04, -0.01), 0.0, ("new",), False),
     ],
 )
-def test_promotion(metric: str, challenger: float, champion: float | None, is_champion: bool) -> None:
-    assert promote(metric, challenger, champion, "test")[0] is is_champion
+def test_promotion(interval: tuple, share: float, unknown: tuple, is_champion: bool) -> None:
+    found = replace(FOUND, interval=interval, share=share, unknown=unknown)
+    assert promote("accuracy", found)[0] is is_champion
 
 
-def test_the_reason_names_both_scores() -> None:
-    assert promote("log_loss", 0.9, 0.8, "out_of_fold")[1] == (
-        "log_loss 0.9 on out-of-fold rows; the champion keeps its place with 0.8"
+def test_the_reason_tells_both_scores_the_rows_and_how_sure_it_is() -> None:
+    assert promote("accuracy", FOUND)[1] == (
+        "accuracy 0.82 against 0.8 of version 3 on 200 test rows; better by 0.02 (95 % interval 0.001 to 0.04), "
+        "in 97.0% of resamples: better beyond noise"
     )
-    assert promote("accuracy", 0.9, None, "test")[1] == "accuracy 0.9 on test rows; there was no champion"
+    within = replace(FOUND, share=0.7, interval=(-0.01, 0.04))
+    assert promote("accuracy", within)[1].endswith(
+        ": not better beyond noise, for which 95% are needed; version 3 stays the champion"
+    )
+    worse = replace(FOUND, share=0.0, interval=(-0.03, -0.01))
+    assert promote("accuracy", worse)[1].endswith(": worse beyond noise; version 3 stays the champion")
+    assert promote("accuracy", replace(within, unknown=("owl", "fox")))[1].endswith(
+        "and version 3 does not know the classes owl, fox"
+    )

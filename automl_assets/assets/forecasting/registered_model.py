@@ -1,16 +1,22 @@
-"""The asset `registered_model` of forecasting: all groups as one version in MLflow, champion when at least as good."""
+"""The asset `registered_model` of forecasting: all groups as one version in MLflow, champion when better beyond noise."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import dagster as dg
 
 from automl_assets.assets.forecasting.partitions import Records, gathered, keys_of
-from automl_assets.assets.registered_model import registered
+from automl_assets.assets.registered_model import Entry, registered
 from automl_assets.assets.spec import described, input_of, step
 from automl_assets.experiment import Experiment
-from automl_assets.records import Registration
+from automl_assets.records import Comparison, Registration
+from automl_assets.resources.champions import Opened
 from automl_assets.resources.model_folders import forecast_model
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
-from automl_assets.series import ForecastSummary
+from automl_assets.series import ForecastEnsemble, ForecastSummary, Group
+from automl_assets.steps.challenge import check_question
+from automl_assets.steps.forecasting.challenge import challenge, learnt_from, match
 
 
 def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
@@ -19,7 +25,7 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
     @dg.asset(
         **described(experiment, "registered_model", Registration, {"mlflow"}, text),
         ins={"summary": input_of(experiment, "summary")},
-        deps=gathered(experiment, ("onnx_model",)),
+        deps=gathered(experiment, ("onnx_model", "features", "ensemble")),
     )
     def asset(
         context: dg.AssetExecutionContext,
@@ -28,10 +34,31 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
         summary: ForecastSummary,
     ) -> dg.MaterializeResult:
         with step(context):
-            shelf = records.shelves(experiment.name, context)("onnx_model")
-            keys = [key for key in keys_of(context.instance, experiment) if shelf.has(key)]
-            models = Records(keys, shelf.read).values()
-            folder = forecast_model(models, experiment.forecasting.partition_by)
-            return registered(context, experiment, tracker, folder, summary.metrics, " and ".join(summary.rows))
+            shelf_of = records.shelves(experiment.name, context)
+            made, *shelves = map(shelf_of, ("onnx_model", "features", "ensemble"))
+            keys = [key for key in keys_of(context.instance, experiment) if made.has(key)]
+            features, ensembles = (Records(keys, shelf.read) for shelf in shelves)
+            folder = forecast_model(Records(keys, made.read).values(), experiment.forecasting.partition_by)
+            entry = Entry(folder, learnt_from(features.values()), summary.metrics, " and ".join(summary.rows))
+            return registered(context, tracker, entry, ForecastMatch(experiment, features, ensembles).with_champion)
 
     return asset
+
+
+@dataclass(frozen=True)
+class ForecastMatch:
+    """New models of all groups against the champion's."""
+
+    experiment: Experiment
+    features: Mapping[str, Group]  # by partition
+    ensembles: Mapping[str, ForecastEnsemble]
+
+    def with_champion(self, champion: Opened) -> Callable[[Opened], Comparison]:
+        """Raises DataError or ArtifactError when the champion cannot answer for the series of today."""
+        check_question(champion.learnt, self.experiment.task, self.experiment.target)
+        seed = self.experiment.seed
+        matches = [
+            match(group, self.ensembles[key], champion.learnt, champion.answer, seed)
+            for key, group in self.features.items()
+        ]
+        return lambda challenger: challenge(self.experiment.metric, matches, seed)

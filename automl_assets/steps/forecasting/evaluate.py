@@ -26,13 +26,13 @@ def evaluate(
     """Metrics of the ensemble and of the baseline; `step` stamps lie between origins, a horizon unless told."""
     if group.test is None or not len(group.test.y):
         truth, point = backtest.truth(group.panel, group.problem), ensemble.predictions
-        return _evaluation("backtest", truth, point, _backtest_quantiles(ensemble, truth), is_drawn)
+        return _evaluation("backtest", truth, point, backtest_quantiles(ensemble, truth), is_drawn)
     rolled = rolling(ensemble, group.panel, group.test, step)
     truth = problem_truth(group.panel.then(group.test), rolled.ends, group.problem, learnt=group.panel)
     return _evaluation("test", truth, rolled.point, rolled.quantiles, is_drawn)
 
 
-def _backtest_quantiles(ensemble: ForecastEnsemble, truth: Truth) -> np.ndarray:
+def backtest_quantiles(ensemble: ForecastEnsemble, truth: Truth) -> np.ndarray:
     """Of each window by margins of the others, or of one alone by its own."""
     if len(truth.ends) > 1:
         return conform.held_out(truth, ensemble.predictions)

@@ -118,18 +118,28 @@ def _raw(values: np.ndarray, column: Covariate) -> np.ndarray:
 
 def _example(history: Panel, future: Panel, problem: ForecastProblem) -> dict[str, Any]:
     """Raw rows of the first series as JSON takes them, column by column: its last ones, and those to be forecast."""
-    feed = feed_of(history.last(N_EXAMPLE), future, 0, problem)
+    return raw_rows(history.last(N_EXAMPLE), future, 0, problem)
+
+
+def raw_rows(history: Panel, future: Panel, number: int, problem: ForecastProblem) -> dict[str, list[Any]]:
+    """Rows of one series as they are sent to a served model, column by column; those of `future` are to be forecast."""
+    feed = feed_of(history, future, number, problem)
     stamps, known = (feed.pop(name) for name in (list(feed)[1], problem.target))
     n_rows = len(stamps)
-    ids = zip(problem.series, series_values(history.names[0]), strict=False)
+    ids = zip(problem.series, series_values(history.names[number]), strict=False)
     statics = {one.name: feed[one.name].tolist() * n_rows for one in problem.statics}
     return {
-        problem.time: [str(stamp).replace("T00:00:00", "") for stamp in stamps.astype("datetime64[s]")],
+        problem.time: [_written(stamp, problem.timezone) for stamp in stamps.astype("datetime64[s]")],
         **{name: [value] * n_rows for name, value in ids},
         problem.target: [*known.tolist(), *[None] * (n_rows - len(known))],
         **{one.name: [_plain(value) for value in feed[one.name].tolist()] for one in problem.covariates},
         **statics,
     }
+
+
+def _written(stamp: np.datetime64, zone: str | None) -> str:
+    """A stamp in ISO 8601; where clocks of a time zone count, it says that it is in UTC."""
+    return f"{stamp}+00:00" if zone else str(stamp).replace("T00:00:00", "")
 
 
 def _plain(value: Any) -> Any:
