@@ -323,6 +323,35 @@ def rollback(
     console.print("A server that runs already answers with it once it is started anew.")
 
 
+@app.command()
+def labels(
+    experiment: str,
+    file: Annotated[str, typer.Argument(help="Labels: .csv, .jsonl, .parquet, JSON of Label Studio, COCO, or CoNLL.")],
+    key: Annotated[
+        list[str] | None, typer.Option(help="A column that tells which row a label belongs to; may be repeated.")
+    ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(help="What was scored: the rows, or what `automl predict` wrote (default: predict_source)."),
+    ] = None,
+    new_classes: Annotated[bool, typer.Option(help="Take classes that the source has never had.")] = False,
+    home: Home = None,
+) -> None:
+    """Adds labels that people gave to the source of an experiment; those that it has already are left out."""
+    from automl_assets.experiment import load
+    from automl_assets.resources.home import prepare
+    from automl_assets.runner import find
+    from automl_assets.steps.label import collect
+
+    prepare(home)
+    found = collect(load(find(experiment)), file, rows, tuple(key or ()), new_classes)
+    left_out = {"known already": found.n_known, "given twice": found.n_twice, "empty": found.n_empty}
+    left_out |= {"of no row that was scored": found.n_unmatched}
+    told = "".join(f", {number} {what}" for what, number in left_out.items() if number)
+    where = f", written to [bold]{found.where}[/]" if found.where else "; nothing was written"
+    console.print(f"{found.n_labels} labels: {found.rows.height} new{told}{where}", soft_wrap=True)
+
+
 def _champions(experiment: str, home: Path | None) -> Any:
     from automl_assets.resources.home import prepare
     from automl_assets.resources.tracker import Tracker

@@ -166,6 +166,22 @@ class Source:
     batches: Callable[[Any, int], Iterator[pl.DataFrame]] | None = None
     typed: Callable[[Any, pl.DataFrame], pl.DataFrame] = lambda options, rows: rows
     stamp: Callable[[Any], str] | None = None
+    add: Callable[[Any, pl.DataFrame], str] | None = None  # keeps further rows, and says where; whole, or not at all
+
+
+@dataclass(frozen=True)
+class LabelFormat:
+    """How labels come back from where people gave them.
+
+    `read(content, name, target)` gives a row for each label, which stands in the column `target`; it raises SourceError
+    for what is not of the format. `is_of(content)` says whether a file with one of the extensions is.
+    """
+
+    name: str
+    title: str
+    extensions: tuple[str, ...]
+    is_of: Callable[[bytes], bool]
+    read: Callable[[bytes, str, str], pl.DataFrame]
 
 
 @dataclass(frozen=True)

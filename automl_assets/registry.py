@@ -8,9 +8,9 @@ from functools import cache
 from typing import TypeVar
 
 from automl_assets.errors import DiscoveryError
-from automl_assets.parts import Algorithm, Forecaster, Source, Task
+from automl_assets.parts import Algorithm, Forecaster, LabelFormat, Source, Task
 
-Part = TypeVar("Part", Algorithm, Forecaster, Source, Task)
+Part = TypeVar("Part", Algorithm, Forecaster, LabelFormat, Source, Task)
 
 
 @cache
@@ -38,6 +38,12 @@ def learners(family: str) -> Mapping[str, Algorithm | Forecaster]:
 def sources() -> dict[str, Source]:
     """Kinds of source by name."""
     return _discover("automl_assets.sources", Source)
+
+
+@cache
+def label_formats() -> dict[str, LabelFormat]:
+    """Formats by name in which labels come back."""
+    return _discover("automl_assets.labels", LabelFormat)
 
 
 @cache

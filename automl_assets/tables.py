@@ -178,9 +178,9 @@ def files(location: str, extensions: tuple[str, ...]) -> tuple[File, ...]:
         paths = _paths(filesystem, path, extensions)
     if not paths:
         raise SourceError(_nothing_found(filesystem, path, name, extensions))
-    is_local = _is_local(filesystem)
+    on_disk = is_local(filesystem)
     return tuple(
-        File(filesystem, found, found if is_local else without_secrets(filesystem.unstrip_protocol(found)))
+        File(filesystem, found, found if on_disk else without_secrets(filesystem.unstrip_protocol(found)))
         for found in paths
     )
 
@@ -207,12 +207,13 @@ def _children(filesystem: fsspec.AbstractFileSystem, folder: str) -> list[str]:
     return sorted(found for found in inside if not found.rsplit("/", 1)[-1].startswith((".", "_")))
 
 
-def _is_local(filesystem: fsspec.AbstractFileSystem) -> bool:
+def is_local(filesystem: fsspec.AbstractFileSystem) -> bool:
+    """Whether files lie on this machine."""
     return "file" in ((filesystem.protocol,) if isinstance(filesystem.protocol, str) else filesystem.protocol)
 
 
 def _nothing_found(filesystem: fsspec.AbstractFileSystem, path: str, name: str, extensions: tuple[str, ...]) -> str:
-    shown = path if _is_local(filesystem) else name
+    shown = path if is_local(filesystem) else name
     with explained(name):
         if filesystem.isdir(path):
             present = [found.rsplit("/", 1)[-1] for found in _children(filesystem, path)]
@@ -368,7 +369,7 @@ def stamp_files(location: str, extensions: tuple[str, ...]) -> str:
 
 
 def _file_digest(file: File) -> bytes:
-    known = None if _is_local(file.filesystem) else _content_key(file.filesystem.info(file.path))
+    known = None if is_local(file.filesystem) else _content_key(file.filesystem.info(file.path))
     if known:
         return hashlib.sha256(known.encode()).digest()
     digest = hashlib.sha256()

@@ -4,6 +4,7 @@ All knowledge of the format is here: delimiters, headers, missing values, how te
 """
 
 import csv
+import gzip
 import io
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from automl_assets import tables
+from automl_assets.additions import add_rows
 from automl_assets.errors import SourceError, listed
 from automl_assets.parts import Source
 
@@ -88,6 +90,12 @@ def stamp(options: CsvOptions) -> str:
     return tables.stamp_files(tables.expanded(options).path, EXTENSIONS)
 
 
+def add(options: CsvOptions, rows: pl.DataFrame) -> str:
+    """Adds rows, written as those that are there. Raises SourceError where a file is not to be written."""
+    given = tables.expanded(options)
+    return add_rows(given.path, EXTENSIONS, rows, partial(_dump, options=given), partial(_join, options=given))
+
+
 def describe(options: CsvOptions) -> str:
     """Where the text lies, variables not filled in."""
     return tables.without_secrets(options.path)
@@ -106,6 +114,27 @@ missing = {["", *given.null_values]!r}
 texts = pl.col(pl.String)
 return table.with_columns(pl.when(~texts.str.strip_chars().is_in(missing)).then(texts))
 """
+
+
+def _dump(rows: pl.DataFrame, options: CsvOptions) -> bytes:
+    delimiter = options.delimiter or (";" if options.decimal_comma else ",")
+    return _written(rows, delimiter, options, has_header=True).encode(options.encoding or "utf-8")
+
+
+def _join(content: bytes, rows: pl.DataFrame, options: CsvOptions) -> bytes:
+    """A file's content with rows below, in its own delimiter and order of columns; packed where it is packed."""
+    texts = tables.unpacked(content, options.path).decode(options.encoding or "utf-8")
+    sample = texts[: tables.CHUNK_BYTES].removeprefix("\ufeff")
+    delimiter = options.delimiter or sniffed(sample)
+    header = _checked_header(sample, delimiter, options.path)
+    end = "" if texts.endswith(("\n", "\r")) else "\n"
+    joined = texts + end + _written(rows.select(header), delimiter, options, has_header=False)
+    made = joined.encode(options.encoding or "utf-8")
+    return gzip.compress(made) if content.startswith(b"\x1f\x8b") else made
+
+
+def _written(rows: pl.DataFrame, delimiter: str, options: CsvOptions, has_header: bool) -> str:
+    return rows.write_csv(separator=delimiter, include_header=has_header, decimal_comma=options.decimal_comma)
 
 
 def _delimiter(options: CsvOptions) -> str:
@@ -274,6 +303,7 @@ PART = Source(
     read=read,
     fingerprint=fingerprint,
     stamp=stamp,
+    add=add,
     describe=describe,
     code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),

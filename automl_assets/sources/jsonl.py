@@ -1,5 +1,6 @@
 """Rows from JSON lines: one object per line, also packed with gzip. Knowledge of the format alone belongs here."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from functools import partial
@@ -9,6 +10,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from automl_assets import tables
+from automl_assets.additions import add_rows
 from automl_assets.errors import SourceError
 from automl_assets.parts import Source
 
@@ -54,6 +56,11 @@ def stamp(options: JsonlOptions) -> str:
     return tables.stamp_files(tables.expanded(options).path, EXTENSIONS)
 
 
+def add(options: JsonlOptions, rows: pl.DataFrame) -> str:
+    """Adds rows. Raises SourceError where a file is not to be written."""
+    return add_rows(tables.expanded(options).path, EXTENSIONS, rows, _dump, _join)
+
+
 def describe(options: JsonlOptions) -> str:
     """Where the files lie, variables not filled in."""
     return tables.without_secrets(options.path)
@@ -68,6 +75,16 @@ files = {tables.files_code(options.path, EXTENSIONS)}
 opened = [gzip.open(file) if file.endswith(".gz") else file for file in files]
 return pl.concat([pl.read_ndjson(file, infer_schema_length=None) for file in opened], how="diagonal_relaxed")
 """
+
+
+def _dump(rows: pl.DataFrame) -> bytes:
+    return rows.write_ndjson().encode()
+
+
+def _join(content: bytes, rows: pl.DataFrame) -> bytes:
+    is_packed = content.startswith(b"\x1f\x8b")
+    joined = tables.unpacked(content, "the file").rstrip() + b"\n" + _dump(rows)
+    return gzip.compress(joined) if is_packed else joined
 
 
 def _parse(content: bytes, name: str, first_line: int = 1) -> pl.DataFrame:
@@ -110,6 +127,7 @@ PART = Source(
     read=read,
     fingerprint=fingerprint,
     stamp=stamp,
+    add=add,
     describe=describe,
     code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),

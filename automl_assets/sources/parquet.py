@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from automl_assets import tables
+from automl_assets.additions import add_rows
 from automl_assets.parts import Source
 
 EXTENSIONS = (".parquet", ".pq")
@@ -43,6 +44,11 @@ def stamp(options: ParquetOptions) -> str:
     return tables.stamp_files(tables.expanded(options).path, EXTENSIONS)
 
 
+def add(options: ParquetOptions, rows: pl.DataFrame) -> str:
+    """Adds rows. Raises SourceError where a file is not to be written."""
+    return add_rows(tables.expanded(options).path, EXTENSIONS, rows, _dump, _join)
+
+
 def describe(options: ParquetOptions) -> str:
     """Where the files lie, variables not filled in."""
     return tables.without_secrets(options.path)
@@ -54,6 +60,18 @@ def code(options: ParquetOptions) -> str:
 files = {tables.files_code(options.path, EXTENSIONS)}
 return pl.concat([pl.read_parquet(file) for file in files], how="diagonal_relaxed")
 """
+
+
+def _dump(rows: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    rows.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _join(content: bytes, rows: pl.DataFrame) -> bytes:
+    """Types stay those of the file."""
+    known = pl.read_parquet(io.BytesIO(content))
+    return _dump(known.vstack(rows.select(known.columns).cast(known.schema)))
 
 
 def _parse(content: bytes, name: str) -> pl.DataFrame:
@@ -75,6 +93,7 @@ PART = Source(
     read=read,
     fingerprint=fingerprint,
     stamp=stamp,
+    add=add,
     describe=describe,
     code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),

@@ -14,7 +14,7 @@ from automl_assets.errors import SourceError, listed, nearest
 from automl_assets.parts import Source
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, FromClause, TextClause
+    from sqlalchemy import URL, Connection, FromClause, Table, TextClause
 
 HIDDEN = "***"
 _SECRET_KEY = re.compile(r"pass|pwd|secret|token|key|odbc_connect", re.IGNORECASE)
@@ -75,6 +75,19 @@ def fingerprint(options: SqlOptions) -> str:
     if given.watermark is None:
         return tables.fingerprint_table(_answer(given, _rows))
     return tables.fingerprint_table(_answer(given, _watermark))
+
+
+def add(options: SqlOptions, rows: pl.DataFrame) -> str:
+    """Inserts rows into the table, all of them or none. Raises SourceError for a query, which is no place."""
+    from sqlalchemy import insert
+
+    given = tables.expanded(options)
+    if given.table is None:
+        raise SourceError("a query brings rows but takes none; name a `table`, or insert the rows yourself")
+    with _connected(given) as connection:
+        connection.execute(insert(_table(connection, given.table)), rows.to_dicts())
+        connection.commit()
+    return describe(options)
 
 
 def describe(options: SqlOptions) -> str:
@@ -211,7 +224,7 @@ def _selectable(connection: "Connection", options: SqlOptions, watermark: str) -
     return table
 
 
-def _table(connection: "Connection", name: str) -> "FromClause":
+def _table(connection: "Connection", name: str) -> "Table":
     """The table or view as the database describes it, so that its column types hold."""
     from sqlalchemy import MetaData, Table, inspect
     from sqlalchemy.exc import NoSuchTableError
@@ -301,6 +314,7 @@ PART = Source(
     describe=describe,
     code=code,
     text_option="url",
+    add=add,
     batches=batches,
     typed=lambda options, rows: tables.with_dates(rows),
 )

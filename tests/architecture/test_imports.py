@@ -23,29 +23,19 @@ LAYERS = (
     ("preload", "preload_forecasters"),
     ("steps",),
     ("experiment", "feature_settings", "forecast_settings", "retrain_settings", "frozen"),
-    ("tasks", "algorithms", "sources"),
+    ("tasks", "algorithms", "sources", "labels"),
     ("featurizer_graph", "forests", "lagged_graph", "sight_graph", "margins", "pictures"),
     ("cohorts", "dependence", "groups", "forecast_metrics", "hierarchies", "shapley"),
     ("arma", "innovations", "symbols", "calendar_features", "design", "lagged", "lag_plan", "sight"),
+    ("additions", "identities"),
     ("featurizer", "embedding", "texts", "fitting", "linear", "trees", "onnx_graph", "tables", "metrics", "grid"),
-    (
-        "bundle",
-        "descent",
-        "identities",
-        "isolation",
-        "latency",
-        "preparation",
-        "encodings",
-        "registry",
-        "wishes",
-        "slugs",
-    ),
+    ("bundle", "descent", "isolation", "latency", "preparation", "encodings", "registry", "wishes", "slugs"),
     ("parts",),
     ("series",),
     ("records",),
     ("errors",),
 )
-PARTS = ("tasks", "algorithms", "sources")
+PARTS = ("tasks", "algorithms", "sources", "labels")
 KNOW_DAGSTER = ("definitions", "component", "assets", "sensors", "resources", "runner", "results", "cli")
 HEAVY = (
     *("torch", "transformers", "sklearn", "xgboost", "lightgbm", "catboost", "pmdarima"),

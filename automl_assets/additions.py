@@ -1,0 +1,78 @@
+"""Rows added to where others lie: a file of their own beside the others, or the one file written anew.
+
+Whatever is cut off, each file is there as it was or as it should be. Not here: formats (`sources`), which rows (`steps`).
+"""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import fsspec
+import polars as pl
+
+from automl_assets import tables
+from automl_assets.errors import SourceError
+
+Dump = Callable[[pl.DataFrame], bytes]  # rows as a file of their own
+Join = Callable[[bytes, pl.DataFrame], bytes]  # the content of a file, and that with the rows below
+
+
+def add_rows(location: str, extensions: tuple[str, ...], rows: pl.DataFrame, dump: Dump, join: Join) -> str:
+    """Adds rows to the files of a location, and says to which.
+
+    Into a folder, or beside the files of a glob, goes a new file; a single local file is written anew in one move.
+    Raises SourceError where neither can be done.
+    """
+    first, *others = tables.files(location, extensions)
+    filesystem, path = fsspec.core.url_to_fs(location)
+    if not others and filesystem.isfile(path):
+        return _into(first, rows, join)
+    folder = path if filesystem.isdir(path) else first.path.rpartition("/")[0]
+    ending = Path(first.path.removesuffix(".gz")).suffix
+    target = f"{folder}/labels_{tables.fingerprint_table(rows)}{ending}"
+    _write(filesystem, target, dump(rows))
+    if target not in {file.path for file in tables.files(location, extensions)}:
+        filesystem.rm_file(target)
+        raise SourceError(
+            f"{tables.without_secrets(location)}: a new file called {target.rpartition('/')[2]} would not be one of it; "
+            "widen the pattern, or add the rows yourself"
+        )
+    return target
+
+
+def _into(file: tables.File, rows: pl.DataFrame, join: Join) -> str:
+    if not tables.is_local(file.filesystem):
+        raise SourceError(
+            f"{file.name} is a single file of an object store, which others may be writing to; keep the rows in a folder, "
+            "so that a file can be added"
+        )
+    before = os.stat(file.path)
+    made = join(file.filesystem.cat_file(file.path), rows)
+    if _is_changed(before, os.stat(file.path)):
+        raise SourceError(f"{file.name} was written to meanwhile; nothing was added, try again")
+    _write(file.filesystem, file.path, made)
+    return file.path
+
+
+def _is_changed(before: os.stat_result, now: os.stat_result) -> bool:
+    return (before.st_ino, before.st_size, before.st_mtime_ns) != (now.st_ino, now.st_size, now.st_mtime_ns)
+
+
+def _write(filesystem: fsspec.AbstractFileSystem, path: str, content: bytes) -> None:
+    """In one move: an object store shows no object before it is whole, a local file gets its name last."""
+    if not tables.is_local(filesystem):
+        filesystem.pipe_file(path, content)
+        return
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            temporary.chmod(target.stat().st_mode)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
