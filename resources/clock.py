@@ -33,6 +33,7 @@ class Clock(dg.ConfigurableResource):
 
     timeout_minutes: float | None = None
     concurrent_candidates: int = 1  # how many run side by side under the executor in use
+    candidates_per_machine: int = 1  # how many of them share the cores and the memory of one machine
 
     def seconds_left(self, context: Any, experiment: Experiment) -> float:
         """Until the run's deadline; negative when it is past."""
@@ -50,7 +51,7 @@ class Clock(dg.ConfigurableResource):
         `n_rows`."""
         limits, events = experiment.limits, list(journal_of(context.run).events())
         searching = self._search_seconds(context, experiment, n_groups)
-        n_cores = max(1, limits.n_cores // self.concurrent_candidates)
+        n_cores = max(1, limits.n_cores // self.candidates_per_machine)
         to_come = _to_come(context, experiment, algorithm, events)
         own = _deserved(algorithm, n_rows)
         share = own / (own + sum(_deserved(part, n_rows) for part in to_come))
@@ -63,7 +64,7 @@ class Clock(dg.ConfigurableResource):
             max_trials=0 if left_out else _trials_left(experiment, events, share),
             trial_seconds=None if limits.trial_timeout_minutes is None else limits.trial_timeout_minutes * 60,
             exit_score=limits.exit_score,
-            memory_bytes=_free_memory(n_cores * self.concurrent_candidates),
+            memory_bytes=_free_memory(n_cores * self.candidates_per_machine),
             early_stopping=limits.early_stopping,
             left_out=left_out,
         )

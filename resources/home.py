@@ -75,13 +75,13 @@ def _write_settings(path: Path) -> None:
 
 def _check_settings(file: Path) -> None:
     """Dagster reads the file alone: it must not store elsewhere than MLflow does, without anybody noticing."""
-    is_named = DATABASE in file.read_text("utf-8")
-    if database() and not is_named:
+    settings = file.read_text("utf-8")
+    if database() and "postgres" not in settings:
         raise SettingError(
-            f"{DATABASE} is set, but {file} does not name it: Dagster would go on writing to another place. Remove the "
-            f"file, and it is written anew; or put in it\nstorage:\n  postgres:\n    postgres_url: {{env: {DATABASE}}}"
+            f"{DATABASE} is set, but {file} names no PostgreSQL: Dagster would go on writing to SQLite. Remove the file, "
+            f"and it is written anew; or put in it\nstorage:\n  postgres:\n    postgres_url: {{env: {DATABASE}}}"
         )
-    if is_named and not database():
+    if DATABASE in settings and not database():
         raise SettingError(
             f"{file} names {DATABASE}, which is not set; set it, or remove the file to go back to SQLite"
         )

@@ -1,4 +1,4 @@
-"""Real services, started by the first test that asks for one, on this machine alone: PostgreSQL, an object store."""
+"""Real services, started by the first test that asks for one, on this machine alone: PostgreSQL, S3, Redis."""
 
 import getpass
 import glob
@@ -7,11 +7,13 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -107,6 +109,24 @@ def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return new_bucket(s3)
 
 
+@pytest.fixture(scope="session")
+def redis() -> Iterator[str]:
+    """Address of a Redis server that keeps nothing on the disk."""
+    server = shutil.which("redis-server")
+    if server is None:
+        pytest.skip("no redis-server on this machine")
+    port = free_port()
+    process = subprocess.Popen(
+        [server, "--port", str(port), "--bind", "127.0.0.1", "--save", ""], stdout=subprocess.PIPE
+    )
+    try:
+        assert any(b"Ready to accept connections" in line for line in process.stdout)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def s3_settings(s3: str) -> dict[str, str]:
     """Environment variables that lead to the server."""
     own = {"ENDPOINT_URL": s3, "ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "DEFAULT_REGION": "us-east-1"}
@@ -119,4 +139,24 @@ def new_bucket(s3: str) -> str:
     return f"s3://{name}"
 
 
-__all__ = ["bucket", "database", "postgres", "s3"]
+@contextmanager
+def started(folder: Path, *command: str | Path, **settings: str) -> Iterator[subprocess.Popen]:
+    """A process with all that it starts, ended with the block; what it says is in the file `log` in `folder`."""
+    with (folder / "log").open("a") as log:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=folder,
+            env=os.environ | settings,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):  # all of it has ended
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+__all__ = ["bucket", "database", "postgres", "redis", "s3"]

@@ -41,6 +41,7 @@ HEAVY = (
     *("torch", "transformers", "sklearn", "xgboost", "lightgbm", "catboost", "pmdarima"),
     *("statsforecast", "prophet", "holidays"),
     *("mlflow", "matplotlib", "onnx", "onnxruntime"),
+    *("dask", "distributed", "celery", "kubernetes", "dagster_postgres", "s3fs", "boto3"),
 )
 
 

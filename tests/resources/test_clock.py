@@ -85,9 +85,12 @@ def test_a_run_of_some_candidates_counts_only_those(instance: dg.DagsterInstance
 def test_candidates_side_by_side_take_their_shares_at_once(instance: dg.DagsterInstance) -> None:
     experiment, run = question(max_cores=2), context(instance)
     one = Clock().budget(run, experiment, experiment.candidates["knn"])
-    two = Clock(concurrent_candidates=2).budget(run, experiment, experiment.candidates["knn"])
-    assert two.seconds == pytest.approx(2 * one.seconds, rel=0.02)
-    assert two.n_cores == max(1, one.n_cores // 2)
+    two = Clock(concurrent_candidates=2, candidates_per_machine=2)
+    apart = Clock(concurrent_candidates=2).budget(run, experiment, experiment.candidates["knn"])
+    together = two.budget(run, experiment, experiment.candidates["knn"])
+    assert together.seconds == pytest.approx(2 * one.seconds, rel=0.02) == apart.seconds
+    assert together.n_cores == max(1, one.n_cores // 2)
+    assert apart.n_cores == one.n_cores, "each has a machine of its own"
 
 
 def test_when_the_time_is_up_only_the_guess_may_begin(instance: dg.DagsterInstance) -> None:

@@ -57,7 +57,9 @@ def test_dagster_accepts_the_settings_of_a_database(tmp_path: Path, database: st
 
 def test_a_database_that_dagster_would_not_use_is_told(home: Path, monkeypatch: Patch) -> None:
     monkeypatch.setenv("AUTOML_DATABASE", "postgresql://ann:s3cret@host/automl")
-    with pytest.raises(SettingError, match=r"AUTOML_DATABASE is set, but .*dagster\.yaml does not name it") as caught:
+    with pytest.raises(
+        SettingError, match=r"AUTOML_DATABASE is set, but .*dagster\.yaml names no PostgreSQL"
+    ) as caught:
         prepare()
     assert "s3cret" not in str(caught.value)
 
