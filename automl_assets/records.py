@@ -65,6 +65,7 @@ class ColumnProfile:
     maximum: float | None = None
     top: tuple[tuple[str, int], ...] = ()  # most frequent values with their counts
     histogram: tuple[int, ...] = ()  # counts in equal bins between minimum and maximum
+    quantiles: tuple[float, ...] = ()  # middles of a hundred equal shares of rows, of numbers
 
 
 @dataclass(frozen=True)
@@ -503,6 +504,26 @@ class Registration:
     is_champion: bool
     reason: str
     comparison: Comparison | None = None  # None where there was no champion, or none that could answer
+
+
+@dataclass(frozen=True)
+class ColumnDrift:
+    """How far a column of rows to be predicted lies from the rows learnt from, by one measure."""
+
+    column: str
+    measure: Literal["wasserstein", "jensen_shannon", "missing"]
+    distance: float
+    chance: float  # distance that so many rows of one and the same distribution have in the mean
+    limit: float
+
+    @property
+    def excess(self) -> float:
+        """What neither the limit nor chance explains; a false alarm costs more than one that comes a little later."""
+        return self.distance - self.limit - 3 * self.chance
+
+    @property
+    def is_drifted(self) -> bool:
+        return self.excess > 0
 
 
 @dataclass(frozen=True)

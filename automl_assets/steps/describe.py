@@ -9,6 +9,7 @@ from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment import Experiment
 from automl_assets.records import SOURCE, ColumnProfile, Dataset, Guardrail, Kind, Problem, Profile
 from automl_assets.steps import guardrails
+from automl_assets.steps.drift import quantiles
 
 IMBALANCE_RATIO = 0.2  # rarest class to most frequent, as in Azure
 IDENTIFIER_SHARE = 0.95  # texts of which so many are unique tell nothing about other rows
@@ -20,6 +21,7 @@ RECURRING_SHARE = 0.5  # of all words must have been seen before: words of a lan
 WORD = r"\p{L}{2,}"
 TEXT_ROWS = 2_000  # that are looked at
 N_BINS = 20
+MOST_TOP = 50  # most frequent texts that are counted
 
 
 def describe(dataset: Dataset, experiment: Experiment) -> Profile:
@@ -149,6 +151,7 @@ def _statistics(numbers: np.ndarray) -> dict:
         "minimum": float(numbers.min()),
         "maximum": float(numbers.max()),
         "histogram": _histogram(numbers),
+        "quantiles": quantiles(numbers),
     }
 
 
@@ -165,7 +168,11 @@ def _top(column: pl.Series) -> tuple[tuple[str, int], ...]:
     if column.dtype != pl.String:
         return ()
     counts = (
-        column.drop_nulls().rename("value").value_counts().sort(["count", "value"], descending=[True, False]).head(5)
+        column.drop_nulls()
+        .rename("value")
+        .value_counts()
+        .sort(["count", "value"], descending=[True, False])
+        .head(MOST_TOP)
     )
     return tuple((value, count) for value, count in counts.iter_rows())
 

@@ -1,0 +1,109 @@
+"""Compares the rows to be predicted with those that were learnt, says which columns moved, and has it all learnt again.
+
+Rows are compared when they or the model are others than at the last look. Learning the same rows again changes nothing:
+where a run is asked for, it waits until the source has others than those that were learnt, and has come to rest.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+
+import dagster as dg
+
+from automl_assets.assets.predictions import drift_evaluation, is_far
+from automl_assets.errors import AutomlError
+from automl_assets.experiment import Experiment, SourceSetting
+from automl_assets.records import ColumnDrift
+from automl_assets.resources.notices import Notice, tell
+from automl_assets.resources.store import RecordStore
+from automl_assets.sensors import launch
+from automl_assets.steps.drift import drift, told
+from automl_assets.steps.load import fingerprint, read
+
+INTERVAL_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the last look left behind."""
+
+    rows: str = ""  # fingerprint of the rows to be predicted
+    learnt: str = ""  # of those learnt from
+    moved: str = ""  # what moved between the two, where it is to be learnt again; empty otherwise
+    source: str = ""  # fingerprint of what a run would learn from, at the last look
+    trouble: str = ""  # that people know of
+
+    def as_cursor(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def drift_of(experiment: Experiment, source: SourceSetting) -> dg.SensorDefinition:
+    """The sensor of one experiment. It looks where the experiment asks for it; elsewhere a person may switch it on."""
+    is_asked = experiment.retrain.drift.action != "none"
+
+    @dg.sensor(
+        name=f"{experiment.name}__drift",
+        job_name=experiment.name,
+        description=f"Says whether the rows of {source.part.describe(source.options)} still look like those learnt from.",
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING if is_asked else dg.DefaultSensorStatus.STOPPED,
+    )
+    def sensor(context: dg.SensorEvaluationContext, records: dg.ResourceParam[RecordStore]) -> dg.SensorResult:
+        before = Compared(**json.loads(context.cursor or "{}"))
+        learnt = launch.learnt(context.instance, experiment)
+        if not learnt:
+            return dg.SensorResult(skip_reason="nothing was learnt yet", cursor=context.cursor)
+        try:
+            seen = source.part.fingerprint(source.options)
+            if (seen, learnt) == (before.rows, before.learnt):
+                return _again(context.instance, experiment, replace(before, trouble=""))
+            lines = drift(records.load(experiment.name, "profile"), read(source), experiment.retrain.drift)
+        except AutomlError as error:
+            return _troubled(context, experiment, before, str(error))
+        return _compared(context, experiment, Compared(seen, learnt), lines)
+
+    return sensor
+
+
+def _compared(
+    context: dg.SensorEvaluationContext, experiment: Experiment, now: Compared, lines: tuple[ColumnDrift, ...]
+) -> dg.SensorResult:
+    """The figures go to the check of the predictions; what moved is told."""
+    moved = told(lines) if is_far(lines, experiment) else ""
+    if moved:
+        tell(Notice("drift", experiment.name, f"{experiment.name}: rows to be predicted have {moved}"), context.log)
+    is_pending = moved and experiment.retrain.drift.action == "retrain"
+    return dg.SensorResult(
+        skip_reason=told(lines),
+        asset_events=[drift_evaluation(lines, experiment)],
+        cursor=replace(now, moved=moved if is_pending else "").as_cursor(),
+    )
+
+
+def _again(instance: dg.DagsterInstance, experiment: Experiment, seen: Compared) -> dg.SensorResult:
+    """Nothing new to compare; what moved before may by now be learnt."""
+    if not seen.moved:
+        return _skipped(seen, "neither rows nor model have changed")
+    now = replace(seen, source=fingerprint(experiment))
+    if now.source == seen.learnt:
+        return _skipped(now, f"{seen.moved}; the source holds what was learnt already, so a run waits for new rows")
+    if now.source != seen.source:
+        return _skipped(now, f"{seen.moved}; the source has new rows, which must rest until the next look")
+    if run := launch.run_under_way(instance, experiment):
+        return _skipped(now, f"{seen.moved}; waits until the run {run} has ended")
+    run_key = f"{experiment.name}:drift:{seen.rows}:{now.source}"
+    asked = launch.request(experiment, run_key, f"drift: {seen.moved}", [])
+    return dg.SensorResult(run_requests=[asked], cursor=replace(now, moved="").as_cursor())
+
+
+def _skipped(seen: Compared, reason: str) -> dg.SensorResult:
+    return dg.SensorResult(skip_reason=reason, cursor=seen.as_cursor())
+
+
+def _troubled(
+    context: dg.SensorEvaluationContext, experiment: Experiment, before: Compared, trouble: str
+) -> dg.SensorResult:
+    """Tells a trouble once, and tries again at the next look."""
+    text = f"{experiment.name}: the rows to be predicted cannot be compared: {trouble}"
+    if not before.trouble:
+        tell(Notice("source_unreadable", experiment.name, text), context.log)
+    return _skipped(replace(before, trouble=trouble), text)

@@ -1,0 +1,118 @@
+"""Rows to be predicted are compared with those learnt from, once; what moved is told, and learnt when it can be."""
+
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import pytest
+
+from automl_assets.assets.predictions import predictions
+from automl_assets.assets.profile import profile
+from automl_assets.experiment import Experiment, parse
+from automl_assets.resources.store import RecordStore
+from automl_assets.sensors.drift import drift_of
+from automl_assets.steps.load import fingerprint
+
+
+def _rows(shift: float, n_rows: int = 500, seed: int = 0) -> pl.DataFrame:
+    chance = np.random.default_rng(seed)
+    return pl.DataFrame({"x": chance.normal(shift, size=n_rows), "y": chance.choice(["a", "b"], n_rows)})
+
+
+class Watched:
+    """An experiment that has learnt its rows, and the daemon that looks at those to be predicted."""
+
+    def __init__(self, folder: Path, instance: dg.DagsterInstance, **drift: object):
+        self.folder, self.instance, self.cursor = folder, instance, None
+        self.write("rows", _rows(0.0))
+        self.write("new", _rows(0.0, seed=1).drop("y"))
+        given = {"task": "classification", "source": str(folder / "rows.parquet"), "target": "y"}
+        more = {"predict_source": str(folder / "new.parquet"), "retrain": {"drift": drift}}
+        self.experiment: Experiment = parse(given | more, "watched")
+
+    def write(self, name: str, rows: pl.DataFrame) -> None:
+        rows.write_parquet(self.folder / f"{name}.parquet")
+
+    def learn(self) -> None:
+        from automl_assets.assets.dataset import dataset
+
+        assets = [dataset(self.experiment), profile(self.experiment)]
+        assert dg.materialize(assets, instance=self.instance, resources={"records": RecordStore()}).success
+
+    def tick(self) -> dg.SensorResult:
+        assert self.experiment.predict_source
+        resources = {"records": RecordStore()}
+        with dg.build_sensor_context(self.instance, cursor=self.cursor, resources=resources) as context:
+            result = drift_of(self.experiment, self.experiment.predict_source)(context)
+        assert isinstance(result, dg.SensorResult)
+        self.cursor = result.cursor
+        return result
+
+
+@pytest.fixture
+def watched(tmp_path: Path, home: Path) -> Watched:
+    return Watched(tmp_path, dg.DagsterInstance.get(), action="retrain")
+
+
+def _said(result: dg.SensorResult) -> str:
+    return str(result.skip_reason.skip_message) if result.skip_reason else ""
+
+
+def test_nothing_is_compared_before_anything_was_learnt(watched: Watched) -> None:
+    assert _said(watched.tick()) == "nothing was learnt yet"
+
+
+def test_rows_alike_are_compared_once_and_shown_in_the_check(watched: Watched) -> None:
+    watched.learn()
+    first = watched.tick()
+    assert _said(first) == "no column has moved"
+    (event,) = first.asset_events
+    assert isinstance(event, dg.AssetCheckEvaluation) and event.passed
+    assert event.asset_check_key in predictions(watched.experiment, watched.experiment.predict_source).check_keys
+    assert _said(watched.tick()) == "neither rows nor model have changed"
+
+
+def test_what_moved_is_told_and_learnt_once_the_source_has_other_rows(
+    watched: Watched, capfd: pytest.CaptureFixture[str]
+) -> None:
+    watched.learn()
+    watched.write("new", _rows(2.0, seed=1).drop("y"))
+    result = watched.tick()
+    assert "moved: x (wasserstein" in _said(result) and not result.asset_events[0].passed
+    assert "watched: rows to be predicted have moved: x" in capfd.readouterr().err
+    assert "waits for new rows" in _said(watched.tick())
+    watched.write("rows", _rows(2.0, seed=2))
+    assert "must rest until the next look" in _said(watched.tick())
+    (request,) = watched.tick().run_requests or ()
+    assert fingerprint(watched.experiment) in str(request.run_key) and "moved: x" in request.tags["automl/because"]
+    assert _said(watched.tick()) == "neither rows nor model have changed"
+    watched.learn()
+    assert _said(watched.tick()) == "no column has moved"
+    assert "moved" not in capfd.readouterr().err
+
+
+def test_it_only_tells_where_that_is_asked(tmp_path: Path, home: Path) -> None:
+    watched = Watched(tmp_path, dg.DagsterInstance.get(), action="tell")
+    watched.learn()
+    watched.write("new", _rows(2.0, seed=1).drop("y"))
+    watched.write("rows", _rows(2.0, seed=2))
+    assert "moved: x" in _said(watched.tick())
+    assert [_said(watched.tick()) for _ in range(3)] == ["neither rows nor model have changed"] * 3
+
+
+def test_as_many_columns_as_asked(tmp_path: Path, home: Path) -> None:
+    watched = Watched(tmp_path, dg.DagsterInstance.get(), action="retrain", least_columns=2)
+    watched.learn()
+    watched.write("new", _rows(2.0, seed=1).drop("y"))
+    assert watched.tick().asset_events[0].passed
+
+
+def test_rows_that_cannot_be_read_are_told_once(watched: Watched, capfd: pytest.CaptureFixture[str]) -> None:
+    watched.learn()
+    (watched.folder / "new.parquet").unlink()
+    capfd.readouterr()
+    assert all("cannot be compared" in _said(watched.tick()) for _ in range(3))
+    assert capfd.readouterr().err.count("cannot be compared") == 1
+    watched.write("new", _rows(0.0, seed=1).drop("y"))
+    assert _said(watched.tick()) == "no column has moved"
