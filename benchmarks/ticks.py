@@ -78,7 +78,7 @@ def definitions() -> dg.Definitions:
     from automl_assets.definitions import shared
     from automl_assets.sensors import new_data
 
-    new_data.INTERVAL_SECONDS = 0
+    new_data.INTERVAL_SECONDS = -1  # Dagster takes 0 for its own 30
     return dg.Definitions.merge(definitions_of(_experiment()), shared())
 
 

@@ -107,6 +107,7 @@ EXAMPLES = [
     records.Registration("tiny", "3", False, "worse"),
     records.Registration("tiny", "3", False, "worse", MET),
     records.Predictions(TABLE),
+    records.ColumnDrift("x", "wasserstein", 0.5, 0.01, 0.1),
     records.TrainingCode(b"print(1)", b'{"cells": []}', ("numpy==2.4.6",)),
     records.Lost("no room"),
     records.Report(b"<!doctype html><title>tiny</title>"),
