@@ -428,7 +428,7 @@ class _View:
 
     def __init__(self, experiment: str, journal: str, home: Path | None):
         self.title, self.name, self.home = experiment, journal, home
-        self.started, self.spinner = time.time(), Spinner("dots")
+        self.started, self.spinner = time.monotonic(), Spinner("dots")
 
     def events(self) -> list[dict[str, Any]]:
         from automl_assets.resources.home import home
@@ -442,7 +442,7 @@ class _View:
         for asset, (state, note) in _states(self.events()).items():
             mark: Any = {"done": Text("✓", "green"), "failed": Text("✗", "red"), "running": self.spinner}[state]
             rows.add_row(mark, asset, Text(note, "dim" if state == "done" else ""))
-        return Group(Text(f"{self.title}  {time.time() - self.started:.0f} s", "bold"), rows)
+        return Group(Text(f"{self.title}  {time.monotonic() - self.started:.0f} s", "bold"), rows)
 
     def print_lines(self, stop: threading.Event) -> None:
         n_told, is_last = 0, False
@@ -451,7 +451,7 @@ class _View:
             events = self.events()
             for event in events[n_told:]:
                 if line := _line(event):
-                    console.print(f"{event['time'] - self.started:7.1f} s  {line}", markup=False, highlight=False)
+                    console.print(f"{event['ticks'] - self.started:7.1f} s  {line}", markup=False, highlight=False)
             n_told = len(events)
 
 
@@ -462,10 +462,10 @@ def _states(events: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
     for event in events:
         asset = event.get("asset") or _candidate_of(event)
         if event["event"] == "asset_started":
-            started[asset], states[asset] = event["time"], ("running", "")
+            started[asset], states[asset] = event["ticks"], ("running", "")
         elif event["event"] == "asset_finished":
             note = states[asset][1]
-            states[asset] = ("done", f"{event['time'] - started[asset]:.1f} s  {note}")
+            states[asset] = ("done", f"{event['ticks'] - started[asset]:.1f} s  {note}")
         elif event["event"] == "asset_failed":
             states[asset] = ("failed", event["reason"])
         elif event["event"] in ("trial", "progress"):

@@ -224,7 +224,7 @@ def run(
     forecast again for those groups alone whose rows, or whose settings, are others than when they were made last.
     Raises AutomlError with the reason when an asset cannot be made.
     """
-    started = time.time()
+    started, since = time.time(), time.monotonic()
     folder = prepare(home)
     file = find(experiment)
     settings_of_run = settings.load(file)
@@ -247,7 +247,7 @@ def run(
     lost = {asset: reason for asset, reason in failures.items() if asset in BY_PRODUCTS}
     if not outcome.success and (not failures or failures != lost):
         raise LearningError(_told(failures) or "the run failed; its log in the UI says why")
-    seconds = time.time() - started
+    seconds = time.monotonic() - since
     return result_type(settings_of_run)(settings_of_run, folder, seconds, journal_of_run.seconds_per_asset(), lost)
 
 

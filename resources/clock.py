@@ -12,7 +12,7 @@ from automl_assets.experiment import Experiment
 from automl_assets.isolation import free_bytes
 from automl_assets.metrics import oriented
 from automl_assets.parts import Algorithm, Forecaster
-from automl_assets.resources.journal import journal_of
+from automl_assets.resources.journal import boot, journal_of
 from automl_assets.steps.search import Budget
 
 STARTED_TAG = "automl/started_at"  # run tag: seconds since 1970 at which the person began to wait
@@ -37,7 +37,7 @@ class Clock(dg.ConfigurableResource):
 
     def seconds_left(self, context: Any, experiment: Experiment) -> float:
         """Until the run's deadline; negative when it is past."""
-        return self._started(context) + self._timeout(experiment) - time.time()
+        return self._started(context) + self._timeout(experiment) - _now(context)
 
     def budget(
         self,
@@ -89,6 +89,13 @@ class Clock(dg.ConfigurableResource):
             return float(tagged)
         record = context.instance.get_run_record_by_id(context.run.run_id)
         return (record.start_time if record else None) or time.time()
+
+
+def _now(context: Any) -> float:
+    """Seconds since 1970 by the clock as it was when the run began on this machine: setting it moves no deadline."""
+    here = (event for event in journal_of(context.run).events() if event.get("run") == context.run.run_id)
+    first = next((event for event in here if event["boot"] == boot()), None)
+    return first["time"] + time.monotonic() - first["ticks"] if first else time.time()
 
 
 def _deserved(part: Algorithm | Forecaster, n_rows: int) -> float:

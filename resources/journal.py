@@ -1,10 +1,12 @@
 """What happens in a run, line by line as it happens: for the command line's display, and for candidates to know of each
 other. One JSON object a line; lines are appended whole, so that several processes may write."""
 
+import errno
 import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,11 @@ class Journal:
 
     def write(self, event: str, **details: Any) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps({"event": event, "time": time.time(), "process": os.getpid(), **details}) + "\n"
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        when = {"time": time.time(), "ticks": time.monotonic(), "process": os.getpid()}
+        line = json.dumps({"event": event, **when, **details}) + "\n"
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            os.write(descriptor, line.encode())
+            _append(descriptor, line.encode())
         finally:
             os.close(descriptor)
 
@@ -40,9 +43,9 @@ class Journal:
         seconds: dict[str, float] = {}
         for event in self.events():
             if event["event"] == "asset_started":
-                started[event["asset"]] = event["time"]
+                started[event["asset"]] = event["ticks"]
             elif event["event"] == "asset_finished":
-                seconds[event["asset"]] = event["time"] - started[event["asset"]]
+                seconds[event["asset"]] = event["ticks"] - started[event["asset"]]
         return seconds
 
 
@@ -61,11 +64,30 @@ class Pace:
             self.journal.write("progress", asset=self.asset, n_done=self.n_done, n_groups=self.n_groups)
 
 
+def boot() -> str:
+    """Tells a start of this machine from all others, so that `ticks` may be compared; empty where unknown."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _append(descriptor: int, line: bytes) -> None:
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":  # the line before was cut short
+        line = b"\n" + line
+    if os.write(descriptor, line) < len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def read_journal(folder: Path, name: str) -> Iterator[dict[str, Any]]:
-    """What the journal `name` under the home `folder` says so far; nothing while it does not exist."""
+    """What the journal `name` under the home `folder` says so far; nothing while it does not exist. A line that a full
+    disk cut short is left out."""
     path = folder / FOLDER / f"{name}.jsonl"
-    if path.exists():
-        yield from (json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n"))
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    for line in lines:
+        with suppress(ValueError):
+            yield json.loads(line)
 
 
 def journal_of(run: Any) -> Journal:

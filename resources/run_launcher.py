@@ -5,6 +5,7 @@ Without it a power cut leaves runs STARTED for ever, holding their place in the 
 
 import os
 import re
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,15 +49,23 @@ def is_alive(process: int, time_seen: float) -> bool:
 
     Numbers are used again, after a restart of a container nearly always: a process that began later is another one.
     """
-    if not Path("/proc/self/stat").exists():
+    if sys.platform != "linux":
         return _has_number(process)
     try:
         status = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return False
     seconds_after_boot = int(status[19]) / os.sysconf("SC_CLK_TCK")
-    began = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + seconds_after_boot
+    began = min(_FIRST_READING, _booted_at()) + seconds_after_boot
     return status[0] not in ENDED and began <= time_seen + CLOCK_SLACK
+
+
+def _booted_at() -> float:
+    """When this machine was started, in seconds since 1970; another moment once its clock has been set."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+_FIRST_READING = _booted_at() if sys.platform == "linux" else 0.0  # of a clock that may be set forward later
 
 
 def _has_number(process: int) -> bool:

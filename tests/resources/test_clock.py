@@ -16,7 +16,7 @@ from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
 from automl_assets.experiment import Experiment, parse
 from automl_assets.resources.clock import FALLBACK_SECONDS, LEAST_SECONDS, STARTED_TAG, Clock
-from automl_assets.resources.journal import TAG, Journal
+from automl_assets.resources.journal import TAG, Journal, boot
 
 NAMES = ["baseline", "knn", "logistic_regression", "lightgbm"]
 SECONDS = 600
@@ -145,6 +145,25 @@ def test_limits_reach_the_search(instance: dg.DagsterInstance) -> None:
     given = budget(instance, "knn", trial_timeout_minutes=0.5, early_stopping=False, max_cores=1)
     assert (given.trial_seconds, given.early_stopping, given.n_cores) == (30, False, 1)
     assert 2**20 < given.memory_bytes < 2**50
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+def test_a_clock_that_is_set_in_the_middle_moves_no_deadline(
+    instance: dg.DagsterInstance, jump: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, wall = context(instance, seconds_gone=60), time.time
+    Journal("j").write("asset_started", asset="dataset", run=run.run.run_id, boot=boot())
+    monkeypatch.setattr(time, "time", lambda: wall() + jump)
+    assert Clock().seconds_left(run, question()) == pytest.approx(SECONDS - 60, abs=2)
+    assert Clock().budget(run, question(), question().candidates["knn"]).seconds > LEAST_SECONDS
+
+
+def test_what_another_run_or_machine_saw_of_the_time_does_not_count(instance: dg.DagsterInstance) -> None:
+    run = context(instance, seconds_gone=60)
+    long_ago = {"event": "asset_started", "asset": "dataset", "ticks": time.monotonic() - 500, "time": 0}
+    Journal("j").write(**long_ago, run="another", boot=boot())
+    Journal("j").write(**long_ago, run=run.run.run_id, boot="another")
+    assert Clock().seconds_left(run, question()) == pytest.approx(SECONDS - 60, abs=2)
 
 
 def test_a_copied_beginning_is_not_believed(instance: dg.DagsterInstance) -> None:

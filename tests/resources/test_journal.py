@@ -31,6 +31,8 @@ def test_a_line_half_written_is_not_read(home: Path) -> None:
     with journal.path.open("a") as file:
         file.write('{"event": "sec')
     assert [event["event"] for event in journal.events()] == ["first"]
+    journal.write("third")
+    assert [event["event"] for event in journal.events()] == ["first", "third"]
 
 
 def test_lines_of_several_processes_stay_whole(home: Path) -> None:

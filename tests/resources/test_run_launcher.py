@@ -81,3 +81,10 @@ def test_a_process_that_nobody_waits_for_is_dead() -> None:
 def test_a_process_that_began_later_is_another_one() -> None:
     assert is_alive(os.getpid(), time.time())
     assert not is_alive(os.getpid(), time.time() - 3600)
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+def test_a_clock_that_is_set_ends_no_run(jump: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, wall = time.time(), time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + jump)
+    assert is_alive(os.getpid(), seen)
