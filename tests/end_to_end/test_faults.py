@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,41 +16,12 @@ import pytest
 import automl_assets
 from automl_assets.errors import SettingError
 from automl_assets.resources.journal import read_journal
+from tests.processes import AUTOML, children, command, is_making, journals, slow_experiment, started, until
 
 pytestmark = pytest.mark.slow
 
-AUTOML = Path(sys.executable).with_name("automl")
-SLOW = """
-algorithms: [logistic_regression, catboost]
-limits: {timeout_minutes: 1, max_trials: 3}
-onnx: false
-explain: false
-"""
 EARLIER = {"dataset", "profile", "split", "features", "candidate_baseline", "candidate_logistic_regression"}
 LATER = {"candidate_catboost", "leaderboard", "ensemble", "evaluation", "training_code", "report"}
-
-
-def until(condition: Callable[[], object], seconds: float) -> object:
-    """What `condition` gives once it gives something; fails when that takes longer."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s")
-
-
-def children(process: int) -> list[int]:
-    """Numbers of the processes that `process` started and that still run."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
-        except OSError:  # it ended meanwhile
-            continue
-        if int(parent) == process and state != "Z":
-            found.append(int(entry.parent.name))
-    return found
 
 
 def fits(run: int) -> list[int]:
@@ -59,23 +29,8 @@ def fits(run: int) -> list[int]:
     return [fit for server in children(run) for fit in children(server)]
 
 
-def journals(home: Path) -> list[str]:
-    """Names of all journals, in the order in which they were begun."""
-    files = list((home / "journals").glob("*.jsonl"))
-    return [file.stem for file in sorted(files, key=lambda file: read_first(home, file.stem))]
-
-
-def read_first(home: Path, name: str) -> float:
-    return next(read_journal(home, name))["time"]
-
-
-def started(home: Path, journal: str) -> set[str]:
-    return {event["asset"] for event in read_journal(home, journal) if event["event"] == "asset_started"}
-
-
 def is_fitting_catboost(home: Path) -> bool:
-    names = journals(home)
-    return bool(names) and "candidate_catboost" in started(home, names[-1])
+    return is_making(home, "candidate_catboost")
 
 
 @dataclass(frozen=True)
@@ -103,22 +58,10 @@ def killed(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., Path]) 
     return Killed(file, home, len(fitting), time.monotonic() - killed_at)
 
 
-def slow_experiment(folder: Path, tiny: Callable[..., Path]) -> Path:
-    """Its last candidate takes a second or more to learn."""
-    file = tiny(folder)
-    kept = [line for line in file.read_text().splitlines() if not line.startswith(("algorithms", "limits"))]
-    file.write_text("\n".join(kept) + SLOW)
-    return file
-
-
 @pytest.fixture(scope="module")
 def resumed(killed: Killed) -> subprocess.CompletedProcess:
     """`automl run --resume` after the kill."""
     return command("run", killed.yaml, "--home", killed.home, "--resume", "--json", killed.home / "result.json")
-
-
-def command(*arguments: object) -> subprocess.CompletedProcess:
-    return subprocess.run([AUTOML, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_fits_end_with_the_run_that_asked_for_them(killed: Killed) -> None:
