@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from dagster import DagsterRun
+from dagster import DagsterInstance, DagsterRun
 from dagster._core.events import DagsterEventType
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._serdes import ConfigurableClassData
@@ -33,15 +33,20 @@ class LocalRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        events = self._instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT)
-        found = [(match, e.timestamp) for e in events if (match := PROCESS_NUMBER.search(e.message or ""))]
-        if not found:
+        found = process_of(self._instance, run.run_id)
+        if found is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)  # not started yet: the start timeout watches that
-        match, time_seen = found[-1]
-        process = int(match.group(1))
+        process, time_seen = found
         if is_alive(process, time_seen):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"process {process} is gone")
+
+
+def process_of(instance: DagsterInstance, run_id: str) -> tuple[int, float] | None:
+    """The number of the process that a run has had last, and when that was told (seconds since 1970)."""
+    events = instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT)
+    told = [(int(match.group(1)), e.timestamp) for e in events if (match := PROCESS_NUMBER.search(e.message or ""))]
+    return told[-1] if told else None
 
 
 def is_alive(process: int, time_seen: float) -> bool:

@@ -58,10 +58,17 @@ def children(process: int) -> list[int]:
     return found
 
 
-def descendants(process: int) -> list[int]:
-    """Numbers of the processes that `process` started, and that those started."""
-    own = children(process)
-    return own + [inner for child in own for inner in descendants(child)]
+def processes() -> list[int]:
+    """Numbers of all processes there are."""
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+
+
+def environment_of(process: int) -> bytes:
+    """The environment that a process was started with; nothing of one that has ended or is another user's."""
+    try:
+        return Path(f"/proc/{process}/environ").read_bytes()
+    except OSError:
+        return b""
 
 
 def kill(processes: Iterable[int]) -> None:
