@@ -5,6 +5,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +24,7 @@ from automl_assets.assets.forecasting.partitions import CHANGED_TAG, add_groups,
 from automl_assets.assets.graph import graph
 from automl_assets.component import SHIPPED, definitions_of, experiments
 from automl_assets.definitions import shared
-from automl_assets.errors import AutomlError, LearningError, SettingError, listed, nearest
+from automl_assets.errors import ArtifactError, AutomlError, LearningError, SettingError, listed, nearest
 from automl_assets.isolation import warm_up
 from automl_assets.records import Ensemble, Evaluation, Features, Leaderboard, OnnxModel, TrainingCode
 from automl_assets.resources.clock import STARTED_TAG
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 # What nothing else is made of: a run that loses one of these still has its answer.
 INHERITED_TAGS = ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG, CHANGED_TAG
 BY_PRODUCTS = {"explanation", "error_analysis", "fairness", "training_code", "report"}
+LEAST_BYTES = 1 << 20  # a disk with fewer is full
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,7 @@ def run(
     _keep(file, folder)
     journal_of_run = Journal(journal or secrets.token_hex(8))
     tags = {TAG: journal_of_run.path.stem, STARTED_TAG: repr(started)}
-    with dg.DagsterInstance.get() as instance:
+    with _told_when_full(folder), dg.DagsterInstance.get() as instance:
         last = _cut_off(instance, settings_of_run.name) if resume else None
         tags |= _tags_of(last) if last else _group_tags(instance, settings_of_run, changed)
         outcome = dg.execute_job(
@@ -261,6 +263,19 @@ def _config(timeout_minutes: float | None) -> dict[str, Any]:
     if timeout_minutes:
         config["resources"] = {"clock": {"config": {"timeout_minutes": timeout_minutes}}}
     return config
+
+
+@contextmanager
+def _told_when_full(folder: Path) -> Iterator[None]:
+    """Whatever fails while the disk is full fails because of that: databases each have their own words for it."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, AutomlError) or shutil.disk_usage(folder).free > LEAST_BYTES:
+            raise
+        raise ArtifactError(
+            f"the disk of {folder} is full; make room, then go on by `automl run --resume`: what is made is kept"
+        ) from error
 
 
 def _check_changed(experiment: settings.Experiment, changed: bool) -> None:

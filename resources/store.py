@@ -1,6 +1,7 @@
 """Keeps the records that assets return, a place per asset: `<root>/<experiment>/<asset>`; a partitioned one has a shelf."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -25,12 +26,14 @@ class RecordStore(dg.ConfigurableIOManager):
             return
         turn, asset = Turn.of(context.step_context.dagster_run), self._asset(context.asset_key)
         version = versions.new_version(turn)
-        shown = versions.write_version(obj, asset / version)
-        versions.settle(asset, version, turn, versions.under_way(context.step_context.instance))
+        with _told():
+            shown = versions.write_version(obj, asset / version)
+            versions.settle(asset, version, turn, versions.under_way(context.step_context.instance))
         context.add_output_metadata({"path": dg.MetadataValue.path(str(shown))})
 
     def load_input(self, context: dg.InputContext) -> Any:
-        return _read(self._asset(context.asset_key), Turn.of(context.step_context.dagster_run))
+        with _told():
+            return _read(self._asset(context.asset_key), Turn.of(context.step_context.dagster_run))
 
     def load(self, experiment: str, asset: str) -> Any:
         """The newest complete record of an asset, outside any run."""
@@ -60,6 +63,15 @@ class RecordStore(dg.ConfigurableIOManager):
 
     def _root(self) -> UPath:
         return UPath(self.root) if self.root else place(ROOT)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Fails the step in words a person can act on, instead of Dagster's about its own inputs and outputs."""
+    try:
+        yield
+    except ArtifactError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from None
 
 
 def _read(asset: UPath, turn: Turn | None) -> Any:

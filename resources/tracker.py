@@ -4,10 +4,11 @@ Written by explicit run ids and by one asset at a time, so that parallel steps c
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -76,7 +77,7 @@ class Tracker(dg.ConfigurableResource):
         run = self._parent_run(client, experiment, dagster_run)
         client.log_batch(run, metrics=_metrics(figures, rows.replace(" ", "_")))
         tags = {"metric": metric, "score": repr(figures[metric]), RUN_TAG: dagster_run}
-        with model as folder:
+        with model as folder, _alone():
             version = Champions(client, experiment).register(run, folder, learnt, tags)
         client.set_terminated(run)
         return version
@@ -104,9 +105,10 @@ class Tracker(dg.ConfigurableResource):
         from mlflow.tracking import MlflowClient
 
         uri = self.tracking_uri()
-        if uri == _in_schema(database()):
-            _make_schema(database())
-        client = MlflowClient(uri, uri)
+        with _alone():
+            if uri == _in_schema(database()):
+                _make_schema(database())
+            client = MlflowClient(uri, uri)
         if uri == f"sqlite:///{home() / FILE}":
             _write_ahead(home() / FILE)
         return client
@@ -153,11 +155,20 @@ def _write_ahead(file: Path) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One process of a machine at a time: MLflow makes tables, experiments and models as if nobody else did meanwhile."""
+    with (home() / "mlflow.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+        yield
+
+
 def _experiment_id(client: Any, name: str) -> str:
-    found = client.get_experiment_by_name(name)
-    if found:
-        return found.experiment_id
-    return client.create_experiment(name, artifact_location=(place("mlflow_artifacts") / name).as_uri())
+    with _alone():
+        found = client.get_experiment_by_name(name)
+        if found:
+            return found.experiment_id
+        return client.create_experiment(name, artifact_location=(place("mlflow_artifacts") / name).as_uri())
 
 
 def _logged_trials(client: Any, experiment_id: str, parent: str) -> set[str]:

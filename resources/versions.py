@@ -25,6 +25,7 @@ KEPT_VERSIONS = 3
 POINTERS = "runs", "current"
 ENDED = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED
 UNDER_WAY = [status for status in dg.DagsterRunStatus if status not in ENDED]
+GO_ON = "mend that, then make what is missing by `automl run --resume`"
 ASSET_RESUME_TAG = "dagster/is_asset_resume_retry"  # of Dagster's own retries
 
 
@@ -63,15 +64,22 @@ def is_by(version: str, turn: Turn) -> bool:
 
 
 def write_version(record: Any, folder: UPath) -> UPath:
-    """Writes a record into a new folder. Returns what a person wants to open: its file where there is but one."""
-    folder.mkdir(parents=True)
+    """Writes a record into a new folder. Returns what a person wants to open: its file where there is but one.
+
+    Raises ArtifactError when it cannot be written; nothing of it is left then.
+    """
     names: list[str] = []
 
     def write(name: str, content: bytes) -> None:
         (folder / name).write_bytes(content)
         names.append(name)
 
-    codec.write_record(record, write, installation_key())
+    try:
+        folder.mkdir(parents=True)
+        codec.write_record(record, write, installation_key())
+    except OSError as error:
+        remove(folder)
+        raise ArtifactError(f"{folder} cannot be written: {error.strerror or error}; {GO_ON}") from error
     files = [name for name in names if name != codec.RECORD]
     return folder / files[0] if len(files) == 1 else folder
 
@@ -109,8 +117,12 @@ def point(pointer: UPath, version: str) -> None:
         pointer.write_text(version)
         return
     temporary = Path(f"{pointer.path}.{secrets.token_hex(4)}")
-    temporary.write_text(version)
-    os.replace(temporary, pointer.path)
+    try:
+        temporary.write_text(version)
+        os.replace(temporary, pointer.path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ArtifactError(f"{pointer} cannot be moved: {error.strerror or error}; {GO_ON}") from error
 
 
 def pointed(pointer: UPath) -> str | None:
@@ -142,7 +154,15 @@ def prune(place: UPath, needed: Collection[str]) -> None:
     kept |= {version for pointer, version in pointers.items() if pointer.name in needed}
     for old in versions:
         if old.name not in kept:
-            shutil.rmtree(old, ignore_errors=True) if isinstance(old, Path) else old.rmdir(recursive=True)
+            remove(old)
     for pointer, version in pointers.items():
         if version not in kept:
             pointer.unlink(missing_ok=True)
+
+
+def remove(folder: UPath) -> None:
+    """Removes a version, or what there is of it."""
+    if isinstance(folder, Path):
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        folder.rmdir(recursive=True)

@@ -21,8 +21,10 @@ def failed_runs(context: dg.RunFailureSensorContext) -> None:
 
 def step_failure(event: dg.DagsterEvent) -> tuple[str, str]:
     """The asset, and what Dagster says of it; of a failure outside our code, of a constraint on the data set, say."""
-    error = event.step_failure_data.error
-    message = error.message.rpartition("Description: ")[2].strip() if error else "failed"
+    data = event.step_failure_data
+    message = data.error.message.rpartition("Description: ")[2].strip() if data.error else "failed"
+    if data.user_failure_data and data.user_failure_data.description:
+        message = data.user_failure_data.description
     return event.step_handle.to_key().rpartition("__")[2] if event.step_handle else "run", message
 
 

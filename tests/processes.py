@@ -32,7 +32,7 @@ def slow_experiment(folder: Path, tiny: Callable[..., Path]) -> Path:
 def command(*arguments: object, **more: Any) -> subprocess.CompletedProcess:
     """What `automl` says to the arguments."""
     given = [AUTOML, *map(str, arguments)]
-    return subprocess.run(given, capture_output=True, text=True, timeout=180, check=False, **more)
+    return subprocess.run(given, capture_output=True, text=True, timeout=400, check=False, **more)
 
 
 def until(condition: Callable[[], Any], seconds: float) -> Any:

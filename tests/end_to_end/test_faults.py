@@ -11,11 +11,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
 import pytest
+from mlflow import MlflowClient
 
 import automl_assets
 from automl_assets.errors import SettingError
 from automl_assets.resources.journal import read_journal
+from automl_assets.runner import job_of
 from tests.processes import AUTOML, children, command, is_making, journals, slow_experiment, started, until
 
 pytestmark = pytest.mark.slow
@@ -161,3 +164,73 @@ def test_a_fit_that_the_system_kills_fails_its_trial_and_nothing_else(home: Path
     assert rows["logistic_regression_1"].rank == 1
     assert [member.algorithm for member in result.ensemble.members] == ["logistic_regression"]
     assert result.metrics["accuracy"] > 0.8
+
+
+@pytest.fixture(scope="module")
+def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A file system of its own in memory, with room for little more than a run."""
+    folder = tmp_path_factory.mktemp("disk")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a file system to fill it")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """A file that takes all the room there is."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return filler
+
+
+def test_a_full_disk_is_told_and_what_was_made_stays(small_disk: Path, tiny: Callable[..., Path]) -> None:
+    file, home = slow_experiment(small_disk, tiny), small_disk / "home"
+    with subprocess.Popen([AUTOML, "run", file, "--home", home], stderr=subprocess.PIPE, text=True) as run:
+        until(lambda: is_fitting_catboost(home), 90)
+        filler = fill(small_disk)
+        _, told = run.communicate(timeout=400)
+    assert run.returncode == 1
+    assert "full; make room" in " ".join(told.replace("│", " ").split()) and "Traceback" not in told
+    filler.unlink()
+    resumed = command("run", file, "--home", home, "--resume")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert started(home, journals(home)[-1]) == LATER
+
+
+def test_two_runs_at_once_are_both_whole(tmp_path: Path, tiny: Callable[..., Path]) -> None:
+    """Both make the home, the databases and the first version of the model."""
+    file, home = tiny(tmp_path, more="explain: false\nreport: false\n"), tmp_path / "home"
+    told = [tmp_path / "one.json", tmp_path / "two.json"]
+    given = [[AUTOML, "run", file, "--home", home, "--json", path] for path in told]
+    runs = [subprocess.Popen(one, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for one in given]
+    said = [run.communicate(timeout=400)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    first, second = (json.loads(path.read_text()) for path in told)
+    assert first["test_metrics"] == second["test_metrics"]
+    registry = MlflowClient(*[f"sqlite:///{home / 'mlflow.db'}"] * 2)
+    versions = sorted(int(version.version) for version in registry.search_model_versions("name = 'tiny'"))
+    assert versions == [1, 2]
+    assert int(registry.get_model_version_by_alias("tiny", "champion").version) in versions
+
+
+def test_a_changed_model_is_refused_and_made_again(
+    killed: Killed, resumed: subprocess.CompletedProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(killed.home))
+    candidate = killed.home / "artifacts" / "tiny" / "candidate_catboost"
+    for models in (candidate / (candidate / "current").read_text()).glob("*.models"):
+        models.write_bytes(models.read_bytes() + b"!")
+    assert "was not written by this installation, or has been changed since" in made(killed.yaml, "ensemble")
+    assert made(killed.yaml, "candidate_catboost", "ensemble") == ""
+
+
+def made(file: Path, *assets: str) -> str:
+    """Makes the assets of an experiment again; gives why that failed."""
+    keys = [dg.AssetKey(["tiny", asset]) for asset in assets]
+    with dg.DagsterInstance.get() as instance:
+        done = job_of(str(file)).execute_in_process(instance=instance, asset_selection=keys, raise_on_error=False)
+    failures = done.filter_events(lambda event: event.is_step_failure)
+    return " ".join(event.step_failure_data.user_failure_data.description for event in failures)

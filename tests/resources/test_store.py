@@ -1,6 +1,8 @@
 """What a run reads is what it made, whole, whatever other runs do or however they end."""
 
+import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -139,6 +141,35 @@ def test_what_killed_runs_left_does_not_push_out_good_versions(disk: RecordStore
         made_broken(disk, object())
     asset = Path(disk._asset(dg.AssetKey(["exp", "rows"])))
     (asset / "current.0a1b2c3d").write_text("a pointer that was never moved")
+    assert value_of(disk.load("exp", "rows")) == "good"
+    made(disk, "better")
+    assert value_of(disk.load("exp", "rows")) == "better"
+
+
+@contextmanager
+def room_for(n_bytes: int) -> Iterator[None]:
+    """While the body runs, the system lets no file grow beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 20, 200], ids=["nothing", "a pointer", "the beginning"])
+def test_a_record_that_finds_no_room_leaves_nothing(disk: RecordStore, n_bytes: int) -> None:
+    """Where there is room for a pointer alone, the table comes first."""
+    made(disk, "good")
+    before, message = versions(disk), r"cannot be (written|moved): File too large; mend that, then .*--resume"
+
+    @dg.asset(name="rows", key_prefix="exp", io_manager_key="records")
+    def rows() -> Predictions:
+        return frame("better")
+
+    with room_for(n_bytes), pytest.raises(dg.Failure, match=message):
+        dg.materialize([rows], resources={"records": disk})
+    assert versions(disk) == before
     assert value_of(disk.load("exp", "rows")) == "good"
     made(disk, "better")
     assert value_of(disk.load("exp", "rows")) == "better"
