@@ -7,7 +7,7 @@ export AUTOML_DATA ?= $(abspath ../shared/data)
 export DAGSTER_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check ui bench clean
+.PHONY: help demo test check audit ui bench clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -31,6 +31,9 @@ check: $(INSTALLED)  ## Format, lint, types and definitions
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	AUTOML_STRICT=1 $(BIN)/dagster definitions validate -w workspace.yaml
+
+audit: $(INSTALLED)  ## Ask for known vulnerabilities of the packages in use; see .ci/audit.md
+	$(BIN)/python .ci/audit.py
 
 ui: $(INSTALLED)  ## Open Dagster's UI on everything that has run
 	$(BIN)/automl ui
