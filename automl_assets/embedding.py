@@ -59,7 +59,7 @@ def _loaded(name: str) -> tuple[Any, Any]:
             "featurization.text_embedding: needs the package transformers; pip install 'automl-assets[text]'"
         ) from None
     try:
-        return AutoTokenizer.from_pretrained(name), AutoModel.from_pretrained(name).eval()
+        return AutoTokenizer.from_pretrained(name), AutoModel.from_pretrained(name, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
         raise SettingError(
             f"featurization.text_embedding: got {name!r}, from where no model can be loaded "

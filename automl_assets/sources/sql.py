@@ -108,7 +108,7 @@ def code(options: SqlOptions) -> str:
         if options.table
         else f"sqlalchemy.text({_escaped(options.query or '')!r})"
     )
-    url = f'os.environ["DATABASE_URL"]  # of {_shown(options.url)}'
+    url = f'os.environ["DATABASE_URL"]  # of {_shown(options.url)!r}'
     return f"""\
 import sqlalchemy
 

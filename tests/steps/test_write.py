@@ -153,7 +153,10 @@ def _written(kind: str, table: pl.DataFrame, folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("postgresql://ann:s3cret@host/shop", 'url = os.environ["DATABASE_URL"]  # of postgresql://ann:***@host/shop'),
+        (
+            "postgresql://ann:s3cret@host/shop",
+            "url = os.environ[\"DATABASE_URL\"]  # of 'postgresql://ann:***@host/shop'",
+        ),
         ("postgresql://ann:${SHOP}@host/shop", "url = 'postgresql://ann:' + os.environ['SHOP'] + '@host/shop'"),
         ("sqlite:////data/shop.db", "url = 'sqlite:////data/shop.db'"),
     ],

@@ -1,0 +1,53 @@
+"""What could run somebody else's code stands in few places, each with what protects it."""
+
+import ast
+import inspect
+
+import pytest
+
+from automl_assets import cli
+from tests.architecture.test_code import TREES
+
+RUN_CODE = {
+    *("pickle.load", "pickle.loads", "pickle.Unpickler", "cloudpickle.load", "cloudpickle.loads", "dill.load"),
+    *("joblib.load", "torch.load", "pd.read_pickle", "skops.io.load", "marshal.loads", "shelve.open"),
+    *("yaml.load", "yaml.unsafe_load", "yaml.full_load", "eval", "exec", "os.system", "os.popen", "runpy.run_path"),
+    *("mlflow.pyfunc.load_model", "mlflow.sklearn.load_model"),
+}
+PROTECTED = {
+    ("resources/codec.py", "pickle.loads"): "its signature by this installation's key is checked just before",
+    ("automl_assets/steps/forecasting/bundles.py", "pickle.load"): "written by an own child into a folder of 0700",
+}
+CALLS = [(place, node) for place, tree in TREES.items() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def _in_folder(place: str) -> str:
+    """A worktree may reach `resources` and `sensors` through the package as well."""
+    return place.removeprefix("automl_assets/") if "/resources/" in place or "/sensors/" in place else place
+
+
+def test_what_can_run_code_is_protected() -> None:
+    found = {(_in_folder(place), ast.unparse(call.func)) for place, call in CALLS}
+    assert {(place, name) for place, name in found if name in RUN_CODE} == set(PROTECTED)
+
+
+def test_no_shell_and_no_pickled_array() -> None:
+    given = [(f"{place}:{call.lineno}", keyword) for place, call in CALLS for keyword in call.keywords]
+    risky = {"shell", "allow_pickle", "trust_remote_code"}
+    said = [
+        place
+        for place, keyword in given
+        if keyword.arg in risky and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False)
+    ]
+    assert said == []
+
+
+def test_models_of_the_hub_are_read_as_safetensors_alone() -> None:
+    loads = [call for _, call in CALLS if ast.unparse(call.func) == "AutoModel.from_pretrained"]
+    assert loads
+    assert all("use_safetensors=True" in ast.unparse(call) for call in loads)
+
+
+@pytest.mark.parametrize("command", [cli.ui, cli.serve])
+def test_servers_are_for_this_machine_unless_told_otherwise(command: object) -> None:
+    assert inspect.signature(command).parameters["host"].default == "127.0.0.1"
