@@ -16,7 +16,7 @@ from tests.services import new_bucket, new_database, s3_settings
 AUTOML = Path(sys.executable).with_name("automl")
 SECRETS = "s3cret", "word"  # of the password of the database
 KEY = "5e" * 32
-LOCAL = {"dagster.yaml", "workspace.yaml", "journals", "experiments", "storage", "history", "logs"}
+LOCAL = {"dagster.yaml", "workspace.yaml", "journals", "experiments", "storage", "history", "logs", "mlflow.lock"}
 
 pytestmark = pytest.mark.slow
 
