@@ -1,6 +1,8 @@
 """What tests of servers have in common: a free port, waiting until one answers, asking it."""
 
 import json
+import os
+import signal
 import socket
 import socketserver
 import subprocess
@@ -35,6 +37,13 @@ def wait(address: str, process: subprocess.Popen, log: Path) -> None:
         except OSError:
             time.sleep(0.2)
     raise AssertionError(log.read_text())
+
+
+def stop(process: subprocess.Popen) -> None:
+    """Ends a server that has a session of its own, with those whom it started: some of them wait for each other."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+    process.wait(60)
 
 
 def post(address: str, content: Any, kind: str = "application/json") -> tuple[int, Any]:

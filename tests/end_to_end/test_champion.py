@@ -15,7 +15,7 @@ from automl_assets.resources.champions import Champions
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
 from automl_assets.runner import run
-from tests.servers import free_port, post, wait
+from tests.servers import free_port, post, stop, wait
 
 AUTOML = str(Path(sys.executable).with_name("automl"))
 YAML = """\
@@ -141,14 +141,13 @@ def test_the_server_answers_with_the_version_gone_back_to(
     rows = sides(40, 9)
     with log.open("w") as file:
         command = [AUTOML, "serve", "sides", "--port", str(port), "--home", str(told.folder / "home")]
-        server = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         wait(f"http://127.0.0.1:{port}/ping", server, log)
         asked = {"dataframe_records": rows.drop("answer").to_dicts()}
         status, answer = post(f"http://127.0.0.1:{port}/invocations", asked)
     finally:
-        server.terminate()
-        server.wait(30)
+        stop(server)
     assert status == 200, answer
     labels = pl.Series([one["label"] for one in answer["predictions"]])
     assert (labels == rows["answer"]).mean() < 0.5, "the better version still answers"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from automl_assets.resources.model_folders import forecast_model
 from automl_assets.steps.forecasting.export import export
 from automl_assets.steps.forecasting.forecast import forecast
 from tests import forecasts
-from tests.servers import free_port, post, wait
+from tests.servers import free_port, post, stop, wait
 
 PROGRAMS = Path(sys.executable).parent  # MLflow looks for its web server on the PATH
 GROUP = forecasts.group((40,))
@@ -37,9 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             wait(f"http://127.0.0.1:{port}/ping", process, log_file)
             yield f"http://127.0.0.1:{port}/invocations"
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
+            stop(process)
 
 
 def _whole_history() -> pd.DataFrame:

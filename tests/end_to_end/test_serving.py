@@ -1,8 +1,6 @@
 """The registered champion behind `automl serve`: a real server on loopback answers for raw rows as Python does."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +13,7 @@ import pytest
 
 from automl_assets.experiment import load
 from automl_assets.runner import Result
-from tests.servers import free_port, post, wait
+from tests.servers import free_port, post, stop, wait
 
 AUTOML = Path(sys.executable).with_name("automl")
 
@@ -31,9 +29,7 @@ def server(scripted: Path) -> Iterator[str]:
             wait(f"http://127.0.0.1:{port}/ping", process, scripted / "server.log")
             yield f"http://127.0.0.1:{port}/invocations"
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
+            stop(process)
 
 
 @pytest.fixture(scope="module")

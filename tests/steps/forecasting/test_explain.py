@@ -15,7 +15,11 @@ from automl_assets.steps.forecasting.forecast import forecast
 from tests import forecasts
 from tests.forecasts import HORIZON
 
-EXPLAINED = [name for name, part in registry.forecasters().items() if part.explain and part.scope == "series"]
+EXPLAINED = [
+    name
+    for name, part in registry.forecasters().items()
+    if part.explain and part.scope == "series" and part.portfolio(forecasts.group().problem, forecasts.group().panel)
+]
 
 
 def _with(group: Group, names: list[str], kind: str) -> ForecastEnsemble:
