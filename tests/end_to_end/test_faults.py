@@ -19,7 +19,7 @@ import automl_assets
 from automl_assets.errors import SettingError
 from automl_assets.resources.journal import read_journal
 from automl_assets.runner import job_of
-from tests.processes import AUTOML, children, command, is_making, journals, slow_experiment, started, until
+from tests.processes import AUTOML, children, command, is_making, journals, kill, slow_experiment, started, until
 
 pytestmark = pytest.mark.slow
 
@@ -234,3 +234,52 @@ def made(file: Path, *assets: str) -> str:
         done = job_of(str(file)).execute_in_process(instance=instance, asset_selection=keys, raise_on_error=False)
     failures = done.filter_events(lambda event: event.is_step_failure)
     return " ".join(event.step_failure_data.user_failure_data.description for event in failures)
+
+
+def test_a_step_that_is_killed_fails_its_run_and_is_made_again(tmp_path: Path, tiny: Callable[..., Path]) -> None:
+    """Where each step has a process of its own."""
+    file, home = slow_experiment(tmp_path, tiny), tmp_path / "home"
+    own = os.environ | {"AUTOML_EXECUTOR": "forkserver"}
+    with subprocess.Popen([AUTOML, "run", file, "--home", home], stderr=subprocess.PIPE, text=True, env=own) as run:
+        until(lambda: is_fitting_catboost(home), 200)
+        kill([process_making(home, "candidate_catboost")])
+        _, told = run.communicate(timeout=400)
+    assert run.returncode == 1
+    assert "candidate_catboost: " in told and "Traceback" not in told
+    resumed = command("run", file, "--home", home, "--resume")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert LATER <= started(home, journals(home)[-1]) <= {*LATER, "candidate_baseline"}
+
+
+def process_making(home: Path, asset: str) -> int:
+    """The process that an asset is made in by the newest run."""
+    events = read_journal(home, journals(home)[-1])
+    return next(e["process"] for e in events if e["event"] == "asset_started" and e["asset"] == asset)
+
+
+SHOPS = """\
+task: forecasting
+source: shops.csv
+target: sold
+time_column: month
+forecasting: {series_id_columns: [shop], partition_by: [shop], horizon: 3}
+algorithms: [ets]
+limits: {timeout_minutes: 2, max_trials: 2}
+"""
+
+
+def test_a_forecast_that_is_killed_goes_on_group_by_group(tmp_path: Path) -> None:
+    home, ets = tmp_path / "home", tmp_path / "home" / "artifacts" / "shops" / "candidate_ets"
+    (tmp_path / "shops.yaml").write_text(SHOPS)
+    months = [f"{2021 + n // 12}-{1 + n % 12:02}-01" for n in range(36)]
+    rows = [f"s{shop},{month},{9 * shop + n % 12 + n % 5}" for shop in range(40) for n, month in enumerate(months)]
+    (tmp_path / "shops.csv").write_text("\n".join(["shop,month,sold", *rows, ""]))
+    with subprocess.Popen([AUTOML, "run", tmp_path / "shops.yaml", "--home", home], stdout=subprocess.DEVNULL) as run:
+        until(lambda: list(ets.glob("*/current")), 200)
+        run.kill()
+    before = {pointer: pointer.read_text() for pointer in home.glob("artifacts/shops/*/*/current")}
+    resumed = command("run", tmp_path / "shops.yaml", "--home", home, "--resume")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert {pointer: pointer.read_text() for pointer in before} == before
+    assert len(list(ets.glob("*/current"))) == 40 > sum(ets in pointer.parents for pointer in before)
+    assert started(home, journals(home)[-1]).isdisjoint({"dataset", "features"})
