@@ -1,6 +1,7 @@
 """Runs one experiment through Dagster from Python or the command line, and gathers what came of it."""
 
 import json
+import os
 import secrets
 import shutil
 import time
@@ -235,7 +236,7 @@ def run(
     _keep(file, folder)
     journal_of_run = Journal(journal or secrets.token_hex(8))
     tags = {TAG: journal_of_run.path.stem, STARTED_TAG: repr(started)}
-    with _told_when_full(folder), dg.DagsterInstance.get() as instance:
+    with _told_when_full(folder), _streams_given_back(), dg.DagsterInstance.get() as instance:
         last = _cut_off(instance, settings_of_run.name) if resume else None
         tags |= _tags_of(last) if last else _group_tags(instance, settings_of_run, changed)
         outcome = dg.execute_job(
@@ -276,6 +277,18 @@ def _told_when_full(folder: Path) -> Iterator[None]:
         raise ArtifactError(
             f"the disk of {folder} is full; make room, then go on by `automl run --resume`: what is made is kept"
         ) from error
+
+
+@contextmanager
+def _streams_given_back() -> Iterator[None]:
+    """Dagster lets the output of a step go to a file of its log, and to nothing else ever after where that has no room."""
+    copies = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+    try:
+        yield
+    finally:
+        for descriptor, copy in copies.items():
+            os.dup2(copy, descriptor)
+            os.close(copy)
 
 
 def _check_changed(experiment: settings.Experiment, changed: bool) -> None:
