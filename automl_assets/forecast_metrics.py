@@ -18,6 +18,7 @@ from automl_assets.series import MEDIAN, ForecastProblem, Panel
 
 Formula = Callable[["Truth", np.ndarray, np.ndarray], np.ndarray]
 
+OF_QUANTILES = ("WQL", "pinball_loss")  # metrics of how well quantiles, not only points, are forecast
 CENTRAL = (0.8, 0.95)  # intervals whose coverage is told
 SEASONAL_SIGN = 1.645  # of an autocorrelation: standard errors that 90 % of white noise keeps below, as in M4
 

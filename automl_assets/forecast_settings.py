@@ -70,6 +70,7 @@ class ForecastSettings(Frozen):
     target_lags: Lags | None = None  # nothing said: each configuration of a regression looks back as it likes
     feature_lags: Lags | None = None
     rolling_window: Annotated[Count | None, BeforeValidator(_none)] = None
+    use_stl: Annotated[Literal["season", "season_trend"] | None, BeforeValidator(_none)] = None
     holidays: Annotated[str | None, BeforeValidator(_none)] = None
     known_covariates: Names | None = None
     past_covariates: Names | None = None
@@ -130,7 +131,7 @@ class ForecastSettings(Frozen):
     @property
     def look_back(self) -> LagSettings:
         """The same for regressions over lags."""
-        return LagSettings(self.target_lags, self.feature_lags, self.rolling_window, self.holidays)
+        return LagSettings(self.target_lags, self.feature_lags, self.rolling_window, self.use_stl, self.holidays)
 
     @property
     def roles(self) -> Iterator[tuple[str, str]]:

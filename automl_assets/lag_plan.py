@@ -6,11 +6,13 @@ Not here: what is computed from them (`lagged`).
 import numpy as np
 
 from automl_assets.calendar_features import fit_calendar
+from automl_assets.decomposition import Decomposition, fit_decomposition
 from automl_assets.lagged import Plan
 from automl_assets.parts import Config
 from automl_assets.series import ForecastProblem, Panel
 
 MOST_PERIOD = 400  # stamps: longer seasons are the calendar's
+MOST_STL_PERIOD, STL_PERIODS = 200, (2, 4)  # the longest season taken apart, and how many of them: fewest and most
 MOST_RECENT = 24  # lags one after another
 DEFAULT_LAGS = 8  # that are tried where there is no season
 MOST_SERIES = 20  # whose autocorrelation is asked for
@@ -63,6 +65,7 @@ def fit_plan(config: Config, problem: ForecastProblem, panel: Panel) -> Plan:
         n_statics=len(problem.statics),
         has_series=panel.n_series > 1,
         horizon=problem.horizon if is_direct else 1,
+        stl=_stl(problem, panel, periods, problem.horizon if is_direct else 1),
         calendar=fit_calendar(problem, panel.stamps),
     )
 
@@ -90,6 +93,17 @@ def _windows(problem: ForecastProblem, panel: Panel, periods: tuple[int, ...]) -
 def _covariate_lags(problem: ForecastProblem, panel: Panel, periods: tuple[int, ...]) -> tuple[int, ...]:
     asked = problem.lags.feature_lags
     return tuple(range(1, _significant(panel, periods)[0] + 1)) if asked == "auto" else asked or ()
+
+
+def _stl(problem: ForecastProblem, panel: Panel, periods: tuple[int, ...], horizon: int) -> Decomposition | None:
+    """Of the longest season that is not too long: as many as leave half of the usual series to learn from."""
+    possible = [period for period in periods if 1 < period <= MOST_STL_PERIOD]
+    if problem.lags.use_stl is None or not possible:
+        return None
+    fewest, most = STL_PERIODS
+    n_periods = int(np.clip(np.median(panel.lengths) // (2 * possible[-1]), fewest, most))
+    has_trend = problem.lags.use_stl == "season_trend"
+    return fit_decomposition(possible[-1], n_periods * possible[-1], horizon, has_trend)
 
 
 def _significant(panel: Panel, periods: tuple[int, ...]) -> tuple[int, int]:

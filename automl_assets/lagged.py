@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl_assets.calendar_features import Calendar, calendar_features
+from automl_assets.decomposition import Decomposition
 from automl_assets.series import Panel
 
 CHUNK = 4096  # rows whose past is held at once
@@ -42,12 +43,14 @@ class Plan:
     n_statics: int
     has_series: bool  # the number of the series is a feature
     horizon: int
+    stl: Decomposition | None  # season and trend of the last values
     calendar: Calendar
 
     @property
     def depth(self) -> int:
         """How many values before and at the origin are looked at."""
-        longest = max((*self.lags, *self.windows, *(span(life) for life in self.half_lives), self.local, 1))
+        decomposed = self.stl.n_values if self.stl else 1
+        longest = max((*self.lags, *self.windows, *(span(life) for life in self.half_lives), self.local, decomposed))
         seasonal = max((_reach(period, self.horizon) for period in self.periods), default=0)
         return max(longest + self.anchor, seasonal, _reach(self.anchor, self.horizon))
 
@@ -137,6 +140,8 @@ def look_back(plan: Plan, past: np.ndarray, steps: np.ndarray, scales: Scales) -
     blocks = [(_levels(plan, past) - level) / scale, spreads / scale]
     if plan.periods:
         blocks.append((_seasons(plan, past, steps) - level) / scale)
+    if plan.stl:
+        blocks += _decomposed(plan.stl, past, steps, unit)
     if plan.anchor:
         blocks += [_differences(plan, past) / scale, (unit.anchor[:, None] - level) / scale]
     if plan.local:
@@ -178,6 +183,17 @@ def _seasons(plan: Plan, past: np.ndarray, steps: np.ndarray) -> np.ndarray:
         values = np.column_stack([_same_season(past, steps, period, ago) for ago in range(SEASONS)])
         blocks += [values[:, :2], _mean(values)[:, None]]
     return np.hstack(blocks)
+
+
+def _decomposed(stl: Decomposition, past: np.ndarray, steps: np.ndarray, unit: Unit) -> list[np.ndarray]:
+    """Season of the stamp to be forecast, trend at the origin and its rise; NaN where too few values are there."""
+    tail, scale = past[:, -stl.n_values :], unit.scale[:, None]
+    places = (steps - 1) % len(stl.seasonal)
+    blocks = [np.einsum("nv,nv->n", tail, stl.seasonal[places])[:, None] / scale]
+    if len(stl.trend):
+        trend, rise = (tail @ weights for weights in stl.trend)
+        blocks += [((trend - unit.level) / unit.scale)[:, None], rise[:, None] / scale]
+    return blocks
 
 
 def _same_season(past: np.ndarray, steps: np.ndarray, period: int, ago: int) -> np.ndarray:
@@ -261,6 +277,7 @@ def column_groups(plan: Plan, covariates: Sequence[str]) -> tuple[str, ...]:
     """What each column of `table` belongs to, in words; covariates by their own names."""
     n_lags, n_windows, n_means = len(plan.lags), len(plan.windows), len(plan.half_lives)
     groups = ["lags"] * n_lags + ["windows"] * (4 * n_windows + n_means) + ["seasons"] * (3 * len(plan.periods))
+    groups += (["seasons"] + ["windows"] * len(plan.stl.trend)) if plan.stl else []
     if plan.anchor:
         groups += ["lags"] * n_lags + ["windows"] * (n_windows + n_means) + ["lags"]
     groups += ["windows"] * (2 if plan.local else 0)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets.calendar_features import DAY, Calendar
+from automl_assets.decomposition import Decomposition
 from automl_assets.design import add_local
 from automl_assets.featurizer_graph import Whole, calendar_parts
 from automl_assets.lagged import LEAST_SCALE, SEASONS, TINY, Plan, Scales, decay, span
@@ -92,6 +93,8 @@ def add_look_back(graph: Any, plan: Plan, past: str, steps: str, scales: tuple[s
         spreads = [_deviation(graph, _tail(graph, past, window)) for window in plan.windows]
         still.append(graph.node("Div", _joined(graph, spreads), unit.scale))
     moving = [_from_level(graph, unit, _seasons(graph, plan, past, steps))] if plan.periods else []
+    if plan.stl:
+        moving += _decomposed(graph, plan.stl, past, steps, unit)
     last = []
     if plan.anchor:
         moving.append(graph.node("Div", _differences(graph, plan, past), unit.scale))
@@ -135,6 +138,19 @@ def _seasons(graph: Any, plan: Plan, past: str, steps: str) -> str:
         values = [_same_season(graph, past, steps, period, ago) for ago in range(SEASONS)]
         columns += [*values[:2], _mean(graph, _joined(graph, values))]
     return _joined(graph, columns)
+
+
+def _decomposed(graph: Any, stl: Decomposition, past: str, steps: str, unit: UnitTensors) -> list[str]:
+    """[n, 1] or [1, 1] each"""
+    do, tail = Whole(graph), _tail(graph, past, stl.n_values)
+    every = graph.node("MatMul", graph.constant(stl.seasonal), graph.node("Transpose", tail))
+    season = graph.node("Gather", every, do("%", do("-", steps, 1), len(stl.seasonal)))
+    blocks = [graph.node("Div", season, unit.scale)]
+    if len(stl.trend):
+        both = graph.node("MatMul", tail, graph.constant(stl.trend.T))
+        trend, rise = (_slice(graph, both, column, column + 1) for column in (0, 1))
+        blocks += [_from_level(graph, unit, trend), graph.node("Div", rise, unit.scale)]
+    return blocks
 
 
 def _same_season(graph: Any, past: str, steps: str, period: int, ago: int) -> str:

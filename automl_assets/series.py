@@ -5,7 +5,7 @@ What is the same for every task (trials, candidates, leaderboards) is in `record
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -36,6 +36,15 @@ def series_values(name: str) -> list[str]:
     return re.sub(r"\\(.)|\|", lambda found: found[1] or "\0", name, flags=re.DOTALL).split("\0")
 
 
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name, with as many `_` behind as it needs to be no other's.
+
+    >>> free_name("time", ["time", "price"])
+    'time_'
+    """
+    return name if name not in taken else free_name(f"{name}_", taken)
+
+
 @dataclass(frozen=True)
 class Covariate:
     """A column beside the target, as numbers. `known` ones are known for the stamps to be forecast, `past` ones not."""
@@ -44,6 +53,13 @@ class Covariate:
     role: Literal["known", "past"]
     categories: tuple[str, ...] = ()  # names of the codes 0, 1, …; empty for a number
     fill: float = 0.0  # stands where a value is missing, or no known category
+    source: str = ""  # the column of the data, where that has another name
+    merge: Literal["last", "mean", "min", "max"] = "last"  # what rows of one stamp come to
+
+    @property
+    def column(self) -> str:
+        """The name that the values have in the data."""
+        return self.source or self.name
 
 
 @dataclass(frozen=True)
@@ -56,6 +72,7 @@ class LagSettings:
     target_lags: tuple[int, ...] | Literal["auto"] | None = None  # stamps before the first to be forecast, from 1
     feature_lags: tuple[int, ...] | Literal["auto"] | None = None  # of covariates
     rolling_window: int | Literal["auto"] | None = None  # stamps whose mean, minimum and maximum are looked at
+    use_stl: Literal["season", "season_trend"] | None = None  # what the last values are taken apart into
     holidays: str | None = None  # country by ISO 3166-1 alpha-2, or a part of one: US, US-NY
 
 

@@ -46,6 +46,17 @@ def test_what_is_asked_is_looked_at():
     assert (plan.lags, plan.windows, plan.covariate_lags) == ((2, 9), (5,), (3,))
 
 
+@pytest.mark.parametrize(("asked", "n_trends"), [("season", 0), ("season_trend", 2)])
+def test_the_season_taken_apart_is_the_longest_that_is_not_too_long(asked, n_trends):
+    stl = _plan(np.sin(np.arange(800)), LagSettings(use_stl=asked)).stl
+    assert stl.seasonal.shape == (7, 28)
+    assert stl.trend.shape == (n_trends, 28)
+
+
+def test_without_a_season_nothing_is_taken_apart():
+    assert _plan(np.arange(13.0), LagSettings(use_stl="season")).stl is None
+
+
 def test_a_season_that_was_not_seen_twice_is_left_out():
     assert usable_periods(PROBLEM, _panel(np.ones(400))) == (7,)
     assert usable_periods(PROBLEM, _panel(np.ones(730))) == (7, 365)

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import onnxruntime
 import pytest
+from statsmodels.tsa.seasonal import STL
 
 from automl_assets import lagged, lagged_graph
 from automl_assets.lag_plan import fit_plan, ways_to_look
@@ -52,7 +53,15 @@ def _plan(look: dict) -> Plan:
     return fit_plan(look, PROBLEM, _panel())
 
 
-PLANS = pytest.mark.parametrize("plan", [_plan(look) for look in LOOKS], ids=lambda plan: f"{plan.anchor}-{plan.local}")
+def _taken_apart(look: dict) -> Plan:
+    problem = replace(PROBLEM, periods=(24,), lags=replace(PROBLEM.lags, use_stl="season_trend"))
+    return fit_plan(look, problem, _panel())
+
+
+EVERY = [*(_plan(look) for look in LOOKS), _taken_apart(LOOKS[1]), _taken_apart(LOOKS[3])]
+PLANS = pytest.mark.parametrize(
+    "plan", EVERY, ids=lambda plan: f"{plan.anchor}-{plan.local}{'-stl' if plan.stl else ''}"
+)
 
 
 def test_lags_windows_and_seasons_are_what_they_say():
@@ -64,6 +73,23 @@ def test_lags_windows_and_seasons_are_what_they_say():
     expected = [panel.y[origin], panel.y[origin - 2], tail.mean(), tail.min(), tail.max()]
     back = np.array([*expected, unit.level[0] + tail.std(), same[0], same[1], np.mean(same)])
     np.testing.assert_allclose(x[0, :9], (back - unit.level) / unit.scale, rtol=1e-5)
+
+
+def test_season_and_trend_are_those_of_stl_at_the_origin():
+    problem = replace(PROBLEM, periods=(24,), lags=LagSettings(use_stl="season_trend"))
+    daily = np.tile(np.sin(np.arange(24)), N_ROWS // 24)
+    panel = replace(_panel(), y=np.tile(daily + np.arange(N_ROWS) / 24, 2))
+    origin, step = N_ROWS + 300, 26  # of the second series
+    plan = fit_plan(LOOKS[0], problem, panel)
+    x, unit = _table(plan, panel, Places(np.array([1]), np.array([origin]), np.array([step])))
+    groups = lagged.column_groups(plan, ["warmth", "visits"])
+    first = len(groups) - 1 - groups[::-1].index("seasons")
+    season, trend, rise = x[0, first : first + 3] * unit.scale[0]
+    expected = STL(panel.y[origin - 95 : origin + 1], 24, trend_jump=3, low_pass_jump=3).fit()
+    assert season == pytest.approx(daily[(300 + step) % 24], abs=0.05)
+    assert season == pytest.approx(expected.seasonal[-24 + (step - 1) % 24], abs=1e-4)
+    assert trend + unit.level[0] == pytest.approx(expected.trend[-1], abs=1e-4)
+    assert rise == pytest.approx(1, abs=0.05)
 
 
 @PLANS

@@ -15,7 +15,7 @@ import numpy as np
 
 from automl_assets import metrics, registry
 from automl_assets.experiment import EnsembleSetting
-from automl_assets.forecast_metrics import Truth, coverage, score, scores_of_each
+from automl_assets.forecast_metrics import Truth, coverage, scores_of_each
 from automl_assets.isolation import Outcome, wait_until_warm
 from automl_assets.parts import Config, ForecastContext, Forecaster
 from automl_assets.records import Candidate, Fitted, Trial
@@ -111,7 +111,8 @@ def chosen(
     kinds: tuple[Kind, ...] = ("single", "median", "voting") if settings.voting else ("single",)
     votes = {kind: vote for kind in kinds if (vote := contest.vote(kind)) is not None}
     held_out = {kind: contest.held_out(kind) for kind in votes}
-    scores = {kind: score(contest.metric, contest.truth, answers) for kind, answers in held_out.items()}
+    values = conform.scores_of_each(contest.metric, contest.truth, np.array(list(held_out.values())))
+    scores = dict(zip(held_out, values.tolist(), strict=True))
     kind = _simplest_of_the_best(scores, contest.metric)
     return _choice(kind, contest, votes[kind], {str(one): value for one, value in scores.items()}, held_out[kind])
 
@@ -344,7 +345,8 @@ def _fallen_back(group: Group, reason: str) -> ForecastEnsemble:
     truth = backtest.truth(panel, problem)
     contest = _Contest((trial,), point_of(trial, truth)[None], truth, problem.problem.metric, 1, 0)
     choice = _choice("single", contest, {0: 1.0}, {})
-    choice = replace(choice, scores_by_kind={"single": score(contest.metric, truth, choice.predictions)})
+    (value,) = conform.scores_of_each(contest.metric, truth, choice.predictions[None]).tolist()
+    choice = replace(choice, scores_by_kind={"single": value})
     member = ForecastMember(trial.name, part.name, 1.0, config, Fitted((part.fit(config, panel, context),)))
     return replace(_made(group, choice, (member,), reason), is_fallback=True)
 

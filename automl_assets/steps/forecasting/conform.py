@@ -10,7 +10,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from automl_assets.forecast_metrics import Truth
+from automl_assets import forecast_metrics
+from automl_assets.forecast_metrics import OF_QUANTILES, Truth, score
 from automl_assets.series import MEDIAN
 
 ENOUGH = 200  # errors of one step ahead, for it to borrow none from its neighbours
@@ -58,6 +59,14 @@ def quantiles(point: np.ndarray, margins: np.ndarray, scales: np.ndarray) -> np.
 def held_out(truth: Truth, point: np.ndarray) -> np.ndarray:
     """Quantiles of each window by margins of the others, shaped as `quantiles`; NaN with fewer than two windows."""
     return _of_others(truth, point, conform)
+
+
+def scores_of_each(metric: str, truth: Truth, points: np.ndarray) -> np.ndarray:
+    """A metric of many backtests [n, n_windows, n_series, horizon]; what judges quantiles has them by other windows' margins."""
+    if metric not in OF_QUANTILES or len(truth.ends) == 1:
+        return forecast_metrics.scores_of_each(metric, truth, points)
+    each = [score(metric, truth, point, held_out(truth, point)) for point in points]
+    return np.array(each, np.float64)
 
 
 def _of_others(truth: Truth, point: np.ndarray, margins_of: Margins) -> np.ndarray:

@@ -21,6 +21,7 @@ from automl_assets.series import (
     ForecastProblem,
     Group,
     Panel,
+    free_name,
     series_values,
 )
 from automl_assets.steps.export import open_session
@@ -28,7 +29,7 @@ from automl_assets.steps.forecasting.ahead import whole
 from automl_assets.steps.forecasting.answer_graph import add_point, add_quantiles
 from automl_assets.steps.forecasting.ask import fallback
 from automl_assets.steps.forecasting.forecast import forecast
-from automl_assets.steps.forecasting.raw_graph import add_series, free_name, input_types, seconds
+from automl_assets.steps.forecasting.raw_graph import add_series, input_types, seconds
 
 N_CHECKED = 100  # series on which ONNX and Python are compared
 N_EXAMPLE = 12  # rows of a history that show how to ask

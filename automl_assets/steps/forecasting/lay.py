@@ -127,7 +127,7 @@ def _names(ids: pl.DataFrame) -> list[str]:
 def numbers(table: pl.DataFrame, columns: Iterable[Covariate]) -> np.ndarray:
     """Numbers and codes of categories, float32 [n_rows, n_columns]; NaN where missing."""
     found = [
-        _codes(table[one.name], one.categories) if one.categories else number_of(table[one.name]) for one in columns
+        _codes(table[one.column], one.categories) if one.categories else number_of(table[one.column]) for one in columns
     ]
     return np.column_stack(found).astype(np.float32) if found else np.zeros((table.height, 0), np.float32)
 

@@ -1,5 +1,6 @@
 """overlay: puts what is known about stamps to be forecast into a future, such as prices that are already decided."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import polars as pl
 
 from automl_assets.errors import SourceError, listed, nearest
 from automl_assets.grid import grid
-from automl_assets.series import ForecastProblem, Panel, series_name
+from automl_assets.series import Covariate, ForecastProblem, Panel, series_name
 from automl_assets.steps.forecasting.lay import numbers
 from automl_assets.steps.forecasting.stamp import in_utc, stamps
 
@@ -25,19 +26,27 @@ def by_series(rows: pl.DataFrame, problem: ForecastProblem) -> dict[str, pl.Data
 
 
 def overlay(future: Panel, problem: ForecastProblem, known: dict[str, pl.DataFrame]) -> Panel:
-    """The future with the known covariates of the rows of each series, the last of those of one stamp; others stay."""
+    """The future with the known covariates of the rows of each series, those of one stamp together; others stay."""
     found = [known[name] for name in future.names if name in known]
-    covariates = [one for one in problem.covariates if one.role == "known" and found and one.name in found[0].columns]
+    covariates = [one for one in problem.covariates if one.role == "known" and found and one.column in found[0].columns]
     if not covariates:
         return future
-    rows = pl.concat(found).with_columns(_on_grid(future, problem)).unique([NAME, STAMP], keep="last")
+    rows = _merged(pl.concat(found).with_columns(_on_grid(future, problem)), covariates)
     own = pl.DataFrame({NAME: np.repeat(future.names, future.lengths), STAMP: future.stamps})
     placed = own.join(rows, on=[NAME, STAMP], how="left", maintain_order="left")
     filled = future.covariates.copy()
-    for one, values in zip(covariates, numbers(placed, covariates).T, strict=True):
-        column = problem.covariates.index(one)
+    for one in covariates:
+        column, values = problem.covariates.index(one), placed[one.name].to_numpy()
         filled[:, column] = np.where(np.isnan(values), filled[:, column], values)
     return replace(future, covariates=filled)
+
+
+def _merged(rows: pl.DataFrame, covariates: Sequence[Covariate]) -> pl.DataFrame:
+    """One row for each series and stamp, with covariates as numbers under their own names."""
+    names = [one.name for one in covariates]
+    values = pl.DataFrame(numbers(rows, covariates), names).fill_nan(None)
+    merges = [getattr(pl.col(one.name), one.merge)() for one in covariates]
+    return values.with_columns(rows[NAME], rows[STAMP]).group_by(NAME, STAMP).agg(merges)
 
 
 def _check(rows: pl.DataFrame, problem: ForecastProblem) -> None:

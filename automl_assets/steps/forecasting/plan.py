@@ -1,6 +1,8 @@
 """plan: what all groups of an experiment share: the grid, the horizon, and what its columns are as numbers."""
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -11,12 +13,14 @@ from automl_assets.experiment import Experiment
 from automl_assets.feature_settings import Imputer
 from automl_assets.grid import Grid, found, grid, usual_horizon
 from automl_assets.records import SOURCE, Dataset
-from automl_assets.series import Covariate
+from automl_assets.series import Covariate, free_name
 from automl_assets.steps.forecasting.lay import MISSING, Rows, lay, number_of
 
 LONGEST_HORIZON = 0.2  # of the usual series, where nobody says how far ahead
 FINER = 1.9  # times the distance of stamps that is asked for, from which the data has no such stamps
 ENOUGH = 10  # distances between stamps from which the data's own grid is believed
+EXTREMES: tuple[Literal["min"], Literal["max"]] = ("min", "max")
+MOST_IDS = 8  # columns of which pairs are tried
 MOST_LOOKED_AT = 1_000_000  # rows from which the grid is found
 
 Role = Literal["known", "past"]
@@ -31,6 +35,7 @@ class Plan:
     timezone: str | None
     covariates: tuple[Covariate, ...]
     statics: tuple[Covariate, ...]
+    ids: tuple[str, ...] = ()  # columns that would tell series apart, where none are named and stamps come again
 
 
 def plan(dataset: Dataset, experiment: Experiment) -> tuple[Rows, Plan]:
@@ -38,6 +43,8 @@ def plan(dataset: Dataset, experiment: Experiment) -> tuple[Rows, Plan]:
     roles, source = dataset.roles, dataset.table.filter(pl.Series(dataset.part) == SOURCE)
     covariates = tuple(_covariate(source[name], experiment, "known") for name in roles.known)
     covariates += tuple(_covariate(source[name], experiment, "past") for name in roles.past)
+    if experiment.forecasting.aggregate:
+        covariates = tuple(_of_aggregates(covariates, source.columns))
     statics = tuple(_covariate(source[name], experiment, "known") for name in roles.static)
     rows = lay(dataset, experiment, covariates, statics)
     one = _grid(rows, experiment)
@@ -45,8 +52,24 @@ def plan(dataset: Dataset, experiment: Experiment) -> tuple[Rows, Plan]:
         rows = _local(rows)
         one = _grid(rows, experiment)
     return rows, Plan(
-        one, _horizon(rows, one, experiment), None if rows.zone == "UTC" else rows.zone, covariates, statics
+        grid=one,
+        horizon=_horizon(rows, one, experiment),
+        timezone=None if rows.zone == "UTC" else rows.zone,
+        covariates=covariates,
+        statics=statics,
+        ids=() if roles.series else _telling_apart(source, experiment),
     )
+
+
+def _telling_apart(source: pl.DataFrame, experiment: Experiment) -> tuple[str, ...]:
+    """The column, or the two columns, with the fewest values that leave no stamp twice; none where no stamp is."""
+    time = experiment.time_column or ""
+    if source[time].n_unique() == source.height:
+        return ()
+    counts = {name: source[name].n_unique() for name in source.columns if name not in (time, experiment.target)}
+    possible = sorted((name for name in counts if not source[name].dtype.is_float()), key=counts.__getitem__)
+    wanted = [(name,) for name in possible] + list(combinations(possible[:MOST_IDS], 2))
+    return next((names for names in wanted if not source.select(*names, time).is_duplicated().any()), ())
 
 
 def _covariate(column: pl.Series, experiment: Experiment, role: Role) -> Covariate:
@@ -63,6 +86,17 @@ def _covariate(column: pl.Series, experiment: Experiment, role: Role) -> Covaria
     return Covariate(
         column.name, role, categories, float(categories.index(wanted if wanted in categories else MISSING))
     )
+
+
+def _of_aggregates(covariates: Iterable[Covariate], taken: Collection[str]) -> Iterator[Covariate]:
+    """Of rows that are summed up a number's mean, under its own name, and its least and greatest value."""
+    for one in covariates:
+        if one.categories:
+            yield one
+            continue
+        yield replace(one, merge="mean")
+        for merge in EXTREMES:
+            yield replace(one, name=free_name(f"{one.name}_{merge}", taken), source=one.name, merge=merge)
 
 
 def _usual(values: np.ndarray, imputer: Imputer | None) -> float:

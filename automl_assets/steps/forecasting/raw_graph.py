@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets.parts import SeriesTensors
-from automl_assets.series import Covariate, ForecastProblem
+from automl_assets.series import Covariate, ForecastProblem, free_name
 
 DOUBLE, INT64 = 11, 7  # onnx.TensorProto element types
 NAN = float("nan")
@@ -32,15 +32,6 @@ def input_types(problem: ForecastProblem) -> dict[str, str]:
     columns = {problem.target: "double"}
     columns |= {one.name: "string" if one.categories else "float" for one in (*problem.covariates, *problem.statics)}
     return {free_name(SERIES, columns): "string", free_name(TIME, columns): "int64", **columns}
-
-
-def free_name(name: str, taken: Any) -> str:
-    """The name, with as many `_` behind as it needs to be no other's.
-
-    >>> free_name("time", ["time", "price"])
-    'time_'
-    """
-    return name if name not in taken else free_name(f"{name}_", taken)
 
 
 def seconds(stamps: np.ndarray) -> np.ndarray:

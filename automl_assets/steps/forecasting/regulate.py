@@ -59,7 +59,7 @@ def regulate(rows: Rows, plan: Plan, experiment: Experiment) -> Regular:
     aligned, counts = _aligned(dated, grid, experiment, counts)
     spans = _spans(aligned, grid)
     timely, counts = _timely(aligned, grid, spans, counts)
-    single, counts = _single(timely, grid, experiment, plan.covariates, counts)
+    single, counts = _single(timely, experiment, plan, counts)
     return _shaped(single, spans, spans.first <= spans.known, _Shape(grid, plan, experiment, counts))
 
 
@@ -114,9 +114,7 @@ def _timely(rows: Rows, grid: Grid, spans: Spans, counts: Counts) -> tuple[Rows,
     return rows.where(is_inside), replace(counts, late=int(is_late.sum()))
 
 
-def _single(
-    rows: Rows, grid: Grid, experiment: Experiment, covariates: tuple[Covariate, ...], counts: Counts
-) -> tuple[Rows, Counts]:
+def _single(rows: Rows, experiment: Experiment, plan: Plan, counts: Counts) -> tuple[Rows, Counts]:
     """One row per series and stamp."""
     is_first = np.r_[True, (np.diff(rows.series) != 0) | (np.diff(rows.stamps) != np.timedelta64(0, "us"))]
     if is_first.all():
@@ -126,13 +124,13 @@ def _single(
     one = rows.where(np.isin(np.arange(len(is_first)), ends - 1))
     how, n_merged = experiment.forecasting.aggregate, len(is_first) - len(starts)
     if how:
-        merged = replace(one, y=_reduced(rows.y, starts, how), covariates=_mean_numbers(rows, one, starts, covariates))
+        merged = replace(one, y=_reduced(rows.y, starts, how), covariates=_merged(rows, one, starts, plan.covariates))
         return merged, replace(counts, aggregated=n_merged)
     differs = _reduced(rows.y, starts, "max") != _reduced(rows.y, starts, "min")
     differs &= ~np.isnan(_reduced(rows.y, starts, "max"))
     is_clock = differs & _are_clock_hours(one.stamps)
     if (differs & ~is_clock).any():
-        raise _twice(one.where(differs & ~is_clock))
+        raise _twice(one.where(differs & ~is_clock), plan.ids)
     y = np.where(is_clock, _reduced(rows.y, starts, "mean"), _reduced(rows.y, starts, "max"))
     n_clock = int(is_clock.sum())
     return replace(one, y=y), replace(counts, clock_hours=n_clock, twice=n_merged - n_clock)
@@ -148,10 +146,10 @@ def _reduced(y: np.ndarray, starts: np.ndarray, how: str) -> np.ndarray:
     return np.where(n_values, sums / (np.maximum(n_values, 1) if how == "mean" else 1), np.nan)
 
 
-def _mean_numbers(rows: Rows, last: Rows, starts: np.ndarray, covariates: tuple[Covariate, ...]) -> np.ndarray:
-    """The mean of numbers, and the last of categories."""
+def _merged(rows: Rows, last: Rows, starts: np.ndarray, covariates: tuple[Covariate, ...]) -> np.ndarray:
+    """What each covariate's rows of one stamp come to."""
     columns = [
-        last.covariates[:, place] if one.categories else _reduced(rows.covariates[:, place], starts, "mean")
+        last.covariates[:, place] if one.merge == "last" else _reduced(rows.covariates[:, place], starts, one.merge)
         for place, one in enumerate(covariates)
     ]
     return np.column_stack(columns).astype(np.float32) if columns else last.covariates
@@ -165,11 +163,12 @@ def _are_clock_hours(stamps: np.ndarray) -> np.ndarray:
     return is_night & (np.is_busday(days, weekmask="Sun")) & np.isin(months, CLOCK_MONTHS)
 
 
-def _twice(rows: Rows) -> DataError:
+def _twice(rows: Rows, ids: tuple[str, ...]) -> DataError:
+    hint = f" ({', '.join(ids)} would do)" if ids else ""
     names = sorted({rows.names[number] or "the only series" for number in rows.series.tolist()})
     return DataError(
         f"{len(rows.y)} stamps come more than once with different values, such as {rows.stamps[0].astype('datetime64[s]')} "
-        f"of {listed(names, 3)}; name the columns that tell series apart in forecasting.series_id_columns, or sum rows up "
+        f"of {listed(names, 3)}; name the columns that tell series apart in forecasting.series_id_columns{hint}, or sum rows up "
         "with forecasting.aggregate and a frequency"
     )
 

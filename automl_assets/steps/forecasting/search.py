@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from automl_assets import metrics
-from automl_assets.forecast_metrics import Truth, median_head, scores_of_each
+from automl_assets.forecast_metrics import Truth, median_head
 from automl_assets.isolation import Outcome, wait_until_warm
 from automl_assets.parts import Config, ForecastContext, Forecaster
 from automl_assets.records import Candidate, Trial
 from automl_assets.series import ForecastProblem, Group, Panel
-from automl_assets.steps.forecasting import backtest
+from automl_assets.steps.forecasting import backtest, conform
 from automl_assets.steps.forecasting.ask import Carried, answers, carried, n_heads, part_of
 from automl_assets.steps.forecasting.bundles import PRELOAD, Piece, run_pieces
 from automl_assets.steps.search import Budget, has_stalled
@@ -193,7 +193,7 @@ def scored(trials: Sequence[Trial], truth: Truth, problem: ForecastProblem) -> l
     finished = [trial for trial in trials if trial.is_finished]
     names = tuple(dict.fromkeys((problem.problem.metric, *FURTHER_METRICS)))
     points = np.array([point_of(trial, truth) for trial in finished]).reshape(-1, *truth.y.shape)
-    columns = [scores_of_each(name, truth, points) for name in names]
+    columns = [conform.scores_of_each(name, truth, points) for name in names]
     rows = {trial.name: scores for trial, *scores in zip(finished, *columns, strict=True)}
     return [
         _with_scores(trial, dict(zip(names, rows[trial.name], strict=True)), truth)

@@ -109,12 +109,21 @@ def test_a_stamp_with_two_values_is_refused_for_its_group_alone(ask: Ask) -> Non
     assert "forecasting.series_id_columns, or sum rows up with forecasting.aggregate" in str(found["a"])
 
 
+@pytest.mark.parametrize("columns", [("shop",), ("shop", "article")])
+def test_columns_that_would_tell_series_apart_are_named(ask: Ask, columns: tuple[str, ...]) -> None:
+    few = pl.DataFrame({"shop": ["a", "a", "b", "b"], "article": [1, 2, 1, 2]}).unique(columns, maintain_order=True)
+    table = few.join(pl.DataFrame({"t": days(9), "warmth": [0.5] * 9}), how="cross").with_row_index("y")
+    (error,) = ask(table).values()
+    assert f"series_id_columns ({', '.join(columns)} would do)" in str(error)
+
+
 @pytest.mark.parametrize(("how", "expected"), [("sum", 4.0), ("mean", 2.0), ("max", 3.0), ("min", 1.0)])
 def test_rows_of_a_period_become_one(ask: Ask, how: str, expected: float) -> None:
     table = one_series(sorted(days(10) * 2), [1.0, 3.0] * 10, price=[2.0, 4.0] * 10)
     group = only(ask(table, aggregate=how, frequency="D", known_covariates="price"))
     assert group.panel.y.tolist() == [expected] * 10
-    assert group.panel.covariates[:, 0].tolist() == [3.0] * 10
+    assert [one.name for one in group.problem.covariates] == ["price", "price_min", "price_max"]
+    assert group.panel.covariates.tolist() == [[3.0, 2.0, 4.0]] * 10
     assert guardrail(group, "duplicate_stamps").figures["aggregated"] == 10
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from automl_assets.forecast_metrics import Truth, coverage
+from automl_assets.forecast_metrics import Truth, coverage, score
 from automl_assets.steps.forecasting import backtest
-from automl_assets.steps.forecasting.conform import conform, held_out, quantiles
+from automl_assets.steps.forecasting.conform import conform, held_out, quantiles, scores_of_each
 
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
 
@@ -111,3 +111,18 @@ def test_a_window_is_held_by_margins_of_the_others(make_truth) -> None:
     wide = (found[..., 4] - found[..., 0]).mean(axis=(1, 2))
     assert wide[0] < 0.1 * wide[1]
     assert np.isnan(held_out(truth.part(np.array([0]), np.arange(10)), point[:1])).all()
+
+
+def test_what_judges_quantiles_has_calibrated_ones(make_truth) -> None:
+    """By their points alone two forecasts whose errors differ in nothing but how far they can be told in advance are alike."""
+    truth = make_truth(20, 3)
+    random, size = np.random.default_rng(0), truth.scales[:, None]
+    even = truth.y + size * random.choice([-1.0, 1.0], truth.y.shape)
+    wild = truth.y + size * random.choice([-1.0, 1.0], truth.y.shape) * random.exponential(1.0, truth.y.shape)
+    points = np.array([even, wild])
+    found = scores_of_each("pinball_loss", truth, points)
+    assert found[0] < found[1]
+    assert found[0] == score("pinball_loss", truth, even, held_out(truth, even)) < score("pinball_loss", truth, even)
+    np.testing.assert_array_equal(
+        scores_of_each("MASE", truth, points), [score("MASE", truth, even), score("MASE", truth, wild)]
+    )

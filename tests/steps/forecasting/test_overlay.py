@@ -53,6 +53,13 @@ def test_known_values_find_their_series_and_stamp() -> None:
     assert np.isnan(found[:, 2]).all()
 
 
+def test_several_rows_come_to_what_was_learnt_from() -> None:
+    price = Covariate("price", "known", merge="mean")
+    covariates = (price, Covariate("price_max", "known", source="price", merge="max"), COVARIATES[2])
+    rows = pl.DataFrame({"shop": ["a"] * 3, "day": [datetime(2024, 1, 5)] * 3, "price": [1.0, None, 2.0]})
+    assert overlay(_future(), _problem(covariates=covariates), rows).covariates[0, :2].tolist() == [1.5, 2]
+
+
 def test_the_last_of_several_rows_counts() -> None:
     rows = pl.DataFrame({"shop": ["a", "a"], "day": [datetime(2024, 1, 5)] * 2, "price": [1.0, 2.0]})
     assert overlay(_future(), _problem(), rows).covariates[0, 0] == 2

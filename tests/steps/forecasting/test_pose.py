@@ -93,7 +93,7 @@ def test_settings_are_handed_on(tmp_path: Path) -> None:
     problem = _problem(
         tmp_path, _waves(140, 7), horizon=7, target_lags=[7, 1], rolling_window=4, holidays="US", quantiles=[0.9, 0.1]
     )
-    assert problem.lags == LagSettings((1, 7), None, 4, "US")
+    assert problem.lags == LagSettings((1, 7), None, 4, holidays="US")
     assert problem.quantiles == (0.1, 0.5, 0.9)
     assert (problem.time, problem.target, problem.series) == ("t", "y", ("id",))
 
