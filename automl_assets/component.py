@@ -10,6 +10,7 @@ from typing import Any, Self
 import dagster as dg
 import yaml
 from dagster._core.definitions.utils import check_valid_name
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 from dagster.components.scaffold.scaffold import Scaffolder, ScaffoldRequest
 from pydantic import BaseModel, ConfigDict
 
@@ -18,13 +19,13 @@ from automl_assets.assets.graph import graph
 from automl_assets.errors import AutomlError, SettingError
 from automl_assets.resources.home import home
 from automl_assets.sensors.automation import automated
+from automl_assets.sensors.launch import most_seconds
 from automl_assets.sensors.starters import starters
 
 SHIPPED = Path(__file__).parent / "experiments"
 FOLDERS = "AUTOML_EXPERIMENTS"  # environment variable: more folders, separated as in PATH
 STRICT = "AUTOML_STRICT"  # environment variable: "1" makes a broken experiment an error
 INVALID = "invalid_experiments"
-SPARE_SECONDS = 300  # Dagster ends a run that is so far past twice its limit: something hangs
 
 
 def _add_keys(schema: dict[str, Any]) -> None:
@@ -161,12 +162,14 @@ def definitions_of(experiment: settings.Experiment) -> dg.Definitions:
     """Assets, checks, the job that makes them all, and sensors. Raises DagsterInvalidDefinitionError for what Dagster refuses."""
     check_valid_name(experiment.name)  # Dagster itself would tell only after everything is loaded
     assets = automated(experiment, graph(experiment))
-    seconds = int(experiment.limits.timeout_minutes * 120 + SPARE_SECONDS)
     job = dg.define_asset_job(
         experiment.name,
         selection=dg.AssetSelection.assets(*[key for asset in assets for key in asset.keys]),
         description=f"Everything of the experiment {experiment.name}.",
-        tags={"dagster/max_runtime": str(seconds), "automl/experiment": experiment.name},
+        tags={
+            MAX_RUNTIME_SECONDS_TAG: str(most_seconds(experiment.limits.timeout_minutes)),
+            "automl/experiment": experiment.name,
+        },
     )
     return dg.Definitions.merge(dg.Definitions(assets=assets, jobs=[job]), starters(experiment))
 

@@ -16,6 +16,7 @@ import dagster as dg
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
+    MAX_RUNTIME_SECONDS_TAG,
     RESUME_RETRY_TAG,
 )
 from upath import UPath
@@ -34,6 +35,7 @@ from automl_assets.resources.journal import TAG, Journal, journal_of
 from automl_assets.resources.run_launcher import is_alive
 from automl_assets.results import ForecastResult, Outcome
 from automl_assets.sensors.failure import step_failure
+from automl_assets.sensors.launch import most_seconds
 from automl_assets.steps.forecasting.bundles import PRELOAD
 from automl_assets.steps.load import load
 
@@ -239,6 +241,7 @@ def run(
     with _told_when_full(folder), _streams_given_back(), dg.DagsterInstance.get() as instance:
         last = _cut_off(instance, settings_of_run.name) if resume else None
         tags |= _tags_of(last) if last else _group_tags(instance, settings_of_run, changed)
+        tags |= {MAX_RUNTIME_SECONDS_TAG: str(most_seconds(timeout_minutes))} if timeout_minutes else {}
         outcome = dg.execute_job(
             dg.build_reconstructable_job(__name__, "job_of", (str(file),)),
             instance,

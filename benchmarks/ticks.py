@@ -76,9 +76,9 @@ def definitions() -> dg.Definitions:
     """The code location that the daemon loads: the experiment, looked at without a pause between two looks."""
     from automl_assets.component import definitions_of
     from automl_assets.definitions import shared
-    from automl_assets.sensors import new_data
+    from automl_assets.sensors import look, new_data
 
-    new_data.INTERVAL_SECONDS = -1  # Dagster takes 0 for its own 30
+    look.REST_SECONDS, new_data.INTERVAL_SECONDS = 0, -1  # Dagster takes 0 for its own 30
     return dg.Definitions.merge(definitions_of(_experiment()), shared())
 
 

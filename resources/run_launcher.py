@@ -35,11 +35,21 @@ class LocalRunLauncher(DefaultRunLauncher):
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         found = process_of(self._instance, run.run_id)
         if found is None:
-            return CheckRunHealthResult(WorkerStatus.RUNNING)  # not started yet: the start timeout watches that
+            return self._before_its_process(run)
         process, time_seen = found
         if is_alive(process, time_seen):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"process {process} is gone")
+
+    def _before_its_process(self, run: DagsterRun) -> CheckRunHealthResult:
+        """Of a run that has not begun yet, which the start timeout watches; or one that was killed as it began."""
+        record, most = (
+            self._instance.get_run_record_by_id(run.run_id),
+            self._instance.run_monitoring_start_timeout_seconds,
+        )
+        if record and record.start_time and time.time() - record.start_time > most:
+            return CheckRunHealthResult(WorkerStatus.FAILED, f"no process has told its number within {most} s")
+        return CheckRunHealthResult(WorkerStatus.RUNNING)
 
 
 def process_of(instance: DagsterInstance, run_id: str) -> tuple[int, float] | None:

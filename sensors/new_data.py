@@ -1,11 +1,10 @@
 """Answers an experiment again when its source has changed: one change, one run, whatever happens between two looks.
 
-A change is noticed by one look and acted upon by a later one, so that the moment at which it was noticed lies in the
-cursor; content and moment are the run's key, under which Dagster starts no second one. While a run of the experiment
-is under way a change waits.
+Content, and the moment at which the change was noticed, are the run's key, under which Dagster starts no second one. The
+cursor is kept by Dagster together with the run that it led to, and only then. While a run of the experiment is under way
+a change waits.
 """
 
-import time
 from dataclasses import replace
 
 import dagster as dg
@@ -15,9 +14,10 @@ from automl_assets.errors import AutomlError, listed
 from automl_assets.experiment import Experiment
 from automl_assets.resources.notices import Notice, tell
 from automl_assets.sensors import launch
+from automl_assets.sensors.look import look
 from automl_assets.sensors.new_groups import MOST_ADDED, fresh_groups
-from automl_assets.steps.load import fingerprint, may_be_half_written, write_stamp
-from automl_assets.steps.watch import REST_SECONDS, Seen, looked, seconds_to_wait, settled
+from automl_assets.steps.load import fingerprint, write_stamp
+from automl_assets.steps.watch import Seen, looked, settled
 
 INTERVAL_SECONDS = 30
 
@@ -53,20 +53,14 @@ def _where(experiment: Experiment) -> str:
 
 
 def _look(instance: dg.DagsterInstance, experiment: Experiment, before: Seen) -> dg.SensorResult:
-    now = time.time()
-    seen = looked(replace(before, told=""), write_stamp(experiment), now)
-    if not seen.since:
-        return _skipped(seen, f"nothing has changed since {seen.asked}")
-    rest = REST_SECONDS if may_be_half_written(experiment) else 0
-    wait = seconds_to_wait(seen, experiment.retrain.debounce_seconds, rest, now)
-    if wait or not before.since:
-        return _skipped(seen, f"the source was written to; it is read when it has rested, for {wait:.0f} s more")
+    seen, reason = look(experiment, before, experiment.retrain.debounce_seconds)
+    if reason:
+        return _skipped(seen, reason)
     if not seen.fingerprint:
         seen = replace(seen, fingerprint=fingerprint(experiment))
         if (again := write_stamp(experiment)) != seen.stamp:
-            return _skipped(
-                looked(seen, again, now), "the source was written to while it was read; it is left alone again"
-            )
+            told = "the source was written to while it was read; it is left alone again"
+            return _skipped(looked(seen, again, seen.looked_at), told)
     return _acted(instance, experiment, seen)
 
 

@@ -8,8 +8,10 @@ import dagster as dg
 from automl_assets.assets.forecasting.partitions import groups_of, keys_of
 from automl_assets.errors import AutomlError, listed
 from automl_assets.experiment import Experiment
+from automl_assets.sensors.look import look
 from automl_assets.steps.forecasting.arrange import group_keys
-from automl_assets.steps.load import fingerprint, load
+from automl_assets.steps.load import load
+from automl_assets.steps.watch import Seen, settled
 
 INTERVAL_SECONDS = 60
 MOST_ADDED = 25_000  # by one tick, as Dagster asks; the next one goes on
@@ -40,16 +42,13 @@ def fresh_groups(instance: dg.DagsterInstance, experiment: Experiment) -> list[s
 
 
 def _looked(context: dg.SensorEvaluationContext, experiment: Experiment) -> dg.SensorResult:
-    seen = fingerprint(experiment)
-    if seen == context.cursor:
-        return dg.SensorResult(skip_reason=f"nothing has changed since {seen}", cursor=seen)
+    seen, reason = look(experiment, Seen.of(context.cursor), debounce=0)
+    if reason:
+        return dg.SensorResult(skip_reason=reason, cursor=seen.as_cursor())
     fresh = fresh_groups(context.instance, experiment)
-    if not fresh:
-        return dg.SensorResult(skip_reason=f"{seen} has no new group", cursor=seen)
     added = fresh[:MOST_ADDED]
-    told = f"{len(added)} new groups in {seen}: {listed(added, 10)}"
     return dg.SensorResult(
-        skip_reason=told,
-        dynamic_partitions_requests=[groups_of(experiment).build_add_request(added)],
-        cursor=seen if len(added) == len(fresh) else context.cursor,
+        skip_reason=f"{len(added)} new groups: {listed(added, 10)}" if added else "the source has no new group",
+        dynamic_partitions_requests=[groups_of(experiment).build_add_request(added)] if added else [],
+        cursor=(settled(seen) if len(added) == len(fresh) else seen).as_cursor(),
     )

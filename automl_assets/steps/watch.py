@@ -1,7 +1,8 @@
 """watch: what a source looked like from one look to the next, and when a change of it may be acted upon.
 
 A change is acted upon once, when nothing more has been written for a while; where writing never ends, after a multiple
-of that. What is known from look to look is a `Seen`. Times are seconds since 1970.
+of that. A source that is slow to look at is looked at less often. What is known from look to look is a `Seen`. Times are
+seconds since 1970.
 """
 
 import json
@@ -9,7 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 PATIENCE = 10  # debounces, after which a source that never comes to rest is read between two writes
-REST_SECONDS = 10  # for which a file is left alone even then, lest it be read half-written
+REST_SECONDS = 10  # for which a file is left alone whatever is asked for, lest it be read half-written
+LOOK_SHARE = 0.05  # of the time, at most, goes into looking at a source
+QUICK_SECONDS = 1.0  # a look that takes no longer may be had at any time
+LONGEST_PAUSE = 3600.0  # seconds, however long a look takes
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Seen:
     fingerprint: str = ""  # of the content, once it has come to rest under that stamp
     asked: str = ""  # fingerprint of the content that a run was last asked for, or that was found learnt
     told: str = ""  # trouble that people know of
+    looked_at: float = 0.0
+    look_seconds: float = 0.0  # that this took: to read everything, of a database that has no watermark
 
     @classmethod
     def of(cls, cursor: str | None) -> Self:
@@ -42,18 +48,31 @@ def looked(seen: Seen, stamp: str, now: float) -> Seen:
     return replace(seen, stamp=stamp, stamp_since=now, since=seen.since or now, fingerprint="")
 
 
+def seconds_to_pause(seen: Seen, now: float) -> float:
+    """How long a source that is slow to look at is not looked at again.
+
+    >>> slow = Seen(looked_at=100.0, look_seconds=6.0)
+    >>> seconds_to_pause(slow, now=130.0), seconds_to_pause(slow, now=220.0)
+    (90.0, 0.0)
+    """
+    if seen.look_seconds <= QUICK_SECONDS or now < seen.looked_at:
+        return 0.0
+    return max(0.0, seen.looked_at + min(seen.look_seconds / LOOK_SHARE, LONGEST_PAUSE) - now)
+
+
 def settled(seen: Seen) -> Seen:
     """The change has been acted upon, or was none."""
     return replace(seen, asked=seen.fingerprint, since=0.0)
 
 
 def seconds_to_wait(seen: Seen, debounce: float, rest: float, now: float) -> float:
-    """How long a change must still be left alone; `rest` is how long a file must not have been written to.
+    """How long a change must still be left alone; `rest` is how long a file must not have been written to, even with a
+    shorter `debounce`.
 
     >>> change = Seen(stamp="b", stamp_since=100.0, since=100.0)
     >>> seconds_to_wait(change, debounce=60, rest=10, now=120.0), seconds_to_wait(change, debounce=60, rest=10, now=160.0)
     (40.0, 0.0)
     """
-    quiet = now - seen.stamp_since
-    patient = max(PATIENCE * debounce - (now - seen.since), min(rest, debounce) - quiet)
+    quiet, debounce = now - seen.stamp_since, max(debounce, rest)
+    patient = max(PATIENCE * debounce - (now - seen.since), rest - quiet)
     return max(0.0, min(debounce - quiet, patient))

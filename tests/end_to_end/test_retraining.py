@@ -90,6 +90,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     (folder / "bank.yaml").write_text(YAML)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(folder / "home"))
+        patch.setattr("automl_assets.sensors.look.REST_SECONDS", 1)
         prepare()
         _part("train.csv", N_KNOWN).write_csv(folder / "rows" / "train.csv")
         runner.run(folder / "bank.yaml")

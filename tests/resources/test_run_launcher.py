@@ -61,6 +61,17 @@ def test_a_run_that_has_no_process_yet_is_left_to_the_start_timeout(instance: dg
     assert health(instance, None) == (WorkerStatus.RUNNING, None)
 
 
+def test_a_run_that_was_killed_as_it_began_has_failed(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, wall = instance.create_run_for_job(empty), time.time
+    instance.handle_run_event(run.run_id, dg.DagsterEvent("PIPELINE_START", run.job_name))
+    assert instance.run_launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
+    monkeypatch.setattr(time, "time", lambda: wall() + 200)
+    found = instance.run_launcher.check_run_worker_health(run)
+    assert (found.status, found.msg) == (WorkerStatus.FAILED, "no process has told its number within 180 s")
+
+
 def test_the_last_process_of_a_run_counts(instance: dg.DagsterInstance, ended_process: int) -> None:
     run = instance.create_run_for_job(empty)
     for process in (os.getpid(), ended_process):

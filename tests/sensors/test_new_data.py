@@ -1,8 +1,11 @@
 """One change, one run: noticed, left to rest, asked for once, and never lost, whatever the daemon goes through."""
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -18,6 +21,7 @@ from automl_assets.steps.load import fingerprint
 from automl_assets.steps.watch import Seen
 
 DEBOUNCE_SECONDS = 0.2
+AT_ONCE = {"on_new_data": True, "debounce_seconds": 0}
 Status = dg.DagsterRunStatus
 
 
@@ -89,7 +93,8 @@ def rows(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def daemon(rows: Path, home: Path) -> Iterator[Daemon]:
+def daemon(rows: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    monkeypatch.setattr("automl_assets.sensors.look.REST_SECONDS", DEBOUNCE_SECONDS)
     with dg.DagsterInstance.get() as instance:
         yield Daemon(_experiment(rows), instance)
 
@@ -98,6 +103,19 @@ def _experiment(rows: Path, **more: object) -> Experiment:
     retrain = {"on_new_data": True, "debounce_seconds": DEBOUNCE_SECONDS}
     settings = {"task": "classification", "source": str(rows), "target": "y", "retrain": retrain}
     return parse(settings | more, "watched")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("create table rows (x integer, y text); insert into rows values (1, 'a'), (2, 'b');")
+    return path
+
+
+def _table(database: Path) -> dict[str, str]:
+    """A source without a watermark."""
+    return {"kind": "sql", "url": f"sqlite:///{database}", "table": "rows"}
 
 
 def _write(path: Path, number: int) -> None:
@@ -152,13 +170,30 @@ def test_a_killed_look_loses_nothing(daemon: Daemon) -> None:
     assert len(daemon.runs) == 1
 
 
-def test_without_debounce_a_change_is_still_acted_upon_by_a_later_look(daemon: Daemon, rows: Path) -> None:
-    """The moment it was noticed is part of the run's key, and must lie in the cursor."""
-    daemon.experiment = _experiment(rows, retrain={"on_new_data": True, "debounce_seconds": 0})
+def test_without_debounce_a_file_is_left_alone_while_it_may_be_half_written(daemon: Daemon, rows: Path) -> None:
+    daemon.experiment = _experiment(rows, retrain=AT_ONCE)
+    assert "rested" in daemon.tick() and "rested" in daemon.tick()
+    assert daemon.after_a_rest().startswith("new data")
+
+
+def test_without_debounce_a_database_is_asked_by_the_next_look(daemon: Daemon, database: Path) -> None:
+    """The moment a change was noticed is part of the run's key, and must lie in the cursor."""
+    daemon.experiment = _experiment(database, source=_table(database), retrain=AT_ONCE)
     daemon.tick()
     assert not daemon.runs
     daemon.tick()
     assert len(daemon.runs) == 1
+
+
+def test_a_source_that_is_slow_to_look_at_is_looked_at_less_often(daemon: Daemon, database: Path) -> None:
+    daemon.experiment = _experiment(database, source=_table(database), retrain=AT_ONCE)
+    daemon.tick()
+    seen = replace(Seen.of(daemon.cursor), look_seconds=6.0)
+    daemon.cursor = seen.as_cursor()
+    assert "to look takes 6 s; it is done again in 120 s" in daemon.tick() and daemon.cursor == seen.as_cursor()
+    daemon.cursor = replace(seen, looked_at=seen.looked_at - 120).as_cursor()
+    assert daemon.tick().startswith("new data")
+    assert Seen.of(daemon.cursor).look_seconds < 6.0
 
 
 def test_a_failed_run_is_not_tried_over_and_over(daemon: Daemon) -> None:
@@ -220,6 +255,28 @@ def test_a_run_that_learnt_the_change_meanwhile_needs_no_second(daemon: Daemon, 
     daemon.end(learnt=fingerprint(daemon.experiment))
     assert "holds what was learnt" in daemon.tick()
     assert len(daemon.runs) == 1
+
+
+REACHED_BY = {
+    Status.NOT_STARTED: [],
+    Status.STARTING: ["PIPELINE_STARTING"],
+    Status.STARTED: ["PIPELINE_START"],
+    Status.CANCELING: ["PIPELINE_START", "PIPELINE_CANCELING"],
+}
+
+
+@pytest.mark.parametrize("status", REACHED_BY)
+def test_a_run_that_was_left_behind_is_not_waited_for(
+    daemon: Daemon, status: dg.DagsterRunStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was to begin it, or to go on with it, was killed."""
+    run, wall = daemon.instance.create_run_for_job(watched), time.time
+    for kind in REACHED_BY[status]:
+        daemon.instance.handle_run_event(run.run_id, dg.DagsterEvent(kind, run.job_name))
+    assert daemon.instance.get_run_by_id(run.run_id).status == status
+    assert f"waits until the run {run.run_id} has ended" in daemon.after_a_rest()
+    monkeypatch.setattr(time, "time", lambda: wall() + 3600)
+    assert daemon.tick().startswith("new data") and len(daemon.runs) == 1
 
 
 # --- trouble -----------------------------------------------------------------------------------------------------

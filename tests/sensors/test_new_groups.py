@@ -1,5 +1,6 @@
 """The sensor that keeps partitions in step with the data: each group once, whatever happens between two looks."""
 
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -12,9 +13,12 @@ from automl_assets.experiment import Experiment, parse
 from automl_assets.retrain_settings import Retrain
 from automl_assets.sensors.new_groups import new_groups
 
+REST_SECONDS = 0.1
+
 
 @pytest.fixture
-def shops(tmp_path: Path) -> Experiment:
+def shops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
+    monkeypatch.setattr("automl_assets.sensors.look.REST_SECONDS", REST_SECONDS)
     return parse(
         {
             "task": "forecasting",
@@ -42,24 +46,31 @@ def _look(experiment: Experiment, instance: dg.DagsterInstance, cursor: str | No
     return result
 
 
-def test_groups_are_added_when_they_come(shops: Experiment) -> None:
+def _look_twice(experiment: Experiment, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
+    """Notices what there is, lets it rest, and looks again."""
+    first = _look(experiment, instance, cursor)
+    assert "rested" in str(first.skip_reason) and not first.dynamic_partitions_requests
+    time.sleep(REST_SECONDS * 1.5)
+    return _look(experiment, instance, first.cursor)
+
+
+def test_groups_are_added_when_they_come_and_have_rested(shops: Experiment) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         _write(shops, "a", "b")
-        first = _look(shops, instance)
+        first = _look_twice(shops, instance)
         assert keys_of(instance, shops) == ["a", "b"]
         again = _look(shops, instance, first.cursor)
-        assert again.cursor == first.cursor and not again.dynamic_partitions_requests
+        assert "nothing has changed" in str(again.skip_reason) and not again.dynamic_partitions_requests
         _write(shops, "b", "c/d")
-        second = _look(shops, instance, first.cursor)
-        assert second.cursor != first.cursor
+        _look_twice(shops, instance, again.cursor)
         assert len(keys_of(instance, shops)) == 3 and keys_of(instance, shops)[:2] == ["a", "b"]
 
 
 def test_a_lost_cursor_adds_nothing_twice(shops: Experiment) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         _write(shops, "a", "b")
-        _look(shops, instance)
-        assert not _look(shops, instance).dynamic_partitions_requests
+        _look_twice(shops, instance)
+        assert not _look_twice(shops, instance).dynamic_partitions_requests
         assert keys_of(instance, shops) == ["a", "b"]
 
 
@@ -68,7 +79,7 @@ def test_an_unreadable_source_is_told_and_tried_again(shops: Experiment) -> None
         result = _look(shops, instance, cursor="before")
         assert result.cursor == "before" and "cannot be read" in str(result.skip_reason)
         _write(shops, "a")
-        _look(shops, instance, result.cursor)
+        _look_twice(shops, instance, result.cursor)
         assert keys_of(instance, shops) == ["a"]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from automl_assets.steps.watch import Seen, looked, seconds_to_wait, settled
+from automl_assets.steps.watch import Seen, looked, seconds_to_pause, seconds_to_wait, settled
 
 REST, DEBOUNCE = 10, 60
 
@@ -30,6 +30,18 @@ def test_a_source_that_never_rests_is_read_between_two_writes(rest: float, wait:
     assert _wait(seen, 730.0, rest) == 0.0
 
 
+@pytest.mark.parametrize("debounce", [0, 3])
+def test_a_file_is_left_alone_for_a_while_however_short_the_debounce(debounce: float) -> None:
+    seen = looked(Seen("a", 0.0), "b", 100.0)
+    assert seconds_to_wait(seen, debounce, REST, now=101.5) == 8.5
+    assert seconds_to_wait(seen, debounce, 0, now=101.5) == max(0, debounce - 1.5)
+
+
+@pytest.mark.parametrize(("seconds", "pause"), [(1.0, 0.0), (2.0, 30.0), (600.0, 3590.0)])
+def test_the_longer_a_look_takes_the_rarer_it_is(seconds: float, pause: float) -> None:
+    assert seconds_to_pause(Seen(looked_at=100.0, look_seconds=seconds), now=110.0) == pause
+
+
 def test_what_was_read_counts_for_its_stamp_alone() -> None:
     seen = looked(Seen("a", 0.0, 50.0, fingerprint="of a"), "b", 100.0)
     assert (seen.fingerprint, seen.since) == ("", 50.0)
@@ -38,6 +50,7 @@ def test_what_was_read_counts_for_its_stamp_alone() -> None:
 def test_a_clock_that_is_set_back_makes_nobody_wait_for_hours() -> None:
     seen = looked(Seen("b", 1e6, 1e6), "b", 100.0)
     assert _wait(seen, 160.0) == 0.0
+    assert seconds_to_pause(Seen(looked_at=1e6, look_seconds=600.0), now=100.0) == 0.0
 
 
 def test_settled_remembers_what_for() -> None:
