@@ -3,9 +3,11 @@
 Whatever is cut off, each file is there as it was or as it should be. Not here: formats (`sources`), which rows (`steps`).
 """
 
+import fcntl
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import fsspec
@@ -16,6 +18,26 @@ from automl_assets.errors import SourceError
 
 Dump = Callable[[pl.DataFrame], bytes]  # rows as a file of their own
 Join = Callable[[bytes, pl.DataFrame], bytes]  # the content of a file, and that with the rows below
+
+
+@contextmanager
+def alone(location: str, extensions: tuple[str, ...]) -> Iterator[None]:
+    """One process of this machine at a time looks at what the files of a location hold, and adds to them.
+
+    It holds a lock on the first file. Another may stand in its place by the time the lock is had: then that one's counts.
+    Object stores know no locks.
+    """
+    while True:
+        first = tables.files(location, extensions)[0]
+        if not tables.is_local(first.filesystem):
+            yield
+            return
+        with open(first.path, "r+b" if os.access(first.path, os.W_OK) else "rb") as file:  # NFS locks no other
+            fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+            now = tables.files(location, extensions)[0]
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(now.path)):
+                yield
+                return
 
 
 def add_rows(location: str, extensions: tuple[str, ...], rows: pl.DataFrame, dump: Dump, join: Join) -> str:

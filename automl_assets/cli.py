@@ -49,7 +49,7 @@ def main() -> None:
     try:
         app()
     except AutomlError as error:
-        Console(stderr=True).print(Panel(Text(str(error)), title="automl", title_align="left", border_style="red"))
+        Console(stderr=True).print(Panel(_text(error), title="automl", title_align="left", border_style="red"))
         sys.exit(1)
 
 
@@ -72,7 +72,7 @@ def new(
         raise SettingError(f"{path} is there already; give another name with -o, or replace it with --force")
     path.write_text(text, "utf-8")
     console.print(text, markup=False, highlight=False)
-    console.print(f"Written to [bold]{path}[/]. Next: [bold]automl run {path}[/]")
+    console.print(Text.assemble("Written to ", _text(path, "bold"), ". Next: ", _text(f"automl run {path}", "bold")))
 
 
 @app.command()
@@ -116,8 +116,8 @@ def list_experiments(home: Home = None) -> None:
     table = Table("name", "task", "target", "metric", "file", box=None, header_style="bold")
     for file, loaded in experiments([]):
         found = loaded.experiment
-        row = (found.task, found.target, found.metric) if found else ("[red]broken[/]", "", "")
-        table.add_row(loaded.name, *row, _short(file))
+        row = (found.task, _text(found.target), found.metric) if found else ("[red]broken[/]", "", "")
+        table.add_row(loaded.name, *row, _text(_short(file)))
     console.print(table)
 
 
@@ -153,7 +153,7 @@ def forecast(
     if data and group:
         raise SettingError("--group: DATA says itself which series are to be forecast; leave one of them out")
     n_rows = write([_answered(result, data) if data else result.forecast_of(*(group or result.groups))], output)
-    console.print(f"{n_rows} stamps forecast, written to [bold]{output}[/]")
+    _print_written(f"{n_rows} stamps forecast", output)
 
 
 def _answered(result: Any, data: str) -> Any:
@@ -182,7 +182,7 @@ def predict(
     result = _table_result(experiment, home)
     with _counting("rows predicted") as told:
         n_rows = write(result.scored(batches(source_of(data), BATCH_ROWS)), output, told)
-    console.print(f"{n_rows} rows predicted, written to [bold]{output}[/]")
+    _print_written(f"{n_rows} rows predicted", output)
 
 
 @app.command()
@@ -211,7 +211,7 @@ def explain(
         console.print(_contributions(made))
         return
     write([made], output)
-    console.print(f"{rows.height} rows explained, written to [bold]{output}[/]")
+    _print_written(f"{rows.height} rows explained", output)
 
 
 def _contributions(made: Any) -> Table:
@@ -221,7 +221,7 @@ def _contributions(made: Any) -> Table:
         order = part["contribution"].abs().arg_sort(descending=True)[:SHOWN_COLUMNS]
         moves = (f"{c} {v} ({x:+.3g})" for c, v, x in part[order].select("column", "value", "contribution").iter_rows())
         score = base + part["contribution"].sum()
-        table.add_row(str(row), Text(output), f"{base:.4g}", Text(", ".join(moves)), f"{score:.4g}")
+        table.add_row(str(row), _text(output), f"{base:.4g}", _text(", ".join(moves)), f"{score:.4g}")
     return table
 
 
@@ -348,8 +348,11 @@ def labels(
     left_out = {"known already": found.n_known, "given twice": found.n_twice, "empty": found.n_empty}
     left_out |= {"of no row that was scored": found.n_unmatched}
     told = "".join(f", {number} {what}" for what, number in left_out.items() if number)
-    where = f", written to [bold]{found.where}[/]" if found.where else "; nothing was written"
-    console.print(f"{found.n_labels} labels: {found.rows.height} new{told}{where}", soft_wrap=True)
+    counted = f"{found.n_labels} labels: {found.rows.height} new{told}"
+    if found.where:
+        _print_written(counted, found.where)
+    else:
+        console.print(f"{counted}; nothing was written")
 
 
 def _champions(experiment: str, home: Path | None) -> Any:
@@ -380,6 +383,16 @@ def _counting(what: str) -> Iterator[Callable[[int], None]]:
         return
     with console.status(f"reading …  0 {what}") as status:
         yield lambda n: status.update(f"{n:,} {what}")
+
+
+def _text(value: object, style: str = "") -> Text:
+    """A text as it is, which may come from data: markup is shown, and what would steer a terminal is spelt out."""
+    letters = (one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in str(value))
+    return Text("".join(letters), style)
+
+
+def _print_written(what: str, path: object) -> None:
+    console.print(Text.assemble(f"{what}, written to ", _text(path, "bold")), soft_wrap=True)
 
 
 def _last_result(experiment: str, home: Path | None) -> Any:
@@ -509,10 +522,10 @@ def _print_result(result: Any) -> None:
             f"ONNX model: {len(onnx.onnx) / 1e6:.1f} MB, one row in {onnx.latency_milliseconds:.3f} ms, "
             f"differs from Python by at most {onnx.max_difference:.1g}"
         )
-        console.print(f"  {result.onnx_path}", soft_wrap=True)
+        console.print(_text(f"  {result.onnx_path}"), soft_wrap=True)
     if result.report_path:
-        console.print(f"Report: {result.report_path}", soft_wrap=True)
-    console.print(f"Everything else lies in {result.home}; look at it with `automl ui`.", soft_wrap=True)
+        console.print(_text(f"Report: {result.report_path}"), soft_wrap=True)
+    console.print(_text(f"Everything else lies in {result.home}; look at it with `automl ui`."), soft_wrap=True)
     console.print(f"[bold]Done in {result.seconds:.0f} s.[/]")
 
 

@@ -146,7 +146,7 @@ def _kill(child: _Running) -> None:
 
 def _work(connection: Connection, function: Callable[..., Any], arguments: tuple, memory_bytes: int | None) -> None:
     """Body of a child: runs the function and sends (status, value, reason)."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     if memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     try:
@@ -162,12 +162,16 @@ def _work(connection: Connection, function: Callable[..., Any], arguments: tuple
     connection.close()
 
 
-def _end_with_parent() -> None:
-    """A child must not outlive the run that asked for it, even when that run is killed outright."""
+def end_with_parent() -> None:
+    """From now on this process does not outlive the one that asked for it, even when that is killed outright."""
     parent = multiprocessing.parent_process()
     if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def _readable(memory_bytes: int | None) -> str:

@@ -5,6 +5,7 @@ Each is a frozen value of names and functions; there is no base class to inherit
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -167,6 +168,7 @@ class Source:
     typed: Callable[[Any, pl.DataFrame], pl.DataFrame] = lambda options, rows: rows
     stamp: Callable[[Any], str] | None = None
     add: Callable[[Any, pl.DataFrame], str] | None = None  # keeps further rows, and says where; whole, or not at all
+    alone: Callable[[Any], AbstractContextManager[None]] = lambda options: nullcontext()  # nobody else adds meanwhile
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Here belongs what several sources share. Not here: what one format or one kind o
 
 import gzip
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -302,6 +303,24 @@ def opened(file: File) -> Iterator[Any]:
 
 def _header(table: pl.DataFrame) -> str:
     return f"a header ({listed(table.columns, 5)})" if table.columns else "no columns"
+
+
+def from_json(content: bytes, name: str, model: type[Options], advice: str) -> Options:
+    """JSON as a model. Raises SourceError that names the first place where it is something else.
+
+    >>> class Place(BaseModel):
+    ...     path: str
+    >>> from_json(b'{"path": "rows.csv", "more": 1}', "place.json", Place, "write a path")
+    Place(path='rows.csv')
+    """
+    try:
+        return model.model_validate(json.loads(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SourceError(f"{name}: {place or 'the whole'}: {first['msg']}; {advice}") from None
+    except ValueError as error:
+        raise SourceError(f"{name} is no JSON: {error}") from None
 
 
 def unpacked(content: bytes, name: str) -> bytes:

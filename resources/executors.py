@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import dagster as dg
 
 from automl_assets.errors import SettingError, listed, nearest
+from automl_assets.isolation import end_with_parent
 
 EXECUTOR = "AUTOML_EXECUTOR"  # environment variable: one of EXECUTORS
 WORKERS = "AUTOML_WORKERS"  # environment variable: how many steps are executed side by side
 SCHEDULER = "AUTOML_DASK"  # environment variable: address of a Dask scheduler; without it Dask starts workers here
 BROKER = "AUTOML_CELERY"  # environment variable: address of the Redis that Celery's workers listen to
 DEFAULT_WORKERS = 2
+CHILDREN = "forkserver", "spawn"  # executors whose steps are child processes of their run's
 PRELOADED = ["automl_assets.definitions", "automl_assets.preload"]
 
 
@@ -41,6 +43,13 @@ def chosen() -> Workplace:
         raise SettingError(
             f"{EXECUTOR}: {name} needs a package that is missing ({error}); pip install 'automl-assets[{name}]'"
         ) from None
+
+
+def end_with_run() -> None:
+    """A step in a child process does not outlive its run, which may be begun again meanwhile. Elsewhere the process of a
+    step has other parents, who may well be ended and started again: workers, or the server that started the run."""
+    if os.environ.get(EXECUTOR) in CHILDREN:
+        end_with_parent()
 
 
 def _n_workers() -> int:

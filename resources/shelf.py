@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,16 +10,17 @@ from upath import UPath
 
 from automl_assets.errors import ArtifactError
 from automl_assets.resources import versions
-from automl_assets.resources.versions import Turn
+from automl_assets.resources.versions import Others, Turn
 
 PLAIN_KEY = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9_.=-]{0,99}")
+NO_OTHERS = Others()
 
 
 class Shelf:
     """Reads what its run made, or else the newest; writes for its run. Without a `turn` it only reads."""
 
-    def __init__(self, asset: UPath, turn: Turn | None = None, needed: Collection[str] = ()):
-        self.asset, self.turn, self.needed = asset, turn, needed
+    def __init__(self, asset: UPath, turn: Turn | None = None, others: Others = NO_OTHERS):
+        self.asset, self.turn, self.others = asset, turn, others
 
     @property
     def name(self) -> str:
@@ -58,7 +59,7 @@ class Shelf:
         place, version = self._place(key), versions.new_version(self.turn, origin)
         versions.write_version(record, place / version)
         yield place / version
-        versions.settle(place, version, self.turn, self.needed)
+        versions.settle(place, version, self.turn, self.others)
 
     def _version(self, key: str) -> str | None:
         return versions.version_at(self._place(key), self.turn)

@@ -11,7 +11,7 @@ from automl_assets.errors import ArtifactError
 from automl_assets.resources import versions
 from automl_assets.resources.home import place
 from automl_assets.resources.shelf import Shelf
-from automl_assets.resources.versions import KEPT_VERSIONS, Turn
+from automl_assets.resources.versions import KEPT_VERSIONS, Others, Turn
 
 ROOT = "artifacts"
 
@@ -24,11 +24,12 @@ class RecordStore(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         if obj is None:
             return
-        turn, asset = Turn.of(context.step_context.dagster_run), self._asset(context.asset_key)
+        run, asset = context.step_context.dagster_run, self._asset(context.asset_key)
+        turn = Turn.of(run)
         version = versions.new_version(turn)
         with _told():
             shown = versions.write_version(obj, asset / version)
-            versions.settle(asset, version, turn, versions.under_way(context.step_context.instance))
+            versions.settle(asset, version, turn, Others.of(run, context.step_context.instance))
         context.add_output_metadata({"path": dg.MetadataValue.path(str(shown))})
 
     def load_input(self, context: dg.InputContext) -> Any:
@@ -55,8 +56,8 @@ class RecordStore(dg.ConfigurableIOManager):
 
     def shelves(self, experiment: str, context: dg.AssetExecutionContext) -> Callable[[str], Shelf]:
         """The shelf of each asset as the context's run sees it. Asks once which runs are under way."""
-        turn, needed = Turn.of(context.run), versions.under_way(context.instance)
-        return lambda asset: Shelf(self._asset(dg.AssetKey([experiment, asset])), turn, needed)
+        turn, others = Turn.of(context.run), Others.of(context.run, context.instance)
+        return lambda asset: Shelf(self._asset(dg.AssetKey([experiment, asset])), turn, others)
 
     def _asset(self, key: dg.AssetKey) -> UPath:
         return self._root().joinpath(*key.path)

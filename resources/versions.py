@@ -1,7 +1,8 @@
 """How a record lies on a file system: a folder per version, and pointers that are moved once a version is complete.
 
 `<place>/<version>/…`, `<place>/current` and `<place>/runs/<run>`. A killed run leaves an unused folder and no half-written
-record; a run and its re-executions read what they made themselves, whatever other runs do meanwhile.
+record; a run and its re-executions read what they made themselves, whatever other runs do meanwhile. Steps that outlive
+their run leave alone what a run after it has made.
 """
 
 import hashlib
@@ -9,8 +10,9 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,6 +43,30 @@ class Turn:
     def of(cls, run: dg.DagsterRun) -> Self:
         is_resumed = run.is_resume_retry or run.tags.get(ASSET_RESUME_TAG) == "true"
         return cls(run.run_id, run.root_run_id or run.run_id, is_resumed)
+
+
+@dataclass(frozen=True)
+class Others:
+    """The runs beside one's own, as far as versions are concerned."""
+
+    needed: Collection[str] = ()  # whose versions stay
+    began: float = float("inf")  # one's own run, in seconds since 1970
+    later: Callable[[], Collection[str]] = tuple  # which were asked for after one's own, by now
+
+    @classmethod
+    def of(cls, run: dg.DagsterRun, instance: dg.DagsterInstance) -> Self:
+        record = instance.get_run_record_by_id(run.run_id)
+        began = (record.start_time if record else None) or float("inf")
+        return cls(under_way(instance), began, partial(_asked_later, instance, run.run_id))
+
+    def overtook(self, version: str) -> bool:
+        """Whether a version was made while one's own run was under way, by one that was asked for after it."""
+        nanoseconds, maker, *_ = version.split("-")
+        return int(nanoseconds) / 1e9 > self.began and maker in {run[:8] for run in self.later()}
+
+
+def _asked_later(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    return [run.run_id for run in instance.get_runs(cursor=run_id, ascending=True)]
 
 
 def new_version(turn: Turn, origin: str = "") -> str:
@@ -103,11 +129,17 @@ def fingerprint(record: Any, *more: str) -> str:
     return found.hexdigest()[:12]
 
 
-def settle(place: UPath, version: str, turn: Turn, needed: Collection[str]) -> None:
-    """Makes a complete version the newest one, and what its run reads; `needed` are the runs whose versions stay."""
-    point(place / "runs" / turn.first, version)
-    point(place / "current", version)
-    prune(place, needed)
+def settle(place: UPath, version: str, turn: Turn, others: Others) -> None:
+    """Makes a complete version the newest one, and what its run reads.
+
+    Not in the place of what a later run has made meanwhile: then this process is an orphan of a run that died and was
+    begun again, or its run has been overtaken.
+    """
+    for pointer in (place / "runs" / turn.first, place / "current"):
+        found = pointed(pointer)
+        if found is None or not others.overtook(found):
+            point(pointer, version)
+    prune(place, others.needed)
 
 
 def point(pointer: UPath, version: str) -> None:
@@ -145,12 +177,13 @@ def under_way(instance: dg.DagsterInstance) -> frozenset[str]:
 
 
 def prune(place: UPath, needed: Collection[str]) -> None:
-    """Removes all but the newest versions and those that `needed` runs read, and pointers to what is gone."""
+    """Removes all but the newest versions, the one that counts and those that `needed` runs read, and pointers to what is
+    gone."""
     versions = sorted((f for f in place.iterdir() if f.name not in POINTERS and f.is_dir()), key=lambda f: f.name)
     if len(versions) <= KEPT_VERSIONS:
         return
     pointers = {pointer: pointer.read_text() for pointer in (place / "runs").iterdir()}
-    kept = {version.name for version in versions[-KEPT_VERSIONS:]}
+    kept = {version.name for version in versions[-KEPT_VERSIONS:]} | {pointed(place / "current")}
     kept |= {version for pointer, version in pointers.items() if pointer.name in needed}
     for old in versions:
         if old.name not in kept:

@@ -90,8 +90,8 @@ def test_a_question_in_a_program_adds_no_statement(name: str) -> None:
 @settings(deadline=None, max_examples=60)
 @given(table=storable, column=storable)
 def test_a_table_is_read_by_its_name_alone(table: str, column: str) -> None:
-    """The dot of `schema.table` is the one letter with a meaning."""
-    table = table.replace(".", "_")
+    """The dot of `schema.table` is the one letter with a meaning, beside what stands for a variable."""
+    table = table.replace(".", "_").replace("${", "_")
     with sqlite3.connect("file:hostile?mode=memory&cache=shared", uri=True) as database:
         quoted = ['"' + name.replace('"', '""') + '"' for name in (table, column)]
         try:

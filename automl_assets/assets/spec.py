@@ -13,6 +13,7 @@ import dagster as dg
 from automl_assets.errors import AutomlError
 from automl_assets.experiment import Experiment
 from automl_assets.records import Guardrail, Lost
+from automl_assets.resources.executors import end_with_run
 from automl_assets.resources.journal import Journal, boot, journal_of
 
 LAST = {"dagster/priority": "-1"}  # op tags of what may come after everything that people wait for
@@ -60,6 +61,7 @@ def input_of(experiment: Experiment, asset: str) -> dg.AssetIn:
 @contextmanager
 def step(context: dg.AssetExecutionContext) -> Iterator[Journal]:
     """Writes the beginning and the end of an asset into the run's journal; a person's mistake is told without a trace."""
+    end_with_run()
     journal, asset = journal_of(context.run), context.asset_key.path[-1]
     journal.write("asset_started", asset=asset, run=context.run.run_id, boot=boot())
     try:

@@ -3,16 +3,45 @@
 Of several annotations of a task the ground truth counts, else they must agree. Knowledge of the format alone belongs here.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
+from pydantic import BaseModel, RootModel
 
+from automl_assets import tables
 from automl_assets.errors import SourceError, listed
 from automl_assets.parts import LabelFormat
 
 ANSWERS = {"choices": "choices", "rating": "rating", "number": "number", "taxonomy": "taxonomy"}  # type -> key of value
+
+
+class Result(BaseModel):
+    """One thing that a person said of a task."""
+
+    type: str = ""
+    value: dict[str, Any] | None = None
+
+
+class Annotation(BaseModel):
+    """All that a person said of a task."""
+
+    result: list[Result] | None = None
+    was_cancelled: bool | None = None
+    ground_truth: bool | None = None
+
+
+class Task(BaseModel):
+    """What was shown, and what people said of it."""
+
+    id: int | str | None = None
+    data: dict[str, Any]
+    annotations: list[Annotation] | None = None
+    completions: list[Annotation] | None = None  # as exports before Label Studio 1.0 call them
+
+
+class Export(RootModel[list[Task]]):
+    """The file."""
 
 
 def read(content: bytes, name: str, target: str) -> pl.DataFrame:
@@ -20,44 +49,33 @@ def read(content: bytes, name: str, target: str) -> pl.DataFrame:
 
     Raises SourceError for what is no export, and for tasks whose annotations differ.
     """
-    tasks = _tasks(content, name)
-    answers = {number: _answers(task) for number, task in enumerate(tasks)}
-    torn = [_id(tasks[number], number) for number, found in answers.items() if len(found) > 1]
+    advice = "a Label Studio export is a list of tasks with `data`; export as JSON, not JSON-MIN"
+    tasks = tables.from_json(content, name, Export, advice).root
+    numbers = [place if task.id is None else task.id for place, task in enumerate(tasks)]
+    answers = [_answers(task) for task in tasks]
+    torn = [number for number, found in zip(numbers, answers, strict=True) if len(found) > 1]
     if torn:
         raise SourceError(
             f"{name}: people gave different labels to tasks {listed(torn, 5)}; mark one annotation of each as ground truth"
         )
-    rows = [{"id": _id(tasks[n], n), **tasks[n]["data"], target: found[0]} for n, found in answers.items() if found]
+    told = zip(numbers, tasks, answers, strict=True)
+    rows = [{"id": number, **task.data, target: found[0]} for number, task, found in told if found]
     if not rows:
         raise SourceError(f"{name}: no task has a label; possible are {listed(ANSWERS)}")
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return pl.DataFrame(rows, infer_schema_length=None, strict=False)
 
 
-def _tasks(content: bytes, name: str) -> list[dict[str, Any]]:
-    try:
-        tasks = json.loads(content)
-    except ValueError as error:
-        raise SourceError(f"{name} is no JSON: {error}") from None
-    if not isinstance(tasks, list) or not all(isinstance(task, dict) and "data" in task for task in tasks):
-        raise SourceError(f"{name}: a Label Studio export is a list of tasks with `data`; export as JSON, not JSON-MIN")
-    return tasks
-
-
-def _id(task: dict[str, Any], number: int) -> Any:
-    return task.get("id", number)
-
-
-def _answers(task: dict[str, Any]) -> list[Any]:
+def _answers(task: Task) -> list[Any]:
     """The different labels that a task was given."""
-    given = [one for one in task.get("annotations", task.get("completions", [])) if not one.get("was_cancelled")]
-    true = [one for one in given if one.get("ground_truth")]
+    given = [one for one in task.annotations or task.completions or () if not one.was_cancelled]
+    true = [one for one in given if one.ground_truth]
     return list(dict.fromkeys(label for one in true or given for label in _labels(one)))
 
 
-def _labels(annotation: dict[str, Any]) -> Iterator[Any]:
+def _labels(annotation: Annotation) -> Iterator[Any]:
     """The label of one annotation: several choices are one text."""
-    for result in annotation.get("result", []):
-        value = result.get("value", {}).get(ANSWERS.get(result.get("type"), ""))
+    for result in annotation.result or ():
+        value = (result.value or {}).get(ANSWERS.get(result.type, ""))
         if value is not None:
             yield ", ".join(map(str, _flat(value))) if isinstance(value, list) else value
 

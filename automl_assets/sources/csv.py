@@ -16,7 +16,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from automl_assets import tables
-from automl_assets.additions import add_rows
+from automl_assets.additions import add_rows, alone
 from automl_assets.errors import SourceError, listed
 from automl_assets.parts import Source
 
@@ -118,23 +118,32 @@ return table.with_columns(pl.when(~texts.str.strip_chars().is_in(missing)).then(
 
 def _dump(rows: pl.DataFrame, options: CsvOptions) -> bytes:
     delimiter = options.delimiter or (";" if options.decimal_comma else ",")
-    return _written(rows, delimiter, options, has_header=True).encode(options.encoding or "utf-8")
+    return _encoded(rows.write_csv(separator=delimiter, decimal_comma=options.decimal_comma), options)
 
 
 def _join(content: bytes, rows: pl.DataFrame, options: CsvOptions) -> bytes:
-    """A file's content with rows below, in its own delimiter and order of columns; packed where it is packed."""
-    texts = tables.unpacked(content, options.path).decode(options.encoding or "utf-8")
+    """A file's content with rows below, in its own delimiter, ends of lines and order of columns; packed where it is
+    packed."""
+    given = tables.unpacked(content, options.path).decode(options.encoding or "utf-8")
+    texts = given if "\n" in given else given.replace("\r", "\n")  # or new lines would hide the old ends
     sample = texts[: tables.CHUNK_BYTES].removeprefix("\ufeff")
     delimiter = options.delimiter or sniffed(sample)
-    header = _checked_header(sample, delimiter, options.path)
-    end = "" if texts.endswith(("\n", "\r")) else "\n"
-    joined = texts + end + _written(rows.select(header), delimiter, options, has_header=False)
-    made = joined.encode(options.encoding or "utf-8")
+    header, end = _checked_header(sample, delimiter, options.path), "\r\n" if "\r\n" in sample else "\n"
+    below = rows.select(header).write_csv(
+        separator=delimiter, include_header=False, decimal_comma=options.decimal_comma, line_terminator=end
+    )
+    made = _encoded(texts + ("" if texts.endswith("\n") else end) + below, options)
     return gzip.compress(made) if content.startswith(b"\x1f\x8b") else made
 
 
-def _written(rows: pl.DataFrame, delimiter: str, options: CsvOptions, has_header: bool) -> str:
-    return rows.write_csv(separator=delimiter, include_header=has_header, decimal_comma=options.decimal_comma)
+def _encoded(text: str, options: CsvOptions) -> bytes:
+    try:
+        return text.encode(options.encoding or "utf-8")
+    except UnicodeEncodeError as error:
+        raise SourceError(
+            f"{describe(options)}: {error.encoding} has no {text[error.start]!r}; leave that row out, or write the file "
+            "in UTF-8"
+        ) from None
 
 
 def _delimiter(options: CsvOptions) -> str:
@@ -304,6 +313,7 @@ PART = Source(
     fingerprint=fingerprint,
     stamp=stamp,
     add=add,
+    alone=lambda options: alone(tables.expanded(options).path, EXTENSIONS),
     describe=describe,
     code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),

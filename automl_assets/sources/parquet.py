@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from automl_assets import tables
-from automl_assets.additions import add_rows
+from automl_assets.additions import add_rows, alone
 from automl_assets.parts import Source
 
 EXTENSIONS = (".parquet", ".pq")
@@ -94,6 +94,7 @@ PART = Source(
     fingerprint=fingerprint,
     stamp=stamp,
     add=add,
+    alone=lambda options: alone(tables.expanded(options).path, EXTENSIONS),
     describe=describe,
     code=code,
     claims=partial(tables.has_extension, extensions=EXTENSIONS),

@@ -3,6 +3,7 @@
 Not here: formats of labels (`labels`), how a source keeps rows (`sources`).
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,21 @@ from automl_assets.errors import DataError, SettingError, SourceError, listed, n
 from automl_assets.experiment import Experiment, SourceSetting, source_of
 from automl_assets.identities import identities
 
+SEPARATOR = "\x1f"  # of the values of a key
+BATCH_ROWS = 1_000_000
 SHOWN = 5  # values that a message lists
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The same rows twice: `written`, where a cell of a text format is a text (007), and `typed`, as it is meant (7)."""
+
+    written: pl.DataFrame
+    typed: pl.DataFrame
+
+    def of(self, chosen: pl.Series) -> "Rows":
+        """The chosen rows alone, by mask [n_rows]."""
+        return Rows(self.written.filter(chosen), self.typed.filter(chosen))
 
 
 @dataclass(frozen=True)
@@ -36,21 +51,28 @@ def collect(experiment: Experiment, location: str, rows: str | None, key: Sequen
     Labels that lack columns of the source belong to the rows of `rows`, by default to those of `predict_source`; `is_new`
     says that classes which the source has never had are meant. Raises AutomlError where nothing was added.
     """
-    known, labels = _read(experiment.source), read_labels(location, experiment.target)
-    is_whole = set(known.columns) <= {*labels.columns, *experiment.drop_columns}
-    source = source_of(rows) if rows else None if is_whole else experiment.predict_source
-    found = label(labels, known, experiment, _read(source) if source else None, key)
-    if not is_new:
-        check_classes(found.rows, known, experiment)
-    return replace(found, where=_add(experiment, found.rows)) if found.rows.height else found
+    labels = read_labels(location, experiment.target)
+    with experiment.source.part.alone(experiment.source.options):
+        known = _read(experiment.source)
+        is_whole = set(known.typed.columns) <= {*labels.typed.columns, *experiment.drop_columns}
+        source = source_of(rows) if rows else None if is_whole else experiment.predict_source
+        found = label(labels, known, experiment, _read(source) if source else None, key)
+        if not is_new:
+            check_classes(found.rows, known.typed, experiment)
+        return replace(found, where=_add(experiment, found.rows)) if found.rows.height else found
 
 
-def _read(source: SourceSetting) -> pl.DataFrame:
+def _read(source: SourceSetting) -> Rows:
     """Rows as their format has them, untouched by what models need."""
-    return source.part.read(source.options)
+    part, options = source.part, source.options
+    if part.batches is None:
+        rows = part.read(options)
+        return Rows(rows, rows)
+    written = pl.concat(part.batches(options, BATCH_ROWS), how="diagonal_relaxed")
+    return Rows(written, part.typed(options, written))
 
 
-def read_labels(location: str, target: str) -> pl.DataFrame:
+def read_labels(location: str, target: str) -> Rows:
     """Labels in a column `target`, from a file of any format or of any kind of source. Raises SourceError."""
     formats = [one for one in registry.label_formats().values() if tables.has_extension(location, one.extensions)]
     if not formats:
@@ -58,58 +80,63 @@ def read_labels(location: str, target: str) -> pl.DataFrame:
     name = tables.without_secrets(location)
     with tables.explained(name, location), fsspec.open(location, "rb") as file:
         content = file.read()
-    for found in formats:
-        if found.is_of(content):
-            return found.read(content, name, target)
+        for found in formats:
+            if found.is_of(content):
+                rows = found.read(content, name, target)
+                return Rows(rows, rows)
     raise SourceError(f"{name} is none of {listed(one.title for one in formats)}; export it as one of them")
 
 
-def label(
-    labels: pl.DataFrame, known: pl.DataFrame, experiment: Experiment, scored: pl.DataFrame | None, key: Sequence[str]
-) -> Labelled:
+def label(labels: Rows, known: Rows, experiment: Experiment, scored: Rows | None, key: Sequence[str]) -> Labelled:
     """What of the labels is new to the source, whose rows are `known`.
 
     `scored` are the rows that labels belong to, found by the columns `key`; None where the labels bring the columns of
     the source themselves. Raises DataError or SettingError for labels that cannot be, or that contradict each other or
     the source.
     """
-    target, n_labels = experiment.target, labels.height
-    _check_there((target, *key), labels, "the labels have")
-    labels = labels.filter(pl.col(target).is_not_null() & (pl.col(target).cast(pl.String).str.strip_chars() != ""))
-    n_empty = n_labels - labels.height
-    labels, n_twice = _once(labels, key, target) if key else (labels, 0)
-    n_given = labels.height
-    rows = _joined(labels, scored, key, target) if scored is not None else labels
-    rows = _as_known(rows, known, experiment)
-    fresh = _fresh(rows, known, key, target)
-    return Labelled(fresh, n_labels, rows.height - fresh.height, n_twice, n_empty, n_given - rows.height)
+    target, n_labels = experiment.target, labels.typed.height
+    _check_there((target, *key), labels.typed, "the labels have")
+    given = labels.of(_as_text(labels.typed[target]).str.strip_chars().fill_null("") != "")
+    once = _once(given, key, target) if key else given
+    rows = _joined(once, scored, key, target) if scored else once
+    n_found, n_given = rows.typed.height, once.typed.height
+    rows = Rows(rows.written, _as_known(rows.typed, known.typed, experiment))
+    fresh = rows.of(_is_fresh(rows, known, key, target))
+    n_twice, n_empty = given.typed.height - n_given, n_labels - given.typed.height
+    return Labelled(
+        _as_written(fresh, known.written), n_labels, n_found - fresh.typed.height, n_twice, n_empty, n_given - n_found
+    )
 
 
-def _once(labels: pl.DataFrame, key: Sequence[str], target: str) -> tuple[pl.DataFrame, int]:
+def _once(labels: Rows, key: Sequence[str], target: str) -> Rows:
     """One label for each key. Raises DataError where there are two that differ."""
-    names = _texts(labels, key)
-    different = labels.select(names, pl.col(target).cast(pl.String).alias("label")).unique()
+    names = _texts(labels.written, key)
+    different = pl.DataFrame({"key": names, "label": _as_text(labels.typed[target])}).unique()
     torn = different.filter(different["key"].is_duplicated())["key"].unique(maintain_order=True)
     if len(torn):
         raise DataError(f"the labels contradict each other for {_of(key, torn)}; keep one of each, nothing was added")
-    once = labels.filter(names.is_first_distinct())
-    return once, labels.height - once.height
+    return labels.of(names.is_first_distinct())
 
 
-def _joined(labels: pl.DataFrame, scored: pl.DataFrame, key: Sequence[str], target: str) -> pl.DataFrame:
+def _joined(labels: Rows, scored: Rows, key: Sequence[str], target: str) -> Rows:
     """The scored rows that have a label, with it."""
+    columns = scored.typed.columns
     if not key:
-        shared = [name for name in labels.columns if name in scored.columns and name != target]
+        shared = [name for name in labels.typed.columns if name in columns and name != target]
         raise SettingError(f"--key: say by which columns labels belong to rows; both have {listed(shared) or 'none'}")
-    _check_there(key, scored, "the scored rows have")
-    names = _texts(scored, key)
+    _check_there(key, scored.typed, "the scored rows have")
+    names, asked = _texts(scored.written, key), _texts(labels.written, key)
     doubled = names.filter(names.is_duplicated()).unique(maintain_order=True)
-    wanted = doubled.filter(doubled.is_in(_texts(labels, key).implode()))
+    wanted = doubled.filter(doubled.is_in(asked.implode()))
     if len(wanted):
         raise DataError(f"several scored rows have {_of(key, wanted)}; name further columns with --key")
-    answers = labels.select(_texts(labels, key), target)
-    beside = scored.drop(target, strict=False).with_columns(names)
-    return beside.join(answers, on="key", how="inner", maintain_order="left").drop("key")
+    places = asked.to_frame().with_row_index("place")
+    place = names.to_frame().join(places, on="key", how="left", maintain_order="left")["place"]
+    beside, chosen = scored.of(place.is_not_null()), place.drop_nulls()
+    return Rows(
+        beside.written.with_columns(labels.written[target].gather(chosen)),
+        beside.typed.with_columns(labels.typed[target].gather(chosen)),
+    )
 
 
 def _as_known(rows: pl.DataFrame, known: pl.DataFrame, experiment: Experiment) -> pl.DataFrame:
@@ -136,8 +163,8 @@ def check_classes(rows: pl.DataFrame, known: pl.DataFrame, experiment: Experimen
     """Raises DataError for classes that the source has never had."""
     if not experiment.task_part.stratify:
         return
-    classes = known[experiment.target].drop_nulls().cast(pl.String).unique().sort().to_list()
-    unknown = [one for one in rows[experiment.target].cast(pl.String).unique().sort() if one not in classes]
+    classes = _as_text(known[experiment.target].drop_nulls()).unique().sort().to_list()
+    unknown = [one for one in _as_text(rows[experiment.target]).unique().sort() if one not in classes]
     if unknown:
         raise DataError(
             f"unknown classes {listed(unknown, SHOWN)}; the source has {listed(classes)}.{nearest(unknown[0], classes)} "
@@ -147,6 +174,7 @@ def check_classes(rows: pl.DataFrame, known: pl.DataFrame, experiment: Experimen
 
 def _as_type(column: pl.Series, wanted: pl.DataType) -> pl.Series:
     """Raises DataError for values that the source's type cannot hold."""
+    column = _as_text(column) if column.dtype.is_nested() and wanted == pl.String else column
     try:
         made = column.cast(wanted, strict=False)
     except pl.exceptions.PolarsError as error:
@@ -159,34 +187,58 @@ def _as_type(column: pl.Series, wanted: pl.DataType) -> pl.Series:
     return made
 
 
-def _fresh(rows: pl.DataFrame, known: pl.DataFrame, key: Sequence[str], target: str) -> pl.DataFrame:
-    """Rows that the source does not have: by key where it has one, else as a whole. Raises DataError where the source
-    has another label for the same key."""
-    if not key or any(name not in known.columns for name in key):
-        return rows.filter(~pl.Series(_is_in(rows, known)))
-    answers = known.select(_texts(known, key), pl.col(target).cast(pl.String).alias("label")).drop_nulls()
-    asked = rows.select(_texts(rows, key), pl.col(target).cast(pl.String).alias("given"))
+def _is_fresh(rows: Rows, known: Rows, key: Sequence[str], target: str) -> pl.Series:
+    """Whether the source does not have a row: by key where it has one, else as a whole. Raises DataError where the
+    source has another label for the same key."""
+    if not key or any(name not in known.typed.columns for name in key):
+        return ~pl.Series(_is_in(rows.typed, known.typed), dtype=pl.Boolean)
+    names, labels = _texts(known.written, key), _as_text(known.typed[target])
+    answers = pl.DataFrame({"key": names, "label": labels}).drop_nulls()
+    asked = pl.DataFrame({"key": _texts(rows.written, key), "given": _as_text(rows.typed[target])})
     both = asked.join(answers.unique(), on="key", how="inner")
     torn = both.filter(pl.col("given") != pl.col("label"))["key"].unique(maintain_order=True)
     if len(torn):
         raise DataError(f"the source has other labels for {_of(key, torn)}; correct them there, nothing was added")
-    return rows.filter(~asked["key"].is_in(answers["key"].implode()))
+    return ~asked["key"].is_in(answers["key"].implode())
+
+
+def _as_written(rows: Rows, known: pl.DataFrame) -> pl.DataFrame:
+    """The rows to be added: what is text in the source and was text before is written down to the letter."""
+    texts = [
+        rows.written[name]
+        for name in rows.typed.columns
+        if name in rows.written.columns and rows.written[name].dtype == known[name].dtype == pl.String
+    ]
+    return rows.typed.with_columns(texts)
 
 
 def _is_in(rows: pl.DataFrame, known: pl.DataFrame) -> list[bool]:
     """Whether the source has a row already; of several copies as many as it has."""
-    there = set(identities(known).tolist())
-    return [one in there for one in identities(rows).tolist()]
+    there = set(identities(_flat(known)).tolist())
+    return [one in there for one in identities(_flat(rows)).tolist()]
+
+
+def _flat(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(_as_text(column) for column in table if column.dtype.is_nested())
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    """Lists and objects as JSON."""
+    if not column.dtype.is_nested():
+        return column.cast(pl.String)
+    texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_list()]
+    return pl.Series(column.name, texts, pl.String)
 
 
 def _texts(table: pl.DataFrame, key: Sequence[str]) -> pl.Series:
-    """The values of the key columns of each row as one text."""
-    values = [table[name].cast(pl.String).fill_null("") for name in key]
-    return table.select(pl.concat_str(values, separator="\x1f").alias("key")).to_series()
+    """The values of the key columns of each row as one text, other ones for other values."""
+    values = [_as_text(table[name]).fill_null("") for name in key]
+    escaped = values if len(key) == 1 else [value.str.replace_all(f"([{SEPARATOR}\x1b])", "\x1b$1") for value in values]
+    return table.select(pl.concat_str(escaped, separator=SEPARATOR).alias("key")).to_series()
 
 
 def _of(key: Sequence[str], texts: pl.Series) -> str:
-    return f"{', '.join(key)} = {listed((text.replace(chr(31), ', ') for text in texts), SHOWN)}"
+    return f"{', '.join(key)} = {listed((text.replace(SEPARATOR, ', ') for text in texts), SHOWN)}"
 
 
 def _check_there(names: Sequence[str], table: pl.DataFrame, what: str) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -255,6 +256,41 @@ def process_making(home: Path, asset: str) -> int:
     """The process that an asset is made in by the newest run."""
     events = read_journal(home, journals(home)[-1])
     return next(e["process"] for e in events if e["event"] == "asset_started" and e["asset"] == asset)
+
+
+LASTING = """
+import sys, time
+import dagster as dg
+from automl_assets.assets.spec import step
+
+@dg.asset(key_prefix="tiny")
+def lasting(context):
+    with step(context):
+        time.sleep(300)
+
+def job():
+    forking = {"start_method": {"forkserver": {"preload_modules": ["automl_assets.assets.spec"]}}}
+    made = dg.define_asset_job("tiny", executor_def=dg.multiprocess_executor.configured(forking))
+    return dg.Definitions(assets=[lasting], jobs=[made]).resolve_job_def("tiny")
+
+if __name__ == "__main__":
+    dg.execute_job(dg.build_reconstructable_job("lasting", "job"), dg.DagsterInstance.get())
+"""
+
+
+def test_a_step_with_a_process_of_its_own_ends_with_its_run(home: Path) -> None:
+    """The run may be begun again, and the step would go on beside it."""
+    (home.parent / "lasting.py").write_text(LASTING)
+    own = os.environ | {
+        "AUTOML_EXECUTOR": "forkserver",
+        "PYTHONPATH": f"{home.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+    }
+    with subprocess.Popen([sys.executable, "lasting.py"], cwd=home.parent, env=own, stderr=subprocess.DEVNULL) as run:
+        until(lambda: is_making(home, "lasting"), 90)
+        step = process_making(home, "lasting")
+        run.kill()
+    assert step != run.pid
+    until(lambda: not Path(f"/proc/{step}").exists(), 10)
 
 
 SHOPS = """\

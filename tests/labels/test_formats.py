@@ -64,13 +64,20 @@ def test_annotations_agree_or_one_is_the_truth() -> None:
     ("content", "told"),
     [
         ("[1", r"^file is no JSON: "),
-        ([{"text": "x", "kind": "good"}], r"^file: a Label Studio export is a list of tasks with `data`"),
+        ([{"text": "x", "kind": "good"}], r"^file: 0\.data: Field required; a Label Studio export is a list of tasks"),
+        ([3], r"^file: 0: Input should be .*; a Label Studio export is a list"),
+        ([{"data": 3}], r"^file: 0\.data: Input should be a valid dictionary"),
         ([task(1)], r"^file: no task has a label; possible are choices, rating, number, taxonomy$"),
     ],
 )
 def test_what_is_no_export_is_told(content: Any, told: str) -> None:
     with pytest.raises(SourceError, match=told):
         read("label_studio", content)
+
+
+def test_ids_of_several_kinds_are_texts() -> None:
+    other = {**task(1, chosen("bad")), "id": "b"}
+    assert [row["id"] for row in read("label_studio", [task(1, chosen("good")), other])] == ["1", "b"]
 
 
 # COCO
@@ -107,7 +114,13 @@ def test_categories_alone_are_classes() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"images": None}, r"^file: COCO has the lists images, annotations, categories; it lacks images$"),
+        ({"images": None}, r"^file: images: Input should be a valid list; COCO has the lists images, annotations and"),
+        ({"images": [{"id": 7}]}, r"^file: images\.0\.file_name: Field required"),
+        ({"images": [{"id": 7, "file_name": "x.png", "width": 0}]}, r"^file: images\.0\.width: .*greater than 0"),
+        (
+            {"annotations": [{"id": 9, "image_id": 7, "category_id": 1, "bbox": [1]}]},
+            r"^file: annotation 9 has neither a polygon nor a bbox of four numbers$",
+        ),
         ({"annotations": []}, r"^file: no image has an annotation$"),
         ({"categories": []}, r"^file: annotation 1 is of an image or a category that is not listed$"),
         ({"images": [{"id": 7, "file_name": "x.png"}]}, r'^file: image "x.png" has no width and height'),
@@ -119,6 +132,12 @@ def test_what_is_no_coco_is_told(changes: dict, told: str) -> None:
 
 
 # CoNLL
+
+
+@pytest.mark.parametrize("letter", ["\u00a0", "\u2028", "\x1c", "\x85", "\x0b"])
+def test_only_blanks_and_ends_of_lines_part(letter: str) -> None:
+    """Other spaces and separators belong to a token."""
+    assert read("conll", f"1{letter}0 O\r\nx\tO\r\n") == [{"text": f"1{letter}0 x", "answer": "O O"}]
 
 
 def test_sentences_are_rows() -> None:

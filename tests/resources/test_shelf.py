@@ -1,5 +1,6 @@
 """A partitioned asset keeps a record per key: whole, whatever a run's end, and never mistaken for another run's."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from automl_assets.errors import ArtifactError
 from automl_assets.records import Predictions
 from automl_assets.resources.home import place
 from automl_assets.resources.shelf import Shelf
-from automl_assets.resources.versions import KEPT_VERSIONS, Turn, fingerprint
+from automl_assets.resources.versions import KEPT_VERSIONS, Others, Turn, fingerprint
 
 ODD_KEYS = ["../x", "a/b", "😀", "", "x" * 300, "current", "runs", ".", "con\x00trol", "\ud800", "[...]", "a|b"]
 
@@ -86,11 +87,28 @@ def test_a_record_tells_what_it_was_made_from(asset: UPath) -> None:
 
 def test_the_last_versions_of_each_key_are_kept_and_those_of_runs_under_way(asset: UPath) -> None:
     for number in range(KEPT_VERSIONS + 3):
-        write(Shelf(asset, Turn(f"run{number}", f"run{number}"), needed={"run0"}), "a", number)
+        write(Shelf(asset, Turn(f"run{number}", f"run{number}"), Others(needed={"run0"})), "a", number)
     kept = [path.name for path in (asset / "a").iterdir() if path.name not in ("runs", "current")]
     assert len(kept) == KEPT_VERSIONS + 1
     assert value_of(Shelf(asset, Turn("run0", "run0")), "a") == 0
     assert value_of(Shelf(asset), "a") == KEPT_VERSIONS + 2
+
+
+def test_what_a_later_run_has_made_stays_whatever_orphans_of_one_before_bring(asset: UPath) -> None:
+    """Of a run that was begun again, and of another one; however many orphans there are."""
+    orphan = Shelf(asset, Turn("dead", "dead"), Others({"dead"}, time.time(), lambda: ["again", "another"]))
+    write(Shelf(asset, Turn("again", "dead", is_resumed=True)), "a", "again")
+    write(Shelf(asset, Turn("another", "another")), "a", "another")
+    for _ in range(KEPT_VERSIONS + 1):
+        write(orphan, "a", "orphan")
+    assert value_of(Shelf(asset), "a") == "another"
+    assert value_of(Shelf(asset, Turn("third", "dead")), "a") == "again"
+
+
+def test_a_run_that_was_queued_for_long_takes_the_place_of_what_ended_before_it(asset: UPath) -> None:
+    write(Shelf(asset, Turn("quick", "quick")), "a", "quick")
+    write(Shelf(asset, Turn("queued", "queued"), Others(began=time.time(), later=lambda: ["quick"])), "a", "queued")
+    assert value_of(Shelf(asset), "a") == "queued"
 
 
 def test_only_runs_write(asset: UPath) -> None:

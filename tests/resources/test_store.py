@@ -212,6 +212,23 @@ def test_a_run_that_did_not_make_the_asset_reads_the_newest(store: RecordStore) 
     assert read == ["newest"]
 
 
+def test_an_orphan_leaves_alone_what_a_newer_run_has_made(disk: RecordStore) -> None:
+    read = []
+    instance = dg.DagsterInstance.ephemeral()
+
+    @dg.asset(name="rows", key_prefix="exp", io_manager_key="records")
+    def rows() -> Predictions:
+        assert made(disk, "newer", instance)
+        return frame("orphan")
+
+    @dg.asset(ins={"rows": dg.AssetIn(key=["exp", "rows"])})
+    def reader(rows: Predictions) -> None:
+        read.append(value_of(rows))
+
+    dg.materialize([rows, reader], resources={"records": disk}, instance=instance)
+    assert (read, value_of(disk.load("exp", "rows"))) == (["orphan"], "newer")
+
+
 def two_step_job(folder: str) -> dg.JobDefinition:
     """Makes `exp/rows`, then reads it into the file `read`, which fails until the file `ready` is there."""
 
