@@ -4,68 +4,34 @@ Each way stands on its own: new rows in the source, a point in time, rows to be 
 that were learnt, or Dagster's declarative automation. Reads no data.
 """
 
-import re
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from automl_assets.errors import listed, nearest
+from automl_assets.errors import nearest
 from automl_assets.frozen import Frozen, shorthand
 
-MACROS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-FIELDS: dict[
-    str, tuple[int, int, tuple[str, ...]]
-] = {  # of a cron expression: least and greatest number, and names that stand for numbers from the least on
-    "minute": (0, 59, ()),
-    "hour": (0, 23, ()),
-    "day": (1, 31, ()),
-    "month": (1, 12, MONTHS),
-    "weekday": (0, 7, WEEKDAYS),
-}
-ITEM = re.compile(r"^(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>[1-9]\d?))?$")
-IMPOSSIBLE_DAYS = {(30, 2), (31, 2), (31, 4), (31, 6), (31, 9), (31, 11)}  # days and months that no calendar has
+N_FIELDS = 5
+CRON_FORM = "it has five fields (minute, hour, day, month, weekday), as '0 3 * * mon' for Mondays at three, or a word such as @daily"
 
 
 def _cron(value: Any) -> Any:
     """A cron expression as it is written, once it is known that it comes due."""
     if value in (None, "none"):
         return None
-    fields = value.split() if isinstance(value, str) else []
-    if value in MACROS:
-        return value
-    if len(fields) != len(FIELDS):
-        raise ValueError(
-            f"got {value!r}; it has five fields ({listed(FIELDS)}), as '0 3 * * mon' for Mondays at three, or is one of "
-            f"{listed(MACROS)}"
-        )
-    for name, text in zip(FIELDS, fields, strict=True):
-        _check_field(name, text)
-    if (_number(fields[2], "day"), _number(fields[3], "month")) in IMPOSSIBLE_DAYS:
-        raise ValueError(f"got {value!r}; no year has day {fields[2]} of month {fields[3]}")
-    return " ".join(fields)
+    from croniter import CroniterBadDateError, CroniterError, croniter
 
-
-def _check_field(name: str, text: str) -> None:
-    least, most, names = FIELDS[name]
-    for item in text.split(","):
-        found = ITEM.match(item)
-        ends = [_number(end, name) for end in found.group("first", "last") if end] if found else [-1]
-        if not all(least <= end <= most for end in ends) or ends != sorted(ends):
-            also = f", or {listed(names)}" if names else ""
-            raise ValueError(
-                f"{name}: got {item!r}; it is * or a number from {least} to {most}{also}; also 1-5, 1,3 and */15"
-            )
-
-
-def _number(text: str, field: str) -> int:
-    """The number that a text stands for in a field; -1 for none, which no field has."""
-    least, _, names = FIELDS[field]
-    if text.isascii() and text.isdigit():
-        return int(text)
-    return least + names.index(text.lower()) if text.lower() in names else -1
+    try:
+        times = croniter(str(value), day_or=False)  # a day must come by itself, for Dagster, whatever the weekday
+        times.get_next()
+    except CroniterBadDateError:
+        raise ValueError(f"got {value!r}, a day that never comes") from None
+    except CroniterError as error:
+        raise ValueError(f"got {value!r}: {error}; {CRON_FORM}") from None
+    if len(times.expanded) != N_FIELDS:
+        raise ValueError(f"got {value!r}, with seconds or years; {CRON_FORM}")
+    return value
 
 
 class Drift(Frozen):
