@@ -4,29 +4,26 @@ import json
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Console
 from rich.panel import Panel
-from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from automl_assets.errors import AutomlError, LearningError, SettingError
+from automl_assets.progress import progress
+from automl_assets.terminal import plain
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="AutoML that lives in Dagster."
 )
 console = Console(width=None if sys.stdout.isatty() else 120)
-SHOWN_TRIALS = 12
-SHOWN_ROWS, SHOWN_COLUMNS = 5, 4  # of contributions
+SHOWN_ROWS = 5  # of contributions
 
 Home = Annotated[Path | None, typer.Option(help="Where runs, models and the MLflow database lie (default: .automl).")]
 Groups = Annotated[list[str] | None, typer.Option("--group", help="Of a forecast: this group alone; may be repeated.")]
@@ -49,7 +46,7 @@ def main() -> None:
     try:
         app()
     except AutomlError as error:
-        Console(stderr=True).print(Panel(_text(error), title="automl", title_align="left", border_style="red"))
+        Console(stderr=True).print(Panel(plain(error), title="automl", title_align="left", border_style="red"))
         sys.exit(1)
 
 
@@ -72,7 +69,7 @@ def new(
         raise SettingError(f"{path} is there already; give another name with -o, or replace it with --force")
     path.write_text(text, "utf-8")
     console.print(text, markup=False, highlight=False)
-    console.print(Text.assemble("Written to ", _text(path, "bold"), ". Next: ", _text(f"automl run {path}", "bold")))
+    console.print(Text.assemble("Written to ", plain(path, "bold"), ". Next: ", plain(f"automl run {path}", "bold")))
 
 
 @app.command()
@@ -95,11 +92,13 @@ def run(
     import secrets
 
     name = secrets.token_hex(8)
-    with _progress(experiment, name, home):
+    with progress(console, experiment, name, home):
         from automl_assets.runner import run as run_experiment
 
         result = run_experiment(experiment, timeout_minutes, home, resume, changed, journal=name)
-    _print_result(result)
+    from automl_assets.printing import print_result
+
+    print_result(console, result)
     if json_file:
         json_file.write_text(json.dumps(result.summary(), indent=1), "utf-8")
     if result.lost:
@@ -116,21 +115,21 @@ def list_experiments(home: Home = None) -> None:
     table = Table("name", "task", "target", "metric", "file", box=None, header_style="bold")
     for file, loaded in experiments([]):
         found = loaded.experiment
-        row = (found.task, _text(found.target), found.metric) if found else ("[red]broken[/]", "", "")
-        table.add_row(loaded.name, *row, _text(_short(file)))
+        row = (found.task, plain(found.target), found.metric) if found else ("[red]broken[/]", "", "")
+        table.add_row(loaded.name, *row, plain(_short(file)))
     console.print(table)
 
 
 @app.command()
 def leaderboard(experiment: str, group: Groups = None, home: Home = None) -> None:
     """The leaderboard of the last run."""
+    from automl_assets import printing
+
     result = _last_result(experiment, home)
     if result.experiment.is_forecasting:
-        from automl_assets.printing import standings
-
-        console.print(standings(result.leaderboard_of(*(group or result.groups)), experiment))
+        console.print(printing.standings(result.leaderboard_of(*(group or result.groups)), experiment))
     else:
-        console.print(_leaderboard(result, most=None))
+        console.print(printing.leaderboard(result, most=None))
 
 
 @app.command()
@@ -199,6 +198,7 @@ def explain(
     import polars as pl
 
     from automl_assets.experiment import source_of
+    from automl_assets.printing import contributions
     from automl_assets.steps.load import read
     from automl_assets.steps.score import check_output, write
 
@@ -208,21 +208,10 @@ def explain(
     result = _table_result(experiment, home)
     made = pl.from_pandas(result.explain(rows if output else rows.head(SHOWN_ROWS), seconds))
     if output is None:
-        console.print(_contributions(made))
+        console.print(contributions(made))
         return
     write([made], output)
     _print_written(f"{rows.height} rows explained", output)
-
-
-def _contributions(made: Any) -> Table:
-    """For each row and output the base, what moves the score most, and the score."""
-    table = Table("row", "output", "base", "moved most by", "score", box=None, header_style="bold")
-    for (row, output, base), part in made.group_by("row", "output", "base", maintain_order=True):
-        order = part["contribution"].abs().arg_sort(descending=True)[:SHOWN_COLUMNS]
-        moves = (f"{c} {v} ({x:+.3g})" for c, v, x in part[order].select("column", "value", "contribution").iter_rows())
-        score = base + part["contribution"].sum()
-        table.add_row(str(row), _text(output), f"{base:.4g}", _text(", ".join(moves)), f"{score:.4g}")
-    return table
 
 
 @app.command()
@@ -234,11 +223,12 @@ def test(
 ) -> None:
     """Tests one trial of the last run, on the test rows or on the labelled rows of DATA."""
     from automl_assets.experiment import source_of
+    from automl_assets.printing import scores
     from automl_assets.steps.load import read
 
     rows = None if data is None else read(source_of(data))
     evaluation = _table_result(experiment, home).test(trial, rows)
-    console.print(_metrics(evaluation))
+    console.print(scores(evaluation))
     for name, value in evaluation.coverage.items():
         console.print(f"{name}: {value:.5g}")
     if rows is not None and evaluation.n_rows < rows.height:
@@ -385,14 +375,8 @@ def _counting(what: str) -> Iterator[Callable[[int], None]]:
         yield lambda n: status.update(f"{n:,} {what}")
 
 
-def _text(value: object, style: str = "") -> Text:
-    """A text as it is, which may come from data: markup is shown, and what would steer a terminal is spelt out."""
-    letters = (one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in str(value))
-    return Text("".join(letters), style)
-
-
 def _print_written(what: str, path: object) -> None:
-    console.print(Text.assemble(f"{what}, written to ", _text(path, "bold")), soft_wrap=True)
+    console.print(Text.assemble(f"{what}, written to ", plain(path, "bold")), soft_wrap=True)
 
 
 def _last_result(experiment: str, home: Path | None) -> Any:
@@ -416,148 +400,3 @@ def _table_result(experiment: str, home: Path | None) -> Any:
 def _short(path: Path) -> str:
     inside = path.is_relative_to(Path.cwd())
     return str(path.relative_to(Path.cwd()) if inside else path)
-
-
-@contextmanager
-def _progress(experiment: str, journal: str, home: Path | None) -> Iterator[None]:
-    """Shows what the run's journal says while the body runs: live on a terminal, line by line elsewhere."""
-    view = _View(experiment, journal, home)
-    if console.is_terminal:
-        with Live(get_renderable=view.render, console=console, refresh_per_second=4, transient=True):
-            yield
-        return
-    stop = threading.Event()
-    printer = threading.Thread(target=view.print_lines, args=(stop,), daemon=True)
-    printer.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        printer.join()
-
-
-class _View:
-    """A run as its journal tells it."""
-
-    def __init__(self, experiment: str, journal: str, home: Path | None):
-        self.title, self.name, self.home = experiment, journal, home
-        self.started, self.spinner = time.monotonic(), Spinner("dots")
-
-    def events(self) -> list[dict[str, Any]]:
-        from automl_assets.resources.home import home
-        from automl_assets.resources.journal import read_journal
-
-        folder = Path(self.home).resolve() if self.home else home()
-        return list(read_journal(folder, self.name))
-
-    def render(self) -> Group:
-        rows = Table(box=None, show_header=False, padding=(0, 1))
-        for asset, (state, note) in _states(self.events()).items():
-            mark: Any = {"done": Text("✓", "green"), "failed": Text("✗", "red"), "running": self.spinner}[state]
-            rows.add_row(mark, asset, Text(note, "dim" if state == "done" else ""))
-        return Group(Text(f"{self.title}  {time.monotonic() - self.started:.0f} s", "bold"), rows)
-
-    def print_lines(self, stop: threading.Event) -> None:
-        n_told, is_last = 0, False
-        while not is_last:
-            is_last = stop.wait(0.5)
-            events = self.events()
-            for event in events[n_told:]:
-                if line := _line(event):
-                    console.print(f"{event['ticks'] - self.started:7.1f} s  {line}", markup=False, highlight=False)
-            n_told = len(events)
-
-
-def _states(events: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
-    """Asset -> (running, done or failed; what there is to say)."""
-    states: dict[str, tuple[str, str]] = {}
-    started: dict[str, float] = {}
-    for event in events:
-        asset = event.get("asset") or _candidate_of(event)
-        if event["event"] == "asset_started":
-            started[asset], states[asset] = event["ticks"], ("running", "")
-        elif event["event"] == "asset_finished":
-            note = states[asset][1]
-            states[asset] = ("done", f"{event['ticks'] - started[asset]:.1f} s  {note}")
-        elif event["event"] == "asset_failed":
-            states[asset] = ("failed", event["reason"])
-        elif event["event"] in ("trial", "progress"):
-            states[asset] = ("running", _line(event))
-    return states
-
-
-def _candidate_of(event: dict[str, Any]) -> str:
-    name = event.get("candidate") or event.get("trial", "").rpartition("_")[0]
-    return f"candidate_{name}"
-
-
-def _line(event: dict[str, Any]) -> str:
-    match event["event"]:
-        case "asset_started" if not event["asset"].startswith("candidate_"):
-            return event["asset"]
-        case "candidate_started":
-            return f"candidate_{event['candidate']}, up to {event['seconds']:.0f} s"
-        case "trial":
-            found = f"{event['score']:.5f}" if event["score"] is not None else f"failed: {event['reason']}"
-            return f"{event['trial']}: {found}"
-        case "progress":
-            return f"{event['asset']}: {event['n_done']} of {event['n_groups']} groups" if event["n_groups"] > 1 else ""
-        case "asset_failed" | "group_lost":
-            of = f" of {event['group']}" if "group" in event else ""
-            return f"{event['asset']}{of} failed: {event['reason']}"
-    return ""
-
-
-def _print_result(result: Any) -> None:
-    if result.experiment.is_forecasting:
-        from automl_assets.printing import print_forecast_result
-
-        print_forecast_result(console, result)
-        return
-    console.print(_leaderboard(result, SHOWN_TRIALS))
-    console.print(_metrics(result.evaluation))
-    onnx = result.onnx
-    if onnx:
-        console.print(
-            f"ONNX model: {len(onnx.onnx) / 1e6:.1f} MB, one row in {onnx.latency_milliseconds:.3f} ms, "
-            f"differs from Python by at most {onnx.max_difference:.1g}"
-        )
-        console.print(_text(f"  {result.onnx_path}"), soft_wrap=True)
-    if result.report_path:
-        console.print(_text(f"Report: {result.report_path}"), soft_wrap=True)
-    console.print(_text(f"Everything else lies in {result.home}; look at it with `automl ui`."), soft_wrap=True)
-    console.print(f"[bold]Done in {result.seconds:.0f} s.[/]")
-
-
-def _leaderboard(result: Any, most: int | None) -> Table:
-    standings, ensemble = result.standings, result.ensemble
-    table = Table(
-        title=f"Leaderboard of {result.experiment.name} (out-of-fold)",
-        title_justify="left",
-        box=None,
-        header_style="bold",
-    )
-    for name in ("rank", "trial", standings.metric, "seconds", ""):
-        table.add_column(name, justify="right" if name not in ("trial", "") else "left")
-    members = f"{ensemble.kind} of {len(ensemble.members)}" if ensemble.kind != "single" else ensemble.members[0].trial
-    table.add_row("", f"[bold]ensemble[/] ({members})", f"[bold]{ensemble.score:.5f}[/]", "", "")
-    for standing in standings.standings[:most]:
-        score = "" if standing.score is None else f"{standing.score:.5f}"
-        table.add_row(
-            str(standing.rank or "✗"), standing.trial, score, f"{standing.fit_seconds:.1f}", Text(standing.reason)
-        )
-    return table
-
-
-def _metrics(evaluation: Any) -> Table:
-    where = "test rows" if evaluation.rows == "test" else "out-of-fold rows"
-    table = Table(title=f"On {evaluation.n_rows} {where}", title_justify="left", box=None, header_style="bold")
-    for name in ("metric", "value", "95 % interval", "a guess"):
-        table.add_column(name, justify="left" if name == "metric" else "right", no_wrap=True)
-    for name, value in evaluation.metrics.items():
-        if name in evaluation.intervals:
-            low, high = evaluation.intervals[name]
-            table.add_row(
-                name, f"{value:.5g}", f"{low:.5g} to {high:.5g}", f"{evaluation.baseline.get(name, float('nan')):.5g}"
-            )
-    return table

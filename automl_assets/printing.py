@@ -1,18 +1,24 @@
-"""How the result of a forecast, and the versions of a model, look on a terminal. Not here: commands, and how far a run is."""
+"""How results, and the versions of a model, look on a terminal. Not here: commands, and how far a run is (`progress`)."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
+import polars as pl
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from automl_assets.records import Evaluation
 from automl_assets.resources.champions import Reign
 from automl_assets.results import ForecastResult, metrics_of
+from automl_assets.runner import Result
 from automl_assets.series import ForecastSummary
+from automl_assets.terminal import plain
 
 SHOWN_GROUPS = 12
+SHOWN_TRIALS = 12
+SHOWN_COLUMNS = 4  # of contributions
 HEADERS = {
     "group": "group",
     "status": "status",
@@ -23,14 +29,82 @@ HEADERS = {
 }  # column of a summary -> what stands above it
 
 
-def print_forecast_result(console: Console, result: ForecastResult) -> None:
-    """Groups, metrics, and where the rest lies."""
+def print_result(console: Console, result: Result | ForecastResult) -> None:
+    """What a run came to, and where the rest lies."""
+    if isinstance(result, ForecastResult):
+        _print_forecast_result(console, result)
+    else:
+        _print_table_result(console, result)
+    console.print(plain(f"Everything else lies in {result.home}; look at it with `automl ui`."), soft_wrap=True)
+    console.print(f"[bold]Done in {result.seconds:.0f} s.[/]")
+
+
+def _print_table_result(console: Console, result: Result) -> None:
+    console.print(leaderboard(result, SHOWN_TRIALS))
+    console.print(scores(result.evaluation))
+    onnx = result.onnx
+    if onnx:
+        console.print(
+            f"ONNX model: {len(onnx.onnx) / 1e6:.1f} MB, one row in {onnx.latency_milliseconds:.3f} ms, "
+            f"differs from Python by at most {onnx.max_difference:.1g}"
+        )
+        console.print(plain(f"  {result.onnx_path}"), soft_wrap=True)
+    if result.report_path:
+        console.print(plain(f"Report: {result.report_path}"), soft_wrap=True)
+
+
+def leaderboard(result: Result, most: int | None) -> Table:
+    """Ensemble and trials of a table, the best first."""
+    standings, ensemble = result.standings, result.ensemble
+    table = Table(
+        title=f"Leaderboard of {result.experiment.name} (out-of-fold)",
+        title_justify="left",
+        box=None,
+        header_style="bold",
+    )
+    for name in ("rank", "trial", standings.metric, "seconds", ""):
+        table.add_column(name, justify="right" if name not in ("trial", "") else "left")
+    members = f"{ensemble.kind} of {len(ensemble.members)}" if ensemble.kind != "single" else ensemble.members[0].trial
+    table.add_row("", f"[bold]ensemble[/] ({members})", f"[bold]{ensemble.score:.5f}[/]", "", "")
+    for standing in standings.standings[:most]:
+        score = "" if standing.score is None else f"{standing.score:.5f}"
+        table.add_row(
+            str(standing.rank or "✗"), standing.trial, score, f"{standing.fit_seconds:.1f}", plain(standing.reason)
+        )
+    return table
+
+
+def scores(evaluation: Evaluation) -> Table:
+    """Metrics of a table, how sure they are, and what a guess has."""
+    where = "test rows" if evaluation.rows == "test" else "out-of-fold rows"
+    table = Table(title=f"On {evaluation.n_rows} {where}", title_justify="left", box=None, header_style="bold")
+    for name in ("metric", "value", "95 % interval", "a guess"):
+        table.add_column(name, justify="left" if name == "metric" else "right", no_wrap=True)
+    for name, value in evaluation.metrics.items():
+        if name in evaluation.intervals:
+            low, high = evaluation.intervals[name]
+            table.add_row(
+                name, f"{value:.5g}", f"{low:.5g} to {high:.5g}", f"{evaluation.baseline.get(name, float('nan')):.5g}"
+            )
+    return table
+
+
+def contributions(made: pl.DataFrame) -> Table:
+    """For each row and output the base, what moves the score most, and the score."""
+    table = Table("row", "output", "base", "moved most by", "score", box=None, header_style="bold")
+    for (row, output, base), part in made.group_by("row", "output", "base", maintain_order=True):
+        order = part["contribution"].abs().arg_sort(descending=True)[:SHOWN_COLUMNS]
+        moves = (f"{c} {v} ({x:+.3g})" for c, v, x in part[order].select("column", "value", "contribution").iter_rows())
+        score = base + part["contribution"].sum()
+        table.add_row(str(row), plain(output), f"{base:.4g}", plain(", ".join(moves)), f"{score:.4g}")
+    return table
+
+
+def _print_forecast_result(console: Console, result: ForecastResult) -> None:
     overview = result.overview
     console.print(_groups(overview, result.experiment.name))
-    console.print(_metrics(overview))
+    console.print(_forecast_metrics(overview))
     console.print(f"What comes next: [bold]automl forecast {result.experiment.name} -o forecast.csv[/]")
-    console.print(f"Everything else lies in {result.home}; look at it with `automl ui`.", soft_wrap=True)
-    console.print(f"[bold]Done in {result.seconds:.0f} s.[/]")
 
 
 def _groups(overview: ForecastSummary, name: str) -> Table:
@@ -47,7 +121,7 @@ def _groups(overview: ForecastSummary, name: str) -> Table:
     return table
 
 
-def _metrics(overview: ForecastSummary) -> Table:
+def _forecast_metrics(overview: ForecastSummary) -> Table:
     title = f"On {' and '.join(overview.rows) or 'no'} rows"
     table = Table(title=title, title_justify="left", box=None, header_style="bold")
     for column in ("metric", "value", "seasonal naive"):
@@ -91,4 +165,4 @@ def _cell(value: Any) -> Text:
     """A figure with five digits; nothing for what is missing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return Text("")
-    return Text(f"{value:.5g}" if isinstance(value, float) else str(value))
+    return plain(f"{value:.5g}" if isinstance(value, float) else str(value))

@@ -13,7 +13,7 @@ FOLDERS = ("automl_assets", "resources", "sensors")  # the last two are installe
 
 # From top to bottom. A module may import those of its own line and of the lines below it.
 LAYERS = (
-    ("cli", "printing"),
+    ("cli", "printing", "progress"),
     ("runner", "drafting"),
     ("results",),
     ("definitions", "defs"),
@@ -33,7 +33,7 @@ LAYERS = (
     ("parts",),
     ("series",),
     ("records",),
-    ("errors",),
+    ("errors", "terminal"),
 )
 PARTS = ("tasks", "algorithms", "sources", "labels")
 KNOW_DAGSTER = ("definitions", "component", "assets", "sensors", "resources", "runner", "results", "cli")
