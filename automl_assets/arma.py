@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets.innovations import Arrays, Estimate, Recursion
+from automl_assets.summands import LAGS, LEVEL
 
 
 def estimate(z: np.ndarray, differencing: np.ndarray, memory: Arrays, mean: Arrays) -> Estimate:
@@ -59,21 +60,18 @@ def _remembered(p: Arrays, s: Arrays) -> Any:
 
 
 def _parts(p: Arrays, s: Arrays) -> Arrays:
-    return {
-        "mean": s["base"] + p["drift"],
-        "memory": _remembered(p, s)[:, :1],
-        "differences": np.sum(p["differencing"] * s["past"], axis=1, keepdims=True),
-    }
+    subtracted = np.sum(p["differencing"] * s["past"], axis=1, keepdims=True)
+    return {LEVEL: s["base"] + p["drift"], LAGS: _remembered(p, s)[:, :1] + subtracted}
 
 
 def _update(p: Arrays, s: Arrays, y: Any) -> Arrays:
     parts = _parts(p, s)
-    z = y - parts["mean"]
-    error = z - parts["memory"] - parts["differences"]
+    z = y - parts[LEVEL]
+    error = z - parts[LAGS]
     return {
         "memory": _remembered(p, s) + p["gain"] * error,
         "past": np.concatenate([z, s["past"][:, :-1]], axis=1),
-        "base": parts["mean"],
+        "base": parts[LEVEL],
     }
 
 

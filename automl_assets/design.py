@@ -11,6 +11,7 @@ import numpy as np
 
 from automl_assets.calendar_features import HOLIDAY_PARTS, Calendar, Clock, fit_calendar
 from automl_assets.series import Covariate, ForecastProblem, Panel
+from automl_assets.summands import HOLIDAYS, SEASONS
 
 DAY = 86_400.0  # seconds
 CALENDAR = (("daily", DAY), ("weekly", 7 * DAY), ("yearly", 365.25 * DAY))
@@ -125,8 +126,7 @@ class Moments:
     @property
     def names(self) -> tuple[str, ...]:
         """The component that each column belongs to."""
-        of_waves = tuple(season.name for season in self.seasons for _ in range(season.n_harmonics))
-        return of_waves + of_waves + ("holidays",) * self.holidays.shape[1]
+        return (SEASONS,) * 2 * len(self.frequencies) + (HOLIDAYS,) * self.holidays.shape[1]
 
     def of(self, stamps: np.ndarray) -> np.ndarray:
         """float64 [n_rows, n_columns]."""

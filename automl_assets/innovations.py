@@ -18,6 +18,7 @@ import numpy as np
 
 from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
 from automl_assets.series import Panel
+from automl_assets.summands import CORRECTION
 from automl_assets.symbols import Symbol
 
 REACH = 3  # forecasts stay within so many ranges of what was seen; beyond is an explosion, not a forecast
@@ -162,11 +163,11 @@ def explain(recursion: Recursion, model: StateModel, history: Panel, future: Pan
     state, steps = _caught_up(recursion, model, history), []
     for _ in range(horizon):
         parts, point, state = _ahead(recursion, model.parameters, state)
-        steps.append(_contributions(model.parameters, parts | {"guard": point - _total(parts)}))
+        steps.append(_contributions(model.parameters, parts | {CORRECTION: point - _total(parts)}))
     found = {name: np.hstack([step[name] for step in steps]) for name in steps[0]}
     for values in found.values():
         values[list(model.lost)] = np.nan
-    return {name: values for name, values in found.items() if name != "guard" or np.nanmax(np.abs(values)) > 0}
+    return {name: values for name, values in found.items() if name != CORRECTION or np.nanmax(np.abs(values)) > 0}
 
 
 def _contributions(parameters: Arrays, parts: Arrays) -> Arrays:

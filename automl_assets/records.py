@@ -4,6 +4,7 @@ Here belong shapes and small readings of a record's own fields. Not here: learni
 Sequences in a record are tuples; every record can be stored and read back by `resources.store`.
 """
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -308,11 +309,17 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawing for the UI: PNG bytes, kept under 100 kB because Dagster stores them in its event log."""
+    """A drawing for the UI, kept under 100 kB because Dagster stores it in its event log."""
 
     name: str
     title: str
-    png: bytes
+    image: bytes  # PNG or SVG
+
+    @property
+    def address(self) -> str:
+        """The image as a URL that holds it."""
+        kind = "png" if self.image.startswith(b"\x89PNG") else "svg+xml"
+        return f"data:image/{kind};base64,{b64encode(self.image).decode()}"
 
 
 @dataclass(frozen=True)

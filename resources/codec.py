@@ -1,4 +1,4 @@
-"""Records as files and back: JSON for plain values, Parquet for tables, npy for arrays, PNG and ONNX as they are.
+"""Records as files and back: JSON for plain values, Parquet for tables, npy for arrays, pictures and ONNX as they are.
 
 Fitted models are pickled and signed with the installation's key; a signature that does not hold is never unpickled.
 """
@@ -21,7 +21,13 @@ from automl_assets.errors import ArtifactError
 
 RECORD = "record.json"
 ELSEWHERE = "it may come from another version. Make it again."
-BEGINNINGS = {b"\x89PNG": "png", b"<!DOCTYPE html>": "html", b"#!/usr/bin/env python": "py", b'{\n "cells"': "ipynb"}
+BEGINNINGS = {
+    b"\x89PNG": "png",
+    b"<svg": "svg",
+    b"<!DOCTYPE html>": "html",
+    b"#!/usr/bin/env python": "py",
+    b'{\n "cells"': "ipynb",
+}
 HOLD_RECORDS = records, series, featurizer
 Write = Callable[[str, bytes], Any]
 Read = Callable[[str], bytes]

@@ -8,6 +8,7 @@ from automl_assets.design import Moments, add_design, add_moments, fit_design, f
 from automl_assets.onnx_graph import Graph
 from automl_assets.records import Problem
 from automl_assets.series import Covariate, ForecastProblem, LagSettings, Panel
+from automl_assets.summands import HOLIDAYS, SEASONS
 
 COVARIATES = (Covariate("price", "known"), Covariate("visits", "past"), Covariate("event", "known", ("none", "sale")))
 VALUES = np.array([[1.0, 9.0, 0.0], [3.0, 8.0, 1.0], [np.nan, 7.0, np.nan], [2.0, 6.0, 0.0]], np.float32)
@@ -63,11 +64,12 @@ def moments() -> Moments:
 
 
 def test_seasons_and_holidays_follow_the_local_clock(moments):
-    assert set(moments.names) == {"daily", "weekly", "holidays"}  # four months teach no year
+    assert [season.name for season in moments.seasons] == ["daily", "weekly"]  # four months teach no year
+    assert set(moments.names) == {SEASONS, HOLIDAYS}
     winter, summer = np.datetime64("2024-01-10T17:00", "us"), np.datetime64("2024-03-20T16:00", "us")  # noon
     sines = moments.of(np.array([winter, summer]))[:, 0]
     np.testing.assert_allclose(sines, 0, atol=1e-9)  # half a day: the sine is zero
-    is_holiday = np.array(moments.names) == "holidays"
+    is_holiday = np.array(moments.names) == HOLIDAYS
     christmas = moments.of(np.array(["2023-12-25T04:30", "2023-12-25T05:30", "2023-12-26T05:30"], "datetime64[us]"))
     eve, day, after = christmas[:, is_holiday]
     assert (eve[-2:].tolist(), day[:-2].sum(), after[-2:].tolist()) == ([1, 0], 1, [0, 1])

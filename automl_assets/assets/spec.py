@@ -133,9 +133,5 @@ def _cell(value: Any) -> str | int | float | bool:
 
 
 def pictures(drawn: tuple[Any, ...]) -> dict[str, dg.MarkdownMetadataValue]:
-    """Pictures as markdown with the PNG inside, which is how Dagster's UI shows them."""
-    from base64 import b64encode
-
-    return {
-        p.name: dg.MetadataValue.md(f"![{p.name}](data:image/png;base64,{b64encode(p.png).decode()})") for p in drawn
-    }
+    """Pictures as markdown with the image inside, which is how Dagster's UI shows them."""
+    return {p.name: dg.MetadataValue.md(f"![{p.name}]({p.address})") for p in drawn}

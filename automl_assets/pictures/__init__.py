@@ -1,4 +1,4 @@
-"""Drawings for the UI: arrays and records in, PNG bytes out, all in one hand and safe for colour-blind eyes.
+"""Drawings for the UI: arrays and records in, PNG or SVG out, all in one hand and safe for colour-blind eyes.
 
 Here belong everything that knows matplotlib and every choice of colour. Not here: metrics, and deciding what to show.
 """

@@ -11,9 +11,9 @@ from automl_assets.pictures.canvas import (
     MOST_CURVES,
     SOFT,
     Figure,
+    drawing,
     entry,
     legend,
-    picture,
     plain_numbers,
     titled,
 )
@@ -24,7 +24,7 @@ OTHERS = "all others"
 
 def components_picture(parts: Mapping[str, np.ndarray]) -> Picture:
     """Components over the horizon, each [horizon], one upon the other, below zero downwards; a line is their sum."""
-    return picture("components", "What the forecast is made of", partial(_paint, parts=parts))
+    return drawing("components", "What the forecast is made of", partial(_paint, parts=parts))
 
 
 def _paint(figure: Figure, parts: Mapping[str, np.ndarray]) -> None:

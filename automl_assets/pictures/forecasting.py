@@ -13,9 +13,9 @@ from automl_assets.pictures.canvas import (
     SOFT,
     Axes,
     Figure,
+    drawing,
     heading,
     legend,
-    picture,
     plain_numbers,
     readable,
     titled,
@@ -40,7 +40,7 @@ class Fan:
 def forecasts_picture(fans: Sequence[Fan], levels: Sequence[float], n_all: int) -> Picture:
     """Forecasts against the truth, with their widest interval; a panel for each series."""
     paint = partial(_paint_fans, fans=fans, levels=levels, n_all=n_all)
-    return picture("forecasts", "Forecasts against the truth", paint, height=1.3 + 1.8 * -(-len(fans) // 2))
+    return drawing("forecasts", "Forecasts against the truth", paint, height=1.3 + 1.8 * -(-len(fans) // 2))
 
 
 def _paint_fans(figure: Figure, fans: Sequence[Fan], levels: Sequence[float], n_all: int) -> None:
@@ -79,7 +79,7 @@ def _few_dates(axes: Axes) -> None:
 def horizon_picture(lines: Mapping[str, np.ndarray], n_rows: int) -> Picture:
     """Mean absolute error at each step ahead [horizon], of the forecast and what it is compared with."""
     paint = partial(_paint_horizon, lines=lines, n_rows=n_rows)
-    return picture("horizon", "Error by step ahead", paint, height=3.6)
+    return drawing("horizon", "Error by step ahead", paint, height=3.6)
 
 
 def _paint_horizon(figure: Figure, lines: Mapping[str, np.ndarray], n_rows: int) -> None:

@@ -3,7 +3,6 @@
 Here belong words and order. Not here: drawing (`pictures`), and how the page looks (`report.html.jinja`).
 """
 
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +81,7 @@ class Pictures:
 
     @classmethod
     def of(cls, drawn: Iterable[Picture]) -> "Pictures":
-        return cls(tuple({"title": one.title, "data": b64encode(one.png).decode()} for one in drawn))
+        return cls(tuple({"title": one.title, "address": one.address} for one in drawn))
 
 
 @dataclass(frozen=True)

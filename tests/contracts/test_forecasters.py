@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from automl_assets import registry
+from automl_assets import registry, summands
 from automl_assets.onnx_graph import Graph
 from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
 from automl_assets.records import Problem
@@ -25,7 +25,7 @@ PROBLEM = ForecastProblem(
     frequency="MS",
     periods=(MONTHS,),
     quantiles=(0.1, 0.5, 0.9),
-    covariates=(Covariate("price", "known"), Covariate("visits", "past")),
+    covariates=(Covariate("level", "known"), Covariate("visits", "past")),  # one is called as a summand is
     statics=(Covariate("size", "known"),),
 )
 LENGTHS = (72, 60, 84)  # of the histories
@@ -263,6 +263,6 @@ def test_components_add_up_to_the_point(part):
     model = _fitted(part, history)
     forecast = part.forecast(model, history, future)
     components = part.explain(model, history, future)
-    assert len(components) > 1
+    assert set(components) <= {*summands.WORDS, *(summands.of_column(one.name) for one in PROBLEM.covariates)}
     middle = forecast[:, :, forecast.shape[2] // 2]
     np.testing.assert_allclose(sum(components.values()), middle, rtol=1e-6)

@@ -118,7 +118,7 @@ def test_of_several_classes_the_worst_counts(learned) -> None:
 def test_the_picture_is_drawn(learned) -> None:
     found = compared(learned("texts"), learned("texts").dataset.table["colour"])
     assert [picture.name for picture in found.pictures] == ["groups_of_sensitive"]
-    assert found.pictures[0].png.startswith(b"\x89PNG")
+    assert found.pictures[0].image.startswith(b"\x89PNG")
 
 
 def test_columns_without_time_are_left_out_and_told(learned) -> None:

@@ -23,10 +23,10 @@ def _no_warnings():
 
 
 def assert_is_drawn(picture: Picture) -> None:
-    image = Image.open(io.BytesIO(picture.png))
+    image = Image.open(io.BytesIO(picture.image))
     image.load()
     assert image.format == "PNG" and image.width >= 600
-    assert len(picture.png) < 100_000
+    assert len(picture.image) < 100_000
     assert len(image.convert("RGB").getcolors(1_000_000)) > 3
 
 

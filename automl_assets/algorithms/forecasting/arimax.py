@@ -14,6 +14,7 @@ from automl_assets.design import Design, add_design, fit_design
 from automl_assets.innovations import Estimate, StateModel
 from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
 from automl_assets.series import ForecastProblem, Panel
+from automl_assets.summands import of_column
 
 MOST_PERIOD = 24  # longer seasons take minutes a series
 MOST_ROWS = 600  # the last ones are learnt from
@@ -103,7 +104,7 @@ def _explain(model: Regression, history: Panel, future: Panel) -> dict[str, np.n
     rest = innovations.explain(arma.RECURSION, model.errors, replace(history, y=history.y - past), future)
     names = np.array(model.design.names)
     of_columns = {name: ahead[:, names == name].sum(axis=1) for name in dict.fromkeys(model.design.names)}
-    return rest | {name: values.reshape(history.n_series, -1) for name, values in of_columns.items()}
+    return rest | {of_column(name): values.reshape(history.n_series, -1) for name, values in of_columns.items()}
 
 
 def _explained(model: Regression, panel: Panel) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from automl_assets.innovations import Arrays, Estimate, Recursion, state_forecaster, suits_logarithms
 from automl_assets.parts import Config, ForecastContext
 from automl_assets.series import ForecastProblem, Panel
+from automl_assets.summands import LEVEL, SEASONS
 
 
 def _portfolio(problem: ForecastProblem, history: Panel) -> list[Config]:
@@ -37,7 +38,7 @@ def _estimate(y: np.ndarray, config: Config, context: ForecastContext) -> Estima
 
 
 def _parts(p: Arrays, s: Arrays) -> Arrays:
-    return {"level": _before(p, s["level"]), "season": s["season"][:, -1:]}
+    return {LEVEL: _before(p, s["level"]), SEASONS: s["season"][:, -1:]}
 
 
 def _before(p: Arrays, ring: Any) -> Any:

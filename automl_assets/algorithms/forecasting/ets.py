@@ -7,6 +7,7 @@ import numpy as np
 from automl_assets.innovations import Arrays, Estimate, Recursion, state_forecaster
 from automl_assets.parts import Config, ForecastContext
 from automl_assets.series import ForecastProblem, Panel
+from automl_assets.summands import LEVEL, SEASONS, TREND
 
 MOST_PERIOD = 24  # of a season that statsforecast estimates
 
@@ -45,7 +46,7 @@ def _estimate(y: np.ndarray, config: Config, context: ForecastContext) -> Estima
 def _parts(p: Arrays, s: Arrays) -> Arrays:
     growth = p["phi"] * s["growth"]
     season = (s["level"] + growth) * (s["factor"][:, -1:] - 1) + s["added"][:, -1:]
-    return {"level": s["level"], "trend": growth, "season": season}
+    return {LEVEL: s["level"], TREND: growth, SEASONS: season}
 
 
 def _update(p: Arrays, s: Arrays, y: Any) -> Arrays:

@@ -13,6 +13,7 @@ from automl_assets import innovations
 from automl_assets.innovations import Arrays, Estimate, Recursion, StateModel, fit
 from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
 from automl_assets.series import ForecastProblem, Panel
+from automl_assets.summands import LEVEL
 
 LEAST_ZEROS = 0.3  # share of rows without demand from which on a panel is intermittent
 PACE, SBA = 0.1, 0.95
@@ -57,10 +58,7 @@ def _smoothed(values: np.ndarray, pace: float) -> np.ndarray:
 
 def _parts(p: Arrays, s: Arrays) -> Arrays:
     by_interval, by_probability = s["size"] / s["interval"], s["size"] * s["probability"]
-    return {
-        "size over interval": p["by_interval"] * by_interval,
-        "size times probability": p["by_probability"] * by_probability,
-    }
+    return {LEVEL: p["by_interval"] * by_interval + p["by_probability"] * by_probability}
 
 
 def _update(p: Arrays, s: Arrays, y: Any) -> Arrays:
@@ -100,7 +98,7 @@ def _best_pace(values: np.ndarray) -> float:
 
 def _bucket_parts(p: Arrays, s: Arrays) -> Arrays:
     rates = s["expected"] / np.maximum(p["length"], 1.0)
-    return {"demand a row": np.sum(rates, axis=1, keepdims=True) / p["n_lengths"]}
+    return {LEVEL: np.sum(rates, axis=1, keepdims=True) / p["n_lengths"]}
 
 
 def _bucket_update(p: Arrays, s: Arrays, y: Any) -> Arrays:

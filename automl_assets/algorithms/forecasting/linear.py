@@ -15,6 +15,7 @@ import numpy as np
 from automl_assets.lag_plan import usable_periods
 from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
 from automl_assets.series import ForecastProblem, Panel
+from automl_assets.summands import LAGS, LEVEL
 from automl_assets.symbols import Symbol
 
 PULLS = (0.1, 1.0, 10.0)  # what draws a series to the shared regression, in rows of middling size
@@ -179,12 +180,12 @@ def _as_given(model: Linear, values: np.ndarray) -> np.ndarray:
 
 
 def _explain(model: Linear, history: Panel, future: Panel) -> dict[str, np.ndarray]:
-    """The level, and by how much earlier and latest values, in their turn, change the answer."""
-    level, scale, (earlier, latest, constant) = _summands(model, history)
-    answers = level + scale * np.clip(earlier + latest + constant, *model.bounds)
-    sums = (level + scale * constant, level + scale * (constant + earlier), answers)
-    given = [_as_given(model, total)[:, : len(future.y) // max(1, future.n_series)] for total in sums]
-    return {"level": given[0], "earlier values": given[1] - given[0], "latest values": given[2] - given[1]}
+    """The level, and by how much earlier values change the answer."""
+    level, scale, summands = _summands(model, history)
+    answers = level + scale * np.clip(summands.sum(axis=0), *model.bounds)
+    sums = (level + scale * summands[-1], answers)
+    before, after = (_as_given(model, total)[:, : len(future.y) // max(1, future.n_series)] for total in sums)
+    return {LEVEL: before, LAGS: after - before}
 
 
 # ONNX

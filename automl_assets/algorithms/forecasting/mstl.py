@@ -1,5 +1,7 @@
 """Several seasons at once: each is taken out by local regressions, and what is left is smoothed exponentially."""
 
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,7 @@ import numpy as np
 from automl_assets.innovations import Arrays, Estimate, Recursion, state_forecaster, suits_logarithms
 from automl_assets.parts import Config, ForecastContext
 from automl_assets.series import ForecastProblem, Panel
+from automl_assets.summands import LEVEL, SEASONS, TREND
 
 LEAST_SEASONS = 2  # of a period that a series must hold
 
@@ -63,7 +66,8 @@ def _ring(season: np.ndarray, period: int) -> np.ndarray:
 
 
 def _parts(p: Arrays, s: Arrays) -> Arrays:
-    return {"level": s["level"], "trend": p["phi"] * s["growth"]} | {name: s[name][:, -1:] for name in _rings(s)}
+    seasons = reduce(add, (s[name][:, -1:] for name in _rings(s)))
+    return {LEVEL: s["level"], TREND: p["phi"] * s["growth"], SEASONS: seasons}
 
 
 def _rings(s: Arrays) -> list[str]:

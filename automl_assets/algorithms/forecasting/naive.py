@@ -6,14 +6,15 @@ import numpy as np
 
 from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
 from automl_assets.series import ForecastProblem, Panel
+from automl_assets.summands import LEVEL, SEASONS
 
-SEASONS = 4  # a seasonal average is taken over so many of the last seasons
+AVERAGED = 4  # last seasons that a seasonal average is taken over
 
 
 def _portfolio(problem: ForecastProblem, history: Panel) -> list[Config]:
     """Forecasts repeat the mean of the last `n_blocks` blocks of `block` stamps each."""
     plain: list[Config] = [{"block": 1, "n_blocks": 1}, {"block": 1, "n_blocks": max(2, problem.horizon)}]
-    seasonal = [{"block": period, "n_blocks": n} for period in problem.periods for n in (1, SEASONS)]
+    seasonal = [{"block": period, "n_blocks": n} for period in problem.periods for n in (1, AVERAGED)]
     return seasonal + plain
 
 
@@ -27,11 +28,23 @@ def _forecast(model: Config, history: Panel, future: Panel) -> np.ndarray:
 
 
 def _repeated(y: np.ndarray, model: Config, horizon: int) -> np.ndarray:
-    """The mean of the last whole blocks, as many of them as there are, one after the other, [horizon]."""
+    """The mean block, one after the other, [horizon]."""
+    block = _block(y, model)
+    return block[np.arange(horizon) % len(block)]
+
+
+def _block(y: np.ndarray, model: Config) -> np.ndarray:
+    """The mean of the last whole blocks, as many of them as there are, [block]."""
     block = min(model["block"], len(y))
     n_blocks = min(model["n_blocks"], len(y) // block)
-    mean = y[len(y) - block * n_blocks :].reshape(n_blocks, block).mean(axis=0)
-    return mean[np.arange(horizon) % block]
+    return y[len(y) - block * n_blocks :].reshape(n_blocks, block).mean(axis=0)
+
+
+def _explain(model: Config, history: Panel, future: Panel) -> dict[str, np.ndarray]:
+    """The mean of what is repeated, and how far each of its stamps is from that."""
+    point = _forecast(model, history, future)[:, :, 0]
+    levels = np.array([[_block(y, model).mean()] for y in history.series()])
+    return {LEVEL: np.broadcast_to(levels, point.shape), SEASONS: point - levels}
 
 
 def _to_onnx(model: Config, graph: Any, tensors: SeriesTensors) -> str:
@@ -63,6 +76,7 @@ PART = Forecaster(
     fit=_fit,
     forecast=_forecast,
     to_onnx=_to_onnx,
+    explain=_explain,
     is_fallback=True,
     has_cold_start=True,
     time_share=0.1,

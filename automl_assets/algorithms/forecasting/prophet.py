@@ -28,6 +28,7 @@ from automl_assets.design import (
 )
 from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
 from automl_assets.series import ForecastProblem, Panel
+from automl_assets.summands import LEVEL, TREND, of_column
 
 LEAST_ROWS = 10  # below which a trend and its noise cannot be told apart
 MOST_ROWS = 10_000  # of a longer history every so-manieth is learnt from: Stan's time grows with rows times terms
@@ -226,7 +227,7 @@ def _forecast(model: Curves, history: Panel, future: Panel) -> np.ndarray:
 
 
 def _explain(model: Curves, history: Panel, future: Panel) -> dict[str, np.ndarray]:
-    """Trend, every season, every covariate, and the level of the last rows. A product is told by what it adds."""
+    """Trend, seasons, holidays, every covariate, and the level of the last rows. A product is told by what it adds."""
     answers = [
         _parts(model, model.names.index(name), history.of(np.array([place])), future.of(np.array([place])))
         for place, name in enumerate(history.names)
@@ -240,7 +241,7 @@ def _parts(model: Curves, number: int, history: Panel, future: Panel) -> dict[st
         return parts
     last = history.last(model.level_rows)
     residuals = last.y - sum(_curve_parts(model, number, last).values())
-    return parts | {"level": np.full(len(future.y), residuals.mean())}
+    return parts | {LEVEL: np.full(len(future.y), residuals.mean())}
 
 
 def _curve_parts(model: Curves, number: int, rows: Panel) -> dict[str, np.ndarray]:
@@ -252,8 +253,8 @@ def _curve_parts(model: Curves, number: int, rows: Panel) -> dict[str, np.ndarra
     terms = np.hstack([model.moments.of(rows.stamps), model.regressors.of(rows.covariates)])
     effects = terms * curve.weights
     unit = trend if model.is_multiplicative else np.full(len(trend), curve.scale)
-    names = model.moments.names + model.regressors.names
-    return {"trend": trend} | {
+    names = model.moments.names + tuple(map(of_column, model.regressors.names))
+    return {TREND: trend} | {
         name: unit * effects[:, np.array(names) == name].sum(axis=1) for name in dict.fromkeys(names)
     }
 

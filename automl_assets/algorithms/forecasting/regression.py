@@ -19,6 +19,7 @@ from automl_assets.lagged import Plan, Scales, Unit
 from automl_assets.parts import Algorithm, Config, FitContext, ForecastContext, Forecaster, Rows, SeriesTensors
 from automl_assets.series import Covariate, ForecastProblem, Panel
 from automl_assets.shapley import Feeds, shapley
+from automl_assets.summands import CALENDAR, HOLIDAYS, LEVEL, SERIES, of_column
 
 MOST_CELLS = 1_500_000  # rows times features that are learnt from
 MOST_OTHERS = 2  # configurations of an algorithm beside its default: how to look matters more
@@ -53,7 +54,7 @@ def _fit(algorithm: Algorithm, config: Config, history: Panel, context: Forecast
     plan = fit_plan(config, context.problem, history)
     y = _as_learnt(plan, history.y)
     scales, numbers = lagged.scales_of(history, y), np.arange(history.n_series)
-    groups = lagged.column_groups(plan, [covariate.name for covariate in context.problem.covariates])
+    groups = lagged.column_groups(plan, [of_column(covariate.name) for covariate in context.problem.covariates])
     random = np.random.default_rng(context.seed)
     places = lagged.learnable(history, plan.horizon, MOST_CELLS // len(groups), random)
     x, unit = lagged.table(plan, history, y, places, scales, numbers)
@@ -74,7 +75,7 @@ def _fit(algorithm: Algorithm, config: Config, history: Panel, context: Forecast
 
 def _design(problem: ForecastProblem, groups: tuple[str, ...], x: np.ndarray) -> Design:
     """Numbers on their own scales, and a column for each code of what stands for categories."""
-    coded = {"calendar", "holidays", "series", *(column.name for column in problem.covariates if column.categories)}
+    coded = {CALENDAR, HOLIDAYS, SERIES, *(of_column(one.name) for one in problem.covariates if one.categories)}
     is_coded = [
         group in coded and len(np.unique(values)) <= MOST_CODES for group, values in zip(groups, x.T, strict=True)
     ]
@@ -158,7 +159,7 @@ def _components(algorithm: Algorithm, model: Regression, x: np.ndarray, unit: Un
     parts = [unit.anchor + unit.scale * base[0], *(unit.scale[:, None] * found[:, :, 0]).T]
     sums = [_as_given(model.plan, total) for total in accumulate(parts)]
     before = [np.zeros(len(x)), *sums[:-1]]
-    return {name: after - earlier for name, after, earlier in zip(("level", *names), sums, before, strict=True)}
+    return {name: after - earlier for name, after, earlier in zip((LEVEL, *names), sums, before, strict=True)}
 
 
 # ONNX

@@ -19,6 +19,7 @@ from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTenso
 from automl_assets.series import MEDIAN, ForecastProblem, Panel
 from automl_assets.sight import CYCLES, FARTHEST, Inputs, Sight, Table, fit_sight, spreads, table_of, windows
 from automl_assets.sight_graph import add_from, add_until, add_window, to_double, to_float
+from automl_assets.summands import LEVEL, PATTERN, SEASONS, of_column
 
 LEAST_ORIGINS = 100  # from which a whole horizon can be learnt, with as many rows before them
 MOST_CELLS = 7  # a receptive field of 509 rows
@@ -347,16 +348,16 @@ def _explain(model: Network, history: Panel, future: Panel) -> dict[str, np.ndar
     horizon, inputs = len(future.y) // max(1, future.n_series), _seen(model, history, future)
     n_lags = model.weights["skip"].shape[0]
     seasons, whole = (inputs.ahead[:, :, :n_lags] @ model.weights["skip"])[:, :, 0], _middle(model, inputs)
-    scaled = {"seasons": seasons}
+    scaled = {SEASONS: seasons}
     for name in dict.fromkeys(model.sight.known.names):
         inputs = _without(model.sight, inputs, name)
         rest = _middle(model, inputs)
-        scaled[name], whole = whole - rest, rest
-    parts = scaled | {"pattern": whole - seasons}
+        scaled[of_column(name)], whole = whole - rest, rest
+    parts = scaled | {PATTERN: whole - seasons}
     level = np.broadcast_to(inputs.centre, whole.shape)
     return {
         name: values[:, :horizon]
-        for name, values in ({"level": level} | {name: part * inputs.spread for name, part in parts.items()}).items()
+        for name, values in ({LEVEL: level} | {name: part * inputs.spread for name, part in parts.items()}).items()
     }
 
 

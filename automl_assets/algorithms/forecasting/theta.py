@@ -7,6 +7,7 @@ import numpy as np
 from automl_assets.innovations import Arrays, Estimate, Recursion, state_forecaster
 from automl_assets.parts import Config, ForecastContext
 from automl_assets.series import ForecastProblem, Panel
+from automl_assets.summands import LEVEL, SEASONS, TREND
 
 MODELS = {"dynamic_optimized": "DOTM", "optimized": "OTM", "standard": "STM"}
 
@@ -49,7 +50,7 @@ def _estimate(y: np.ndarray, config: Config, context: ForecastContext) -> Estima
 def _parts(p: Arrays, s: Arrays) -> Arrays:
     line = p["weight"] * (s["start"] * s["fade"] + s["slope"] * (1 - (1 - p["alpha"]) * s["fade"]) / p["alpha"])
     season = (s["level"] + line) * (s["factor"][:, -1:] - 1) + s["added"][:, -1:]
-    return {"level": s["level"], "trend": line, "season": season}
+    return {LEVEL: s["level"], TREND: line, SEASONS: season}
 
 
 def _update(p: Arrays, s: Arrays, y: Any) -> Arrays:

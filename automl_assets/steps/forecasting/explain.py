@@ -22,10 +22,10 @@ from automl_assets.series import (
 from automl_assets.steps.forecasting.ahead import ahead, whole
 from automl_assets.steps.forecasting.ask import answers, fallback
 from automl_assets.steps.forecasting.forecast import forecast
+from automl_assets.summands import CORRECTION
 
 MOST_SERIES = 50  # that are explained, at equal distances
 REPEATS = 5  # of a shuffle
-CORRECTION = "correction"  # keeps a forecast within reach of all its series ever was
 TINY = 1e-9  # of the size of a forecast: a correction below is none
 
 Components = dict[str, np.ndarray]  # float64 [n_series, horizon] by name
