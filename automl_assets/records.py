@@ -499,7 +499,7 @@ class Comparison:
     difference: float  # above zero where the challenger is better, whatever the direction of the metric
     interval: tuple[float, float]  # 95 %, of the difference
     share: float  # of resamples in which the challenger is better
-    unknown: tuple[str, ...] = ()  # classes of these rows that the champion has never met
+    unknown: tuple[str, ...] = ()  # classes of these rows, or groups, that the champion has never met
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 
 from automl_assets.resources.home import prepare
+from automl_assets.steps.watch import Seen
 from tests.processes import environment_of, kill, processes, until
 
 EVENTUALLY = 240  # seconds: a run, a start of the daemon, all on a busy machine
@@ -78,6 +79,14 @@ class Machine:
         """All processes that work for the home, orphans included."""
         mark = f"DAGSTER_HOME={self.home}".encode()
         return [process for process in processes() if mark in environment_of(process).split(b"\0")]
+
+    def is_settled(self, experiment: str) -> bool:
+        """Whether the sensor knows what there is, and of no change that it has not acted upon."""
+        for state in self.instance.all_instigator_state():
+            if state.instigator_name == f"{experiment}__new_data" and state.instigator_data:
+                seen = Seen.of(getattr(state.instigator_data, "cursor", None))
+                return bool(seen.asked) and not seen.since
+        return False
 
     def run(self, run_id: str) -> dg.DagsterRun:
         found = self.instance.get_run_by_id(run_id)

@@ -34,13 +34,16 @@ def undecided(champion: str, problem: str) -> str:
 
 
 def promote(metric: str, found: Comparison) -> tuple[bool, str]:
-    """True when the challenger is better beyond noise; or not worse beyond noise, while the champion does not know a
-    class that there is."""
+    """True when the challenger is better beyond noise; or not worse beyond noise, while the champion has never met a
+    class or group that there is."""
     text, is_worse = _figures(metric, found), found.interval[1] < 0
     if found.share >= SURE:
         return True, f"{text}: better beyond noise"
     if found.unknown and not is_worse:
-        return True, f"{text}: not worse beyond noise, and version {found.champion} does not know {_classes(found)}"
+        return (
+            True,
+            f"{text}: not worse beyond noise, and version {found.champion} has never met {listed(found.unknown, 5)}",
+        )
     verdict = "worse beyond noise" if is_worse else f"not better beyond noise, for which {SURE:.0%} are needed"
     return False, f"{text}: {verdict}; version {found.champion} stays the champion"
 
@@ -52,7 +55,3 @@ def _figures(metric: str, found: Comparison) -> str:
         f"{found.n_rows} {found.rows}; better by {found.difference:.3g} (95 % interval {low:.3g} to {high:.3g}), in "
         f"{found.share:.1%} of resamples"
     )
-
-
-def _classes(found: Comparison) -> str:
-    return f"the class {found.unknown[0]}" if len(found.unknown) == 1 else f"the classes {listed(found.unknown, 5)}"

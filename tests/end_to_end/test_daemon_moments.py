@@ -11,7 +11,6 @@ import pytest
 from dagster._core.events import JobFailureData, RunFailureReason
 
 from automl_assets.sensors.launch import BECAUSE
-from automl_assets.steps.watch import Seen
 from tests.daemons import EVENTUALLY, Machine, look_without_pause, machine_in
 from tests.processes import until
 
@@ -59,25 +58,16 @@ def statuses(machine: Machine) -> list[str]:
     return [run.status.value for run in machine.instance.get_runs()]
 
 
-def is_settled(machine: Machine) -> bool:
-    """Whether the sensor knows of no change any more."""
-    for state in machine.instance.all_instigator_state():
-        if state.instigator_name == "watched__new_data":
-            seen = Seen.of(state.instigator_data.cursor)
-            return bool(seen.asked) and not seen.since
-    return False
-
-
 def test_killed_at_every_moment_in_turn_it_submits_one_run(machine: Machine) -> None:
     """The last of them has the sensor ask again, under a key that Dagster knows, once the run has ended."""
     change(machine, 1)
     for moment, there in MOMENTS.items():
         killed_at(machine, moment)
-        assert (statuses(machine), is_settled(machine)) == (there, False), moment
+        assert (statuses(machine), machine.is_settled("watched")) == (there, False), moment
     (run,) = machine.instance.get_runs()
     machine.instance.report_run_canceled(run)
     machine.start()
-    until(lambda: is_settled(machine), EVENTUALLY)
+    until(lambda: machine.is_settled("watched"), EVENTUALLY)
     machine.kill_daemon()
     assert statuses(machine) == ["CANCELED"]
 
@@ -91,7 +81,7 @@ def test_a_run_that_is_given_up_before_it_is_submitted_is_begun_again(machine: M
     machine.instance.report_run_failed(given_up, "as run monitoring does", late)
     machine.start()
     again = machine.run(machine.retry_of(given_up.run_id))
-    until(lambda: is_settled(machine) and machine.run(again.run_id).status.value == "QUEUED", EVENTUALLY)
+    until(lambda: machine.is_settled("watched") and machine.run(again.run_id).status.value == "QUEUED", EVENTUALLY)
     machine.kill_daemon()
     assert again.tags[BECAUSE] == given_up.tags[BECAUSE] != before.tags[BECAUSE]
     assert sorted(statuses(machine)) == ["CANCELED", "FAILURE", "QUEUED"]

@@ -40,5 +40,5 @@ def test_the_reason_tells_both_scores_the_rows_and_how_sure_it_is() -> None:
     worse = replace(FOUND, share=0.0, interval=(-0.03, -0.01))
     assert promote("accuracy", worse)[1].endswith(": worse beyond noise; version 3 stays the champion")
     assert promote("accuracy", replace(within, unknown=("owl", "fox")))[1].endswith(
-        "and version 3 does not know the classes owl, fox"
+        "and version 3 has never met owl, fox"
     )

@@ -1,13 +1,14 @@
 """The asset `registered_model` of forecasting: all groups as one version in MLflow, champion when better beyond noise."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 
 from automl_assets.assets.forecasting.partitions import Records, gathered, keys_of
 from automl_assets.assets.registered_model import Entry, registered
 from automl_assets.assets.spec import described, input_of, step
+from automl_assets.errors import DataError
 from automl_assets.experiment import Experiment
 from automl_assets.records import Comparison, Registration
 from automl_assets.resources.champions import Opened
@@ -16,7 +17,7 @@ from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
 from automl_assets.series import ForecastEnsemble, ForecastSummary, Group
 from automl_assets.steps.challenge import check_question
-from automl_assets.steps.forecasting.challenge import challenge, learnt_from, match
+from automl_assets.steps.forecasting.challenge import Match, challenge, has_met, learnt_from, match
 
 
 def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
@@ -54,11 +55,15 @@ class ForecastMatch:
     ensembles: Mapping[str, ForecastEnsemble]
 
     def with_champion(self, champion: Opened) -> Callable[[Opened], Comparison]:
-        """Raises DataError or ArtifactError when the champion cannot answer for the series of today."""
+        """Raises DataError or ArtifactError when the champion cannot answer for the series of today. Groups that are new
+        to it are left out: they tell nothing of the others."""
         check_question(champion.learnt, self.experiment.task, self.experiment.target)
-        seed = self.experiment.seed
-        matches = [
-            match(group, self.ensembles[key], champion.learnt, champion.answer, seed)
-            for key, group in self.features.items()
-        ]
-        return lambda challenger: challenge(self.experiment.metric, matches, seed)
+        seed, matches, unknown = self.experiment.seed, list[Match](), list[str]()
+        for key, group in self.features.items():
+            if has_met(champion.learnt, group):
+                matches.append(match(group, self.ensembles[key], champion.learnt, champion.answer, seed))
+            else:
+                unknown.append(key)
+        if not matches:
+            raise DataError("it has never met any of the groups there are")
+        return lambda challenger: replace(challenge(self.experiment.metric, matches, seed), unknown=tuple(unknown))

@@ -64,6 +64,11 @@ def _stamps(names: Sequence[str], panel: Panel) -> pl.DataFrame:
                         schema_overrides={"series": pl.String})  # fmt: skip
 
 
+def has_met(champion: Learnt, group: Group) -> bool:
+    """Whether a champion has learnt from any stamp of a group's series."""
+    return bool(np.isin(identities(_stamps(group.panel.names, group.panel)), champion.rows).any())
+
+
 def match(group: Group, ensemble: ForecastEnsemble, champion: Learnt, ask: Ask, seed: int) -> Match:
     """Both models on the stamps of a group that are kept for the test, or on its backtest. Raises what `ask` raises."""
     truth, ours, is_test = _ours(group, ensemble)

@@ -11,7 +11,7 @@ from automl_assets.errors import DataError
 from automl_assets.records import OnnxModel
 from automl_assets.resources.model_folders import forecast_rows
 from automl_assets.series import Group
-from automl_assets.steps.forecasting.challenge import Match, challenge, learnt_from, match
+from automl_assets.steps.forecasting.challenge import Match, challenge, has_met, learnt_from, match
 from automl_assets.steps.forecasting.export import export
 from tests import forecasts
 from tests.forecasts import HORIZON
@@ -48,6 +48,12 @@ def test_stamps_that_the_champion_learnt_from_are_left_out(served: OnnxModel) ->
     assert told.rows == "series (12 stamps, from which neither learnt)"
     every = challenge(METRIC, [replace(found, is_fresh=np.zeros_like(found.is_fresh))], seed=0)
     assert every.rows == "series (18 stamps, of which the champion learnt from 18, which flatters it)"
+
+
+def test_a_group_is_known_by_any_of_its_stamps() -> None:
+    champion, longer = learnt_from([GROUP]), replace(GROUP, panel=GROUP.panel.then(GROUP.test))
+    assert has_met(champion, longer)
+    assert not has_met(champion, forecasts.group((40, 30, 35), region="south"))
 
 
 def against(group: Group, better_by: np.ndarray) -> Match:
