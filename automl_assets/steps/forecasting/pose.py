@@ -13,7 +13,9 @@ LOOKED_AT = 20  # series, by equal distances, in which seasons are looked for
 SHARE = 0.25  # of them must show a season; one too many costs less than one too few
 SURE = 1.96  # standard errors
 ROUNDING = 1e-9  # of the size of values: differences below come from arithmetic
-MANY_SERIES, FEW_WINDOWS, MANY_WINDOWS = 10, 2, 5
+MANY_SERIES, FEW_WINDOWS = 10, 2
+LEAST_WINDOWS, MOST_WINDOWS = 5, 10  # of fewer series
+ENOUGH_VALUES = 200  # of the backtest: with fewer of them more windows are worth their time
 LEAST_SEASONS = 2  # that are seen before the first origin of the backtest
 
 
@@ -112,16 +114,25 @@ def _means(values: np.ndarray, period: int) -> np.ndarray:
 
 
 def _windows(panel: Panel, horizon: int, periods: tuple[int, ...], experiment: Experiment) -> tuple[int, int]:
-    """How many origins, and how far apart: two for many series and five for few, as far as the usual series reaches."""
+    """How many origins, and how far apart: two for many series, more for few, as far as the usual series reaches."""
     settings = experiment.forecasting
-    wished = FEW_WINDOWS if panel.n_series >= MANY_SERIES else MANY_WINDOWS
+    wished = FEW_WINDOWS if panel.n_series >= MANY_SERIES else _windows_of_few(panel.n_series * horizon)
     length = int(np.median(panel.lengths))
     least = max(horizon, LEAST_SEASONS * max([p for p in periods if p * LEAST_SEASONS * 2 <= length], default=1))
     room = max(0, length - horizon - least)
     if settings.cv_step != "auto":
         step = settings.cv_step
     else:
-        wanted = wished if settings.n_windows == "auto" else settings.n_windows
+        wanted = min(wished, LEAST_WINDOWS) if settings.n_windows == "auto" else settings.n_windows
         step = int(np.clip(room // max(1, wanted - 1), 1, horizon))
     n_windows = min(wished, 1 + room // step) if settings.n_windows == "auto" else settings.n_windows
     return n_windows, step
+
+
+def _windows_of_few(n_values: int) -> int:
+    """As many as have enough values together; `n_values` are those of one.
+
+    >>> _windows_of_few(48), _windows_of_few(14)
+    (5, 10)
+    """
+    return int(np.clip(-(-ENOUGH_VALUES // n_values), LEAST_WINDOWS, MOST_WINDOWS))
