@@ -6,6 +6,7 @@ AutomlError
 ├── DataError         data that was read but cannot answer the question
 ├── LearningError     no model could be made
 ├── ArtifactError     something stored is missing, foreign or changed
+├── ServiceError      a service that the settings name does not answer
 └── DiscoveryError    a part (algorithm, task, source) is broken: a bug, not a user's mistake
 """
 
@@ -35,6 +36,10 @@ class LearningError(AutomlError):
 
 class ArtifactError(AutomlError):
     """A stored record is missing, was not written by this installation, or has been changed since."""
+
+
+class ServiceError(AutomlError):
+    """A service that the settings name, a database say, does not answer."""
 
 
 class DiscoveryError(AutomlError):

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from dagster._core.storage.tags import (
     MAX_RUNTIME_SECONDS_TAG,
     RESUME_RETRY_TAG,
 )
+from sqlalchemy.exc import DBAPIError
 from upath import UPath
 
 from automl_assets import experiment as settings
@@ -26,11 +27,19 @@ from automl_assets.assets.forecasting.partitions import CHANGED_TAG, add_groups,
 from automl_assets.assets.graph import graph
 from automl_assets.component import SHIPPED, definitions_of, experiments
 from automl_assets.definitions import shared
-from automl_assets.errors import ArtifactError, AutomlError, LearningError, SettingError, listed, nearest
+from automl_assets.errors import (
+    ArtifactError,
+    AutomlError,
+    LearningError,
+    ServiceError,
+    SettingError,
+    listed,
+    nearest,
+)
 from automl_assets.isolation import warm_up
 from automl_assets.records import Ensemble, Evaluation, Features, Leaderboard, OnnxModel, TrainingCode
 from automl_assets.resources.clock import STARTED_TAG
-from automl_assets.resources.home import prepare
+from automl_assets.resources.home import database, prepare
 from automl_assets.resources.journal import TAG, Journal, journal_of
 from automl_assets.resources.run_launcher import is_alive
 from automl_assets.results import ForecastResult, Outcome
@@ -242,13 +251,14 @@ def run(
         last = _cut_off(instance, settings_of_run.name) if resume else None
         tags |= _tags_of(last) if last else _group_tags(instance, settings_of_run, changed)
         tags |= {MAX_RUNTIME_SECONDS_TAG: str(most_seconds(timeout_minutes))} if timeout_minutes else {}
-        outcome = dg.execute_job(
-            dg.build_reconstructable_job(__name__, "job_of", (str(file),)),
-            instance,
-            run_config=_config(timeout_minutes),
-            tags=tags,
-            reexecution_options=dg.ReexecutionOptions.from_failure(last.run_id, instance) if last else None,
-        )
+        with _ended_when_cut_off(instance, tags[TAG]):
+            outcome = dg.execute_job(
+                dg.build_reconstructable_job(__name__, "job_of", (str(file),)),
+                instance,
+                run_config=_config(timeout_minutes),
+                tags=tags,
+                reexecution_options=dg.ReexecutionOptions.from_failure(last.run_id, instance) if last else None,
+            )
     failures = _failures(journal_of_run, outcome)
     lost = {asset: reason for asset, reason in failures.items() if asset in BY_PRODUCTS}
     if not outcome.success and (not failures or failures != lost):
@@ -280,6 +290,30 @@ def _told_when_full(folder: Path) -> Iterator[None]:
         raise ArtifactError(
             f"the disk of {folder} is full; make room, then go on by `automl run --resume`: what is made is kept"
         ) from error
+
+
+@contextmanager
+def _ended_when_cut_off(instance: dg.DagsterInstance, journal: str) -> Iterator[None]:
+    """A run whose database went away could not note that it failed: that is done now, or else when it is resumed."""
+    try:
+        yield
+    except Exception as error:
+        if not (database() and any(isinstance(one, ServiceError | DBAPIError) for one in _causes(error))):
+            raise
+        with suppress(ServiceError, DBAPIError):
+            for run in instance.get_runs(dg.RunsFilter(tags={TAG: journal})):
+                if not run.is_finished:
+                    instance.report_run_failed(run, "its database went away")
+        raise ServiceError(
+            f"the run lost its database: {error}. Once that answers, go on by `automl run --resume`: what is made is kept"
+        ) from error
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it came of."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 @contextmanager

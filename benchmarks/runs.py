@@ -40,15 +40,17 @@ def experiment(name: str, **more: Any) -> dict[str, Any]:
     return settings if files["test"] is None else {**settings, "test": str(files["test"])}
 
 
-def run(name: str, settings: dict[str, Any], minutes: float, home: str, executor: str = "in_process") -> dict[str, Any]:
-    """One run by the command line in a process of its own: its JSON, with `wall_seconds` of the whole command and
-    `peak_megabytes` of all its processes together."""
+def run(
+    name: str, settings: dict[str, Any], minutes: float, home: str, surroundings: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """One run by the command line in a process of its own, with more environment variables: its JSON, with
+    `wall_seconds` of the whole command and `peak_megabytes` of all its processes together."""
     with tempfile.TemporaryDirectory() as folder:
         file, answer = Path(folder) / f"{name}.yaml", Path(folder) / "result.json"
         file.write_text(yaml.safe_dump(settings))
         command = [AUTOML, "run", str(file), "--timeout-minutes", str(minutes), "--home", home, "--json", str(answer)]
         started, peak = time.monotonic(), 0
-        environment = {**os.environ, "AUTOML_EXECUTOR": executor}
+        environment = os.environ | {"AUTOML_EXECUTOR": "in_process"} | (surroundings or {})
         with (Path(folder) / "log").open("w+") as log:
             child = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
             while child.poll() is None:

@@ -143,9 +143,14 @@ def _in_schema(url: str) -> str:
 
 
 def _make_schema(url: str) -> None:
+    """Also waits for the server, should it be away: MLflow would not."""
     from sqlalchemy import NullPool, create_engine, text
 
-    with create_engine(url, poolclass=NullPool).begin() as connection:
+    from automl_assets.resources.patience import Patience
+
+    engine = create_engine(url, poolclass=NullPool)
+    Patience().teach(engine)
+    with engine.begin() as connection:
         connection.execute(text(f"create schema if not exists {SCHEMA}"))
 
 

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from automl_assets.experiment import Experiment, parse
-from tests.services import bucket, database, postgres, redis, s3
+from tests.services import bucket, database, postgres, postgres_server, redis, s3
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -22,7 +22,7 @@ if "AUTOML_DATA" not in os.environ and DATA.is_dir():
 
 Ask = Callable[..., Experiment]
 
-__all__ = ["bucket", "database", "postgres", "redis", "s3"]  # fixtures for every test
+__all__ = ["bucket", "database", "postgres", "postgres_server", "redis", "s3"]  # fixtures for every test
 
 
 @pytest.fixture

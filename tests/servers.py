@@ -16,7 +16,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
+
 START_SECONDS = 90
+OTHER_HOST = "127.0.0.2"  # of this machine as well, which shows that a server listens where it is told to
 SECRET = "s3cret"  # in an address, to be found in no log
 Server = TypeVar("Server", bound=socketserver.BaseServer)
 
@@ -44,6 +47,13 @@ def stop(process: subprocess.Popen) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
     process.wait(60)
+
+
+def listens(process: subprocess.Popen) -> set[str]:
+    """Addresses of this machine at which a server takes connections, with all whom it started."""
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    sockets = [one for member in family for one in member.net_connections("inet")]
+    return {one.laddr.ip for one in sockets if one.status == psutil.CONN_LISTEN}
 
 
 def post(address: str, content: Any, kind: str = "application/json") -> tuple[int, Any]:

@@ -14,7 +14,7 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,34 +24,75 @@ from tests.servers import free_port, wait
 PASSWORD = "s3cret:pass/word"
 
 
+@dataclass(frozen=True)
+class Postgres:
+    """A PostgreSQL server in a folder of its own, and the account it runs under."""
+
+    binaries: Path
+    folder: Path
+    account: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The address as SQLAlchemy takes it; the password needs quoting."""
+        return f"postgresql+psycopg2://owner:s3cret%3Apass%2Fword@127.0.0.1:{self.port}/postgres"
+
+    def make(self) -> None:
+        secret = self.folder / "password"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o644)
+        identity = ["-U", "owner", "-A", "scram-sha-256", f"--pwfile={secret}"]
+        self._run("initdb", "--no-sync", "-E", "UTF8", *identity)
+
+    def start(self) -> None:
+        settings = f"-F -p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
+        self._run("pg_ctl", "start", "-w", "-l", str(self.folder / "log"), "-o", settings)
+
+    def stop(self, mode: str) -> None:
+        """`fast` ends all connections, `immediate` is a crash."""
+        self._run("pg_ctl", "stop", "-w", "-m", mode)
+
+    def restart(self) -> None:
+        self.stop("fast")
+        self.start()
+
+    def ensure_started(self) -> None:
+        """For whoever comes next, after a test that stopped it and failed."""
+        try:
+            self._run("pg_ctl", "status")
+        except subprocess.CalledProcessError:
+            self.start()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [self.binaries / program, *arguments, "-D", self.folder / "data"]
+        surroundings = {"LC_ALL": "C.UTF-8"}
+        subprocess.run(command, check=True, capture_output=True, user=self.account, cwd=self.folder, env=surroundings)
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """SQLAlchemy URL of a PostgreSQL server that lives as long as the tests; its password needs quoting."""
+def postgres_server() -> Iterator[Postgres]:
+    """A PostgreSQL server that lives as long as the tests."""
     binaries = _server_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL server binaries (initdb, pg_ctl) on this machine")
-    account = _account()
-    folder = Path(tempfile.mkdtemp(prefix="automl_postgres_"))
+    account, folder = _account(), Path(tempfile.mkdtemp(prefix="automl_postgres_"))
     shutil.chown(folder, account)
-    run = partial(subprocess.run, check=True, capture_output=True, user=account, cwd=folder, env={"LC_ALL": "C.UTF-8"})
-    port = free_port()
+    server = Postgres(binaries, folder, account, free_port())
     try:
-        _start(binaries, folder, port, run)
-        yield f"postgresql+psycopg2://owner:s3cret%3Apass%2Fword@127.0.0.1:{port}/postgres"
+        server.make()
+        server.start()
+        yield server
     finally:
-        run([binaries / "pg_ctl", "stop", "-D", folder / "data", "-m", "immediate"], check=False)
+        with suppress(subprocess.CalledProcessError):  # a test has left it stopped
+            server.stop("immediate")
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(binaries: Path, folder: Path, port: int, run: partial) -> None:
-    secret = folder / "password"
-    secret.write_text(PASSWORD)
-    secret.chmod(0o644)
-    data = folder / "data"
-    identity = ["-U", "owner", "-A", "scram-sha-256", f"--pwfile={secret}"]
-    run([binaries / "initdb", "-D", data, "--no-sync", "-E", "UTF8", *identity])
-    settings = f"-F -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-    run([binaries / "pg_ctl", "start", "-w", "-D", data, "-l", folder / "log", "-o", settings])
+@pytest.fixture(scope="session")
+def postgres(postgres_server: Postgres) -> str:
+    """Its SQLAlchemy URL."""
+    return postgres_server.url
 
 
 def _server_binaries() -> Path | None:
@@ -159,4 +200,4 @@ def started(folder: Path, *command: str | Path, **settings: str) -> Iterator[sub
         process.wait()
 
 
-__all__ = ["bucket", "database", "postgres", "redis", "s3"]
+__all__ = ["bucket", "database", "postgres", "postgres_server", "redis", "s3"]

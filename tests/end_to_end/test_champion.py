@@ -15,7 +15,7 @@ from automl_assets.resources.champions import Champions
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
 from automl_assets.runner import run
-from tests.servers import free_port, post, stop, wait
+from tests.servers import OTHER_HOST, free_port, listens, post, stop, wait
 
 AUTOML = str(Path(sys.executable).with_name("automl"))
 YAML = """\
@@ -140,17 +140,20 @@ def test_the_server_answers_with_the_version_gone_back_to(
     port, log = free_port(), tmp_path / "log"
     rows = sides(40, 9)
     with log.open("w") as file:
-        command = [AUTOML, "serve", "sides", "--port", str(port), "--home", str(told.folder / "home")]
+        place = ["--host", OTHER_HOST, "--port", str(port), "--home", str(told.folder / "home")]
+        command = [AUTOML, "serve", "sides", *place]
         server = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        wait(f"http://127.0.0.1:{port}/ping", server, log)
+        wait(f"http://{OTHER_HOST}:{port}/ping", server, log)
         asked = {"dataframe_records": rows.drop("answer").to_dicts()}
-        status, answer = post(f"http://127.0.0.1:{port}/invocations", asked)
+        status, answer = post(f"http://{OTHER_HOST}:{port}/invocations", asked)
+        heard = listens(server)
     finally:
         stop(server)
     assert status == 200, answer
     labels = pl.Series([one["label"] for one in answer["predictions"]])
     assert (labels == rows["answer"]).mean() < 0.5, "the better version still answers"
+    assert heard == {OTHER_HOST}, "the server does not listen where it was told to"
 
 
 def test_there_is_nothing_before_the_first(rolled_back: subprocess.CompletedProcess, told: Told) -> None:

@@ -4,11 +4,9 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ import pytest
 import yaml
 
 from automl_assets.experiment import load
+from tests.servers import OTHER_HOST, free_port, listens, post
 
 PROJECT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -124,22 +123,6 @@ def test_dg_launch_makes_assets(home: Path) -> None:
         assert (home / "artifacts" / "tiny" / name / "current").exists(), name
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def ask(port: int, query: str, **variables: Any) -> dict[str, Any]:
-    """The webserver's answer to a GraphQL query."""
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/graphql", body, headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)["data"]
-
-
 def until(condition: Callable[[], Any], seconds: float) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -152,18 +135,19 @@ def until(condition: Callable[[], Any], seconds: float) -> Any:
 
 @dataclass(frozen=True)
 class Server:
-    """A server of Dagster's UI: its process, its port and what it writes."""
+    """A server of Dagster's UI: its process, its address and what it writes."""
 
     process: subprocess.Popen
+    host: str
     port: int
     log: Path
 
 
 @pytest.fixture(scope="module")
 def servers(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
-    """`dagster dev` and `dg dev`, started at the same time, each with a home of its own."""
+    """`dg dev`, and twice `automl ui`, which is `dagster dev`: started at the same time, each with a home of its own."""
     folder = tmp_path_factory.mktemp("servers")
-    commands = {"dagster": ("dagster", "dev", "-w", "workspace.yaml"), "dg": ("dg", "dev")}
+    commands = {"dg": ("dg", "dev"), "ui": ("automl", "ui"), "elsewhere": ("automl", "ui", "--host", OTHER_HOST)}
     started = {}
     try:
         for name, arguments in commands.items():
@@ -183,20 +167,25 @@ def _start(home: Path, arguments: tuple[str, ...]) -> Server:
     port, log = free_port(), home / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [BIN / arguments[0], *arguments[1:], "-p", str(port)],
+            [BIN / arguments[0], *arguments[1:], "--port", str(port)],
             cwd=PROJECT,
             env=environment(home),
             stdout=output,
             stderr=subprocess.STDOUT,
             preexec_fn=_heed_interrupts,  # noqa: PLW1509 - it only resets a signal
         )
-    return Server(process, port, log)
+    return Server(process, OTHER_HOST if OTHER_HOST in arguments else "127.0.0.1", port, log)
+
+
+def ask(server: Server, query: str, **variables: Any) -> dict[str, Any]:
+    """The server's answer to a GraphQL query."""
+    return post(f"http://{server.host}:{server.port}/graphql", {"query": query, "variables": variables})[1]["data"]
 
 
 def repository(server: Server) -> dict[str, Any]:
     """What the server has loaded, without an error, as soon as it answers."""
     try:
-        (entry,) = until(lambda: ask(server.port, WORKSPACE)["workspaceOrError"]["locationEntries"], 90)
+        (entry,) = until(lambda: ask(server, WORKSPACE)["workspaceOrError"]["locationEntries"], 180)
     except AssertionError as error:
         error.add_note(server.log.read_text()[-3000:])
         raise
@@ -206,31 +195,39 @@ def repository(server: Server) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", ["dagster", "dg"])
+@pytest.mark.parametrize("name", ["dg", "ui"])
 def test_the_ui_comes_up_with_every_experiment(servers: dict[str, Server], name: str) -> None:
     assert {job["name"] for job in repository(servers[name])["jobs"]} >= {*SHIPPED, "tiny"}
 
 
+@pytest.mark.parametrize("name", ["ui", "elsewhere"])
+def test_the_ui_listens_where_it_is_told_to_and_is_for_this_machine_by_default(
+    servers: dict[str, Server], name: str
+) -> None:
+    repository(servers[name])
+    assert listens(servers[name].process) == {servers[name].host}
+
+
 def test_assets_can_be_made_from_the_ui(servers: dict[str, Server]) -> None:
     """The way of a click on `Materialize`: through the queue and our launcher into a process of its own."""
-    server = servers["dagster"]
+    server = servers["ui"]
     selector = {
         "repositoryLocationName": "automl",
         "repositoryName": repository(server)["name"],
         "jobName": "tiny",
         "assetSelection": [{"path": ["tiny", "dataset"]}, {"path": ["tiny", "profile"]}],
     }
-    launched = ask(server.port, LAUNCH, selector=selector)["launchRun"]
+    launched = ask(server, LAUNCH, selector=selector)["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
 
     def status() -> str | None:
-        found = ask(server.port, STATUS, id=launched["run"]["runId"])["runOrError"]["status"]
+        found = ask(server, STATUS, id=launched["run"]["runId"])["runOrError"]["status"]
         return found if found in ("SUCCESS", "FAILURE", "CANCELED") else None
 
     assert until(status, 90) == "SUCCESS"
 
 
-@pytest.mark.parametrize("name", ["dagster", "dg"])
+@pytest.mark.parametrize("name", ["dg", "ui", "elsewhere"])
 def test_the_ui_ends_when_told_to(servers: dict[str, Server], name: str) -> None:
     repository(servers[name])
     servers[name].process.terminate()

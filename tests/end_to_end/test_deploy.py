@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from automl_assets.resources.store import RecordStore
+from tests.processes import is_making, until
 from tests.servers import free_port, post, wait
-from tests.services import new_bucket, new_database, s3_settings, started
+from tests.services import Postgres, new_bucket, new_database, s3_settings, started
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = (DEPLOY / "compose.yaml").read_text()
@@ -120,8 +121,8 @@ def composed(postgres: str, s3: str, tiny: Callable[..., Path], tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_the_services_of_the_compose_file_run_an_experiment(
-    composed: Composed, monkeypatch: pytest.MonkeyPatch
+def test_the_services_of_the_compose_file_run_an_experiment_though_the_database_is_restarted(
+    composed: Composed, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(2):  # it may run again, as it does whenever the services are started
         subprocess.run(composed.command("setup"), env=os.environ | composed.settings, check=True, timeout=SECONDS)
@@ -135,6 +136,9 @@ def test_the_services_of_the_compose_file_run_an_experiment(
                 wait(f"http://127.0.0.1:{composed.webserver}/server_info", process, log)
         launched = composed.ask(LAUNCH, selector=SELECTOR)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
+        postgres_server.restart()  # the daemon has a run to start
+        until(lambda: is_making(Path(composed.settings["DAGSTER_HOME"]), "features"), SECONDS)
+        postgres_server.restart()
         assert _ended(composed, launched["run"]["runId"]) == "SUCCESS", log.read_text()
     for name, value in composed.settings.items():
         monkeypatch.setenv(name, value)

@@ -13,7 +13,7 @@ import pytest
 
 from automl_assets.experiment import load
 from automl_assets.runner import Result
-from tests.servers import free_port, post, stop, wait
+from tests.servers import free_port, listens, post, stop, wait
 
 AUTOML = Path(sys.executable).with_name("automl")
 
@@ -27,6 +27,7 @@ def server(scripted: Path) -> Iterator[str]:
         process = subprocess.Popen([*map(str, command)], stdout=log, stderr=log, start_new_session=True)
         try:
             wait(f"http://127.0.0.1:{port}/ping", process, scripted / "server.log")
+            assert listens(process) == {"127.0.0.1"}, "other machines can reach the server"
             yield f"http://127.0.0.1:{port}/invocations"
         finally:
             stop(process)

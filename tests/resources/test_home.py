@@ -50,7 +50,7 @@ def test_dagster_accepts_the_settings(home: Path) -> None:
 def test_dagster_accepts_the_settings_of_a_database(tmp_path: Path, database: str) -> None:
     prepare(tmp_path / "home")
     with dg.DagsterInstance.get() as instance:
-        assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
+        assert type(instance.event_log_storage).__name__ == "PatientEventLog"
         assert isinstance(instance.run_launcher, LocalRunLauncher)
         assert instance.event_log_storage.postgres_url == database
 

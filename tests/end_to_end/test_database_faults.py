@@ -1,0 +1,91 @@
+"""PostgreSQL goes away in the middle of a run: a restart is waited for, a long outage is told, and nothing is lost."""
+
+import os
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from tests.processes import AUTOML, command, is_making, slow_experiment, until
+from tests.services import PASSWORD, Postgres, new_database
+
+pytestmark = pytest.mark.slow
+
+MADE_BEFORE = {"dataset", "profile", "split", "features", "candidate_baseline", "candidate_logistic_regression"}
+ASSETS = MADE_BEFORE | {"candidate_catboost", "leaderboard", "ensemble", "evaluation", "training_code", "report"}
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An experiment and a home whose Dagster writes to a database of its own."""
+
+    server: Postgres
+    yaml: Path
+    home: Path
+
+    def run(self, **environment: str) -> subprocess.Popen:
+        given = [AUTOML, "run", self.yaml, "--home", self.home]
+        own = os.environ | environment
+        return subprocess.Popen(given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=own)
+
+    def wait_until(self, asset: str) -> None:
+        until(lambda: is_making(self.home, asset), 200)
+
+    def materialised(self) -> dict[dg.DagsterRunStatus, Counter[str]]:
+        """How often each asset was made, by how the run ended."""
+        with dg.DagsterInstance.get() as instance:
+            return {run.status: _materialised(instance, run.run_id) for run in instance.get_runs()}
+
+
+def _materialised(instance: dg.DagsterInstance, run: str) -> Counter[str]:
+    events = instance.all_logs(run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    return Counter(event.dagster_event.asset_key.path[-1] for event in events)
+
+
+@pytest.fixture
+def installation(
+    postgres_server: Postgres, tiny: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Installation]:
+    monkeypatch.setenv("AUTOML_DATABASE", new_database(postgres_server.url))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    yield Installation(postgres_server, slow_experiment(tmp_path, tiny), tmp_path / "home")
+    postgres_server.ensure_started()
+
+
+def test_a_run_waits_while_the_server_is_restarted_and_while_it_recovers_from_a_crash(
+    installation: Installation,
+) -> None:
+    with installation.run() as run:
+        for asset, mode in (("candidate_logistic_regression", "fast"), ("candidate_catboost", "immediate")):
+            installation.wait_until(asset)
+            installation.server.stop(mode)
+            time.sleep(1)
+            installation.server.start()
+        said, _ = run.communicate(timeout=400)
+    assert run.returncode == 0, said
+    assert "waiting up to 120 s for PostgreSQL" in said and "Traceback" not in said
+    assert installation.materialised() == {dg.DagsterRunStatus.SUCCESS: Counter(dict.fromkeys(ASSETS, 1))}
+
+
+def test_a_run_that_waited_in_vain_says_so_and_is_resumed(installation: Installation) -> None:
+    with installation.run(AUTOML_DATABASE_SECONDS="2") as run:
+        installation.wait_until("candidate_catboost")
+        installation.server.stop("fast")
+        said, _ = run.communicate(timeout=400)
+    assert run.returncode == 1
+    told = " ".join(said.replace("│", " ").split())
+    assert "PostgreSQL has been away for 2 s" in told and "go on by `automl run --resume`" in told
+    assert "Traceback" not in said and PASSWORD not in said
+    installation.server.start()
+    resumed = command("run", installation.yaml, "--home", installation.home, "--resume")
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    made = installation.materialised()
+    assert made == {
+        dg.DagsterRunStatus.FAILURE: Counter(dict.fromkeys(MADE_BEFORE, 1)),
+        dg.DagsterRunStatus.SUCCESS: Counter(dict.fromkeys(ASSETS - MADE_BEFORE, 1)),
+    }
