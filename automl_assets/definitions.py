@@ -1,5 +1,6 @@
 """The only wiring: experiments, resources and executor become Dagster definitions."""
 
+import os
 from pathlib import Path
 
 import dagster as dg
@@ -7,6 +8,7 @@ import dagster as dg
 from automl_assets.component import ExperimentFolder
 from automl_assets.resources.clock import Clock
 from automl_assets.resources.executors import chosen
+from automl_assets.resources.fit_workers import FITS, FitWorkers
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
 from automl_assets.sensors.failure import failed_runs
@@ -20,6 +22,7 @@ def shared() -> dg.Definitions:
     resources = {
         "records": RecordStore(),
         "clock": Clock(concurrent_candidates=workplace.n_workers, candidates_per_machine=workplace.n_sharing),
+        "fit_workers": FitWorkers(address=os.environ.get(FITS, "")),
         "tracker": Tracker(),
     }
     return dg.Definitions(resources=resources, executor=workplace.executor, sensors=[failed_runs])

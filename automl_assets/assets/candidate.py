@@ -10,6 +10,7 @@ from automl_assets.metrics import oriented
 from automl_assets.parts import Algorithm
 from automl_assets.records import Candidate, Features, Trial
 from automl_assets.resources.clock import Clock
+from automl_assets.resources.fit_workers import FitWorkers
 from automl_assets.steps.search import search
 
 PRIORITY = "dagster/priority"
@@ -26,7 +27,9 @@ def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg
         check_specs=[dg.AssetCheckSpec("finished", asset=key, description="At least one trial finished.")],
         op_tags={PRIORITY: str(priority)},
     )
-    def asset(context: dg.AssetExecutionContext, clock: Clock, features: Features) -> dg.MaterializeResult:
+    def asset(
+        context: dg.AssetExecutionContext, clock: Clock, fit_workers: FitWorkers, features: Features
+    ) -> dg.MaterializeResult:
         with step(context) as journal:
             n_rows = int(features.split.is_training.sum())
             budget = clock.budget(context, experiment, algorithm, n_rows=n_rows)
@@ -37,7 +40,8 @@ def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg
                     "trial", trial=trial.name, score=trial.score, seconds=trial.fit_seconds, reason=trial.reason
                 )
 
-            made = search(features, algorithm, budget, experiment.seed, report)
+            with fit_workers.hired(budget) as (hired, run):
+                made = search(features, algorithm, hired, experiment.seed, report, run)
         checked = _finished(made, budget.left_out)
         return dg.MaterializeResult(value=made, metadata=_metadata(made, experiment), check_results=[checked])
 

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -26,6 +26,7 @@ FURTHER_METRICS = {  # shown on the leaderboard beside the experiment's own
 }
 
 Report = Callable[[Trial], None]
+RunJobs = Callable[[Iterable[Job], int, int | None], Iterator[Outcome]]  # as `isolation.run_jobs`
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Budget:
 
     seconds: float
     n_cores: int = 1
+    n_processes: int | None = None  # fits side by side, at most; None: as many as there are cores
     max_trials: int | None = None
     trial_seconds: float | None = None
     exit_score: float | None = None
@@ -57,14 +59,15 @@ def search(
     budget: Budget,
     seed: int,
     report: Report = lambda trial: None,
+    run: RunJobs = run_jobs,
 ) -> Candidate:
     """Tries configurations as `suggest` names them until time, trials or patience end. Never raises for a bad fit:
-    a trial that crashed or ran out of time or memory is part of the candidate, with its reason."""
+    a trial that crashed or ran out of time or memory is part of the candidate, with its reason. `run` runs the fits."""
     started = time.monotonic()
     wait_until_warm()
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
         _lay_out(Path(folder), features, algorithm)
-        trials = _Search(features, folder, algorithm, budget, seed, report).trials()
+        trials = _Search(features, folder, algorithm, budget, seed, report).trials(run)
     return Candidate(algorithm.name, trials, time.monotonic() - started)
 
 
@@ -138,13 +141,13 @@ class _Search:
         self.algorithm, self.budget, self.seed, self.report = algorithm, budget, seed, report
         self.deadline = time.monotonic() + budget.seconds
         self.folds = [*range(features.split.n_folds), *([REFIT] if algorithm.is_refitted else [])]
-        self.n_processes = min(budget.n_cores, max(2, len(self.folds)))
+        self.n_processes = min(budget.n_processes or budget.n_cores, max(2, len(self.folds)))
         self.suggestions = Suggestions(algorithm, features, seed)
         self.finished: list[Trial] = []
         self.attempts: dict[str, _Attempt] = {}
 
-    def trials(self) -> tuple[Trial, ...]:
-        outcomes = run_jobs(self._jobs(), self.n_processes, self.budget.memory_bytes)
+    def trials(self, run: RunJobs) -> tuple[Trial, ...]:
+        outcomes = run(self._jobs(), self.n_processes, self.budget.memory_bytes)
         for outcome in outcomes:
             name, fold = outcome.key
             attempt = self.attempts[name]
