@@ -1,10 +1,11 @@
-"""Changes of a source that the sensor `new_data` sees, through the daemon's own code, while the daemon is killed.
+"""Changes of a source that the sensor `new_data` sees, in a real `dagster-daemon`, while that is killed.
 
-A daemon process ticks without pause; its source changes at every tenth tick, every tenth time back to what it was
-before; five times it is killed (-9) at a random moment after a change and another one takes over. Runs are launched by
-a launcher that ends them at once, so that ticks alone are measured. Bar: every change one run, none lost, none doubled.
+The daemon asks the sensor over gRPC, without a pause between two ticks. The source changes at every tenth tick at the
+earliest and when no run is under way, every tenth time back to what it was before; five times the daemon is killed (-9)
+at a random moment after a change and another one takes over. Runs are launched by a launcher that ends them at once, so
+that ticks alone are measured. Bar: every change one run that succeeds, none lost, none doubled.
 
-python benchmarks/ticks.py [ticks] [kills]
+python benchmarks/ticks.py [changes] [kills]
 """
 
 import os
@@ -21,12 +22,15 @@ from typing import Any, Self
 
 import dagster as dg
 from dagster._core.launcher import LaunchRunContext, RunLauncher
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._serdes import ConfigurableClass
 
 TICKS_PER_CHANGE = 10
 MEMORY = "/dev/shm"  # ticks are measured, not the disk
 FOLDER = "TICKS_FOLDER"  # environment variable: where the experiment and its home lie
 BECAUSE = "new data "
+SENSOR, TICK = "watched__new_data", "tick\n"
+UNDER_WAY = [status for status in dg.DagsterRunStatus if status not in FINISHED_STATUSES]
 EXPERIMENT = """\
 task: classification
 source: rows.csv
@@ -43,6 +47,12 @@ telemetry: {enabled: false}
 run_launcher: {module: ticks, class: EndsAtOnce}
 event_log_storage: {module: automl_assets.resources.event_log, class: SteadyEventLog}
 run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}
+run_monitoring: {enabled: true, start_timeout_seconds: 2, poll_interval_seconds: 1}
+run_retries: {enabled: true, max_retries: 2}
+"""
+WORKSPACE = f"""\
+load_from:
+  - python_file: {{relative_path: {__file__}, attribute: definitions, location_name: automl}}
 """
 
 
@@ -89,32 +99,28 @@ def _experiment() -> Any:
 
 
 def daemon() -> None:
-    """Ticks until it is killed, and says so after each."""
-    import logging
+    """Dagster's own, which tells of every tick of the sensor that has ended."""
+    from dagster._daemon import sensor
+    from dagster._daemon.cli import cli
 
-    from dagster._core.remote_origin import InProcessCodeLocationOrigin
-    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-    from dagster._core.workspace.context import WorkspaceProcessContext
-    from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
-    from dagster._daemon.sensor import execute_sensor_iteration
+    write_state = dg.DagsterInstance.update_instigator_state
 
-    from automl_assets.resources.versions import UNDER_WAY
+    def told(instance: dg.DagsterInstance, state: Any) -> Any:
+        written = write_state(instance, state)
+        if state.instigator_name == SENSOR and state.instigator_data.last_tick_success_timestamp:
+            print(TICK, end="", flush=True)
+        return written
 
-    target = LoadableTargetOrigin(python_file=__file__, attribute="definitions", executable_path=sys.executable)
-    location = InProcessWorkspaceLoadTarget(InProcessCodeLocationOrigin(target, location_name="automl"))
-    with dg.DagsterInstance.get() as instance, WorkspaceProcessContext(instance, location) as workspace:
-        for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)):  # as run monitoring does
-            instance.report_run_failed(run, "its launcher was killed")
-        while True:
-            list(execute_sensor_iteration(workspace, logging.getLogger("ticks"), None, None))
-            print("tick", flush=True)
+    dg.DagsterInstance.update_instigator_state = told  # type: ignore[method-assign,assignment]
+    sensor.MIN_INTERVAL_LOOP_TIME = 0
+    cli(["run", "-w", str(Path(os.environ[FOLDER]) / "workspace.yaml")])
 
 
 class Killable:
     """A daemon process, and the next one after it was killed."""
 
     def __init__(self) -> None:
-        self.process = self._start()
+        self.process, self.n_ticks = self._start(), 0
 
     def _start(self) -> subprocess.Popen[str]:
         log = (Path(os.environ[FOLDER]) / "daemon.log").open("a")
@@ -122,12 +128,18 @@ class Killable:
 
     def tick(self) -> None:
         """Waits for the next one; raises RuntimeError where the daemon ended by itself."""
-        if not self.process.stdout or not self.process.stdout.readline():
-            raise RuntimeError((Path(os.environ[FOLDER]) / "daemon.log").read_text()[-3000:])
+        assert self.process.stdout is not None
+        while (line := self.process.stdout.readline()) != TICK:
+            if not line:
+                raise RuntimeError((Path(os.environ[FOLDER]) / "daemon.log").read_text()[-3000:])
+        self.n_ticks += 1
 
-    def kill(self) -> None:
+    def end(self) -> None:
         self.process.kill()
         self.process.communicate()
+
+    def kill(self) -> None:
+        self.end()
         self.process = self._start()
 
 
@@ -137,9 +149,11 @@ def _folder() -> Iterator[Path]:
         folder = Path(name)
         (folder / "home").mkdir()
         (folder / "home" / "dagster.yaml").write_text(HOME)
+        (folder / "workspace.yaml").write_text(WORKSPACE)
         (folder / "watched.yaml").write_text(EXPERIMENT)
         paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         os.environ |= {FOLDER: name, "DAGSTER_HOME": str(folder / "home"), "PYTHONPATH": os.pathsep.join(paths)}
+        os.environ["DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS"] = "1"  # in which it begins runs again
         yield folder
 
 
@@ -153,35 +167,33 @@ def _change(file: Path, number: int) -> str:
     return fingerprint(_experiment())
 
 
-def _watched(folder: Path, n_ticks: int, n_kills: int) -> Counter[str]:
-    """Lets the daemon tick and the source change. Returns how often each content came."""
+def _watched(folder: Path, instance: dg.DagsterInstance, n_changes: int, n_kills: int) -> tuple[Counter[str], int]:
+    """Lets the daemon tick and the source change. Returns how often each content came, and how many ticks there were."""
     chance, changes = random.Random(0), Counter[str]()
-    n_changes = n_ticks // TICKS_PER_CHANGE
     killed_after = set(chance.sample(range(n_changes), n_kills))
-    changes[_change(folder / "rows.csv", 0)] += 1
     watched = Killable()
     for number in range(n_changes):
-        if number:
-            changes[_change(folder / "rows.csv", number)] += 1
-        for tick in range(TICKS_PER_CHANGE):
+        changes[_change(folder / "rows.csv", number)] += 1
+        watched.tick()
+        if number in killed_after:
+            time.sleep(chance.uniform(0, 0.5))
+            watched.kill()
+        for _ in range(TICKS_PER_CHANGE - 1):
             watched.tick()
-            if number in killed_after and tick == 0:
-                time.sleep(chance.uniform(0, 0.5))
-                watched.kill()
-    watched.process.kill()
-    watched.process.communicate()
-    return changes
+        while instance.get_runs_count(dg.RunsFilter(statuses=UNDER_WAY)):
+            watched.tick()
+    watched.end()
+    return changes, watched.n_ticks
 
 
 def main() -> None:
-    n_ticks, n_kills = (int(text) for text in (*sys.argv[1:], "1000", "5")[:2])
-    with _folder() as folder:
+    n_changes, n_kills = (int(text) for text in (*sys.argv[1:], "100", "5")[:2])
+    with _folder() as folder, dg.DagsterInstance.get() as instance:
         started = time.perf_counter()
-        changes = _watched(folder, n_ticks, n_kills)
+        changes, n_ticks = _watched(folder, instance, n_changes, n_kills)
         seconds = time.perf_counter() - started
-        with dg.DagsterInstance.get() as instance:
-            told = [run.tags["automl/because"] for run in instance.get_runs()]
-    runs = Counter(text.removeprefix(BECAUSE) for text in told)
+        ended = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))
+    runs = Counter(run.tags["automl/because"].removeprefix(BECAUSE) for run in ended)
     lost, doubled = (changes - runs).total(), (runs - changes).total()
     print(
         "| ticks | changes | kills | seen | lost | doubled | s per tick, restarts included |\n|---|---|---|---|---|---|---|"
