@@ -393,7 +393,8 @@ def _check_retrain(experiment: Experiment) -> None:
         raise ValueError("retrain.drift: not for a forecast: its rows to come have no target yet; say `on_new_data`")
     if experiment.is_forecasting and asked.automation != "none":
         raise ValueError(
-            "retrain.automation: not for a forecast: one run makes all groups; say `on_new_data` or `cron`"
+            "retrain.automation: not for a forecast: Dagster would make its groups by a backfill of several runs, or a "
+            "run for each; say `on_new_data` or `cron`, by which one run makes them all"
         )
     if asked.drift.action != "none" and experiment.predict_source is None:
         raise ValueError("retrain.drift: needs `predict_source`, the rows that are compared with those learnt from")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import secrets
 import shutil
 import time
@@ -41,7 +42,7 @@ from automl_assets.records import Ensemble, Evaluation, Features, Leaderboard, O
 from automl_assets.resources.clock import STARTED_TAG
 from automl_assets.resources.home import database, prepare
 from automl_assets.resources.journal import TAG, Journal, journal_of
-from automl_assets.resources.run_launcher import is_alive
+from automl_assets.resources.run_launcher import HOST_TAG, is_alive
 from automl_assets.results import ForecastResult, Outcome
 from automl_assets.sensors.failure import step_failure
 from automl_assets.sensors.launch import most_seconds
@@ -246,7 +247,7 @@ def run(
     _check_changed(settings_of_run, changed)
     _keep(file, folder)
     journal_of_run = Journal(journal or secrets.token_hex(8))
-    tags = {TAG: journal_of_run.path.stem, STARTED_TAG: repr(started)}
+    tags = {TAG: journal_of_run.path.stem, STARTED_TAG: repr(started), HOST_TAG: platform.node()}
     with _told_when_full(folder), _streams_given_back(), dg.DagsterInstance.get() as instance:
         last = _cut_off(instance, settings_of_run.name) if resume else None
         tags |= _tags_of(last) if last else _group_tags(instance, settings_of_run, changed)

@@ -4,6 +4,7 @@ Without it a power cut leaves runs STARTED for ever, holding their place in the 
 """
 
 import os
+import platform
 import re
 import sys
 import time
@@ -18,6 +19,7 @@ from dagster._serdes import ConfigurableClassData
 
 PROCESS_NUMBER = re.compile(r"\(pid: (\d+)\)")
 ENDED = "ZX"  # states of a process whose parent has not taken note of its end yet
+HOST_TAG = "automl/host"  # run tag, of a run that a person began: the machine on which it has its process
 CLOCK_SLACK = 2.0  # seconds by which two clocks may differ
 
 
@@ -33,6 +35,8 @@ class LocalRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        if run.tags.get(HOST_TAG, platform.node()) != platform.node():
+            return CheckRunHealthResult(WorkerStatus.RUNNING)  # nobody here sees it: the most it may take watches that
         found = process_of(self._instance, run.run_id)
         if found is None:
             return self._before_its_process(run)

@@ -1,6 +1,7 @@
 """The health of a run is the health of its process."""
 
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import dagster as dg
 import pytest
 from dagster._core.launcher import WorkerStatus
 
-from automl_assets.resources.run_launcher import is_alive
+from automl_assets.resources.run_launcher import HOST_TAG, is_alive
 
 
 @dg.op
@@ -29,9 +30,9 @@ def instance(home: Path) -> Iterator[dg.DagsterInstance]:
         yield found
 
 
-def health(instance: dg.DagsterInstance, process: int | None) -> tuple[WorkerStatus, str | None]:
+def health(instance: dg.DagsterInstance, process: int | None, **tags: str) -> tuple[WorkerStatus, str | None]:
     """What the launcher says of a run that was started as `process`."""
-    run = instance.create_run_for_job(empty)
+    run = instance.create_run_for_job(empty, tags=tags)
     if process is not None:
         instance.report_engine_event(f"Started process for run (pid: {process}).", run)
     found = instance.run_launcher.check_run_worker_health(run)
@@ -55,6 +56,12 @@ def test_a_run_whose_process_runs_is_healthy(instance: dg.DagsterInstance) -> No
 
 def test_a_run_whose_process_is_gone_has_failed(instance: dg.DagsterInstance, ended_process: int) -> None:
     assert health(instance, ended_process) == (WorkerStatus.FAILED, f"process {ended_process} is gone")
+
+
+def test_processes_of_another_machine_are_not_looked_for_here(instance: dg.DagsterInstance, ended_process: int) -> None:
+    """A person's run on a laptop, and the daemon of a server with the same database."""
+    assert health(instance, ended_process, **{HOST_TAG: "elsewhere"}) == (WorkerStatus.RUNNING, None)
+    assert health(instance, ended_process, **{HOST_TAG: platform.node()})[0] == WorkerStatus.FAILED
 
 
 def test_a_run_that_has_no_process_yet_is_left_to_the_start_timeout(instance: dg.DagsterInstance) -> None:
