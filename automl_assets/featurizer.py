@@ -325,10 +325,24 @@ def _row(values: tuple[float, ...]) -> np.ndarray:
 
 def _number(column: pl.Series) -> np.ndarray:
     """A column as float32, with infinities as missing."""
-    values = column.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
+    values = as_numbers(column).fill_null(float("nan")).to_numpy()
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
     return np.where(np.isfinite(narrow), narrow, np.float32("nan"))
+
+
+def as_numbers(column: pl.Series) -> pl.Series:
+    """A column as Float64; what is no number, true or false is missing.
+
+    >>> as_numbers(pl.Series(["1.5", " True", "false", "soon"])).to_list()
+    [1.5, 1.0, 0.0, None]
+    """
+    numbers = column.cast(pl.Float64, strict=False)
+    if column.dtype != pl.String or numbers.null_count() == column.null_count():
+        return numbers
+    texts = column.str.strip_chars().str.to_lowercase()
+    words = texts.replace_strict({"true": 1.0, "false": 0.0}, default=None, return_dtype=pl.Float64)
+    return texts.cast(pl.Float64, strict=False).fill_null(words)
 
 
 def seconds_since_1970(column: pl.Series) -> np.ndarray:

@@ -7,6 +7,7 @@ Here belongs what MLflow's registry holds. Not here: runs and trials (`tracker`)
 import hashlib
 import json
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 CHAMPION = "champion"  # the alias of the version that answers
 LEARNT = "learnt"  # folder, beside a version's model, of the record of that name
 DIGEST = "sha256"  # tag of a version: of all its files
+LEFT_BEHIND = "registered_model_meta", "__pycache__"  # by MLflow and by Python where a model was loaded
 REIGN = "reign "  # beginning of the tags of a model that tell each move of the alias
 
 
@@ -203,6 +205,7 @@ class Champions:
                 copy = Path(self.client.download_artifacts(run, place, folder))
             except Exception as error:
                 raise ArtifactError(f"files of {self.model} cannot be read: {error}") from None
+            _clear(copy)
             yield copy
 
     def _ensure(self) -> None:
@@ -238,6 +241,15 @@ def _write_learnt(folder: Path, learnt: Learnt) -> None:
     place = folder / LEARNT
     place.mkdir()
     write_record(learnt, lambda name, content: (place / name).write_bytes(content), installation_key())
+
+
+def _clear(copy: Path) -> None:
+    """Removes what says nothing about whether a model is as it was registered."""
+    for left in [copy / name for name in LEFT_BEHIND]:
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def _digest(folder: Path) -> str:

@@ -33,12 +33,15 @@ RAW_TYPES = {  # the same of raw columns of a table
     "datetime": "date or date-time as ISO 8601 text, without a time zone (UTC)",
 }
 
+ANY = "boolean", "long", "datetime"  # raw types that MLflow would force
+
 
 @contextmanager
 def table_model(onnx: OnnxModel) -> Iterator[Path]:
     """The folder of a model of table rows: one input per raw column, one row as example."""
     inputs = [_told(name, column) for name, column in onnx.raw.items()]
-    signature, example = _table_signature(onnx), {name: [value] for name, value in onnx.example.items()}
+    signature = _table_signature(onnx)
+    example = {name: [_as_asked(value, onnx.raw[name].type)] for name, value in onnx.example.items()}
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
         file = Path(folder) / "model.onnx"
         file.write_bytes(onnx.onnx)
@@ -128,11 +131,22 @@ def _told(name: str, column: RawInput) -> dict[str, str]:
     return {"name": name, "takes": RAW_TYPES[column.type] + gap}
 
 
-def _table_signature(onnx: OnnxModel) -> Any:
-    """Names and types of inputs and answers. A column that had gaps may be left out; MLflow refuses other types."""
-    from mlflow.types import ColSpec, DataType
+def _as_asked(value: Any, kind: str) -> Any:
+    """MLflow refuses a whole number where fractions are asked, as of a column of whole numbers that had gaps."""
+    return float(value) if kind == "double" and value is not None else value
 
-    asked = [ColSpec(DataType[column.type], name, required=not column.has_gaps) for name, column in onnx.raw.items()]
+
+def _table_signature(onnx: OnnxModel) -> Any:
+    """Names and types of inputs and answers. A column that had gaps may be left out.
+
+    MLflow refuses other types than it is told of. Where it would make them fit without a word (1.7 as a whole number,
+    null and "false" as booleans, 03.02.2024 as a date) any type may come, and the code that answers looks at it.
+    """
+    from mlflow.types import ColSpec, DataType
+    from mlflow.types.schema import AnyType
+
+    types = {name: AnyType() if column.type in ANY else DataType[column.type] for name, column in onnx.raw.items()}
+    asked = [ColSpec(types[name], name, required=not column.has_gaps) for name, column in onnx.raw.items()]
     return _signature(asked, _table_answers(onnx))
 
 

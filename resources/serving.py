@@ -9,6 +9,8 @@ import mlflow
 import numpy as np
 import pandas as pd
 
+WORDS = {"true": True, "false": False, "": None}  # texts that are no numbers but stand for some
+
 
 class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # loaded lazily by mlflow
     """The ONNX model behind pandas columns: gaps of every kind, dates as moments or texts, columns that are left out."""
@@ -55,13 +57,36 @@ def _feed(column: pd.Series, kind: str) -> np.ndarray:
     """A column as a tensor [n_rows, 1]; missing values are NaN or an empty text."""
     if kind == "tensor(string)":
         values = column.astype(object).where(column.notna(), "").astype(str).to_numpy(object)
-    elif kind == "tensor(double)" and not pd.api.types.is_numeric_dtype(column):
-        moments = pd.to_datetime(column, errors="coerce", utc=True)
-        values = ((moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
     else:
-        values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-        values = values.astype(np.float32 if kind == "tensor(float)" else np.float64)
+        values = _seconds(column) if kind == "tensor(double)" else _numbers(column)
     return values.reshape(-1, 1)
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """Numbers, also those that come as texts, or as true and false."""
+    given = column if pd.api.types.is_numeric_dtype(column) else column.astype(object).map(_spelt)
+    numbers = pd.to_numeric(given, errors="coerce")
+    _check_read(given, numbers, "is no number; send a number, true, false or null")
+    with np.errstate(over="ignore"):
+        return numbers.to_numpy(np.float64, na_value=np.nan).astype(np.float32)
+
+
+def _spelt(value: Any) -> Any:
+    return WORDS.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+def _seconds(column: pd.Series) -> np.ndarray:
+    """Moments as seconds since 1970 (UTC). Of texts ISO 8601 alone: in others day and month cannot be told apart."""
+    given = column.astype(object).where(column.notna() & (column.astype(object) != ""), None)
+    moments = pd.to_datetime(given.map(str, na_action="ignore"), format="ISO8601", errors="coerce", utc=True)
+    _check_read(given, moments, "is no date; send 2024-12-31, 2024-12-31T23:59:59 or null")
+    return ((moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
+
+
+def _check_read(given: pd.Series, read: pd.Series, told: str) -> None:
+    lost = given[read.isna() & given.notna()]
+    if len(lost):
+        raise _refused(f'column "{given.name}": {lost.iloc[0]!r} {told}')
 
 
 def _column(answer: np.ndarray) -> Any:

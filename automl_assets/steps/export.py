@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from automl_assets.featurizer import seconds_since_1970
+from automl_assets.featurizer import as_numbers, seconds_since_1970
 from automl_assets.featurizer_graph import FLOAT, add_codes, add_dense, input_types
 from automl_assets.onnx_graph import Graph
 from automl_assets.preparation import add_raw
@@ -161,7 +161,7 @@ def feed(column: pl.Series, kind: str) -> np.ndarray:
         values = seconds_since_1970(column)
     else:
         with np.errstate(over="ignore"):
-            values = column.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy().astype(np.float32)
+            values = as_numbers(column).fill_null(float("nan")).to_numpy().astype(np.float32)
     return values.reshape(-1, 1)
 
 
@@ -182,7 +182,7 @@ def raw_inputs(ensemble: Ensemble, learnt: pl.DataFrame) -> dict[str, RawInput]:
 def _raw_type(
     dtype: pl.DataType, kind: str, has_gaps: bool
 ) -> Literal["boolean", "long", "double", "string", "datetime"]:
-    if dtype == pl.Boolean and not has_gaps:
+    if dtype == pl.Boolean:
         return "boolean"
     if dtype.is_integer() and not has_gaps:
         return "long"

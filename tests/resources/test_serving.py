@@ -1,15 +1,30 @@
 """The file that MLflow copies beside a model: pandas columns of any type, as the ONNX graph takes them."""
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
+from automl_assets.experiment import parse, source_of
 from automl_assets.featurizer import encode, fit_featurizer
 from automl_assets.featurizer_graph import FLOAT, add_codes
 from automl_assets.onnx_graph import Graph
+from automl_assets.records import Candidate, OnnxModel, Problem
+from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.serving import _feed
-from automl_assets.steps.export import open_session
+from automl_assets.steps.blend import blend
+from automl_assets.steps.describe import describe
+from automl_assets.steps.divide import divide
+from automl_assets.steps.export import export, open_session
+from automl_assets.steps.featurize import featurize
+from automl_assets.steps.load import batches, load
+from automl_assets.steps.score import scorer
+from automl_assets.steps.search import Budget, search
 
 AS_SERVED = {
     "whole": pd.Series([7, 8]),
@@ -32,3 +47,119 @@ def test_a_whole_number_names_its_category_in_any_column(column: pd.Series) -> N
     assert np.isnan(codes[2:]).all()
     told = column.astype(object).where(column.notna(), None).to_list()
     np.testing.assert_array_equal(codes, encode(featurizer, pl.DataFrame({"c": told}, strict=False)))
+
+
+# The same rows over HTTP and from a file
+
+
+def line(number: int) -> str:
+    """Truths with and without gaps, whole numbers with and without, a day, a share; all of them tell the answer."""
+    is_yes, gap = number * 7 % 5 > 1, number % 6 == 0
+    flag = str((number % 7 == 0) != is_yes).lower()
+    cells = (flag, "" if gap else flag, 3 * is_yes + number % 4, "" if gap else 2 * is_yes + number % 5)
+    return ",".join(map(str, (*cells, f"2024-0{1 + number % 3 + 3 * is_yes}-03", is_yes + number % 9 / 9, is_yes)))
+
+
+HEAD = ("flag", "flag_gaps", "whole", "whole_gaps", "day", "share")
+ROW = dict(zip(HEAD, (True, True, 3, 4, "2024-02-03", 0.5), strict=True))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[OnnxModel, Problem]:
+    """What was learnt from text, which knows of no types."""
+    file = tmp_path_factory.mktemp("truths") / "rows.csv"
+    file.write_text("\n".join([",".join((*HEAD, "answer")), *map(line, range(60))]))
+    given = {"task": "classification", "source": str(file), "target": "answer", "validation": {"folds": 2}}
+    experiment = parse(given | {"algorithms": ["logistic_regression"]}, "truths")
+    dataset = load(experiment)
+    profile = describe(dataset, experiment)
+    features = featurize(dataset, profile, divide(dataset, profile, experiment), experiment)
+    part = experiment.candidates["logistic_regression"]
+    made: Candidate = search(features, part, Budget(60, 2, max_trials=1), 0)
+    ensemble = blend((made,), features, experiment.ensemble, 0)
+    return export(ensemble, dataset.table), ensemble.problem
+
+
+Post = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture(scope="module")
+def post(model: tuple[OnnxModel, Problem]) -> Post:
+    """What the scoring server makes of rows: its own function, without a socket."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+    from mlflow.pyfunc.scoring_server import invocations
+
+    with table_model(model[0]) as folder:
+        served = mlflow.pyfunc.load_model(str(folder))
+
+        def send(*rows: dict[str, Any]) -> tuple[int, Any]:
+            content = json.dumps({"dataframe_records": rows})
+            try:
+                told = invocations(content, "application/json", served, served.metadata.get_input_schema())
+            except MlflowException as error:
+                return error.get_http_status_code(), error.message
+            return told.status, json.loads(told.response)["predictions"]
+
+    return send
+
+
+@pytest.fixture
+def predicted(model: tuple[OnnxModel, Problem], tmp_path: Path) -> Callable[[str, str], list[float]]:
+    """What `automl predict` says of the row with another cell."""
+
+    def ask(name: str, cell: str) -> list[float]:
+        texts = {key: str(value) for key, value in ROW.items()} | {name: cell}
+        (tmp_path / "row.csv").write_text(",".join(HEAD) + "\n" + ",".join(texts.values()) + "\n")
+        (answers,) = map(scorer(*model), batches(source_of(str(tmp_path / "row.csv")), 10))
+        return [answers["probability_False"].item(), answers["probability_True"].item()]
+
+    return ask
+
+
+TRUTHS = {"true": (True, "True", "true", 1, 1.0, " TRUE"), "false": (False, "false", 0, "0"), "": (None, "")}
+SENT = [
+    *((name, value, cell) for name in ("flag", "flag_gaps") for cell, values in TRUTHS.items() for value in values),
+    *((name, value, cell) for name, value, cell in (
+        ("whole", 7, "7"), ("whole", "7", "7"), ("whole", 7.0, "7"), ("whole", 1.7, "1.7"), ("whole", None, ""), ("whole_gaps", 7, "7"), ("whole_gaps", None, ""),
+        ("whole_gaps", "7", "7"), ("whole_gaps", 7.0, "7.0"), ("share", "0.25", "0.25"), ("share", 1, "1"),
+        ("day", "2024-05-06", "2024-05-06"), ("day", "2024-05-06T10:00:00", "2024-05-06T10:00:00"), ("day", None, ""),
+        ("day", "2024-05-06T10:00:00+02:00", "2024-05-06T10:00:00+02:00"),
+    )),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value", "cell"), SENT)
+def test_a_value_means_the_same_over_http_and_in_a_file(
+    post: Post, predicted: Callable, name: str, value: Any, cell: str
+) -> None:
+    """Alone, and below rows that give the column another type."""
+    expected = pytest.approx(predicted(name, cell), abs=1e-6)
+    for rows in ([{**ROW, name: value}], [ROW, {**ROW, "flag_gaps": None, "whole_gaps": None}, {**ROW, name: value}]):
+        status, answers = post(*rows)
+        assert status == 200, answers
+        assert answers[-1]["probabilities"] == expected
+
+
+def test_every_column_tells_something(predicted: Callable) -> None:
+    """Or the test above would prove nothing."""
+    usual = predicted("flag", "true")
+    others = {"flag": "false", "flag_gaps": "false", "whole": "7", "whole_gaps": "9", "day": "2025-05-06", "share": "1"}
+    assert all(abs(predicted(name, cell)[0] - usual[0]) > 1e-4 for name, cell in others.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("flag", "maybe", "column \"flag\": 'maybe' is no number; send a number, true, false or null"),
+        ("flag_gaps", "yes", "column \"flag_gaps\": 'yes' is no number"),
+        ("day", "03.02.2024", "column \"day\": '03.02.2024' is no date; send 2024-12-31, 2024-12-31T23:59:59 or null"),
+        ("day", 1704067200, 'column "day": 1704067200 is no date'),
+        ("whole", "many", "column \"whole\": 'many' is no number"),
+        ("whole_gaps", "many", "column whole_gaps to type"),
+        ("flag", {"a": 1}, "column \"flag\": {'a': 1} is no single value"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_words(post: Post, name: str, value: Any, told: str) -> None:
+    status, message = post({**ROW, name: value})
+    assert status == 400 and told in message

@@ -284,8 +284,8 @@ def test_the_signature_tells_types_and_gaps_of_raw_columns(registered: Any) -> N
     inputs = [(c["name"], c["type"], c["required"]) for c in json.loads(registered.metadata.signature.inputs.to_json())]
     assert inputs == [
         ("size", "double", False),
-        ("pieces", "long", True),
-        ("bought", "datetime", True),
+        ("pieces", "any", True),
+        ("bought", "any", True),
         ("colour", "string", False),
     ]
     assert registered.metadata.metadata["inputs"] == [
@@ -298,8 +298,8 @@ def test_the_signature_tells_types_and_gaps_of_raw_columns(registered: Any) -> N
 
 WRONG = {
     "a text for a number": ({"size": "large"}, r"column size\b"),
-    "a fraction for a whole number": ({"pieces": 1.5}, r"column pieces\b"),
-    "a word for a date": ({"bought": "soon"}, r"column bought\b"),
+    "a text for a whole number": ({"pieces": "many"}, r'column "pieces": .many. is no number'),
+    "a word for a date": ({"bought": "soon"}, r'column "bought": .soon. is no date'),
     "a number for a text": ({"colour": 5}, r"column colour\b"),
 }
 
@@ -309,7 +309,7 @@ def test_a_wrong_type_is_told(scripted_home: Path, registered: Any, change: dict
     from mlflow.exceptions import MlflowException
 
     rows = pd.read_csv(scripted_home / "unlabelled.csv").assign(**change)
-    with pytest.raises(MlflowException, match=rf"(?s)Error: .*{told}"):
+    with pytest.raises(MlflowException, match=rf"(?s).*{told}"):
         registered.predict(rows)
 
 
