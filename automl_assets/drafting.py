@@ -115,7 +115,7 @@ limits:
 # explain: true
 # onnx: true
 # predict_source: null    # rows with the known covariates of the stamps to be forecast
-# retrain: false    # true: again by itself for groups with new rows; or {{cron: 0 3 * * mon}}
+# retrain: false    # true: again by itself for groups with new rows; or {{cron: 0 3 * * mon}}, {{drift: retrain}}
 # seed: 0
 # Under forecasting: known_covariates, past_covariates, holidays: US, seasonality: auto, target_lags: auto, short_series: auto
 """

@@ -389,14 +389,12 @@ def _check_forecasting(experiment: Experiment) -> None:
 def _check_retrain(experiment: Experiment) -> None:
     """Ways to be retrained that the experiment's other settings leave no room for."""
     asked = experiment.retrain
-    if experiment.is_forecasting and asked.drift.action != "none":
-        raise ValueError("retrain.drift: not for a forecast: its rows to come have no target yet; say `on_new_data`")
     if experiment.is_forecasting and asked.automation != "none":
         raise ValueError(
             "retrain.automation: not for a forecast: Dagster would make its groups by a backfill of several runs, or a "
             "run for each; say `on_new_data` or `cron`, by which one run makes them all"
         )
-    if asked.drift.action != "none" and experiment.predict_source is None:
+    if asked.drift.action != "none" and experiment.predict_source is None and not experiment.is_forecasting:
         raise ValueError("retrain.drift: needs `predict_source`, the rows that are compared with those learnt from")
 
 

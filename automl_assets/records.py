@@ -515,10 +515,10 @@ class Registration:
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """How far a column of rows to be predicted lies from the rows learnt from, by one measure."""
+    """How far a column of rows to be predicted lies from the rows learnt from, or a group's forecasts from what came."""
 
-    column: str
-    measure: Literal["wasserstein", "jensen_shannon", "missing"]
+    column: str  # or group
+    measure: Literal["wasserstein", "jensen_shannon", "missing", "error"]
     distance: float
     chance: float  # distance that so many rows of one and the same distribution have in the mean
     limit: float

@@ -35,16 +35,18 @@ def _cron(value: Any) -> Any:
 
 
 class Drift(Frozen):
-    """What happens when the rows of `predict_source` have moved away from those that were learnt, and how far is far.
+    """What happens when the rows of `predict_source` have moved away from those that were learnt, or when forecasts that
+    have come true were worse than in the test; and how far is far.
 
-    Distances count beyond what chance explains for so many rows.
+    Distances count beyond what chance explains for so many rows or series.
     """
 
     action: Literal["none", "tell", "retrain"] = "none"
     wasserstein: float = Field(0.1, gt=0)  # of numbers, in standard deviations of the rows learnt from
     jensen_shannon: float = Field(0.1, gt=0, lt=1)  # of categories, a distance between 0 and 1
     missing: float = Field(0.1, gt=0, lt=1)  # of gaps, as a share of rows
-    least_columns: int = Field(1, ge=1)  # that must have moved
+    error: float = Field(0.5, gt=0)  # of a group of a forecast, by which its errors have grown, as a share of them
+    least_columns: int = Field(1, ge=1)  # that must have moved; of a forecast, groups
 
 
 class Retrain(Frozen):

@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from upath import UPath
 
 from automl_assets import experiment as settings
-from automl_assets.assets.forecasting.partitions import CHANGED_TAG, add_groups, keys_of, range_tags
+from automl_assets.assets.forecasting.partitions import CHANGED_TAG, CHOSEN_TAG, add_groups, keys_of, range_tags
 from automl_assets.assets.graph import graph
 from automl_assets.component import SHIPPED, definitions_of, experiments
 from automl_assets.definitions import shared
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 # What nothing else is made of: a run that loses one of these still has its answer.
-INHERITED_TAGS = ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG, CHANGED_TAG
+INHERITED_TAGS = ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG, CHANGED_TAG, CHOSEN_TAG
 BY_PRODUCTS = {"explanation", "error_analysis", "fairness", "training_code", "report"}
 LEAST_BYTES = 1 << 20  # a disk with fewer is full
 

@@ -1,11 +1,12 @@
 """What all that starts runs has in common: what was learnt last, which run is under way, and what a run is asked with."""
 
+import json
 import time
 
 import dagster as dg
 from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 
-from automl_assets.assets.forecasting.partitions import range_tags
+from automl_assets.assets.forecasting.partitions import CHOSEN_TAG, range_tags
 from automl_assets.experiment import Experiment
 from automl_assets.resources.versions import UNDER_WAY
 
@@ -51,7 +52,10 @@ def _is_left_behind(record: dg.RunRecord, instance: dg.DagsterInstance, experime
     return record.start_time is not None and now - record.start_time > most
 
 
-def request(experiment: Experiment, run_key: str, because: str, keys: list[str]) -> dg.RunRequest:
-    """A run of everything; of a forecast, of those groups among `keys` that changed."""
+def request(
+    experiment: Experiment, run_key: str, because: str, keys: list[str], chosen: list[str] | None = None
+) -> dg.RunRequest:
+    """A run of everything; of a forecast, of those groups among `keys` that changed, or of the `chosen` of them."""
     groups = range_tags(keys, changed=True) if experiment.is_forecasting else {}
+    groups |= {CHOSEN_TAG: json.dumps(chosen)} if chosen else {}
     return dg.RunRequest(run_key=run_key, tags={BECAUSE: because, **groups})

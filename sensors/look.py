@@ -8,7 +8,10 @@ rarer it is done (`steps.watch`).
 import time
 from dataclasses import replace
 
+import dagster as dg
+
 from automl_assets.experiment import Experiment
+from automl_assets.resources.notices import Notice, tell
 from automl_assets.steps.load import may_be_half_written, write_stamp
 from automl_assets.steps.watch import REST_SECONDS, Seen, looked, seconds_to_pause, seconds_to_wait
 
@@ -35,3 +38,16 @@ def _looked(experiment: Experiment, before: Seen, now: float) -> Seen:
     began = time.monotonic()
     seen = looked(before, write_stamp(experiment), now)
     return replace(seen, looked_at=now, look_seconds=time.monotonic() - began)
+
+
+def skipped(seen: Seen, reason: str) -> dg.SensorResult:
+    """What comes of a look that leads to nothing."""
+    return dg.SensorResult(skip_reason=reason, cursor=seen.as_cursor())
+
+
+def troubled(context: dg.SensorEvaluationContext, experiment: Experiment, seen: Seen, trouble: str) -> dg.SensorResult:
+    """Tells a trouble once, however its words change until it is over, and leaves all else to the next look."""
+    text = f"{experiment.name}: the data cannot be read: {trouble}"
+    if not seen.told:
+        tell(Notice("source_unreadable", experiment.name, text), context.log)
+    return skipped(replace(seen, told=trouble), text)

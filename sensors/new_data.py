@@ -12,9 +12,8 @@ import dagster as dg
 from automl_assets.assets.forecasting.partitions import groups_of, keys_of
 from automl_assets.errors import AutomlError, listed
 from automl_assets.experiment import Experiment
-from automl_assets.resources.notices import Notice, tell
 from automl_assets.sensors import launch
-from automl_assets.sensors.look import look
+from automl_assets.sensors.look import look, skipped, troubled
 from automl_assets.sensors.new_groups import MOST_ADDED, fresh_groups
 from automl_assets.steps.load import fingerprint, write_stamp
 from automl_assets.steps.watch import Seen, looked, settled
@@ -38,7 +37,7 @@ def new_data(experiment: Experiment) -> dg.SensorDefinition:
         try:
             found = _look(context.instance, experiment, seen)
         except AutomlError as error:
-            return _troubled(context, experiment, seen, str(error))
+            return troubled(context, experiment, seen, str(error))
         if seen.told:
             context.log.info("the source can be read again")
         for request in found.run_requests or ():
@@ -55,21 +54,21 @@ def _where(experiment: Experiment) -> str:
 def _look(instance: dg.DagsterInstance, experiment: Experiment, before: Seen) -> dg.SensorResult:
     seen, reason = look(experiment, before, experiment.retrain.debounce_seconds)
     if reason:
-        return _skipped(seen, reason)
+        return skipped(seen, reason)
     if not seen.fingerprint:
         seen = replace(seen, fingerprint=fingerprint(experiment))
         if (again := write_stamp(experiment)) != seen.stamp:
             told = "the source was written to while it was read; it is left alone again"
-            return _skipped(looked(seen, again, seen.looked_at), told)
+            return skipped(looked(seen, again, seen.looked_at), told)
     return _acted(instance, experiment, seen)
 
 
 def _acted(instance: dg.DagsterInstance, experiment: Experiment, seen: Seen) -> dg.SensorResult:
     """What a change that has come to rest leads to."""
     if _is_known(instance, experiment, seen):
-        return _skipped(settled(seen), f"the source was written to, and holds what was learnt: {seen.fingerprint}")
+        return skipped(settled(seen), f"the source was written to, and holds what was learnt: {seen.fingerprint}")
     if run := launch.run_under_way(instance, experiment):
-        return _skipped(seen, f"new data {seen.fingerprint}; waits until the run {run} has ended")
+        return skipped(seen, f"new data {seen.fingerprint}; waits until the run {run} has ended")
     keys, fresh = (
         (keys_of(instance, experiment), fresh_groups(instance, experiment)) if experiment.is_forecasting else ([], [])
     )
@@ -95,15 +94,3 @@ def _is_known(instance: dg.DagsterInstance, experiment: Experiment, seen: Seen) 
         return True
     is_first = not seen.asked
     return (is_first or not experiment.is_forecasting) and seen.fingerprint == launch.learnt(instance, experiment)
-
-
-def _skipped(seen: Seen, reason: str) -> dg.SensorResult:
-    return dg.SensorResult(skip_reason=reason, cursor=seen.as_cursor())
-
-
-def _troubled(context: dg.SensorEvaluationContext, experiment: Experiment, seen: Seen, trouble: str) -> dg.SensorResult:
-    """Tells a trouble once, however its words change until it is over, and leaves all else to the next look."""
-    text = f"{experiment.name}: the data cannot be read: {trouble}"
-    if not seen.told:
-        tell(Notice("source_unreadable", experiment.name, text), context.log)
-    return _skipped(replace(seen, told=trouble), text)

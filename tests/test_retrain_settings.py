@@ -64,12 +64,13 @@ def test_refusal_says_what_is_possible(retrain: Any, message: str) -> None:
         _parsed(retrain)
 
 
-@pytest.mark.parametrize("retrain", [{"drift": "tell"}, {"automation": "eager"}])
-def test_what_is_not_for_a_forecast(retrain: Any) -> None:
-    with pytest.raises(
-        SettingError, match=rf"^retrain\.{next(iter(retrain))}: not for a forecast: .* say `on_new_data`"
-    ):
-        _parsed(retrain, SERIES, predict_source="ahead.csv")
+def test_what_is_not_for_a_forecast() -> None:
+    with pytest.raises(SettingError, match=r"^retrain\.automation: not for a forecast: .* say `on_new_data`"):
+        _parsed({"automation": "eager"}, SERIES)
+
+
+def test_forecasts_that_have_come_true_need_no_rows_to_be_predicted() -> None:
+    assert _parsed({"drift": {"action": "retrain", "error": 1}}, SERIES).retrain.drift.error == 1
 
 
 FIELD = st.sampled_from(["*", "L", "*/15", "0", "1", "2", "1-5", "1,3", "2-4/2", "29", "31"])

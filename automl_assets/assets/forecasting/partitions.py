@@ -4,6 +4,7 @@ One run makes any number of keys, as does one run per key. A step logs each key 
 a run that is killed keeps what is there, and one that remakes changed groups alone leaves the others as they are.
 """
 
+import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from automl_assets.resources.store import RecordStore
 from automl_assets.steps.forecasting.arrange import group_keys
 
 CHANGED_TAG = "automl/changed"  # run tag: "true" remakes only the groups whose rows or settings changed
+CHOSEN_TAG = "automl/chosen"  # run tag: a JSON list of the only groups among its partitions that are made
 REFUSED = "refused"  # origin of a group that cannot be forecast at all
 MADE = "every_group_made"
 DATA_VERSION = "dagster/data_version"
@@ -129,7 +131,9 @@ class GroupStep:
 
     def wanted(self) -> list[str]:
         """Keys of the run that it has not made yet."""
-        return [key for key in self.context.partition_keys if not self.shelf.is_done(key)]
+        keys, chosen = self.context.partition_keys, self.context.run.tags.get(CHOSEN_TAG)
+        asked = keys if chosen is None else [key for key in keys if key in json.loads(chosen)]
+        return [key for key in asked if not self.shelf.is_done(key)]
 
     def keys(self, *upstream: str) -> list[str]:
         """Those of `wanted` that can be made: of groups that can be forecast, with a record of each asset `upstream`;

@@ -1,0 +1,89 @@
+"""Holds what was forecast against what has come true since, says which groups have gone astray, and has them learnt again.
+
+New rows are the truth, and what a run would learn from: there is nothing more to wait for. Groups that do well are left
+alone, whatever rows they have got.
+"""
+
+from dataclasses import asdict
+
+import dagster as dg
+
+from automl_assets.assets.forecasting.partitions import keys_of
+from automl_assets.assets.spec import table
+from automl_assets.errors import AutomlError
+from automl_assets.experiment import Experiment
+from automl_assets.records import ColumnDrift
+from automl_assets.resources.notices import Notice, tell
+from automl_assets.resources.store import RecordStore
+from automl_assets.sensors import launch
+from automl_assets.sensors.look import look, skipped, troubled
+from automl_assets.series import Group
+from automl_assets.steps.forecasting.ahead import whole
+from automl_assets.steps.forecasting.arrange import arrange
+from automl_assets.steps.forecasting.drift import drift, told
+from automl_assets.steps.load import load
+from automl_assets.steps.watch import Seen, settled
+
+INTERVAL_SECONDS = 300
+
+
+def forecast_drift(experiment: Experiment) -> dg.SensorDefinition:
+    """The sensor of one forecasting experiment."""
+
+    @dg.sensor(
+        name=f"{experiment.name}__drift",
+        job_name=experiment.name,
+        description=f"Says whether forecasts of {experiment.name} are still as good as they were when it was learnt.",
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def sensor(context: dg.SensorEvaluationContext, records: dg.ResourceParam[RecordStore]) -> dg.SensorResult:
+        seen = Seen.of(context.cursor)
+        try:
+            return _looked(context, experiment, records, seen)
+        except AutomlError as error:
+            return troubled(context, experiment, seen, str(error))
+
+    return sensor
+
+
+def _looked(
+    context: dg.SensorEvaluationContext, experiment: Experiment, records: RecordStore, before: Seen
+) -> dg.SensorResult:
+    seen, reason = look(experiment, before, experiment.retrain.debounce_seconds)
+    if reason:
+        return skipped(seen, reason)
+    if run := launch.run_under_way(context.instance, experiment):
+        return skipped(seen, f"the source has new rows; waits until the run {run} has ended")
+    lines = _lines(context.instance, experiment, records)
+    grown = [line.column for line in lines if line.is_drifted]
+    is_far = len(grown) >= experiment.retrain.drift.least_columns
+    if is_far:
+        tell(Notice("drift", experiment.name, f"{experiment.name}: {told(lines)}"), context.log)
+    if not is_far or experiment.retrain.drift.action != "retrain":
+        return _shown(experiment, lines, skipped(settled(seen), told(lines)))
+    run_key, keys = f"{experiment.name}:drift:{seen.stamp}:{seen.since:.3f}", keys_of(context.instance, experiment)
+    asked = launch.request(experiment, run_key, f"drift: {told(lines)}", keys, grown)
+    return _shown(experiment, lines, dg.SensorResult(run_requests=[asked], cursor=settled(seen).as_cursor()))
+
+
+def _lines(instance: dg.DagsterInstance, experiment: Experiment, records: RecordStore) -> tuple[ColumnDrift, ...]:
+    """A line per group of which something has come true, the worst first."""
+    made, judged = (records.shelf(experiment.name, asset) for asset in ("forecast", "evaluation"))
+    keys = [key for key in keys_of(instance, experiment) if made.has(key) and judged.has(key)]
+    limit = experiment.retrain.drift.error
+    found = (
+        drift(key, made.read(key), judged.read(key), whole(group), limit)
+        for key, group in (arrange(load(experiment), experiment, keys) if keys else ())
+        if isinstance(group, Group)
+    )
+    return tuple(sorted((line for line in found if line), key=lambda line: -line.excess))
+
+
+def _shown(experiment: Experiment, lines: tuple[ColumnDrift, ...], result: dg.SensorResult) -> dg.SensorResult:
+    """The figures stand with the page of all groups."""
+    if not lines:
+        return result
+    shown = table([{**asdict(line), "is_drifted": line.is_drifted} for line in lines])
+    seen = dg.AssetObservation([experiment.name, "summary"], description=told(lines), metadata={"errors_since": shown})
+    return result._replace(asset_events=[seen])
