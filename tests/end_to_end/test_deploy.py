@@ -1,12 +1,13 @@
 """What `deploy/` says is what works: each service of the compose file by its own command, and the pods of Kubernetes."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,17 @@ LAUNCH = """mutation($selector: JobOrPipelineSelector!) { launchRun(executionPar
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
 } }"""
 STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+
+
+def test_every_setting_is_explained() -> None:
+    sources = [file.read_text() for folder in ("automl_assets", "resources", "sensors") for file in _python(folder)]
+    settings = {name for source in sources for name in re.findall(r'"(AUTOML_[A-Z_]+)"', source)}
+    explained = (DEPLOY / "automl.env").read_text()
+    assert {name for name in settings if f"# {name}=" not in explained} == {"AUTOML_STRICT"}  # for tests of experiments
+
+
+def _python(folder: str) -> Iterator[Path]:
+    return (PROJECT / folder).rglob("*.py")
 
 
 def test_the_compose_file_is_one() -> None:
