@@ -243,7 +243,7 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Where the page about the last run of an experiment lies."""
-    path = _table_result(experiment, home).report_path
+    path = _last_result(experiment, home).report_path
     if path is None:
         raise SettingError(f"{experiment} has no report yet; run it, without `report: false`")
     console.print(path, soft_wrap=True)

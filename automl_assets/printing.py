@@ -35,6 +35,8 @@ def print_result(console: Console, result: Result | ForecastResult) -> None:
         _print_forecast_result(console, result)
     else:
         _print_table_result(console, result)
+    if result.report_path:
+        console.print(plain(f"Report: {result.report_path}"), soft_wrap=True)
     console.print(plain(f"Everything else lies in {result.home}; look at it with `automl ui`."), soft_wrap=True)
     console.print(f"[bold]Done in {result.seconds:.0f} s.[/]")
 
@@ -49,8 +51,6 @@ def _print_table_result(console: Console, result: Result) -> None:
             f"differs from Python by at most {onnx.max_difference:.1g}"
         )
         console.print(plain(f"  {result.onnx_path}"), soft_wrap=True)
-    if result.report_path:
-        console.print(plain(f"Report: {result.report_path}"), soft_wrap=True)
 
 
 def leaderboard(result: Result, most: int | None) -> Table:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from upath import UPath
 
 from automl_assets import experiment as settings
 from automl_assets.assets.forecasting.partitions import keys_of
@@ -37,6 +38,12 @@ class Outcome:
     seconds: float
     seconds_per_asset: dict[str, float]
     lost: dict[str, str] = field(default_factory=dict)  # assets that could not be made -> why
+
+    @property
+    def report_path(self) -> UPath | None:
+        """The page about the experiment, when it makes one."""
+        folder = None if "report" in self.lost else self._store().folder(self.experiment.name, "report")
+        return folder / "page.html" if folder else None
 
     def _load(self, asset: str) -> Any:
         return self._store().load(self.experiment.name, asset)

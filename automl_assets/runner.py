@@ -85,11 +85,6 @@ class Result(Outcome):
         """Raises ArtifactError when the experiment makes none."""
         return self._load("training_code")
 
-    @property
-    def report_path(self) -> UPath | None:
-        """The page about the experiment, when it makes one."""
-        return UPath(self.artifacts["report"]) / "page.html" if "report" in self.artifacts else None
-
     @cached_property
     def standings(self) -> Leaderboard:
         return self._load("leaderboard")

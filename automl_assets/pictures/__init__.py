@@ -8,7 +8,7 @@ from automl_assets.pictures.classification import classification_pictures
 from automl_assets.pictures.components import components_picture
 from automl_assets.pictures.errors import cohorts_picture, fairness_picture, heat_picture
 from automl_assets.pictures.explanation import contributions_picture, dependence_picture, importance_picture
-from automl_assets.pictures.forecasting import Fan, forecasts_picture, horizon_picture
+from automl_assets.pictures.forecasting import Fan, forecasts_picture, horizon_picture, skill_picture, steps_picture
 from automl_assets.pictures.regression import regression_pictures
 from automl_assets.pictures.search import trials_picture, weights_picture
 
@@ -27,6 +27,8 @@ __all__ = [
     "readable",
     "regression_pictures",
     "short_number",
+    "skill_picture",
+    "steps_picture",
     "trials_picture",
     "weights_picture",
 ]

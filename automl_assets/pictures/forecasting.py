@@ -23,6 +23,7 @@ from automl_assets.pictures.canvas import (
 from automl_assets.records import Picture
 
 MOST_ORIGINS = 12  # forecasts drawn of one series
+MOST_RATIO = 3.0  # of errors that are told apart in a histogram
 
 
 @dataclass(frozen=True)
@@ -92,3 +93,43 @@ def _paint_horizon(figure: Figure, lines: Mapping[str, np.ndarray], n_rows: int)
     titled(axes, "Error by step ahead", f"{n_rows} forecast values", "steps ahead", "mean absolute error")
     plain_numbers(axes.yaxis)
     legend(axes, "best")
+
+
+def skill_picture(ratios: np.ndarray) -> Picture:
+    """How many groups have which error, as a share of the seasonal naive forecast's [n_groups]."""
+    return drawing(
+        "skill", "Error beside the seasonal naive forecast's", partial(_paint_skill, ratios=ratios), height=3.4
+    )
+
+
+def _paint_skill(figure: Figure, ratios: np.ndarray) -> None:
+    axes = figure.subplots()
+    shown = np.clip(ratios, 0, MOST_RATIO)
+    bins = np.linspace(0, max(1.2, float(shown.max()) * 1.02), 41)
+    axes.hist(shown, bins=bins.tolist(), color=BLUE, edgecolor="white", linewidth=0.4)
+    axes.axvline(1, color=INK, lw=1, linestyle=(0, (3, 2)))
+    n_better, n_beyond = int((ratios < 1).sum()), int((ratios > MOST_RATIO).sum())
+    beyond = f"; {n_beyond:,} beyond {MOST_RATIO:g} stand there" if n_beyond else ""
+    note = f"dashed: the seasonal naive forecast; {n_better:,} of {len(ratios):,} groups are better{beyond}"
+    titled(axes, "Error beside the seasonal naive forecast's", note, "error as a share of the naive one's", "groups")
+    axes.grid(axis="x", visible=False)
+    axes.yaxis.get_major_locator().set_params(integer=True)
+
+
+def steps_picture(by_step: np.ndarray) -> Picture:
+    """Errors by step ahead in units of a group's seasonal naive error [n_groups, horizon], NaN beyond a group's own."""
+    return drawing("steps", "Error by step ahead, over groups", partial(_paint_steps, by_step=by_step), height=3.6)
+
+
+def _paint_steps(figure: Figure, by_step: np.ndarray) -> None:
+    axes, known = figure.subplots(), by_step[:, ~np.isnan(by_step).all(axis=0)]
+    ahead = np.flatnonzero(~np.isnan(by_step).all(axis=0)) + 1
+    low, middle, high = np.nanquantile(known, (0.1, 0.5, 0.9), axis=0)
+    if len(by_step) > 1:
+        axes.fill_between(ahead, low, high, color=BLUE, alpha=0.2, linewidth=0)
+    axes.plot(ahead, middle, color=BLUE, marker="o" if len(ahead) <= 60 else None, markersize=3)
+    axes.axhline(1, color=INK, lw=1, linestyle=(0, (3, 2)))
+    axes.set_ylim(bottom=0)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    note = "line: the middle group, band: 80 % of groups, dashed: the seasonal naive forecast"
+    titled(axes, "Error by step ahead, over groups", note, "steps ahead", "error as a share of the naive one's")

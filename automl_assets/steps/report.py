@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from automl_assets.experiment import Experiment
-from automl_assets.records import Lost, Picture, Report
+from automl_assets.records import Guardrail, Lost, Picture, Report
 from automl_assets.steps.conform import percent
 
 TOLD = (  # assets, where they are made
@@ -59,15 +59,15 @@ class Table:
     numbers: frozenset[int]  # positions of columns
 
     @classmethod
-    def of(cls, caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> "Table":
+    def of(cls, caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]], most: int = MOST_ROWS) -> "Table":
         """A table of any values, cut short when there are many rows.
 
         >>> Table.of("Sizes", ("name", "size"), [("a", 1.23456789), ("b", None)]).rows
         (('a', '1.2346'), ('b', ''))
         """
         every = list(rows)
-        note = f" The first {MOST_ROWS} of {len(every)}." if len(every) > MOST_ROWS else ""
-        texts = tuple(tuple(_shown(cell) for cell in row) for row in every[:MOST_ROWS])
+        note = f" The first {most} of {len(every)}." if len(every) > most else ""
+        texts = tuple(tuple(_shown(cell) for cell in row) for row in every[:most])
         numbers = {i for i in range(1, len(header)) if all(isinstance(r[i], int | float | None) for r in every)}
         return cls(caption + note, tuple(header), texts, frozenset(numbers))
 
@@ -108,15 +108,18 @@ class Material:
 
 def report(material: Material) -> Report:
     """The page, in UTF-8. Everything from data is escaped."""
+    sections = [section for write in SECTIONS if (section := write(material)) is not None]
+    return page(material.experiment.name, headline(material), sections)
+
+
+def page(title: str, lead: str, sections: Sequence[Section]) -> Report:
+    """Sections as HTML."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
-    sections = [section for write in SECTIONS if (section := write(material)) is not None]
-    page = environment.get_template(TEMPLATE).render(
-        title=material.experiment.name, lead=headline(material), sections=sections
-    )
-    return Report(page.encode("utf-8", errors="replace"))
+    text = environment.get_template(TEMPLATE).render(title=title, lead=lead, sections=sections)
+    return Report(text.encode("utf-8", errors="replace"))
 
 
 def _shown(value: Any) -> str:
@@ -164,7 +167,6 @@ def data(material: Material) -> Section | None:
         return None
     columns = [(c.name, c.kind, c.dtype, c.n_missing, c.n_unique, c.mean, c.reason) for c in profile.columns]
     header = ("column", "used as", "type", "missing", "different values", "mean", "why")
-    guardrails = [(g.name.replace("_", " "), g.status, g.message) for g in profile.guardrails]
     told = f"{profile.n_rows:,} rows." + (
         f" {int(split.is_training.sum()):,} to learn and validate ({split.strategy}), {int(split.is_test.sum()):,} to test."
         if split is not None
@@ -174,10 +176,15 @@ def data(material: Material) -> Section | None:
         "Data",
         (
             Text(told),
-            Table.of("Guardrails", ("check", "status", "what was found"), guardrails),
+            guardrails_table(profile.guardrails),
             Table.of("Columns, over the training rows", header, columns),
         ),
     )
+
+
+def guardrails_table(guardrails: Sequence[Guardrail]) -> Table:
+    rows = [(one.name.replace("_", " "), one.status, one.message) for one in guardrails]
+    return Table.of("Guardrails", ("check", "status", "what was found"), rows)
 
 
 def quality(material: Material) -> Section | None:

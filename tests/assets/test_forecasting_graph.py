@@ -18,13 +18,14 @@ from automl_assets.assets.forecasting.partitions import CHANGED_TAG, add_groups,
 from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
 from automl_assets.experiment import Experiment, parse
+from automl_assets.records import Report
 from automl_assets.resources.store import RecordStore
 from automl_assets.series import ForecastEnsemble, Group, Refusal
 from automl_assets.steps.load import load
 
 N_MONTHS, HORIZON = 48, 4
 PARTITIONED = ("features", "candidate_naive", "leaderboard", "ensemble", "evaluation", "forecast")
-UNPARTITIONED = ("dataset", "profile", "summary")
+UNPARTITIONED = ("dataset", "profile", "summary", "report")
 SHOPS = ("a", "b", "c")
 FORECASTING = {"series_id_columns": ["shop"], "partition_by": ["shop"], "horizon": HORIZON}
 
@@ -92,6 +93,8 @@ class Shop:
             "time_column": "month",
             "forecasting": FORECASTING,
             "limits": {"timeout_minutes": 1},
+            "explain": False,
+            "onnx": False,
         }
 
     def keys(self) -> list[str]:
@@ -193,6 +196,8 @@ def test_each_group_shows_what_was_made_of_it(shop: Shop) -> None:
     assert made.metadata("evaluation", "b")["test_MASE"] > 0
     summary = made.metadata("summary", None)["groups"]
     assert [(row["group"], row["status"]) for row in summary] == [(key, "learnt") for key in SHOPS]
+    report: Report = RecordStore().load("shops", "report")
+    assert all(f">{key}</th>".encode() in report.page for key in SHOPS) and report.page.count(b"<img") == 2 + len(SHOPS)
 
 
 def test_one_key_can_be_made_by_itself(shop: Shop) -> None:
@@ -248,7 +253,7 @@ def test_a_run_that_goes_on_makes_what_is_missing_alone(shop: Shop) -> None:
     second = shop.execute(options, **{"dagster/is_resume_retry": "true"})
     assert second.success
     before, after = told(first), told(second)
-    assert set(after) == {"ensemble", "evaluation", "forecast", "summary"}
+    assert set(after) == {"ensemble", "evaluation", "forecast", "summary", "report"}
     assert "b" not in before.get("ensemble", [])
     assert sorted([*before.get("ensemble", []), *after["ensemble"]]) == [*SHOPS]
 

@@ -9,7 +9,7 @@ from automl_assets.assets.candidate import PRIORITY, trials_told
 from automl_assets.assets.forecasting.partitions import GroupStep, group_step, partitioned
 from automl_assets.experiment import Experiment
 from automl_assets.parts import Forecaster
-from automl_assets.records import Trial
+from automl_assets.records import Candidate, Trial
 from automl_assets.resources.clock import Clock
 from automl_assets.resources.store import RecordStore
 from automl_assets.steps.forecasting.search import search
@@ -28,9 +28,21 @@ def candidate(experiment: Experiment, forecaster: Forecaster, priority: int) -> 
             budget = clock.budget(context, experiment, forecaster, len(groups))
             step.journal.write("candidate_started", candidate=forecaster.name, seconds=budget.seconds)
             made = search(groups, forecaster, budget, experiment.seed, _report(step, len(groups)))
-            yield from step.keep(made, len(groups), lambda key, found: trials_told(found, experiment.metric))
+            yield from step.keep(made, len(groups), lambda key, found: _metadata(found, experiment.metric))
 
     return asset
+
+
+def _metadata(found: Candidate, metric: str) -> dict[str, Any]:
+    """Trials as lines: tables of all forecasters would be most of what a group leaves in the event log."""
+    lines = "\n".join(map(_line, found.trials)).replace("```", "'''")
+    return trials_told(found, metric) | {"trials": dg.MetadataValue.md(f"```\n{lines}\n```")}
+
+
+def _line(trial: Trial) -> str:
+    config = ", ".join(f"{key}={value}" for key, value in trial.config.items())
+    told = f"{trial.score:.6g}" if trial.score is not None else trial.reason
+    return f"{trial.name}: {told} ({trial.fit_seconds:.1f} s; {config})"
 
 
 def _report(step: GroupStep, n_groups: int) -> Callable[[str, Trial], None]:

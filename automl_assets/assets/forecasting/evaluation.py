@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.evaluation import BEATS
-from automl_assets.assets.forecasting.partitions import MOST_TOLD, group_step, partitioned
+from automl_assets.assets.forecasting.partitions import MOST_DRAWN, MOST_TOLD, group_step, partitioned
 from automl_assets.assets.spec import pictures, table
 from automl_assets.errors import listed
 from automl_assets.experiment import Experiment
@@ -14,8 +14,6 @@ from automl_assets.metrics import oriented
 from automl_assets.resources.store import RecordStore
 from automl_assets.series import ForecastEvaluation
 from automl_assets.steps.forecasting.evaluate import evaluate
-
-MOST_DRAWN = 100  # groups of a run that get pictures: each takes a third of a second, and room in the event log
 
 
 def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
@@ -48,19 +46,20 @@ def _metadata(found: ForecastEvaluation) -> dict[str, Any]:
         {"metric": name, "value": value, "seasonal naive": found.baseline.get(name)}
         for name, value in found.metrics.items()
     ]
-    errors = [
-        {"stamps ahead": ahead, "mean_absolute_error": error}
-        for ahead, error in enumerate(found.by_horizon.tolist(), 1)
-    ]
     return {
         "rows": found.rows,
         "n_rows": found.n_rows,
         "metrics": table(rows),
-        "error_by_horizon": table(errors),
         **{f"{found.rows}_{name}": value for name, value in found.metrics.items()},
         **found.coverage,
-        **pictures(found.pictures),
+        **(pictures(found.pictures) or _errors(found)),
     }
+
+
+def _errors(found: ForecastEvaluation) -> dict[str, Any]:
+    """What a picture would show."""
+    errors = enumerate(found.by_horizon.tolist(), 1)
+    return {"error_by_horizon": table([{"stamps ahead": ahead, "mean_absolute_error": one} for ahead, one in errors])}
 
 
 def _is_worse(found: ForecastEvaluation, metric: str) -> bool:

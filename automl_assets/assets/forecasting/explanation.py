@@ -6,13 +6,13 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.explanation import TIME_SHARE
-from automl_assets.assets.forecasting.partitions import group_step, partitioned
+from automl_assets.assets.forecasting.partitions import MOST_DRAWN, group_step, partitioned
 from automl_assets.assets.spec import pictures, table
 from automl_assets.experiment import Experiment
 from automl_assets.resources.clock import Clock
 from automl_assets.resources.store import RecordStore
 from automl_assets.series import ForecastExplanation
-from automl_assets.steps.forecasting.explain import explain
+from automl_assets.steps.forecasting.explain import drawn, explain
 
 
 def explanation(experiment: Experiment) -> dg.AssetsDefinition:
@@ -24,8 +24,11 @@ def explanation(experiment: Experiment) -> dg.AssetsDefinition:
             keys, ensembles = step.keys("features", "ensemble"), step.shelf_of("ensemble")
             seconds = TIME_SHARE * clock.seconds_left(context, experiment) / max(1, len(keys))
 
+            is_drawn = len(keys) <= MOST_DRAWN
+
             def explained(key: str) -> ForecastExplanation:
-                return explain(step.features.read(key), ensembles.read(key), experiment.seed, seconds)
+                made = explain(step.features.read(key), ensembles.read(key), experiment.seed, seconds)
+                return drawn(made) if is_drawn else made
 
             yield from step.keep(step.each(keys, explained), len(keys), lambda key, made: _metadata(made))
 
@@ -36,7 +39,6 @@ def _metadata(made: ForecastExplanation) -> dict[str, Any]:
     lost = f"loss of {made.metric}"
     return {
         "components": table(made.strengths.to_dicts()),
-        "contributions": table(made.contributions.head(100).to_dicts()),
         "importances": table([{"column": i.column, lost: i.mean, "std": i.std} for i in made.importances]),
         **pictures(made.pictures),
     }

@@ -14,6 +14,7 @@ from automl_assets.assets.forecasting.onnx_model import onnx_model
 from automl_assets.assets.forecasting.profile import profile
 from automl_assets.assets.forecasting.reconciliation import is_asked, reconciliation
 from automl_assets.assets.forecasting.registered_model import registered_model
+from automl_assets.assets.forecasting.report import report
 from automl_assets.assets.forecasting.summary import summary
 from automl_assets.experiment import Experiment
 
@@ -31,4 +32,6 @@ def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
         assets.append(explanation(experiment))
     if experiment.onnx:
         assets += [onnx_model(experiment), registered_model(experiment)]
+    if experiment.report:
+        assets.append(report(experiment, [asset.key.path[-1] for asset in assets]))
     return assets

@@ -37,6 +37,7 @@ REFUSED = "refused"  # origin of a group that cannot be forecast at all
 MADE = "every_group_made"
 DATA_VERSION = "dagster/data_version"
 MOST_TOLD = 10  # groups named in one message
+MOST_DRAWN = 100  # groups of a run that get pictures: each takes a third of a second, and room in the event log
 ONLY_LOGGED = {
     SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True
 }  # the output itself materialises no key a second time

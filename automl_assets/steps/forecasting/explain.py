@@ -40,8 +40,12 @@ def explain(group: Group, ensemble: ForecastEnsemble, seed: int, seconds: float)
     parts = components(ensemble, history, future, answered)
     found = _importances(ensemble, history, future, np.random.default_rng(seed), time.monotonic() + seconds)
     importances = tuple(sorted(found, key=lambda one: -one.mean))
-    table = _table(answered, parts)
-    return ForecastExplanation(metric, table, importances, tuple(_pictures(parts, importances, metric)))
+    return ForecastExplanation(metric, _table(answered, parts), importances, ())
+
+
+def drawn(made: ForecastExplanation) -> ForecastExplanation:
+    """The same with pictures: what forecasts are made of at each step ahead, and which covariates matter."""
+    return replace(made, pictures=tuple(_pictures(made)))
 
 
 def _coming(group: Group) -> Panel:
@@ -165,7 +169,10 @@ def _shuffled(history: Panel, future: Panel, place: int, random: np.random.Gener
     return whole.until(horizon), whole.last(horizon)
 
 
-def _pictures(parts: Components, importances: tuple[Importance, ...], metric: str) -> Iterator[Picture]:
-    yield components_picture({name: part.mean(axis=0) for name, part in parts.items()})
-    if importances:
-        yield importance_picture(importances, metric, title="Importance of covariates")
+def _pictures(made: ForecastExplanation) -> Iterator[Picture]:
+    rows = made.contributions.with_columns(step=pl.int_range(pl.len()).over("series", "component"))
+    means = rows.group_by("component", "step", maintain_order=True).agg(pl.mean("contribution")).sort("step")
+    parts = means.partition_by("component", as_dict=True, maintain_order=True)
+    yield components_picture({str(name): part["contribution"].to_numpy() for (name,), part in parts.items()})
+    if made.importances:
+        yield importance_picture(made.importances, made.metric, title="Importance of covariates")
