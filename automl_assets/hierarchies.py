@@ -15,7 +15,7 @@ Method = Literal["bottom_up", "top_down_average_proportions", "top_down_proporti
 Path = tuple[str, ...]
 
 MOST_CORRELATED = 1_000  # nodes whose errors are looked at together; of more each by itself
-LEAST_VARIANCE = 1e-8  # of a node, as a share of the mean of all
+LEAST_VARIANCE = 1e-6  # of a node, as a share of the mean of all
 LEAST_SHRINKAGE = 1e-3  # where errors are all alike, their covariance alone could not be inverted
 
 

@@ -63,7 +63,7 @@ def test_explosions_stay_within_three_ranges_and_are_explained():
     future = _panel([np.nan] * HORIZON)
     np.testing.assert_array_equal(forecast(GROWING, model, history, future), np.full((1, HORIZON, 1), 40.0))
     parts = explain(GROWING, model, history, future)
-    assert parts["guard"][0, 0] == 40 - 1000
+    assert parts["correction"][0, 0] == 40 - 1000
     np.testing.assert_allclose(sum(parts.values()), 40.0)
 
 
