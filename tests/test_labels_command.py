@@ -215,8 +215,9 @@ class Names(NamedTuple):
 
 
 def is_file_name(name: str) -> bool:
-    """Two colons and `${` have a meaning in any address."""
-    return len(name.encode()) < 200 and not any(sign in name for sign in ("/", "::", "${"))
+    """Two colons and `${` have a meaning in any address, and YAML folds the ends of lines."""
+    is_one_line = name.splitlines() in ([], [name])
+    return is_one_line and len(name.encode()) < 200 and not any(sign in name for sign in ("/", "::", "${"))
 
 
 letters = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
@@ -228,7 +229,7 @@ three = st.lists(cells, min_size=3, max_size=3, unique=True)
 anything = st.builds(Names, columns, columns, three, cells, names.filter(is_file_name))
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(anything.filter(lambda names: names.key != names.target))
 @example(Names("key", "label", ["a", "b", "c"], "x", "[bold]"))
 @example(Names("place", "key", ["a\x1fb", "c", "\x1b"], "\x1b[31m", "\x1b]0;title\x07"))
