@@ -44,7 +44,7 @@ def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def asked(folder: Path, source: str, target: str = "kind", **more: Any) -> Path:
     file = folder / "asked.yaml"
     given = {"task": "classification", "source": source, "target": target, **more}
-    file.write_text(yaml.safe_dump(given, allow_unicode=True), "utf-8")
+    file.write_text(yaml.safe_dump(given), "utf-8")
     return file
 
 
@@ -215,21 +215,20 @@ class Names(NamedTuple):
 
 
 def is_file_name(name: str) -> bool:
-    """Two colons and `${` have a meaning in any address, and YAML folds the ends of lines."""
-    is_one_line = name.splitlines() in ([], [name])
-    return is_one_line and len(name.encode()) < 200 and not any(sign in name for sign in ("/", "::", "${"))
+    """Two colons and `${` have a meaning in any address."""
+    return len(name.encode()) < 200 and not any(sign in name for sign in ("/", "::", "${"))
 
 
 letters = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
 names = st.sampled_from([name for name in HOSTILE if "\x00" not in name]) | st.text(letters, max_size=20)
 cells = names.filter(lambda name: name.strip() == name and name.lower() not in ("", "nan", "null", "na", "n/a"))
-NO_LETTERS = "\ufeff;\t|"  # in a file of two short rows: a byte order mark, and what may as well be a delimiter
-columns = cells.filter(lambda name: name not in ("second", "prediction") and not set(name) & set(NO_LETTERS))
+BYTE_ORDER_MARK = "\ufeff"  # no letter, at the start of a file
+columns = cells.filter(lambda name: name not in ("second", "prediction") and not name.startswith(BYTE_ORDER_MARK))
 three = st.lists(cells, min_size=3, max_size=3, unique=True)
 anything = st.builds(Names, columns, columns, three, cells, names.filter(is_file_name))
 
 
-@settings(deadline=None, max_examples=25, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(anything.filter(lambda names: names.key != names.target))
 @example(Names("key", "label", ["a", "b", "c"], "x", "[bold]"))
 @example(Names("place", "key", ["a\x1fb", "c", "\x1b"], "\x1b[31m", "\x1b]0;title\x07"))

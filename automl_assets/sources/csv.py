@@ -9,7 +9,7 @@ import io
 import sys
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -157,18 +157,31 @@ def _delimiter(options: CsvOptions) -> str:
 
 
 def sniffed(sample: str) -> str:
-    """The delimiter that cuts the first records into the most cells, the same number in each.
+    """The delimiter that cuts the first records into the most cells, the same number in each; where there are some, one
+    that tears no text in quotes.
 
-    >>> sniffed("a;b\\n1,5;2,5\\n"), sniffed("name\\nAnn\\n")
-    (';', ',')
+    >>> sniffed("a;b\\n1,5;2,5\\n"), sniffed("name\\nAnn\\n"), sniffed('a,"b;c;d"\\n1,"2;3;4"\\n')
+    (';', ',', ',')
     """
-    widths = {delimiter: _widths(sample, delimiter) for delimiter in DELIMITERS}
+    records = {delimiter: _first_records(sample, delimiter) for delimiter in DELIMITERS}
+    widths = {delimiter: [len(record) for record in found] for delimiter, found in records.items()}
     even = [delimiter for delimiter, found in widths.items() if found and found[0] > 1 and len(set(found)) == 1]
-    return max(even or DELIMITERS, key=lambda delimiter: widths[delimiter][:1])
+    whole = [delimiter for delimiter in even if all(_is_whole(cell, sample) for cell in chain(*records[delimiter]))]
+    return max(whole or even or DELIMITERS, key=lambda delimiter: widths[delimiter][:1])
 
 
-def _widths(sample: str, delimiter: str) -> list[int]:
-    return [len(record) for record in islice(_records(sample, delimiter), SNIFFED_RECORDS) if record]
+def _first_records(sample: str, delimiter: str) -> list[list[str]]:
+    return [record for record in islice(_records(sample, delimiter), SNIFFED_RECORDS) if record]
+
+
+def _is_whole(cell: str, sample: str) -> bool:
+    """Whether a cell with quotes in it is written as such a cell is.
+
+    >>> _is_whole('5" wide', '1,"5"" wide",2'), _is_whole('wide"', '1,"tall,wide"')
+    (True, False)
+    """
+    doubled = cell.replace('"', '""')
+    return '"' not in cell or f'"{doubled}"' in sample
 
 
 def typed(texts: pl.DataFrame, decimal_comma: bool = False) -> pl.DataFrame:
