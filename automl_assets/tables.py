@@ -535,6 +535,21 @@ def first_complete(texts: pl.Series, readings: Iterable[pl.Series]) -> pl.Series
     return next((reading for reading in readings if reading.null_count() == texts.null_count()), texts)
 
 
+def check_names(columns: Iterable[str], where: str) -> None:
+    """Raises SourceError where polars would take the name of a column for a pattern of names.
+
+    >>> check_names(["*"], "stars.csv")
+    Traceback (most recent call last):
+    automl_assets.errors.SourceError: stars.csv: columns named "*", or "^" to "$", ...
+    """
+    patterns = [name for name in columns if name == "*" or (name.startswith("^") and name.endswith("$"))]
+    if patterns:
+        raise SourceError(
+            f'{where}: columns named "*", or "^" to "$", stand for whole groups of columns in polars; '
+            f"rename {listed(patterns)}"
+        )
+
+
 def fingerprint_table(table: pl.DataFrame) -> str:
     """16 hexadecimal characters that change with columns, types or values, but not with the order of rows.
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -223,7 +224,16 @@ letters = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
 names = st.sampled_from([name for name in HOSTILE if "\x00" not in name]) | st.text(letters, max_size=20)
 cells = names.filter(lambda name: name.strip() == name and name.lower() not in ("", "nan", "null", "na", "n/a"))
 BYTE_ORDER_MARK = "\ufeff"  # no letter, at the start of a file
-columns = cells.filter(lambda name: name not in ("second", "prediction") and not name.startswith(BYTE_ORDER_MARK))
+DELIMITERS = ";\t|"  # as good as the comma, in a file of two rows
+PATTERN = re.compile(r"\*|\^.*\$", re.DOTALL)  # refused as the name of a column
+
+
+def is_column(name: str) -> bool:
+    is_free = name not in ("second", "prediction") and not PATTERN.fullmatch(name)
+    return is_free and not name.startswith(BYTE_ORDER_MARK) and not set(name) & set(DELIMITERS)
+
+
+columns = cells.filter(is_column)
 three = st.lists(cells, min_size=3, max_size=3, unique=True)
 anything = st.builds(Names, columns, columns, three, cells, names.filter(is_file_name))
 

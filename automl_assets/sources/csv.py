@@ -258,11 +258,12 @@ def _with_line_feeds(utf8: bytes) -> bytes:
 
 
 def _checked_header(sample: str, delimiter: str, name: str) -> list[str]:
-    """Column names. polars would rename doubled ones in silence."""
+    """Column names. polars would rename doubled ones in silence, and read others than those of a pattern's name."""
     header = next(filter(None, _records(sample, delimiter)), None)
     if header is None:
         raise SourceError(f"{name}: the file holds nothing but blank lines; it needs a header and at least one row")
     names = [cell if cell.strip() else f"unnamed_{position}" for position, cell in enumerate(header, start=1)]
+    tables.check_names(names, name)
     doubled = sorted({column for column in names if names.count(column) > 1})
     if doubled:
         places = [position for position, column in enumerate(names, start=1) if column in doubled]

@@ -67,6 +67,7 @@ def _read(source: SourceSetting) -> Rows:
     part, options = source.part, source.options
     if part.batches is None:
         rows = part.read(options)
+        tables.check_names(rows.columns, part.describe(options))
         return Rows(rows, rows)
     written = pl.concat(part.batches(options, BATCH_ROWS), how="diagonal_relaxed")
     return Rows(written, part.typed(options, written))

@@ -41,7 +41,10 @@ def load(experiment: Experiment) -> Dataset:
 
 def read(setting: SourceSetting) -> pl.DataFrame:
     """All rows of a source, with texts that hold only numbers or dates typed as such."""
-    return typed(setting.part.read(setting.options))
+    part, options = setting.part, setting.options
+    rows = part.read(options)
+    tables.check_names(rows.columns, part.describe(options))
+    return typed(rows)
 
 
 def batches(setting: SourceSetting, most_rows: int) -> Iterator[pl.DataFrame]:

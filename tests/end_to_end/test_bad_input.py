@@ -113,6 +113,15 @@ def test_doubled_column_names(tmp_path: Path) -> None:
         _prepared(experiment)
 
 
+def test_column_names_that_are_patterns(tmp_path: Path) -> None:
+    experiment = _experiment(tmp_path, _csv(LINES, header="*,^area$,price"))
+    with pytest.raises(
+        SourceError,
+        match=r'rows\.csv: columns named "\*", or "\^" to "\$", stand for .* in polars; rename \*, \^area\$$',
+    ):
+        _prepared(experiment)
+
+
 def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     rows = _csv([*LINES, "90,grün,low"]).encode("latin-1")
     experiment = _experiment(tmp_path, rows)

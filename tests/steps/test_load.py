@@ -161,6 +161,11 @@ def test_too_few_labelled_rows_are_refused(ask) -> None:
         load(ask(_table(y=["a", None, None] * 10)))
 
 
+def test_names_that_are_patterns_are_refused(ask) -> None:
+    with pytest.raises(SourceError, match=r'rows\.parquet: columns named "\*", .*; rename \*, \^x\$$'):
+        load(ask(_table(**{"*": [1] * N_ROWS, "^x$": [2] * N_ROWS, "x^2$": [3] * N_ROWS})))
+
+
 def test_fingerprint_follows_every_file(ask, tmp_path: Path) -> None:
     test = tmp_path / "t.parquet"
     before = fingerprint(ask(_table(), test=_written(_table(), test)))
