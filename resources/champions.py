@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from automl_assets.errors import ArtifactError, DataError, SettingError, listed
 from automl_assets.records import Learnt, Registration
 from automl_assets.resources.codec import read_record, write_record
+from automl_assets.resources.connections import resumable
 from automl_assets.resources.home import installation_key
 
 if TYPE_CHECKING:
@@ -108,10 +109,7 @@ class Champions:
                 raise ArtifactError(f"the model of {self.model} was not kept as it was written; is the disk full?")
         self._ensure()
         source = f"{self.client.get_run(run).info.artifact_uri}/{place}"
-        made = self.client.create_model_version(
-            self.model, source, run, tags={**tags, DIGEST: digest}, await_creation_for=None
-        )
-        return str(made.version)
+        return self._version_of(source, run, {**tags, DIGEST: digest})
 
     def current(self) -> str | None:
         """The version that answers."""
@@ -208,6 +206,13 @@ class Champions:
             _clear(copy)
             yield copy
 
+    @resumable
+    def _version_of(self, source: str, run: str, tags: Mapping[str, str]) -> str:
+        made = next((version for version in self.versions() if version.source == source), None)
+        made = made or self.client.create_model_version(self.model, source, run, tags=tags, await_creation_for=None)
+        return str(made.version)
+
+    @resumable
     def _ensure(self) -> None:
         if self._existing(lambda: self.client.get_registered_model(self.model)) is None:
             told = "Made by automl_assets from the experiment of the same name."

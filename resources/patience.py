@@ -1,18 +1,20 @@
-"""PostgreSQL that goes away and comes back: a restart, an update, another machine taking over. Who uses it waits.
+"""Dagster's storage on a PostgreSQL that goes away and comes back: who uses it waits, and nothing is stored twice.
 
 Dagster by itself waits eleven seconds for a new connection, and gives up when one breaks in the middle of a statement.
 """
 
-import logging
-import os
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, Self
 
 import dagster as dg
 from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log import SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Checks
+from dagster._core.storage.event_log.schema import AssetEventTagsTable as Tags
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
+from dagster._core.storage.runs.schema import RunTagsTable
+from dagster._core.storage.tags import RUN_FAILURE_REASON_TAG
 from dagster._serdes import ConfigurableClassData, serialize_value
 from dagster_postgres import (
     DagsterPostgresStorage,
@@ -21,15 +23,11 @@ from dagster_postgres import (
     PostgresScheduleStorage,
 )
 from dagster_postgres.utils import DagsterPostgresException
-from sqlalchemy import Engine, event
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy import Engine, event, select
 
-from automl_assets.errors import ServiceError, SettingError
+from automl_assets.errors import ServiceError
+from automl_assets.resources.connections import Patience, SteadyConnection, check, reason, unbroken
 from automl_assets.resources.home import DATABASE
-
-WAIT = "AUTOML_DATABASE_SECONDS"  # environment variable: how long the server may be away before that is an error
-DEFAULT_WAIT_SECONDS = 120.0
-RETRY_SECONDS = 0.5
 
 
 class PatientStorage(DagsterPostgresStorage):
@@ -40,14 +38,14 @@ class PatientStorage(DagsterPostgresStorage):
             super().__init__(postgres_url, inst_data=inst_data)
         except DagsterPostgresException as error:
             raise ServiceError(
-                f"PostgreSQL cannot be reached: {_reason(error.__cause__)}. Start it, or mend {DATABASE}"
+                f"PostgreSQL cannot be reached: {reason(error.__cause__)}. Start it, or mend {DATABASE}"
             ) from error
         self._run_storage = PatientRuns(postgres_url, should_autocreate_tables=False)
         self._event_log_storage = PatientEventLog(postgres_url, should_autocreate_tables=False)
         self._schedule_storage = PatientSchedules(postgres_url, should_autocreate_tables=False)
         patience = Patience()
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
-            patience.teach(storage._engine)
+            storage.learn(patience)
 
     @classmethod
     def config_type(cls) -> Any:
@@ -59,19 +57,38 @@ class PatientStorage(DagsterPostgresStorage):
 
 
 class Waits:
-    """What the three storages have in common: how they connect."""
+    """What the three storages have in common: how they connect, and ask."""
 
     _engine: Engine
+
+    def learn(self, patience: Patience) -> None:
+        """From now on the storage waits for its server."""
+        patience.teach(self._engine)
+        self._engine._connection_cls = SteadyConnection
 
     def optimize_for_webserver(self, statement_timeout: int, pool_recycle: int, max_overflow: int) -> None:
         """The UI keeps connections, which break when the server is restarted."""
         super().optimize_for_webserver(statement_timeout, pool_recycle, max_overflow)  # type: ignore[misc]
-        Patience().teach(self._engine)
-        event.listen(self._engine, "checkout", _check)
+        self.learn(Patience())
+        event.listen(self._engine, "checkout", check)
 
 
 class PatientRuns(Waits, PostgresRunStorage):
-    """Dagster's own."""
+    """Adds a run, or what became of it, again when the connection breaks meanwhile."""
+
+    def _core_add_run(self, col_values: dict[str, Any], tags: Mapping[str, str]) -> None:
+        add = partial(super()._core_add_run, col_values, tags)
+        unbroken(add, between=lambda: self.delete_run(col_values["run_id"]))
+
+    def handle_run_event(self, run_id: str, event: dg.DagsterEvent, update_timestamp: datetime | None = None) -> None:
+        handle = partial(super().handle_run_event, run_id, event, update_timestamp)
+        unbroken(handle, between=lambda: self._remove_reason(run_id))
+
+    def _remove_reason(self, run_id: str) -> None:
+        """Why a run failed, a tag that an attempt may have added already."""
+        table = RunTagsTable
+        with self.connect() as connection:
+            connection.execute(table.delete().where(table.c.run_id == run_id, table.c.key == RUN_FAILURE_REASON_TAG))
 
 
 class PatientSchedules(Waits, PostgresScheduleStorage):
@@ -82,82 +99,20 @@ class PatientEventLog(Waits, PostgresEventLogStorage):
     """Stores an event again when the connection breaks meanwhile."""
 
     def store_event(self, event: EventLogEntry) -> None:
-        self._store([event], partial(super().store_event, event))
+        unbroken(partial(super().store_event, event), between=lambda: self._remove([event]))
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        self._store(events, partial(super().store_event_batch, events))
-
-    def _store(self, events: Sequence[EventLogEntry], store: Callable[[], None]) -> None:
-        try:
-            store()
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            self._remove(events)
-            store()
+        unbroken(partial(super().store_event_batch, events), between=lambda: self._remove(events))
 
     def _remove(self, events: Sequence[EventLogEntry]) -> None:
         """What an attempt that was cut off may have left, so that no event is there twice."""
-        table, texts = SqlEventLogStorageTable, [serialize_value(event) for event in events]
+        texts = [serialize_value(event) for event in events]
         with self.run_connection(events[0].run_id) as connection:
-            connection.execute(table.delete().where(table.c.run_id == events[0].run_id, table.c.event.in_(texts)))
-
-
-class Patience:
-    """Waits for a server, as long as the environment says since it answered last."""
-
-    def __init__(self) -> None:
-        self._seconds = _wait_seconds()
-        self._away_since: float | None = None
-
-    def teach(self, engine: Engine) -> None:
-        """From now on the engine waits where it would fail to connect."""
-        event.listen(engine, "do_connect", self._connected)
-
-    def _connected(self, dialect: Any, _: Any, arguments: Sequence[Any], settings: Mapping[str, Any]) -> Any:
-        while True:
-            try:
-                connection = dialect.connect(*arguments, **settings)
-            except dialect.loaded_dbapi.OperationalError as error:
-                self._wait(error)
-            else:
-                self._away_since = None
-                return connection
-
-    def _wait(self, error: Exception) -> None:
-        now = time.monotonic()
-        if self._away_since is None:
-            logging.getLogger(__name__).warning(
-                "waiting up to %.0f s for PostgreSQL: %s", self._seconds, _reason(error)
-            )
-            self._away_since = now
-        if now - self._away_since > self._seconds:
-            raise ServiceError(f"PostgreSQL has been away for {self._seconds:.0f} s: {_reason(error)}") from error
-        time.sleep(RETRY_SECONDS)
-
-
-def _check(connection: Any, *_: Any) -> None:
-    """Raises what SQLAlchemy answers with another connection, when the one that was kept has broken."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("select 1")
-    except connection.Error as error:
-        raise DisconnectionError from error
-
-
-def _wait_seconds() -> float:
-    text = os.environ.get(WAIT) or str(DEFAULT_WAIT_SECONDS)
-    try:
-        return float(text)
-    except ValueError:
-        raise SettingError(f"{WAIT}: got {text!r}; it is a number of seconds") from None
-
-
-def _reason(error: BaseException | None) -> str:
-    """What the driver says, in one line.
-
-    >>> _reason(OSError("connection refused\\n\\tIs the server running?"))
-    'connection refused'
-    """
-    said = getattr(error, "orig", None) or error
-    return str(said).strip().partition("\n")[0]
+            are_these = Events.c.run_id == events[0].run_id, Events.c.event.in_(texts)
+            left = connection.execute(select(Events.c.id).where(*are_these)).scalars().all()
+            for told, of in (
+                (Tags, Tags.c.event_id),
+                (Checks, Checks.c.evaluation_event_storage_id),
+                (Events, Events.c.id),
+            ):
+                connection.execute(told.delete().where(of.in_(left)))

@@ -19,6 +19,7 @@ import dagster as dg
 from automl_assets.errors import ArtifactError
 from automl_assets.records import Leaderboard, Learnt, Standing
 from automl_assets.resources.champions import CHAMPION, Champions
+from automl_assets.resources.connections import PATIENT, SteadyClient, resumable
 from automl_assets.resources.home import database, home, place
 
 TRACKING = "AUTOML_TRACKING"  # environment variable: an MLflow server or database
@@ -41,6 +42,7 @@ class Tracker(dg.ConfigurableResource):
         """The address without a password."""
         return re.sub(r"//([^/:@]*):[^/@]*@", r"//\1:***@", self.tracking_uri())
 
+    @resumable
     def log_trials(self, experiment: str, dagster_run: str, leaderboard: Leaderboard) -> str:
         """One MLflow run for the Dagster run, one nested in it for each trial. Returns the parent's id."""
         client = self._client()
@@ -105,14 +107,18 @@ class Tracker(dg.ConfigurableResource):
         from mlflow.tracking import MlflowClient
 
         uri = self.tracking_uri()
-        with _alone():
-            if uri == _in_schema(database()):
+        if uri == _in_schema(database()):
+            with _alone():
                 _make_schema(database())
+                patient = f"{uri}&plugin={PATIENT}"
+                return SteadyClient(MlflowClient(patient, patient))
+        with _alone():
             client = MlflowClient(uri, uri)
         if uri == f"sqlite:///{home() / FILE}":
             _write_ahead(home() / FILE)
         return client
 
+    @resumable
     def _parent_run(self, client: Any, experiment: str, dagster_run: str) -> str:
         experiment_id = _experiment_id(client, experiment)
         found = client.search_runs([experiment_id], f"tags.{RUN_TAG} = '{dagster_run}'", max_results=1)
@@ -129,8 +135,9 @@ def _be_quiet() -> None:
 
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name in ("alembic", "mlflow.pyfunc", "mlflow.store.db.utils", "mlflow.tracking._model_registry.client"):
+    for name in ("alembic", "mlflow.pyfunc", "mlflow.tracking._model_registry.client"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it raises what it logs
 
 
 def _in_schema(url: str) -> str:
@@ -142,15 +149,11 @@ def _in_schema(url: str) -> str:
     return url and f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{SCHEMA}"
 
 
+@resumable
 def _make_schema(url: str) -> None:
-    """Also waits for the server, should it be away: MLflow would not."""
     from sqlalchemy import NullPool, create_engine, text
 
-    from automl_assets.resources.patience import Patience
-
-    engine = create_engine(url, poolclass=NullPool)
-    Patience().teach(engine)
-    with engine.begin() as connection:
+    with create_engine(url, poolclass=NullPool, plugins=[PATIENT]).begin() as connection:
         connection.execute(text(f"create schema if not exists {SCHEMA}"))
 
 
@@ -168,6 +171,7 @@ def _alone() -> Iterator[None]:
         yield
 
 
+@resumable
 def _experiment_id(client: Any, name: str) -> str:
     with _alone():
         found = client.get_experiment_by_name(name)

@@ -1,17 +1,18 @@
-"""While PostgreSQL is away whoever needs it waits; an event whose connection breaks is stored once all the same."""
+"""Whatever of Dagster's statements to PostgreSQL breaks, a run goes on, and everything is stored once."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-from sqlalchemy import NullPool, create_engine, event, text
+from sqlalchemy import NullPool, create_engine, text
 
-from automl_assets.errors import ServiceError, SettingError
+from automl_assets.errors import ServiceError
 from automl_assets.resources.home import prepare
-from automl_assets.resources.patience import Patience, PatientStorage
-from tests.servers import free_port
+from automl_assets.resources.patience import PatientStorage
+from tests.breaks import MOMENTS, each_statement_broken_once
 
 CUT_OTHERS = (
     "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
@@ -27,38 +28,57 @@ def instance(tmp_path: Path, database: str) -> Iterator[dg.DagsterInstance]:
         yield opened
 
 
-def break_once(instance: dg.DagsterInstance, database: str, where: str) -> list[str]:
-    """The next statement of the event log that begins with `where` finds its connection cut; gives it, once it has."""
-    others, broken = create_engine(database, isolation_level="AUTOCOMMIT", poolclass=NullPool), list[str]()
-
-    def cut(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        if not broken and statement.strip().startswith(where):
-            broken.append(statement)
-            process = connection.connection.driver_connection.info.backend_pid
-            with others.connect() as other:
-                other.execute(text(f"select pg_terminate_backend({process}, 5000)"))
-
-    event.listen(instance.event_log_storage._engine, "before_cursor_execute", cut)
-    return broken
+GROUPS = dg.DynamicPartitionsDefinition(name="groups")
 
 
-@pytest.mark.parametrize("where", ["INSERT INTO event_logs", "NOTIFY", "INSERT INTO asset_keys"])
-def test_an_event_whose_connection_breaks_is_stored_once(
-    instance: dg.DagsterInstance, database: str, where: str
-) -> None:
-    broken = break_once(instance, database, where)
-    instance.report_runless_asset_event(dg.AssetMaterialization("table"))
-    assert broken and len(instance.fetch_materializations(dg.AssetKey("table"), limit=9).records) == 1
+@dg.asset(partitions_def=GROUPS, check_specs=[dg.AssetCheckSpec("is_good", asset="made")])
+def made(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True)])
 
 
-def test_events_of_a_batch_are_stored_once(instance: dg.DagsterInstance, database: str) -> None:
+@dg.asset(deps=[made])
+def failed(context: dg.AssetExecutionContext) -> None:
+    assert context.instance.get_latest_materialization_event(dg.AssetKey("made"))
+    raise ValueError("as it should")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_every_statement_of_a_run_may_break(instance: dg.DagsterInstance, database: str, moment: str) -> None:
+    with each_statement_broken_once(database, moment) as broken:
+        instance.add_dynamic_partitions("groups", ["x", "y"])
+        good = dg.materialize([made], instance=instance, partition_key="x", raise_on_error=False)
+        bad = dg.materialize([failed], instance=instance, raise_on_error=False)
+    tables = ("dynamic_partitions", "snapshots", "runs", "run_tags", "event_logs", "asset_keys", "asset_event_tags")
+    assert all(any(f"INSERT INTO {table}" in text for text in broken) for table in (*tables, "asset_check_executions"))
+    assert (good.success, bad.success) == (True, False)
+    assert {run.run_id: run.status for run in instance.get_runs()} == {
+        good.run_id: dg.DagsterRunStatus.SUCCESS,
+        bad.run_id: dg.DagsterRunStatus.FAILURE,
+    }
+    (reason,) = rows(database, "select value from run_tags where key = 'dagster/failure_reason'")
+    assert reason == ("STEP_FAILURE",)
+    assert rows(database, "select key, count(*) from asset_event_tags group by key") == [("dagster/data_version", 1)]
+    assert rows(database, "select execution_status from asset_check_executions") == [("SUCCEEDED",)]
+    for run in (good, bad):
+        logged = Counter(event.dagster_event_type for event in instance.all_logs(run.run_id))
+        happened = Counter(event.event_type for event in run.all_events)
+        assert {kind: logged[kind] for kind in happened} == happened
+
+
+def rows(database: str, question: str) -> list[tuple[Any, ...]]:
+    with create_engine(database, poolclass=NullPool).connect() as connection:
+        return [tuple(row) for row in connection.execute(text(question))]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_events_of_a_batch_are_stored_once(instance: dg.DagsterInstance, database: str, moment: str) -> None:
     for asset in ("one", "two"):
         instance.report_runless_asset_event(dg.AssetMaterialization(asset))
     log = instance.event_log_storage
     events = [record.event_log_entry for record in log.get_event_records(dg.EventRecordsFilter(MATERIALISED))]
-    broken = break_once(instance, database, "INSERT INTO asset_keys")
-    log.store_event_batch(events)
-    assert broken and len(log.get_event_records(dg.EventRecordsFilter(MATERIALISED))) == 2
+    with each_statement_broken_once(database, moment):
+        log.store_event_batch(events)
+    assert len(log.get_event_records(dg.EventRecordsFilter(MATERIALISED))) == 2
 
 
 def test_connections_that_the_ui_keeps_are_made_anew(instance: dg.DagsterInstance, database: str) -> None:
@@ -74,21 +94,6 @@ def test_what_is_wrong_with_a_statement_is_told_at_once(instance: dg.DagsterInst
         connection.execute(text("drop table event_logs"))
     with pytest.raises(Exception, match='relation "event_logs" does not exist'):
         instance.report_runless_asset_event(dg.AssetMaterialization("table"))
-
-
-def test_patience_ends(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setenv("AUTOML_DATABASE_SECONDS", "0.2")
-    engine = create_engine(f"postgresql://ann:s3cret@127.0.0.1:{free_port()}/automl", poolclass=NullPool)
-    Patience().teach(engine)
-    with pytest.raises(ServiceError, match="PostgreSQL has been away for 0 s: connection to server at") as caught:
-        engine.connect()
-    assert "Connection refused" in caplog.text and "s3cret" not in caplog.text + str(caught.value)
-
-
-def test_a_patience_that_is_no_number_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AUTOML_DATABASE_SECONDS", "long")
-    with pytest.raises(SettingError, match="AUTOML_DATABASE_SECONDS: got 'long'; it is a number of seconds"):
-        Patience()
 
 
 @pytest.mark.slow  # Dagster itself tries for eleven seconds

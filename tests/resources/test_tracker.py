@@ -18,6 +18,7 @@ from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
 from automl_assets.runner import Result
+from tests.breaks import MOMENTS, each_statement_broken_once
 
 GOOD = Standing(1, "knn_1", "knn", 0.9, {"accuracy": 0.9, "log_loss": 0.3}, 1.5, {"k": 5, "text": "x" * 600})
 FAILED = Standing(None, "knn_2", "knn", None, {}, 0.5, {"k": 9}, "out of memory: killed by the operating system")
@@ -333,3 +334,25 @@ def test_the_signature_tells_the_answers_as_they_come(scripted_home: Path, regis
 )
 def test_a_password_is_not_shown(uri: str, shown: str) -> None:
     assert Tracker(uri=uri).shown_uri() == shown
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_every_statement_to_postgresql_may_break(
+    scripted_home: Path, onnx: OnnxModel, database: str, moment: str
+) -> None:
+    tracker = Tracker()
+    tracker._client()  # makes the tables
+    with each_statement_broken_once(database, moment) as broken:
+        parent = tracker.log_trials("model", "run-1", LEADERBOARD)
+        first, second = register(tracker, onnx, "run-1"), register(tracker, onnx, "run-2")
+        champions = tracker.champions("model")
+        decide(champions, first)
+        decide(champions, second)
+        assert champions.rollback().version == first
+    added = ("experiments", "runs", "metrics", "params", "tags", "registered_models", "model_versions")
+    assert all(any(f"INSERT INTO {table} " in text for text in broken) for table in added)
+    children = runs(tracker, "model", f"tags.mlflow.parentRunId = '{parent}'")
+    assert sorted(run.info.run_name for run in children) == ["knn_1", "knn_2"]
+    assert len(runs(tracker, "model")) == 4
+    assert (first, second) == ("1", "2") and len(champions.versions()) == 2
+    assert [reign.version for reign in champions.reigns()] == [first, second, first]
