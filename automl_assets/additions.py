@@ -13,7 +13,7 @@ from pathlib import Path
 import fsspec
 import polars as pl
 
-from automl_assets import tables
+from automl_assets import places, tables
 from automl_assets.errors import SourceError
 
 Dump = Callable[[pl.DataFrame], bytes]  # rows as a file of their own
@@ -28,13 +28,13 @@ def alone(location: str, extensions: tuple[str, ...]) -> Iterator[None]:
     Object stores know no locks.
     """
     while True:
-        first = tables.files(location, extensions)[0]
-        if not tables.is_local(first.filesystem):
+        first = places.files(location, extensions)[0]
+        if not places.is_local(first.filesystem):
             yield
             return
         with open(first.path, "r+b" if os.access(first.path, os.W_OK) else "rb") as file:  # NFS locks no other
             fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
-            now = tables.files(location, extensions)[0]
+            now = places.files(location, extensions)[0]
             if os.path.samestat(os.fstat(file.fileno()), os.stat(now.path)):
                 yield
                 return
@@ -46,7 +46,7 @@ def add_rows(location: str, extensions: tuple[str, ...], rows: pl.DataFrame, dum
     Into a folder, or beside the files of a glob, goes a new file; a single local file is written anew in one move.
     Raises SourceError where neither can be done.
     """
-    first, *others = tables.files(location, extensions)
+    first, *others = places.files(location, extensions)
     filesystem, path = fsspec.core.url_to_fs(location)
     if not others and filesystem.isfile(path):
         return _into(first, rows, join)
@@ -54,17 +54,17 @@ def add_rows(location: str, extensions: tuple[str, ...], rows: pl.DataFrame, dum
     ending = Path(first.path.removesuffix(".gz")).suffix
     target = f"{folder}/labels_{tables.fingerprint_table(rows)}{ending}"
     _write(filesystem, target, dump(rows))
-    if target not in {file.path for file in tables.files(location, extensions)}:
+    if target not in {file.path for file in places.files(location, extensions)}:
         filesystem.rm_file(target)
         raise SourceError(
-            f"{tables.without_secrets(location)}: a new file called {target.rpartition('/')[2]} would not be one of it; "
+            f"{places.without_secrets(location)}: a new file called {target.rpartition('/')[2]} would not be one of it; "
             "widen the pattern, or add the rows yourself"
         )
     return target
 
 
-def _into(file: tables.File, rows: pl.DataFrame, join: Join) -> str:
-    if not tables.is_local(file.filesystem):
+def _into(file: places.File, rows: pl.DataFrame, join: Join) -> str:
+    if not places.is_local(file.filesystem):
         raise SourceError(
             f"{file.name} is a single file of an object store, which others may be writing to; keep the rows in a folder, "
             "so that a file can be added"
@@ -83,7 +83,7 @@ def _is_changed(before: os.stat_result, now: os.stat_result) -> bool:
 
 def _write(filesystem: fsspec.AbstractFileSystem, path: str, content: bytes) -> None:
     """In one move: an object store shows no object before it is whole, a local file gets its name last."""
-    if not tables.is_local(filesystem):
+    if not places.is_local(filesystem):
         filesystem.pipe_file(path, content)
         return
     target = Path(path)

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import (
@@ -20,12 +20,13 @@ from pydantic import (
     model_validator,
 )
 
-from automl_assets import metrics, registry, tables
+from automl_assets import metrics, places, registry
 from automl_assets.errors import SettingError, listed, nearest
 from automl_assets.feature_settings import Featurization
 from automl_assets.forecast_settings import ForecastSettings, levels
 from automl_assets.frozen import Frozen, shorthand
 from automl_assets.parts import Algorithm, Forecaster, Source, Task
+from automl_assets.problems import told
 from automl_assets.records import Label
 from automl_assets.retrain_settings import Retrain
 
@@ -73,7 +74,7 @@ def _options(part: Source, given: Any) -> BaseModel:
     try:
         return part.options.model_validate(given)
     except ValidationError as error:
-        problems = (_readable(problem, part.options) for problem in error.errors())
+        problems = told(error, part.options, "source of this kind")
         raise ValueError(f"{part.name} source: " + "; ".join(problems)) from None
 
 
@@ -82,7 +83,7 @@ def _claimed(text: str) -> dict[str, Any]:
         if part.claims(text):
             return {"kind": part.name, "options": _options(part, {part.text_option: text})}
     raise ValueError(
-        f"{tables.without_secrets(text)!r} is of no known kind; say `kind:` with one of {listed(registry.sources())}"
+        f"{places.without_secrets(text)!r} is of no known kind; say `kind:` with one of {listed(registry.sources())}"
     )
 
 
@@ -91,7 +92,7 @@ def source_of(text: str) -> SourceSetting:
     try:
         return SourceSetting.model_validate(text)
     except ValidationError as error:
-        raise SettingError("; ".join(_readable(problem) for problem in error.errors())) from None
+        raise SettingError("; ".join(told(error, SourceSetting, "source"))) from None
 
 
 def _fold_rows(value: Any, check: Any) -> Any:
@@ -442,7 +443,7 @@ def parse(settings: Any, name: str) -> Experiment:
     try:
         return Experiment.model_validate({"name": name, **settings})
     except ValidationError as error:
-        raise SettingError("\n".join(_readable(problem) for problem in error.errors())) from None
+        raise SettingError("\n".join(told(error, Experiment, "experiment"))) from None
 
 
 def load(path: str | Path, text: str | None = None) -> Experiment:
@@ -482,44 +483,3 @@ def _rooted(value: Any, folder: Path) -> Any:
 
 def _looks_like_path(text: str) -> bool:
     return "/" in text or "." in text
-
-
-def _readable(problem: Any, model: type[BaseModel] | None = None) -> str:
-    """One pydantic problem in our words: key, what was got, what is possible, nearest name."""
-    key = ".".join(str(part) for part in problem["loc"]) or "experiment"
-    got = problem.get("input")
-    match problem["type"]:
-        case "extra_forbidden":
-            possible = _keys_beside(problem["loc"], model or Experiment)
-            hint = nearest(str(problem["loc"][-1]), possible)
-            return f"{key}: unknown key; possible: {listed(possible, 40)}.{hint}"
-        case "missing":
-            return f"{key}: is missing; every {'experiment' if model is None else 'source of this kind'} needs it"
-        case "literal_error":
-            possible = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
-            return f"{key}: got {got!r}; possible: {listed(possible)}.{nearest(str(got), possible)}"
-        case "model_type":
-            return f"{key}: got {got!r}; it is a mapping of keys"
-        case "value_error":
-            text = str(problem["ctx"]["error"])
-            return text if key == "experiment" else f"{key}: {text}"
-        case _:
-            return f"{key}: got {got!r}; {problem['msg'][0].lower()}{problem['msg'][1:]}"
-
-
-def _keys_beside(location: tuple[Any, ...], model: Any) -> list[str]:
-    """The keys that are possible where an unknown one was found."""
-    is_mapping = False
-    for part in location[:-1]:
-        if is_mapping:  # a name that a person chose: the model is that of its value
-            is_mapping = False
-            continue
-        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
-        is_mapping = get_origin(field.annotation) is dict if field else False
-        model = _model_in(field.annotation) if field else None
-    return list(model.model_fields) if model else []
-
-
-def _model_in(annotation: Any) -> Any:
-    options = [getattr(option, "__origin__", option) for option in getattr(annotation, "__args__", (annotation,))]
-    return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)

@@ -1,259 +1,29 @@
-"""How rows reach memory: environment variables, files of any file system, stacking, typing and hashing of tables.
+"""How rows become tables: every file parsed and stacked, columns of few types, dates, and a hash of them all.
 
-Here belongs what several sources share. Not here: what one format or one kind of source alone knows.
+Here belongs what several sources share. Not here: where files lie (`places`), what one format alone knows (`sources`).
 """
 
-import gzip
 import hashlib
 import json
-import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-import fsspec
 import polars as pl
 import polars.selectors as cs
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from automl_assets.errors import SourceError, listed, nearest
+from automl_assets.errors import SourceError, listed
+from automl_assets.places import FINGERPRINT_CHARACTERS, File, Options, explained, files, opened, without_secrets
 
-Options = TypeVar("Options", bound=BaseModel)
 Parse = Callable[[bytes, str], pl.DataFrame]  # content and name of one file to its rows
 ParseBatches = Callable[[Any, str], Iterator[pl.DataFrame]]  # byte stream and name of one file to batches of its rows
 
-FINGERPRINT_CHARACTERS = 16
-CHUNK_BYTES = 1 << 20
-WRITTEN_KEYS = ("size", "mtime", "ino", "LastModified", "last_modified", "updated")  # that change as a file is written
-CONTENT_KEYS = ("md5Hash", "content_md5", "ETag", "etag")  # what object stores tell about content, best first
-
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<fallback>:-(?P<default>[^}]*))?\}")
-_PASSWORD = re.compile(r"(?<=://)(?P<user>[^:@/]*):[^/]*@")
 _DATE = "%Y-%m-%d"
 _DATETIMES = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
 _ZONED_DATETIMES = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z")
 
 
-# --- options -----------------------------------------------------------------------------------------------------
-
-
-def expanded(options: Options) -> Options:
-    """The options with `${NAME}`, `${NAME:-default}` and a leading `~/` filled in, checked once more.
-
-    For reading only: the result may hold secrets and is never stored.
-    Raises SourceError when a variable without default is unset, or when what it holds is impossible.
-
-    >>> class Place(BaseModel):
-    ...     path: str
-    >>> expanded(Place(path="${AUTOML_NO_SUCH_VARIABLE:-/data}/rows.csv")).path
-    '/data/rows.csv'
-    """
-    filled = {name: _expanded_value(value, name) for name, value in options}
-    try:
-        return type(options).model_validate(filled)
-    except ValidationError as error:
-        problems = "; ".join(_problem(problem) for problem in error.errors())
-        raise SourceError(f"once the environment variables are filled in, {problems}") from None
-
-
-def has_variable(text: str) -> bool:
-    """Whether the text waits for an environment variable, so that it cannot be judged yet.
-
-    >>> has_variable("${DELIMITER}"), has_variable(";")
-    (True, False)
-    """
-    return _VARIABLE.search(text) is not None
-
-
-def text_code(text: str) -> str:
-    """Python for a text whose environment variables are to be read when it runs.
-
-    >>> text_code("${FOLDER}/rows.csv"), text_code("${FOLDER:-/data}")
-    ("os.environ['FOLDER'] + '/rows.csv'", "(os.environ.get('FOLDER') or '/data')")
-    """
-    pieces, end = [], 0
-    for match in _VARIABLE.finditer(text):
-        name, default = match["name"], match["default"]
-        pieces += [repr(text[end : match.start()])] if match.start() > end else []
-        pieces.append(f"(os.environ.get({name!r}) or {default!r})" if match["fallback"] else f"os.environ[{name!r}]")
-        end = match.end()
-    pieces += [repr(text[end:])] if end < len(text) else []
-    return " + ".join(pieces) or "''"
-
-
-def without_variables(text: str) -> str:
-    """What of a text is written down.
-
-    >>> without_variables("sqlite:///${FOLDER}/shop.db")
-    'sqlite:////shop.db'
-    """
-    return _VARIABLE.sub("", text)
-
-
-def files_code(location: str, extensions: tuple[str, ...]) -> str:
-    """Python for the files of a location as there are now; a place that waits for variables stays as it is written."""
-    if has_variable(location):
-        return f"[{text_code(location)}]"
-    found = files(_expanded_text(location, "path"), extensions)
-    return "[\n" + "".join(f"    {file.name!r},\n" for file in found) + "]"
-
-
-def _problem(problem: Any) -> str:
-    location = ".".join(str(part) for part in problem["loc"])
-    return f"{location or 'the options'}: {problem['msg'].removeprefix('Value error, ')}"
-
-
-def _expanded_value(value: Any, option: str) -> Any:
-    if isinstance(value, str):
-        return _expanded_text(value, option)
-    if isinstance(value, tuple):
-        return tuple(_expanded_value(item, option) for item in value)
-    return value
-
-
-def _expanded_text(text: str, option: str) -> str:
-    filled = _VARIABLE.sub(partial(_variable_value, option=option), text)
-    return os.path.expanduser(filled) if filled.startswith("~/") else filled
-
-
-def _variable_value(match: re.Match[str], option: str) -> str:
-    name = match["name"]
-    value = os.environ.get(name)
-    if match["fallback"]:
-        return value or match["default"]
-    if value is None:
-        raise SourceError(
-            f"{option}: the environment variable {name} is not set; set it, or give a default: ${{{name}:-default}}."
-            f"{nearest(name, os.environ)}"
-        )
-    return value
-
-
-# --- places ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class File:
-    """One file somewhere, and the name by which a person knows it, free of passwords and signatures."""
-
-    filesystem: fsspec.AbstractFileSystem
-    path: str
-    name: str
-
-
-def without_secrets(location: str) -> str:
-    """A path or URL as it may be shown: without password, and without the query that may hold a signature.
-
-    >>> without_secrets("sftp://ann:s3cret@host/rows.csv"), without_secrets("https://host/rows.csv?sig=abc")
-    ('sftp://ann:***@host/rows.csv', 'https://host/rows.csv')
-    >>> without_secrets("/data/what?.csv")
-    '/data/what?.csv'
-    """
-    if "://" not in location:
-        return location
-    visible = location.split("?", 1)[0] if location.startswith("http") else location
-    return _PASSWORD.sub(r"\g<user>:***@", visible)
-
-
-def has_extension(text: str, extensions: tuple[str, ...]) -> bool:
-    """Whether a path, URL or glob ends in one of the extensions.
-
-    >>> has_extension("https://host/ROWS.CSV?version=2", (".csv",)), has_extension("rows.parquet", (".csv",))
-    (True, False)
-    """
-    return without_secrets(text).lower().endswith(extensions)
-
-
-def files(location: str, extensions: tuple[str, ...]) -> tuple[File, ...]:
-    """The files of a location in sorted order: one file, those of a folder with such an extension, or a glob's.
-
-    Raises SourceError when there are none, or when the file system cannot be reached.
-    """
-    name = without_secrets(location)
-    with explained(name, location):
-        filesystem, path = fsspec.core.url_to_fs(location)
-        filesystem.invalidate_cache()  # a sensor lives long, and what it listed before is no longer true
-        paths = _paths(filesystem, path, extensions)
-    if not paths:
-        raise SourceError(_nothing_found(filesystem, path, name, extensions))
-    on_disk = is_local(filesystem)
-    return tuple(
-        File(filesystem, found, found if on_disk else without_secrets(filesystem.unstrip_protocol(found)))
-        for found in paths
-    )
-
-
-def _paths(filesystem: fsspec.AbstractFileSystem, path: str, extensions: tuple[str, ...]) -> list[str]:
-    if filesystem.isfile(path):
-        return [path]
-    if filesystem.isdir(path):
-        return [found for found in _children(filesystem, path) if has_extension(found, extensions)]
-    if not _is_pattern(path):
-        return []
-    matches = filesystem.glob(path, detail=True)
-    return sorted(found for found, info in matches.items() if info["type"] == "file")
-
-
-def _is_pattern(path: str) -> bool:
-    """Whether the path is a glob; the ? of a web address is none."""
-    return bool(fsspec.core.has_magic(without_secrets(path)))
-
-
-def _children(filesystem: fsspec.AbstractFileSystem, folder: str) -> list[str]:
-    """Files right inside a folder; hidden ones and those that Spark marks with `_` are not data."""
-    inside = filesystem.find(folder, maxdepth=1)
-    return sorted(found for found in inside if not found.rsplit("/", 1)[-1].startswith((".", "_")))
-
-
-def is_local(filesystem: fsspec.AbstractFileSystem) -> bool:
-    """Whether files lie on this machine."""
-    return "file" in ((filesystem.protocol,) if isinstance(filesystem.protocol, str) else filesystem.protocol)
-
-
-def _nothing_found(filesystem: fsspec.AbstractFileSystem, path: str, name: str, extensions: tuple[str, ...]) -> str:
-    shown = path if is_local(filesystem) else name
-    with explained(name):
-        if filesystem.isdir(path):
-            present = [found.rsplit("/", 1)[-1] for found in _children(filesystem, path)]
-            return (
-                f"{shown}: the folder holds no file ending in {listed(extensions)}; it holds: "
-                f"{listed(present) or 'nothing'}. Name the files with a glob, such as {shown.rstrip('/')}/*.txt"
-            )
-        if _is_pattern(path):
-            return f"{shown}: no file matches this pattern; * stands for any text, ** for any folders"
-    return f"{shown}: no such file or folder.{_neighbour(filesystem, path)}"
-
-
-def _neighbour(filesystem: fsspec.AbstractFileSystem, path: str) -> str:
-    """A hint at a file beside the missing one. No hint where the store cannot list: the file is missing anyway."""
-    folder, _, name = path.rpartition("/")
-    try:
-        beside = [str(found).rstrip("/").rsplit("/", 1)[-1] for found in filesystem.ls(folder or "/", detail=False)]
-    except (OSError, NotImplementedError, ValueError):
-        return " Check the spelling; the folder cannot be listed"
-    return nearest(name, beside) or f" Its folder holds: {listed(sorted(beside), 10) or 'nothing'}"
-
-
-@contextmanager
-def explained(name: str, secret: str | None = None) -> Iterator[None]:
-    """Turns whatever a library raises while reading `name` into a SourceError with the first line of its message.
-
-    File systems, drivers and parsers each have their own root of errors, and none can be listed beforehand.
-    """
-    try:
-        yield
-    except SourceError:
-        raise
-    except Exception as error:
-        message = (str(error).strip() or type(error).__name__).splitlines()[0]
-        shown = message.replace(secret, name) if secret else message
-        raise SourceError(f"{name} cannot be read: {shown}") from error
-
-
-# --- reading and hashing files -----------------------------------------------------------------------------------
+# --- files -------------------------------------------------------------------------------------------------------
 
 
 def read_files(location: str, extensions: tuple[str, ...], parse: Parse) -> pl.DataFrame:
@@ -292,15 +62,6 @@ def read_batches(location: str, extensions: tuple[str, ...], parse: ParseBatches
         raise SourceError(f"{without_secrets(location)}: there are no rows; add some below the header")
 
 
-@contextmanager
-def opened(file: File) -> Iterator[Any]:
-    """A file's content as a stream of bytes, without gzip; what goes wrong while it is read names the file."""
-    with explained(file.name, file.path), file.filesystem.open(file.path, "rb", compression=None) as packed:
-        magic = packed.read(2)
-        packed.seek(0)
-        yield gzip.GzipFile(fileobj=packed) if magic == b"\x1f\x8b" else packed
-
-
 def _header(table: pl.DataFrame) -> str:
     return f"a header ({listed(table.columns, 5)})" if table.columns else "no columns"
 
@@ -308,7 +69,8 @@ def _header(table: pl.DataFrame) -> str:
 def from_json(content: bytes, name: str, model: type[Options], advice: str) -> Options:
     """JSON as a model. Raises SourceError that names the first place where it is something else.
 
-    >>> class Place(BaseModel):
+    >>> import pydantic
+    >>> class Place(pydantic.BaseModel):
     ...     path: str
     >>> from_json(b'{"path": "rows.csv", "more": 1}', "place.json", Place, "write a path")
     Place(path='rows.csv')
@@ -321,18 +83,6 @@ def from_json(content: bytes, name: str, model: type[Options], advice: str) -> O
         raise SourceError(f"{name}: {place or 'the whole'}: {first['msg']}; {advice}") from None
     except ValueError as error:
         raise SourceError(f"{name} is no JSON: {error}") from None
-
-
-def unpacked(content: bytes, name: str) -> bytes:
-    """Content without gzip, whatever the file is called: some servers unpack on the way, some don't.
-
-    >>> unpacked(gzip.compress(b"x"), "rows.csv.gz"), unpacked(b"x", "rows.csv.gz")
-    (b'x', b'x')
-    """
-    if not content.startswith(b"\x1f\x8b"):
-        return content
-    with explained(name):
-        return gzip.decompress(content)
 
 
 def as_utf8(content: bytes, encoding: str | None, name: str) -> bytes:
@@ -362,44 +112,6 @@ def _not_decodable(content: bytes, error: UnicodeDecodeError, name: str) -> str:
 
 def _likely_encoding(content: bytes) -> str:
     return "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "latin-1"
-
-
-def fingerprint_files(location: str, extensions: tuple[str, ...]) -> str:
-    """16 hexadecimal characters that change with the content of any file, but not with names or times of change.
-
-    Local files are hashed as a stream. Object stores are asked for the checksum they keep; where they keep none,
-    the bytes are hashed.
-    """
-    digest = hashlib.sha256()
-    for file in files(location, extensions):
-        with explained(file.name, file.path):
-            digest.update(_file_digest(file))
-    return digest.hexdigest()[:FINGERPRINT_CHARACTERS]
-
-
-def stamp_files(location: str, extensions: tuple[str, ...]) -> str:
-    """16 hexadecimal characters that change whenever a file is written to, comes or goes. Reads no content."""
-    digest = hashlib.sha256()
-    for file in files(location, extensions):
-        with explained(file.name, file.path):
-            info = file.filesystem.info(file.path)
-        digest.update(repr((file.path, [info.get(key) for key in (*WRITTEN_KEYS, *CONTENT_KEYS)])).encode())
-    return digest.hexdigest()[:FINGERPRINT_CHARACTERS]
-
-
-def _file_digest(file: File) -> bytes:
-    known = None if is_local(file.filesystem) else _content_key(file.filesystem.info(file.path))
-    if known:
-        return hashlib.sha256(known.encode()).digest()
-    digest = hashlib.sha256()
-    with file.filesystem.open(file.path, "rb", compression=None) as stream:
-        for chunk in iter(partial(stream.read, CHUNK_BYTES), b""):
-            digest.update(chunk)
-    return digest.digest()
-
-
-def _content_key(info: Mapping[str, Any]) -> str | None:
-    return next((str(info[key]) for key in CONTENT_KEYS if info.get(key)), None)
 
 
 # --- tables ------------------------------------------------------------------------------------------------------

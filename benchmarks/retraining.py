@@ -37,11 +37,11 @@ def main() -> None:
         _write(Path(home) / "experiments" / f"{NAME}.yaml", rows, minutes)
         subprocess.run([AUTOML, "run", NAME, "--home", home], check=True, capture_output=True)
         first = _registered()
-        with _daemon(home):
-            _until_looked()
+        with _daemon(home) as daemon:
+            _until_looked(daemon)
             shutil.copy(DATA / "retrain.csv", rows)
             dropped = time.time()
-            run = _run_started_by_sensor()
+            run = _run_started_by_sensor(daemon)
         _print(first, _registered(), run, dropped)
 
 
@@ -59,7 +59,7 @@ def _write(file: Path, rows: Path, minutes: float) -> None:
 
 
 @contextmanager
-def _daemon(home: str) -> Iterator[None]:
+def _daemon(home: str) -> Iterator[subprocess.Popen]:
     """What `automl ui` starts, the sensors' daemon among it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -67,30 +67,37 @@ def _daemon(home: str) -> Iterator[None]:
     with (Path(home) / "ui.log").open("w") as log:
         child = subprocess.Popen([AUTOML, "ui", "--home", home, "--port", port], stdout=log, stderr=log)
         try:
-            yield
+            yield child
         finally:
             child.terminate()
             child.wait()
 
 
-def _until_looked() -> None:
+def _rest(daemon: subprocess.Popen) -> None:
+    """Waits a moment. Raises RuntimeError where there is nothing left to wait for."""
+    if daemon.poll() is not None:
+        raise RuntimeError(f"the daemon has ended with {daemon.returncode}; see ui.log in the home")
+    time.sleep(LOOK_SECONDS)
+
+
+def _until_looked(daemon: subprocess.Popen) -> None:
     """Until the sensor has seen the source as it was learnt."""
     with dg.DagsterInstance.get() as instance:
         while not any(state.instigator_data.cursor for state in instance.all_instigator_state() if _looks(state)):
-            time.sleep(LOOK_SECONDS)
+            _rest(daemon)
 
 
 def _looks(state: Any) -> bool:
     return state.instigator_name == f"{NAME}__new_data" and state.instigator_data is not None
 
 
-def _run_started_by_sensor() -> dg.RunRecord:
+def _run_started_by_sensor(daemon: subprocess.Popen) -> dg.RunRecord:
     with dg.DagsterInstance.get() as instance:
         while True:
             records = instance.get_run_records(dg.RunsFilter(tags={"dagster/sensor_name": f"{NAME}__new_data"}))
             if records and records[0].dagster_run.is_finished:
                 return records[0]
-            time.sleep(LOOK_SECONDS)
+            _rest(daemon)
 
 
 def _registered() -> Any:

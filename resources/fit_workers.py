@@ -136,7 +136,7 @@ class _Fits:
         """Takes back what nobody waits for, and the data."""
         self.client.cancel(list(self.running))
         for folder in self.data:
-            self.client.run(_clear, folder, on_error="ignore")
+            self.client.run(_clear, folder, on_error="ignore")  # a worker that was lost has no folder to clear
 
 
 def _outcome(future: Any, job: Job) -> Outcome:

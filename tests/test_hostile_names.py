@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from automl_assets import tables
+from automl_assets import places
 from automl_assets.assets.report import _plain
 from automl_assets.assets.spec import table as shown
 from automl_assets.bundle import Bundle
@@ -61,7 +61,7 @@ def test_a_name_in_a_program_is_a_text(name: str) -> None:
 @given(names)
 @example("${A}'+__import__('os').system('x')+'")
 def test_a_location_in_a_program_is_texts_and_variables(location: str) -> None:
-    tree = ast.parse(tables.text_code(location), mode="eval")
+    tree = ast.parse(places.text_code(location), mode="eval")
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     assert calls <= {"os.environ.get"}
 

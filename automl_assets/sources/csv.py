@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from automl_assets import tables
+from automl_assets import places, tables
 from automl_assets.additions import add_rows, alone
 from automl_assets.errors import SourceError, listed
 from automl_assets.parts import Source
@@ -48,14 +48,14 @@ class CsvOptions(BaseModel):
     @field_validator("delimiter")
     @classmethod
     def _is_one_character(cls, value: str | None) -> str | None:
-        if value is None or tables.has_variable(value) or (len(value) == 1 and value.isascii()):
+        if value is None or places.has_variable(value) or (len(value) == 1 and value.isascii()):
             return value
         raise ValueError(f'got {value!r}; it is one ASCII character, such as ";" or "\\t"')
 
     @field_validator("encoding")
     @classmethod
     def _is_codec(cls, value: str | None) -> str | None:
-        if value is not None and not tables.has_variable(value):
+        if value is not None and not places.has_variable(value):
             try:
                 "a".encode(value)  # unlike a look-up, this refuses codecs that are not of text, such as hex
             except LookupError:
@@ -68,46 +68,46 @@ def read(options: CsvOptions) -> pl.DataFrame:
 
     Raises SourceError for a file that is missing, empty, not text, or whose rows and header don't fit.
     """
-    given = tables.expanded(options)
+    given = places.expanded(options)
     texts = tables.read_files(given.path, EXTENSIONS, partial(_texts, options=given))
     return typed(_without_missing(texts, given.null_values), given.decimal_comma)
 
 
 def batches(options: CsvOptions, most_rows: int) -> Iterator[pl.DataFrame]:
     """Rows with every cell as text, a batch at a time. Raises SourceError as `read` does."""
-    given = tables.expanded(options)
+    given = places.expanded(options)
     for texts in tables.read_batches(given.path, EXTENSIONS, partial(_text_batches, options=given)):
         yield from _without_missing(texts, given.null_values).iter_slices(most_rows)
 
 
 def fingerprint(options: CsvOptions) -> str:
     """Changes when and only when the bytes of a file do."""
-    return tables.fingerprint_files(tables.expanded(options).path, EXTENSIONS)
+    return places.fingerprint_files(places.expanded(options).path, EXTENSIONS)
 
 
 def stamp(options: CsvOptions) -> str:
     """Changes with every write to a file."""
-    return tables.stamp_files(tables.expanded(options).path, EXTENSIONS)
+    return places.stamp_files(places.expanded(options).path, EXTENSIONS)
 
 
 def add(options: CsvOptions, rows: pl.DataFrame) -> str:
     """Adds rows, written as those that are there. Raises SourceError where a file is not to be written."""
-    given = tables.expanded(options)
+    given = places.expanded(options)
     return add_rows(given.path, EXTENSIONS, rows, partial(_dump, options=given), partial(_join, options=given))
 
 
 def describe(options: CsvOptions) -> str:
     """Where the text lies, variables not filled in."""
-    return tables.without_secrets(options.path)
+    return places.without_secrets(options.path)
 
 
 def code(options: CsvOptions) -> str:
     """Every cell as text; the types that were found are known to who reads it."""
-    given = options if tables.has_variable(options.path) else tables.expanded(options)
+    given = options if places.has_variable(options.path) else places.expanded(options)
     encoding = f", encoding={given.encoding!r}" if given.encoding else ""
     types = "infer_schema_length=None, decimal_comma=True" if given.decimal_comma else "infer_schema=False"
     return f"""\
-files = {tables.files_code(given.path, EXTENSIONS)}
+files = {places.files_code(given.path, EXTENSIONS)}
 every = [pl.read_csv(file, separator={_delimiter(given)!r}, {types}{encoding}) for file in files]
 table = pl.concat(every, how="diagonal_relaxed")
 missing = {["", *given.null_values]!r}
@@ -124,9 +124,9 @@ def _dump(rows: pl.DataFrame, options: CsvOptions) -> bytes:
 def _join(content: bytes, rows: pl.DataFrame, options: CsvOptions) -> bytes:
     """A file's content with rows below, in its own delimiter, ends of lines and order of columns; packed where it is
     packed."""
-    given = tables.unpacked(content, options.path).decode(options.encoding or "utf-8")
+    given = places.unpacked(content, options.path).decode(options.encoding or "utf-8")
     texts = given if "\n" in given else given.replace("\r", "\n")  # or new lines would hide the old ends
-    sample = texts[: tables.CHUNK_BYTES].removeprefix("\ufeff")
+    sample = texts[: places.CHUNK_BYTES].removeprefix("\ufeff")
     delimiter = options.delimiter or sniffed(sample)
     header, end = _checked_header(sample, delimiter, options.path), "\r\n" if "\r\n" in sample else "\n"
     below = rows.select(header).write_csv(
@@ -148,12 +148,12 @@ def _encoded(text: str, options: CsvOptions) -> bytes:
 
 def _delimiter(options: CsvOptions) -> str:
     """The one that is given, or found in the first file when there is one to look at."""
-    if options.delimiter or tables.has_variable(options.path):
+    if options.delimiter or places.has_variable(options.path):
         return options.delimiter or ","
-    first = tables.files(options.path, EXTENSIONS)[0]
-    with tables.explained(first.name, first.path):
-        content = tables.unpacked(first.filesystem.cat_file(first.path), first.name)
-    return sniffed(content[: tables.CHUNK_BYTES].decode(options.encoding or "utf-8", errors="ignore"))
+    first = places.files(options.path, EXTENSIONS)[0]
+    with places.explained(first.name, first.path):
+        content = places.unpacked(first.filesystem.cat_file(first.path), first.name)
+    return sniffed(content[: places.CHUNK_BYTES].decode(options.encoding or "utf-8", errors="ignore"))
 
 
 def sniffed(sample: str) -> str:
@@ -215,8 +215,8 @@ def _without_missing(texts: pl.DataFrame, null_values: tuple[str, ...]) -> pl.Da
 
 def _texts(content: bytes, name: str, options: CsvOptions) -> pl.DataFrame:
     """One file with every cell as text."""
-    utf8 = _with_line_feeds(tables.as_utf8(tables.unpacked(content, name), options.encoding, name))
-    sample = utf8[: tables.CHUNK_BYTES].decode("utf-8", errors="ignore")
+    utf8 = _with_line_feeds(tables.as_utf8(places.unpacked(content, name), options.encoding, name))
+    sample = utf8[: places.CHUNK_BYTES].decode("utf-8", errors="ignore")
     delimiter = options.delimiter or sniffed(sample)
     header = _checked_header(sample, delimiter, name)
     try:
@@ -232,7 +232,7 @@ def _text_batches(stream: Any, name: str, options: CsvOptions) -> Iterator[pl.Da
     import pyarrow as pa
     from pyarrow import csv as arrow
 
-    start = stream.read(tables.CHUNK_BYTES)
+    start = stream.read(places.CHUNK_BYTES)
     stream.seek(0)
     sample = start.decode(options.encoding or "utf-8-sig", errors="ignore")
     delimiter = options.delimiter or sniffed(sample)
@@ -327,10 +327,10 @@ PART = Source(
     fingerprint=fingerprint,
     stamp=stamp,
     add=add,
-    alone=lambda options: alone(tables.expanded(options).path, EXTENSIONS),
+    alone=lambda options: alone(places.expanded(options).path, EXTENSIONS),
     describe=describe,
     code=code,
-    claims=partial(tables.has_extension, extensions=EXTENSIONS),
+    claims=partial(places.has_extension, extensions=EXTENSIONS),
     batches=batches,
     typed=lambda options, rows: typed(rows, options.decimal_comma),
 )

@@ -9,7 +9,7 @@ from itertools import count, islice
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from automl_assets import tables
+from automl_assets import places, tables
 from automl_assets.additions import add_rows, alone
 from automl_assets.errors import SourceError
 from automl_assets.parts import Source
@@ -31,13 +31,13 @@ def read(options: JsonlOptions) -> pl.DataFrame:
 
     Raises SourceError that names the first line that is not a JSON object.
     """
-    return tables.with_dates(tables.read_files(tables.expanded(options).path, EXTENSIONS, _parse))
+    return tables.with_dates(tables.read_files(places.expanded(options).path, EXTENSIONS, _parse))
 
 
 def batches(options: JsonlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
     """Rows a batch at a time, each with the keys of its own lines. Raises SourceError as `read` does."""
-    for file in tables.files(tables.expanded(options).path, EXTENSIONS):
-        with tables.opened(file) as lines:
+    for file in places.files(places.expanded(options).path, EXTENSIONS):
+        with places.opened(file) as lines:
             for number in count(1, most_rows):
                 some = b"".join(islice(lines, most_rows))
                 if not some:
@@ -48,22 +48,22 @@ def batches(options: JsonlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
 
 def fingerprint(options: JsonlOptions) -> str:
     """Changes when and only when the bytes of a file do."""
-    return tables.fingerprint_files(tables.expanded(options).path, EXTENSIONS)
+    return places.fingerprint_files(places.expanded(options).path, EXTENSIONS)
 
 
 def stamp(options: JsonlOptions) -> str:
     """Changes with every write to a file."""
-    return tables.stamp_files(tables.expanded(options).path, EXTENSIONS)
+    return places.stamp_files(places.expanded(options).path, EXTENSIONS)
 
 
 def add(options: JsonlOptions, rows: pl.DataFrame) -> str:
     """Adds rows. Raises SourceError where a file is not to be written."""
-    return add_rows(tables.expanded(options).path, EXTENSIONS, rows, _dump, _join)
+    return add_rows(places.expanded(options).path, EXTENSIONS, rows, _dump, _join)
 
 
 def describe(options: JsonlOptions) -> str:
     """Where the files lie, variables not filled in."""
-    return tables.without_secrets(options.path)
+    return places.without_secrets(options.path)
 
 
 def code(options: JsonlOptions) -> str:
@@ -71,7 +71,7 @@ def code(options: JsonlOptions) -> str:
     return f"""\
 import gzip
 
-files = {tables.files_code(options.path, EXTENSIONS)}
+files = {places.files_code(options.path, EXTENSIONS)}
 opened = [gzip.open(file) if file.endswith(".gz") else file for file in files]
 return pl.concat([pl.read_ndjson(file, infer_schema_length=None) for file in opened], how="diagonal_relaxed")
 """
@@ -83,12 +83,12 @@ def _dump(rows: pl.DataFrame) -> bytes:
 
 def _join(content: bytes, rows: pl.DataFrame) -> bytes:
     is_packed = content.startswith(b"\x1f\x8b")
-    joined = tables.unpacked(content, "the file").rstrip() + b"\n" + _dump(rows)
+    joined = places.unpacked(content, "the file").rstrip() + b"\n" + _dump(rows)
     return gzip.compress(joined) if is_packed else joined
 
 
 def _parse(content: bytes, name: str, first_line: int = 1) -> pl.DataFrame:
-    utf8 = tables.as_utf8(tables.unpacked(content, name), None, name)
+    utf8 = tables.as_utf8(places.unpacked(content, name), None, name)
     if not utf8.strip():
         raise SourceError(f"{name}: the file holds nothing but blank lines; {ADVICE}")
     try:
@@ -128,10 +128,10 @@ PART = Source(
     fingerprint=fingerprint,
     stamp=stamp,
     add=add,
-    alone=lambda options: alone(tables.expanded(options).path, EXTENSIONS),
+    alone=lambda options: alone(places.expanded(options).path, EXTENSIONS),
     describe=describe,
     code=code,
-    claims=partial(tables.has_extension, extensions=EXTENSIONS),
+    claims=partial(places.has_extension, extensions=EXTENSIONS),
     batches=batches,
     typed=lambda options, rows: tables.with_dates(rows),
 )

@@ -3,7 +3,7 @@
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from automl_assets import tables
+from automl_assets import places, tables
 from automl_assets.errors import SourceError
 from automl_assets.parts import Source
 
@@ -21,7 +21,7 @@ def read(options: OpenmlOptions) -> pl.DataFrame:
     """All rows, the target among the columns. Raises SourceError when there is no such set, or no network."""
     from sklearn.datasets import fetch_openml
 
-    given = tables.expanded(options)
+    given = places.expanded(options)
     try:
         bunch = fetch_openml(given.name, version=given.version or "active", as_frame=True, parser="auto")
     except OSError as error:  # urllib's errors are of this family
@@ -49,7 +49,7 @@ def code(options: OpenmlOptions) -> str:
     return f"""\
 from sklearn.datasets import fetch_openml
 
-bunch = fetch_openml({tables.text_code(options.name)}, version={options.version or "active"!r}, as_frame=True, parser="auto")
+bunch = fetch_openml({places.text_code(options.name)}, version={options.version or "active"!r}, as_frame=True, parser="auto")
 return pl.from_pandas(bunch.frame)
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from automl_assets import tables
+from automl_assets import places, tables
 from automl_assets.additions import add_rows, alone
 from automl_assets.parts import Source
 
@@ -25,39 +25,39 @@ class ParquetOptions(BaseModel):
 
 def read(options: ParquetOptions) -> pl.DataFrame:
     """All rows. Raises SourceError for a file that is missing or is not Parquet."""
-    return tables.read_files(tables.expanded(options).path, EXTENSIONS, _parse)
+    return tables.read_files(places.expanded(options).path, EXTENSIONS, _parse)
 
 
 def batches(options: ParquetOptions, most_rows: int) -> Iterator[pl.DataFrame]:
     """Rows a batch at a time. Raises SourceError as `read` does."""
     parse = partial(_parse_batches, most_rows=most_rows)
-    return tables.read_batches(tables.expanded(options).path, EXTENSIONS, parse)
+    return tables.read_batches(places.expanded(options).path, EXTENSIONS, parse)
 
 
 def fingerprint(options: ParquetOptions) -> str:
     """Changes when and only when the bytes of a file do."""
-    return tables.fingerprint_files(tables.expanded(options).path, EXTENSIONS)
+    return places.fingerprint_files(places.expanded(options).path, EXTENSIONS)
 
 
 def stamp(options: ParquetOptions) -> str:
     """Changes with every write to a file."""
-    return tables.stamp_files(tables.expanded(options).path, EXTENSIONS)
+    return places.stamp_files(places.expanded(options).path, EXTENSIONS)
 
 
 def add(options: ParquetOptions, rows: pl.DataFrame) -> str:
     """Adds rows. Raises SourceError where a file is not to be written."""
-    return add_rows(tables.expanded(options).path, EXTENSIONS, rows, _dump, _join)
+    return add_rows(places.expanded(options).path, EXTENSIONS, rows, _dump, _join)
 
 
 def describe(options: ParquetOptions) -> str:
     """Where the files lie, variables not filled in."""
-    return tables.without_secrets(options.path)
+    return places.without_secrets(options.path)
 
 
 def code(options: ParquetOptions) -> str:
     """One call of polars a file."""
     return f"""\
-files = {tables.files_code(options.path, EXTENSIONS)}
+files = {places.files_code(options.path, EXTENSIONS)}
 return pl.concat([pl.read_parquet(file) for file in files], how="diagonal_relaxed")
 """
 
@@ -75,7 +75,7 @@ def _join(content: bytes, rows: pl.DataFrame) -> bytes:
 
 
 def _parse(content: bytes, name: str) -> pl.DataFrame:
-    with tables.explained(name):
+    with places.explained(name):
         return tables.plain(pl.read_parquet(io.BytesIO(content)))
 
 
@@ -94,9 +94,9 @@ PART = Source(
     fingerprint=fingerprint,
     stamp=stamp,
     add=add,
-    alone=lambda options: alone(tables.expanded(options).path, EXTENSIONS),
+    alone=lambda options: alone(places.expanded(options).path, EXTENSIONS),
     describe=describe,
     code=code,
-    claims=partial(tables.has_extension, extensions=EXTENSIONS),
+    claims=partial(places.has_extension, extensions=EXTENSIONS),
     batches=batches,
 )

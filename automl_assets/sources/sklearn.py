@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from automl_assets import tables
+from automl_assets import places, tables
 from automl_assets.errors import listed, nearest
 from automl_assets.parts import Source
 
@@ -24,7 +24,7 @@ class SklearnOptions(BaseModel):
     @field_validator("name")
     @classmethod
     def _is_bundled(cls, value: str) -> str:
-        if value not in NAMES and not tables.has_variable(value):
+        if value not in NAMES and not places.has_variable(value):
             raise ValueError(f"got {value!r}; possible: {listed(NAMES)}.{nearest(value, NAMES)}")
         return value
 
@@ -37,7 +37,7 @@ def read(options: SklearnOptions) -> pl.DataFrame:
     """
     from sklearn import datasets
 
-    bunch = getattr(datasets, f"load_{tables.expanded(options).name}")()
+    bunch = getattr(datasets, f"load_{places.expanded(options).name}")()
     features = pl.DataFrame(bunch.data, schema=[str(name) for name in bunch.feature_names])
     return features.with_columns(_target(bunch.target, bunch.get("target_names")))
 
@@ -63,7 +63,7 @@ def code(options: SklearnOptions) -> str:
     return f"""\
 from sklearn import datasets
 
-bunch = datasets.load_{tables.expanded(options).name}()
+bunch = datasets.load_{places.expanded(options).name}()
 features = pl.DataFrame(bunch.data, schema=[str(name) for name in bunch.feature_names])
 names = bunch.get("target_names")
 target = bunch.target if names is None else [str(names[code]) for code in bunch.target]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from automl_assets import tables
+from automl_assets import places, tables
 from automl_assets.errors import SourceError, listed, nearest
 from automl_assets.parts import Source
 
@@ -53,12 +53,12 @@ def read(options: SqlOptions) -> pl.DataFrame:
 
     Raises SourceError when the database cannot be reached, or refuses the question.
     """
-    return _answer(tables.expanded(options), _rows)
+    return _answer(places.expanded(options), _rows)
 
 
 def batches(options: SqlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
     """The same, a batch at a time as the database sends them. Raises SourceError as `read` does."""
-    given = tables.expanded(options)
+    given = places.expanded(options)
     with _connected(given) as connection:
         stream = connection.execution_options(stream_results=True, max_row_buffer=most_rows)
         with _columns_explained():
@@ -72,7 +72,7 @@ def batches(options: SqlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
 
 def fingerprint(options: SqlOptions) -> str:
     """A hash of all rows, whatever their order; of their number and the watermark where one is set."""
-    given = tables.expanded(options)
+    given = places.expanded(options)
     if given.watermark is None:
         return tables.fingerprint_table(_answer(given, _rows))
     return tables.fingerprint_table(_answer(given, _watermark))
@@ -82,7 +82,7 @@ def add(options: SqlOptions, rows: pl.DataFrame) -> str:
     """Inserts rows into the table, all of them or none. Raises SourceError for a query, which is no place."""
     from sqlalchemy import insert
 
-    given = tables.expanded(options)
+    given = places.expanded(options)
     if given.table is None:
         raise SourceError("a query brings rows but takes none; name a `table`, or insert the rows yourself")
     with _connected(given) as connection:
@@ -113,7 +113,7 @@ def code(options: SqlOptions) -> str:
     return f"""\
 import sqlalchemy
 
-url = {url if _holds_secret(options.url) else tables.text_code(options.url)}
+url = {url if _holds_secret(options.url) else places.text_code(options.url)}
 with sqlalchemy.create_engine(url).connect() as connection:
     return pl.read_database({question}, connection, infer_schema_length=None)
 """
@@ -124,7 +124,7 @@ def _holds_secret(text: str) -> bool:
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
-    written = tables.without_variables(text)
+    written = places.without_variables(text)
     if not written:
         return False
     try:

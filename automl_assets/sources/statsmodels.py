@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from automl_assets import tables
+from automl_assets import places, tables
 from automl_assets.errors import listed, nearest
 from automl_assets.parts import Source
 
@@ -25,7 +25,7 @@ class StatsmodelsOptions(BaseModel):
     @field_validator("name")
     @classmethod
     def _is_bundled(cls, value: str) -> str:
-        if value not in NAMES and not tables.has_variable(value):
+        if value not in NAMES and not places.has_variable(value):
             raise ValueError(f"got {value!r}; possible: {listed(NAMES)}.{nearest(value, NAMES)}")
         return value
 
@@ -38,7 +38,7 @@ def read(options: StatsmodelsOptions) -> pl.DataFrame:
     """
     from statsmodels import datasets
 
-    frame = getattr(datasets, tables.expanded(options).name).load_pandas().data
+    frame = getattr(datasets, places.expanded(options).name).load_pandas().data
     table = _with_time(frame)
     return table.unpivot(index=TIME, variable_name=SERIES, value_name=VALUE) if options.long else table
 
@@ -68,7 +68,7 @@ def describe(options: StatsmodelsOptions) -> str:
 
 def code(options: StatsmodelsOptions) -> str:
     """The same by statsmodels and pandas."""
-    given = tables.expanded(options)
+    given = places.expanded(options)
     lines = [
         "import pandas as pd",
         "from statsmodels import datasets",

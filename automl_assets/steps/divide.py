@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
-from automl_assets import tables
+from automl_assets import places
 from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment import Experiment, FoldRows
 from automl_assets.identities import identities, shuffled
@@ -196,13 +196,13 @@ def _fold_rows(indices: str | FoldRows) -> FoldRows:
     """Row numbers as the experiment has them, or as its file does."""
     if not isinstance(indices, str):
         return indices
-    with tables.explained(tables.without_secrets(indices)), fsspec.open(indices, "rb") as file:
+    with places.explained(places.without_secrets(indices)), fsspec.open(indices, "rb") as file:
         content = file.read()
     try:
         return TypeAdapter(FoldRows).validate_json(content)
     except ValidationError as error:
         raise SettingError(
-            f"validation.indices: {tables.without_secrets(indices)} must hold JSON like [[[0, 1, 2], [3, 4]], …]: of each "
+            f"validation.indices: {places.without_secrets(indices)} must hold JSON like [[[0, 1, 2], [3, 4]], …]: of each "
             f"fold the rows to learn from and those to validate on; {error.errors()[0]['msg']}"
         ) from None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import fsspec
 import polars as pl
 
-from automl_assets import registry, tables
+from automl_assets import places, registry, tables
 from automl_assets.errors import DataError, SettingError, SourceError, listed, nearest
 from automl_assets.experiment import Experiment, SourceSetting, source_of
 from automl_assets.identities import identities
@@ -75,11 +75,11 @@ def _read(source: SourceSetting) -> Rows:
 
 def read_labels(location: str, target: str) -> Rows:
     """Labels in a column `target`, from a file of any format or of any kind of source. Raises SourceError."""
-    formats = [one for one in registry.label_formats().values() if tables.has_extension(location, one.extensions)]
+    formats = [one for one in registry.label_formats().values() if places.has_extension(location, one.extensions)]
     if not formats:
         return _read(source_of(location))
-    name = tables.without_secrets(location)
-    with tables.explained(name, location), fsspec.open(location, "rb") as file:
+    name = places.without_secrets(location)
+    with places.explained(name, location), fsspec.open(location, "rb") as file:
         content = file.read()
         for found in formats:
             if found.is_of(content):

@@ -57,7 +57,7 @@ def plan(dataset: Dataset, experiment: Experiment) -> tuple[Rows, Plan]:
         timezone=None if rows.zone == "UTC" else rows.zone,
         covariates=covariates,
         statics=statics,
-        ids=() if roles.series else _telling_apart(source, experiment),
+        ids=() if roles.series or experiment.forecasting.aggregate else _telling_apart(source, experiment),
     )
 
 
