@@ -40,6 +40,28 @@ def alone(location: str, extensions: tuple[str, ...]) -> Iterator[None]:
                 return
 
 
+@contextmanager
+def alone_at(path: str) -> Iterator[None]:
+    """One process of this machine at a time. An empty file of that name is there as long as one needs it."""
+    while True:
+        with open(path, "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+            if _is_there(file.fileno(), path):
+                try:
+                    yield
+                finally:
+                    os.unlink(path)
+                return
+
+
+def _is_there(descriptor: int, path: str) -> bool:
+    """Whether an open file has its name still."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
 def add_rows(location: str, extensions: tuple[str, ...], rows: pl.DataFrame, dump: Dump, join: Join) -> str:
     """Adds rows to the files of a location, and says to which.
 

@@ -15,9 +15,12 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import NullPool, create_engine
 
 from automl_assets.cli import main
+from automl_assets.sources import sql
 from tests.processes import AUTOML, until
+from tests.services import new_database
 from tests.test_hostile_names import HOSTILE
 
 Say = Callable[..., str]
@@ -297,24 +300,62 @@ def waiting(processes: list[subprocess.Popen]) -> bool:
     return {process.pid for process in processes} <= {int(line[5]) for line in lines if line[1] == "->"}
 
 
+ALL = sorted([*KNOWN[1:], *ADDED, ("e", "fifth", "bad")])
+
+
+def begin_two(folder: Path) -> list[subprocess.Popen]:
+    """Each has a label of its own, and one that the other has too."""
+    write(folder / "scored.csv", *SCORED, ("e", "fifth", "good"))
+    write(folder / "one.csv", *LABELS)
+    write(folder / "two.csv", ("id", "kind"), ("d", "good"), ("e", "bad"))
+    given = [AUTOML, "labels", "asked.yaml", "--key", "id", "--home", "home"]
+    return [subprocess.Popen([*given, f"{name}.csv"], cwd=folder) for name in ("one", "two")]
+
+
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="only Linux tells who waits for a lock")
 @pytest.mark.parametrize("source", ["rows.csv", "rows/*.csv"])
 def test_two_at_once_lose_no_row_and_double_none(folder: Path, source: str) -> None:
-    """Both have begun when either may go on; each has a label of its own, and one that the other has too."""
+    """Both have begun when either may go on."""
     import fcntl
 
     rows = folder / "rows" / "rows.csv" if "/" in source else folder / "rows.csv"
     rows.parent.mkdir(exist_ok=True)
     write(rows, *KNOWN)
-    write(folder / "scored.csv", *SCORED, ("e", "fifth", "good"))
     asked(folder, source, predict_source="scored.csv")
-    write(folder / "one.csv", *LABELS)
-    write(folder / "two.csv", ("id", "kind"), ("d", "good"), ("e", "bad"))
     with rows.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        given = [AUTOML, "labels", "asked.yaml", "--key", "id", "--home", "home"]
-        both = [subprocess.Popen([*given, f"{name}.csv"], cwd=folder) for name in ("one", "two")]
+        both = begin_two(folder)
         until(lambda: waiting(both), 60)
     assert [one.wait(60) for one in both] == [0, 0]
     found = pl.concat([pl.read_csv(file) for file in rows.parent.glob("*.csv") if "id,note,kind" in file.read_text()])
-    assert sorted(found.rows()) == sorted([*KNOWN[1:], *ADDED, ("e", "fifth", "bad")])
+    assert sorted(found.rows()) == ALL
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_of_rows(folder: Path, request: pytest.FixtureRequest) -> str:
+    """URL of a database with the known rows in a table, which the experiment reads."""
+    is_file = request.param == "sqlite"
+    (folder / "rows.db").touch()
+    url = f"sqlite:///{folder}/rows.db" if is_file else new_database(request.getfixturevalue("postgres"))
+    pl.DataFrame(KNOWN[1:], KNOWN[0], orient="row").write_database("rows", url, engine="sqlalchemy")
+    asked(folder, {"kind": "sql", "url": url, "table": "rows"}, predict_source="scored.csv")
+    return url
+
+
+def waiting_in(url: str, processes: list[subprocess.Popen]) -> bool:
+    """Whether all of them wait for the lock of a database."""
+    if url.startswith("sqlite"):
+        return waiting(processes)
+    asleep = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    return pl.read_database(asleep, create_engine(url, poolclass=NullPool)).item() == len(processes)
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="only Linux tells who waits for a lock")
+def test_two_at_once_double_no_row_of_a_database(folder: Path, database_of_rows: str) -> None:
+    options = sql.SqlOptions(url=database_of_rows, table="rows")
+    with sql.PART.alone(options):
+        both = begin_two(folder)
+        until(lambda: waiting_in(database_of_rows, both), 60)
+    assert [one.wait(60) for one in both] == [0, 0]
+    assert sorted(sql.PART.read(options).rows()) == ALL
+    assert not list(folder.glob("rows.db-*"))

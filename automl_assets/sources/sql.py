@@ -3,13 +3,14 @@
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from automl_assets import places, tables
+from automl_assets.additions import alone_at
 from automl_assets.errors import SourceError, listed, nearest
 from automl_assets.parts import Source
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, FromClause, Table, TextClause
 
 HIDDEN = "***"
+LOCK = int.from_bytes(b"labels", "big")  # number of the advisory lock of whoever adds rows to a PostgreSQL database
 _SECRET_KEY = re.compile(r"pass|pwd|secret|token|key|odbc_connect", re.IGNORECASE)
 _SECRET_PAIR = re.compile(r"((?:pwd|password)\s*=\s*)[^;&\s]+", re.IGNORECASE)
 _BEFORE_HOST = re.compile(r"^.*@", re.DOTALL)
@@ -89,6 +91,32 @@ def add(options: SqlOptions, rows: pl.DataFrame) -> str:
         connection.execute(insert(_table(connection, given.table)), rows.to_dicts())
         connection.commit()
     return describe(options)
+
+
+@contextmanager
+def alone(options: SqlOptions) -> Iterator[None]:
+    """One process at a time looks at what the database holds and adds to it: of all that use a PostgreSQL database, of
+    those of this machine that use an SQLite file. Other programs may write meanwhile; other databases are not locked."""
+    from sqlalchemy import NullPool, create_engine
+
+    url = _checked_url(places.expanded(options).url)
+    with ExitStack() as held:
+        with _without_secrets(url):
+            connection = held.enter_context(create_engine(url, poolclass=NullPool).connect())
+            held.enter_context(_lock(connection))
+        yield
+
+
+def _lock(connection: "Connection") -> AbstractContextManager[None]:
+    """PostgreSQL's own, held until the connection is closed. SQLite's would lock out the connection that adds, too."""
+    from sqlalchemy import func, select
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
+    if connection.dialect.name == "sqlite":
+        (file,) = (row.file for row in connection.exec_driver_sql("pragma database_list") if row.name == "main")
+        return alone_at(f"{file}-labels") if file else nullcontext()
+    return nullcontext()
 
 
 def describe(options: SqlOptions) -> str:
@@ -316,6 +344,7 @@ PART = Source(
     code=code,
     text_option="url",
     add=add,
+    alone=alone,
     batches=batches,
     typed=lambda options, rows: tables.with_dates(rows),
 )

@@ -226,3 +226,20 @@ def test_exactly_one_question(asked: dict[str, str], got: str) -> None:
     with pytest.raises(ValidationError, match=f"takes either `table` or `query`; got {got}") as caught:
         SqlOptions(url="postgresql://ann:s3cret@host/shop", **asked)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "shop"])
+def test_what_fails_while_nobody_else_adds_is_told_as_it_is(kind: str, request: pytest.FixtureRequest) -> None:
+    """And the next one is not kept waiting."""
+    for _ in range(2):
+        with (
+            pytest.raises(KeyError, match="mine"),
+            PART.alone(SqlOptions(url=request.getfixturevalue(kind), table="x")),
+        ):
+            raise KeyError("mine")
+
+
+def test_a_database_without_a_file_needs_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with PART.alone(SqlOptions(url="sqlite://", table="x")):
+        assert not list(tmp_path.iterdir())
