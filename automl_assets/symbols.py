@@ -16,6 +16,7 @@ UFUNCS = {
     "subtract": "Sub",
     "multiply": "Mul",
     "divide": "Div",
+    "matmul": "MatMul",
     "power": "Pow",
     "negative": "Neg",
     "absolute": "Abs",

@@ -26,6 +26,7 @@ LAYERS = (
     ("tasks", "algorithms", "sources", "labels"),
     ("featurizer_graph", "forests", "lagged_graph", "sight_graph", "margins", "pictures"),
     ("cohorts", "dependence", "groups", "forecast_metrics", "hierarchies", "shapley"),
+    ("lookback",),
     ("arma", "innovations", "symbols", "calendar_features", "decomposition", "design", "lagged", "lag_plan", "sight"),
     ("additions", "identities"),
     ("featurizer", "embedding", "texts", "fitting", "linear", "trees", "onnx_graph", "tables", "metrics", "grid"),
