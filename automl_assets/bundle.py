@@ -13,6 +13,7 @@ import math
 import re
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -96,6 +97,7 @@ class _Use:
     key: Key
     place: tuple[int, int, int]
     in_annotation: bool
+    taken: frozenset[str]  # what is called otherwise there
 
 
 @dataclass
@@ -108,6 +110,7 @@ class Bundle:
     instead: Mapping[Key, Key] = field(default_factory=dict)
     _reached: dict[Key, list[_Use]] = field(default_factory=dict, init=False)
     _only_named: set[Key] = field(default_factory=set, init=False)  # classes that annotations alone mention
+    _hidden: set[Key] = field(default_factory=set, init=False)  # where they are used, a variable has their name
     _imports: set[str] = field(default_factory=set, init=False)
 
     def value(self, value: Any, indent: int = 0) -> str:
@@ -177,8 +180,10 @@ class Bundle:
         self._reach(key)
         return _mark(self.instead.get(key, key))
 
-    def _reach(self, key: Key, in_annotation: bool = False) -> None:
+    def _reach(self, key: Key, in_annotation: bool = False, taken: frozenset[str] = frozenset()) -> None:
         key = self.instead.get(key, key)
+        if key[1] in taken:
+            self._hidden.add(key)
         definition = _read(key[0]).definitions[key[1]]
         if in_annotation and isinstance(definition, ast.ClassDef):
             self._only_named.add(key)
@@ -188,7 +193,11 @@ class Bundle:
         self._reached[key] = []
         for use in _uses(definition, _read(key[0]), self._imports):
             self._reached[key].append(use)
-            self._reach(use.key, use.in_annotation)
+            self._reach(use.key, use.in_annotation, use.taken)
+
+    def needs(self, *statements: str) -> None:
+        """Adds import statements."""
+        self._imports.update(statements)
 
     def imports(self) -> str:
         """Import statements of all that was reached, but for what functions import themselves."""
@@ -221,10 +230,16 @@ class Bundle:
         return text
 
     def _names(self) -> dict[Key, str]:
-        """Every definition's name; of those that share one, each tells its module."""
-        keys = set(self._reached) | self._only_named
-        taken = [name for _, name in keys]
-        return {key: key[1] if taken.count(key[1]) == 1 else f"{key[1]}_{key[0].rpartition('.')[2]}" for key in keys}
+        """Every definition's name; one that something else has too tells as much of its module as it takes."""
+        keys = sorted(set(self._reached) | self._only_named)
+        names = {key: key[1] for key in keys}
+        imported = [bound for line in self._imports for bound, _ in _imported(ast.parse(line).body[0])]
+        for n_words in range(1, 1 + max((key[0].count(".") for key in keys), default=0)):
+            counts = Counter([*names.values(), *imported])
+            for key, name in names.items():
+                if counts[name] > 1 or (name == key[1] and key in self._hidden):
+                    names[key] = "_".join([key[1], *key[0].split(".")[-n_words:]])
+        return names
 
     def _text(self, key: Key, names: Mapping[Key, str]) -> str:
         module, node = _read(key[0]), _read(key[0]).definitions[key[1]]
@@ -389,7 +404,8 @@ class _Reader(ast.NodeVisitor):
         return any(name in names for names in self.local)
 
     def _note(self, key: Key, node: Any) -> None:
-        self.uses.append(_Use(key, (node.lineno, node.col_offset, node.end_col_offset), self.in_annotation))
+        place = node.lineno, node.col_offset, node.end_col_offset
+        self.uses.append(_Use(key, place, self.in_annotation, frozenset().union(*self.local)))
 
     def _annotations(self, node: ast.FunctionDef) -> None:
         for annotation in (*(argument.annotation for argument in _arguments(node.args)), node.returns):

@@ -257,11 +257,15 @@ def code(
     output: Annotated[Path, typer.Option("-o", help="The folder to write into.")] = Path("."),
     home: Home = None,
 ) -> None:
-    """Writes a script and a notebook that train the last model of an experiment again, without this system."""
-    made = _table_result(experiment, home).training_code
+    """Writes a script and a notebook that train the last model of an experiment again, without this system. Of a
+    forecast they train the models of all groups."""
+    from automl_assets.steps.forecasting.write import ENSEMBLES_FILE
+
+    made = _last_result(experiment, home).training_code
     output.mkdir(parents=True, exist_ok=True)
     requirements = "".join(f"{line}\n" for line in made.requirements).encode()
     files = {"training_code.py": made.script, "training_code.ipynb": made.notebook, "requirements.txt": requirements}
+    files |= {ENSEMBLES_FILE: made.ensembles} if made.ensembles else {}
     for name, content in files.items():
         (output / name).write_bytes(content)
         console.print(output / name, soft_wrap=True)

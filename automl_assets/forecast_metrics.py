@@ -152,11 +152,16 @@ def score(name: str, truth: Truth, point: np.ndarray, quantiles: np.ndarray | No
 
 def scores_of_each(name: str, truth: Truth, points: np.ndarray, quantiles: np.ndarray | None = None) -> np.ndarray:
     """One metric of many forecasts [..., n_windows, n_series, horizon], float64 [...]."""
+    return values_of(FORMULAS[name], truth, points, quantiles)
+
+
+def values_of(formula: Formula, truth: Truth, points: np.ndarray, quantiles: np.ndarray | None = None) -> np.ndarray:
+    """The same by the formula of a metric."""
     if not truth.is_known.any():
         return np.full(points.shape[:-3], np.nan)
     answers = points[..., None] if quantiles is None else quantiles
     with np.errstate(invalid="ignore", divide="ignore"):
-        return FORMULAS[name](truth, points, answers)
+        return formula(truth, points, answers)
 
 
 def all_scores(truth: Truth, point: np.ndarray, quantiles: np.ndarray | None = None) -> dict[str, float]:

@@ -461,6 +461,7 @@ class TrainingCode:
     script: bytes  # Python
     notebook: bytes  # of Jupyter
     requirements: tuple[str, ...]  # packages it imports, with the versions in use
+    ensembles: bytes | None = None  # JSON that it reads, of a forecast: what was chosen for each group
 
 
 @dataclass(frozen=True)

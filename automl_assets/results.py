@@ -16,7 +16,7 @@ from upath import UPath
 from automl_assets import experiment as settings
 from automl_assets.assets.forecasting.partitions import keys_of
 from automl_assets.errors import SettingError, listed, nearest
-from automl_assets.records import Leaderboard
+from automl_assets.records import Leaderboard, TrainingCode
 from automl_assets.resources.shelf import Shelf
 from automl_assets.resources.store import RecordStore
 from automl_assets.series import ForecastSummary
@@ -44,6 +44,11 @@ class Outcome:
         """The page about the experiment, when it makes one."""
         folder = None if "report" in self.lost else self._store().folder(self.experiment.name, "report")
         return folder / "page.html" if folder else None
+
+    @cached_property
+    def training_code(self) -> TrainingCode:
+        """A program that trains the model again. Raises ArtifactError when the experiment makes none."""
+        return self._load("training_code")
 
     def _load(self, asset: str) -> Any:
         return self._store().load(self.experiment.name, asset)

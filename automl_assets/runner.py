@@ -38,7 +38,7 @@ from automl_assets.errors import (
     nearest,
 )
 from automl_assets.isolation import warm_up
-from automl_assets.records import Ensemble, Evaluation, Features, Leaderboard, OnnxModel, TrainingCode
+from automl_assets.records import Ensemble, Evaluation, Features, Leaderboard, OnnxModel
 from automl_assets.resources.clock import STARTED_TAG
 from automl_assets.resources.home import database, prepare
 from automl_assets.resources.journal import TAG, Journal, journal_of
@@ -79,11 +79,6 @@ class Result(Outcome):
     @cached_property
     def onnx(self) -> OnnxModel | None:
         return self._load("onnx_model") if self.experiment.onnx else None
-
-    @cached_property
-    def training_code(self) -> TrainingCode:
-        """Raises ArtifactError when the experiment makes none."""
-        return self._load("training_code")
 
     @cached_property
     def standings(self) -> Leaderboard:

@@ -27,6 +27,7 @@ BEGINNINGS = {
     b"<!DOCTYPE html>": "html",
     b"#!/usr/bin/env python": "py",
     b'{\n "cells"': "ipynb",
+    b"{": "json",
 }
 HOLD_RECORDS = records, series, featurizer
 Write = Callable[[str, bytes], Any]

@@ -28,12 +28,13 @@ def training_code(experiment: Experiment) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         with step(context):
             made = write(experiment, dataset, ensemble, leaderboard)
-        return dg.MaterializeResult(value=made, metadata=_metadata(made))
+        return dg.MaterializeResult(value=made, metadata=code_told(made))
 
     return asset
 
 
-def _metadata(made: TrainingCode) -> dict[str, Any]:
+def code_told(made: TrainingCode) -> dict[str, Any]:
+    """What the UI shows of a program."""
     script = made.script.decode()
     own = script[script.index(OWN_SECTION) :].splitlines()
     shown = "\n".join(own[:MOST_LINES]).replace("```", "'''")

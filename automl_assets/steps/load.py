@@ -142,10 +142,11 @@ def _joined(columns: list[pl.Series]) -> pl.Series:
     first = columns[0].dtype
     is_widened = first.is_integer() and any(column.dtype.is_float() for column in columns)
     wanted = pl.Float64 if is_widened else first
-    return pl.concat([_as_type(column, wanted) for column in columns])
+    return pl.concat([as_type(column, wanted) for column in columns])
 
 
-def _as_type(column: pl.Series, wanted: Any) -> pl.Series:
+def as_type(column: pl.Series, wanted: Any) -> pl.Series:
+    """A column as another type. Raises SourceError where its values cannot be."""
     if column.null_count() == len(column):
         return pl.Series(column.name, [None] * len(column), wanted)
     moments = column.dtype == pl.String and isinstance(wanted, pl.Date | pl.Datetime)
@@ -193,8 +194,13 @@ def _series(experiment: Experiment, found: dict[int, pl.DataFrame]) -> tuple[pl.
     if ahead is None and experiment.predict_source:
         ahead = read(experiment.predict_source)
     roles = assign.roles(history, experiment, () if ahead is None else ahead.columns)
-    tables = [_completed(rows, history).with_columns(stamp.stamps(rows[time])) for rows in found.values()]
-    return _stacked(tables), roles
+    return with_moments(found, time), roles
+
+
+def with_moments(found: dict[int, pl.DataFrame], time: str) -> pl.DataFrame:
+    """Rows of all files under the columns of the source, with moments in the column `time`."""
+    tables = [_completed(rows, found[SOURCE]).with_columns(stamp.stamps(rows[time])) for rows in found.values()]
+    return _stacked(tables)
 
 
 def _check_country(code: str | None) -> None:

@@ -5,7 +5,7 @@
 
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,12 +73,17 @@ def learner_of(member: Member, problem: Problem) -> Any:
 def prepare_data(tables: dict[int, pl.DataFrame], recipe: Recipe) -> Dataset:
     """Rows of all files, one below the other, with the types under which they were learnt."""
     for table in tables.values():
-        lacking = [name for name in recipe.types if name not in table.columns]
-        if lacking:
-            raise DataError(f"the rows lack the columns {listed(lacking)}; they have {listed(table.columns)}")
+        check_columns(recipe.types, table)
     typed = [pl.DataFrame([_typed(table[n], t) for n, t in recipe.types.items()]) for table in tables.values()]
     part = np.concatenate([np.full(table.height, mark, np.int8) for mark, table in tables.items()])
     return Dataset(pl.concat(typed), part, recipe.roles, fingerprint="")
+
+
+def check_columns(wanted: Iterable[str], table: pl.DataFrame) -> None:
+    """Raises DataError where some are lacking."""
+    lacking = [name for name in wanted if name not in table.columns]
+    if lacking:
+        raise DataError(f"the rows lack the columns {listed(lacking)}; they have {listed(table.columns)}")
 
 
 def _typed(column: pl.Series, wanted: Any) -> pl.Series:

@@ -60,10 +60,15 @@ def write(experiment: Experiment, dataset: Dataset, ensemble: Ensemble, leaderbo
     """Script, notebook and requirements. Raises DiscoveryError when a part cannot be copied: a bug of that part."""
     bundle = Bundle(INSTEAD)
     own = _own_code(bundle, experiment, dataset, ensemble, leaderboard)
+    return program(bundle, _introduction(experiment, ensemble), own)
+
+
+def program(bundle: Bundle, introduction: str, own: str) -> TrainingCode:
+    """All that the bundle has reached, and below it the experiment's own code, whose function `main` is run."""
+    bundle.needs("import importlib", "import json", "from pathlib import Path")
     sections = bundle.sections()
     own = bundle.resolved(own)
-    introduction = _introduction(experiment, ensemble)
-    imports = f"{FUTURE}\n\nimport importlib\nimport json\nfrom pathlib import Path\n{bundle.imports()}"
+    imports = f"{FUTURE}\n\n{bundle.imports()}"
     script = _script(introduction, imports, [*sections, ("This experiment", own)])
     notebook = _notebook(introduction, imports, [*sections, ("This experiment", own)])
     return TrainingCode(script.encode(), notebook.encode(), _requirements(script))
@@ -75,12 +80,12 @@ def _introduction(experiment: Experiment, ensemble: Ensemble) -> str:
         name=experiment.name,
         kind=ensemble.kind.capitalize(),
         n_members=n_members,
-        target=_plain(experiment.target),
+        target=plain(experiment.target),
         metric=experiment.metric,
     )
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A name from data as it may stand in a docstring or in markdown."""
     return "".join(letter if letter.isalnum() or letter in " _-." else "?" for letter in text)
 
@@ -89,19 +94,19 @@ def _own_code(
     bundle: Bundle, experiment: Experiment, dataset: Dataset, ensemble: Ensemble, leaderboard: Leaderboard
 ) -> str:
     """What is of this experiment alone: where its rows are, what was learnt and chosen, and the order of steps."""
-    learners = {member.algorithm: _learner(algorithm_of(member, ensemble.problem)) for member in ensemble.members}
+    learners = {member.algorithm: learner(algorithm_of(member, ensemble.problem)) for member in ensemble.members}
     recipe = _recipe(experiment, dataset, ensemble, leaderboard)
     steps = {step.__name__: bundle.reference(step) for step in STEPS}
     return "\n\n\n".join(
         [
-            *_readers(experiment),
+            *readers(experiment),
             f"LEARNERS_IN_USE = {bundle.value(learners)}\n\nRECIPE = {bundle.value(recipe)}",
             MAIN.format(**steps),
         ]
     )
 
 
-def _readers(experiment: Experiment) -> list[str]:
+def readers(experiment: Experiment) -> list[str]:
     """A function for each file, and the one that reads them all."""
     settings = {"source": (SOURCE, experiment.source), "validation": (VALIDATION_FILE, experiment.validation.source)}
     settings["test"] = (TEST_FILE, experiment.test.source)
@@ -111,15 +116,17 @@ def _readers(experiment: Experiment) -> list[str]:
 def get_training_dataset() -> dict[int, pl.DataFrame]:
     \"\"\"The rows as they come: {SOURCE} of the source, {VALIDATION_FILE} to validate on, {TEST_FILE} to test on.\"\"\"
     return {{{calls}}}"""
-    return [*(_reader(name, setting) for name, (_, setting) in given.items()), whole]
+    return [*(reader(name, setting) for name, (_, setting) in given.items()), whole]
 
 
-def _reader(name: str, setting: SourceSetting) -> str:
+def reader(name: str, setting: SourceSetting) -> str:
+    """A function that reads a source by public packages."""
     body = textwrap.indent(setting.part.code(setting.options).rstrip(), "    ")
     return f"def read_{name}() -> pl.DataFrame:\n{body}"
 
 
-def _learner(algorithm: Algorithm) -> retrain.Learner:
+def learner(algorithm: Algorithm) -> retrain.Learner:
+    """Of an algorithm, what fitting and predicting takes."""
     return retrain.Learner(
         algorithm.name,
         algorithm.fit,
@@ -155,13 +162,13 @@ def _settings(experiment: Experiment) -> Any:
     return SimpleNamespace(
         seed=experiment.seed,
         group_column=experiment.group_column,
-        test=_namespace(experiment.test),
-        validation=_namespace(experiment.validation),
+        test=namespace(experiment.test),
+        validation=namespace(experiment.validation),
         task_part=SimpleNamespace(stratify=task.stratify, encode_target=task.encode_target),
     )
 
 
-def _namespace(setting: BaseModel) -> Any:
+def namespace(setting: BaseModel) -> Any:
     """A setting's values; of a source, only its kind."""
     values = {name: value.kind if isinstance(value, SourceSetting) else value for name, value in setting}
     return SimpleNamespace(**values)

@@ -1,5 +1,6 @@
 """The asset graph of a forecast, made for real with naive forecasts alone: a partition per group, one run for many."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from automl_assets.assets.forecasting.partitions import CHANGED_TAG, add_groups,
 from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
 from automl_assets.experiment import Experiment, parse
-from automl_assets.records import Report
+from automl_assets.records import Report, TrainingCode
 from automl_assets.resources.store import RecordStore
 from automl_assets.series import ForecastEnsemble, Group, Refusal
 from automl_assets.steps.load import load
@@ -154,7 +155,7 @@ def test_definitions_are_valid(shop: Shop) -> None:
     partitioned = {
         asset.key.path[-1] for asset in definitions.resolve_asset_graph().asset_nodes if asset.is_partitioned
     }
-    assert partitioned >= set(PARTITIONED) and not partitioned & set(UNPARTITIONED)
+    assert partitioned >= set(PARTITIONED) and not partitioned & {*UNPARTITIONED, "training_code"}
 
 
 def test_one_run_makes_every_group_and_tells_of_each_once(shop: Shop) -> None:
@@ -210,7 +211,7 @@ def test_one_key_can_be_made_by_itself(shop: Shop) -> None:
 def test_a_group_that_cannot_be_forecast_is_told_and_stops_nobody(shop: Shop) -> None:
     shop.keys()
     shop.write(("a", "c"))
-    made = shop.run()
+    made = shop.run(assets=(*UNPARTITIONED, *PARTITIONED, "training_code"))
     assert made.result.success
     assert isinstance(shop.read("features", "b"), Refusal) and isinstance(shop.read("features", "a"), Group)
     assert made.materialized["ensemble"] == ["a", "c"]
@@ -218,6 +219,10 @@ def test_a_group_that_cannot_be_forecast_is_told_and_stops_nobody(shop: Shop) ->
     summary = {row["group"]: row for row in made.metadata("summary", None)["groups"]}
     assert (summary["b"]["status"], summary["a"]["status"]) == ("failed", "learnt")
     assert "no rows of the group" in summary["b"]["reason"]
+    (left_out,) = made.metadata("training_code", None)["left_out"]
+    assert left_out == {"group": "b", "reason": summary["b"]["reason"]}
+    code: TrainingCode = RecordStore().load("shops", "training_code")
+    assert list(json.loads(code.ensembles or b"")) == ["a", "c"]
 
 
 def test_only_changed_groups_are_made_again(shop: Shop) -> None:

@@ -1,5 +1,10 @@
 """A hierarchy from rows to forecasts that add up, with its model in the registry."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import mlflow
 import numpy as np
 import pandas as pd
@@ -54,6 +59,28 @@ def test_forecasts_of_all_levels_add_up(result: ForecastResult) -> None:
     assert len(ahead) == HORIZON
     np.testing.assert_allclose(ahead["", ""], ahead["CA", ""] + ahead["WA", ""])
     np.testing.assert_allclose(ahead["CA", ""], ahead["CA", "1"] + ahead["CA", "2"])
+
+
+@pytest.mark.slow
+def test_the_code_forecasts_what_the_run_did(result: ForecastResult, tmp_path: Path) -> None:
+    written = subprocess.run(
+        [Path(sys.executable).parent / "automl", "code", "shops", "--home", result.home, "-o", tmp_path],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert written.returncode == 0, written.stderr
+    code = (
+        "import sys\nsys.modules['automl_assets'] = None\nsys.path[0] = '.'\nimport training_code\ntraining_code.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, env={}
+    )
+    assert done.returncode == 0, done.stderr
+    keys = ["month", "region", "shop"]
+    found = pd.read_csv(tmp_path / "forecast.csv", parse_dates=["month"], dtype={"shop": str}, keep_default_na=False)
+    found, expected = (one.sort_values(keys).set_index(keys) for one in (found, result.forecast))
+    pd.testing.assert_frame_equal(found, expected, check_index_type=False)
+    reached = json.loads(done.stdout)
+    assert reached == pytest.approx({name: result.metrics[name] for name in reached})
 
 
 @pytest.mark.slow

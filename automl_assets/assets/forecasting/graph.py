@@ -16,6 +16,7 @@ from automl_assets.assets.forecasting.reconciliation import is_asked, reconcilia
 from automl_assets.assets.forecasting.registered_model import registered_model
 from automl_assets.assets.forecasting.report import report
 from automl_assets.assets.forecasting.summary import summary
+from automl_assets.assets.forecasting.training_code import training_code
 from automl_assets.experiment import Experiment
 
 
@@ -28,6 +29,8 @@ def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
     if is_asked(experiment):
         assets.append(reconciliation(experiment))
     assets += [forecast(experiment), summary(experiment)]
+    if experiment.training_code:
+        assets.append(training_code(experiment))
     if experiment.explain:
         assets.append(explanation(experiment))
     if experiment.onnx:

@@ -28,7 +28,7 @@ def summary(experiment: Experiment) -> dg.AssetsDefinition:
             shelf_of = records.shelves(experiment.name, context)
             features, ensembles, evaluations = map(shelf_of, UPSTREAM)
             keys = [key for key in keys_of(context.instance, experiment) if features.has(key)]
-            lost = {key: why for key in keys if (why := _loss(key, features, ensembles, evaluations))}
+            lost = {key: why for key in keys if (why := loss(key, features, ensembles, evaluations))}
             found = (
                 (key, None, None) if key in lost else (key, ensembles.read(key), evaluations.read(key)) for key in keys
             )
@@ -38,7 +38,7 @@ def summary(experiment: Experiment) -> dg.AssetsDefinition:
     return asset
 
 
-def _loss(key: str, features: Shelf, *later: Shelf) -> str:
+def loss(key: str, features: Shelf, *later: Shelf) -> str:
     """Why there is nothing to say of a group; empty where there is."""
     if features.origin(key) == REFUSED:
         return features.read(key).reason

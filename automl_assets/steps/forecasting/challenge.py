@@ -12,15 +12,14 @@ import numpy as np
 import polars as pl
 
 from automl_assets.errors import DataError
-from automl_assets.forecast_metrics import Truth, problem_truth, score
+from automl_assets.forecast_metrics import Truth, score
 from automl_assets.identities import identities, kinds, shuffled
 from automl_assets.records import Comparison, Learnt
 from automl_assets.series import ForecastEnsemble, ForecastProblem, Group, Panel
 from automl_assets.steps.challenge import MOST_RESAMPLES, paired
 from automl_assets.steps.forecasting import backtest
-from automl_assets.steps.forecasting.evaluate import backtest_quantiles
+from automl_assets.steps.forecasting.evaluate import backtest_quantiles, tested
 from automl_assets.steps.forecasting.export import raw_rows
-from automl_assets.steps.forecasting.forecast import rolling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,8 +82,7 @@ def _ours(group: Group, ensemble: ForecastEnsemble) -> tuple[Truth, Heads, bool]
     if group.test is None or not len(group.test.y):
         truth = backtest.truth(group.panel, group.problem)
         return truth, Heads(ensemble.predictions, backtest_quantiles(ensemble, truth)), False
-    rolled = rolling(ensemble, group.panel, group.test)
-    truth = problem_truth(group.panel.then(group.test), rolled.ends, group.problem, learnt=group.panel)
+    truth, rolled = tested(ensemble, group.panel, group.test)
     return truth, Heads(rolled.point, rolled.quantiles), True
 
 

@@ -12,9 +12,9 @@ import polars as pl
 from automl_assets import pictures
 from automl_assets.forecast_metrics import OF_SERIES, Truth, all_scores, by_series, coverage, problem_truth
 from automl_assets.records import Picture
-from automl_assets.series import ForecastEnsemble, ForecastEvaluation, ForecastSummary, Group
+from automl_assets.series import ForecastEnsemble, ForecastEvaluation, ForecastSummary, Group, Panel
 from automl_assets.steps.forecasting import backtest, conform
-from automl_assets.steps.forecasting.forecast import rolling
+from automl_assets.steps.forecasting.forecast import Rolled, rolling
 
 MOST_SHOWN = 6  # series of a picture
 BEFORE, MOST_BEFORE = 3, 100  # horizons, and stamps at most, that are shown before the first origin
@@ -27,9 +27,14 @@ def evaluate(
     if group.test is None or not len(group.test.y):
         truth, point = backtest.truth(group.panel, group.problem), ensemble.predictions
         return _evaluation("backtest", truth, point, backtest_quantiles(ensemble, truth), is_drawn)
-    rolled = rolling(ensemble, group.panel, group.test, step)
-    truth = problem_truth(group.panel.then(group.test), rolled.ends, group.problem, learnt=group.panel)
+    truth, rolled = tested(ensemble, group.panel, group.test, step)
     return _evaluation("test", truth, rolled.point, rolled.quantiles, is_drawn)
+
+
+def tested(ensemble: ForecastEnsemble, panel: Panel, test: Panel, step: int | None = None) -> tuple[Truth, Rolled]:
+    """What came at the stamps kept for the test, and what is forecast of them."""
+    rolled = rolling(ensemble, panel, test, step)
+    return problem_truth(panel.then(test), rolled.ends, ensemble.problem, learnt=panel), rolled
 
 
 def backtest_quantiles(ensemble: ForecastEnsemble, truth: Truth) -> np.ndarray:
@@ -42,20 +47,19 @@ def backtest_quantiles(ensemble: ForecastEnsemble, truth: Truth) -> np.ndarray:
 def _evaluation(
     rows: Literal["test", "backtest"], truth: Truth, point: np.ndarray, quantiles: np.ndarray, is_drawn: bool
 ) -> ForecastEvaluation:
-    by_horizon = _by_horizon(truth, point)
     return ForecastEvaluation(
         rows=rows,
         n_rows=int(truth.counts.sum()),
         metrics=all_scores(truth, point, quantiles),
         baseline=all_scores(truth, truth.seasonal_naive),
-        by_horizon=by_horizon,
+        by_horizon=error_by_horizon(truth, point),
         coverage=coverage(truth, quantiles),
         by_series=by_series(truth, point),
         pictures=_pictures(truth, point, quantiles) if is_drawn and truth.is_known.any() else (),
     )
 
 
-def _by_horizon(truth: Truth, point: np.ndarray) -> np.ndarray:
+def error_by_horizon(truth: Truth, point: np.ndarray) -> np.ndarray:
     """Mean absolute error of each step ahead [horizon]; NaN where nothing is known."""
     errors = np.where(truth.is_known, np.abs(point - truth.y), 0.0).sum(axis=(0, 1))
     counts = truth.is_known.sum(axis=(0, 1))
@@ -65,7 +69,10 @@ def _by_horizon(truth: Truth, point: np.ndarray) -> np.ndarray:
 def _pictures(truth: Truth, point: np.ndarray, quantiles: np.ndarray) -> tuple[Picture, ...]:
     shown = np.flatnonzero(truth.counts > 0)[:MOST_SHOWN]
     fans = tuple(_fan(truth, point, quantiles, int(number)) for number in shown)
-    lines = {"forecast": _by_horizon(truth, point), "seasonal naive": _by_horizon(truth, truth.seasonal_naive)}
+    lines = {
+        "forecast": error_by_horizon(truth, point),
+        "seasonal naive": error_by_horizon(truth, truth.seasonal_naive),
+    }
     return (
         pictures.forecasts_picture(fans, truth.levels, n_all=truth.learnt.n_series),
         pictures.horizon_picture(lines, n_rows=int(truth.counts.sum())),
@@ -103,19 +110,28 @@ def summarise(
     """All groups together; one without an ensemble or an evaluation has failed."""
     results = tuple(results)
     judged = [evaluation for _, ensemble, evaluation in results if ensemble is not None and evaluation is not None]
-    every = pl.concat([evaluation.by_series for evaluation in judged]) if judged else pl.DataFrame()
-    macro, micro = _macro(every), _micro(every)
+    every = _every_series(judged)
     n_rows = np.array([evaluation.n_rows for evaluation in judged])
     return ForecastSummary(
         metric=metric,
         groups=pl.DataFrame([_row(metric, *one) for one in results], infer_schema_length=None),
-        metrics=_averaged([evaluation.metrics for evaluation in judged], n_rows) | macro,
+        metrics=metrics_of_all(judged),
         baseline=_averaged([evaluation.baseline for evaluation in judged], n_rows),
         coverage=_averaged([evaluation.coverage for evaluation in judged], n_rows),
-        macro=macro,
-        micro=micro,
+        macro=_macro(every),
+        micro=_micro(every),
         rows=tuple(sorted({evaluation.rows for evaluation in judged})),
     )
+
+
+def metrics_of_all(judged: Sequence[ForecastEvaluation]) -> dict[str, float]:
+    """Of all groups together: what series are measured by is a mean over series, all else over groups by their stamps."""
+    n_rows = np.array([evaluation.n_rows for evaluation in judged])
+    return _averaged([evaluation.metrics for evaluation in judged], n_rows) | _macro(_every_series(judged))
+
+
+def _every_series(judged: Sequence[ForecastEvaluation]) -> pl.DataFrame:
+    return pl.concat([evaluation.by_series for evaluation in judged]) if judged else pl.DataFrame()
 
 
 def _row(

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from automl_assets import forecast_metrics, registry
+from automl_assets import forecast_metrics
 from automl_assets.errors import DataError, listed
 from automl_assets.forecast_metrics import median_head
 from automl_assets.parts import ForecastContext
 from automl_assets.series import Forecast, ForecastEnsemble, ForecastMember, ForecastProblem, Panel
 from automl_assets.steps.forecasting import conform
-from automl_assets.steps.forecasting.ask import answers, fallback
+from automl_assets.steps.forecasting.ask import answers, fallback, part_of
 from automl_assets.steps.forecasting.blend import combined
 
 
@@ -88,7 +88,7 @@ def _point(ensemble: ForecastEnsemble, history: Panel, ahead: Panel) -> np.ndarr
 
 def _said(ensemble: ForecastEnsemble, member: ForecastMember, history: Panel, ahead: Panel) -> np.ndarray:
     """The points of one member, NaN for series it cannot know, [n_series, n_stamps]."""
-    part, (model,) = registry.forecasters()[member.algorithm], member.fitted.models
+    part, (model,) = part_of(member.algorithm), member.fitted.models
     learnt = set(ensemble.names)
     asked = np.array([part.has_cold_start or name in learnt for name in history.names])
     found = np.full((history.n_series, int(ahead.lengths[0])), np.nan)
