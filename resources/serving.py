@@ -3,12 +3,16 @@
 MLflow copies this file beside the model and runs it wherever that is served, so it imports nothing of this package.
 """
 
+import sys
+from io import StringIO
 from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
 
+MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL"]  # cells of a file, as where it is learnt from
+SERVER = "mlflow.pyfunc.scoring_server"
 WORDS = {"true": True, "false": False, "": None}  # texts that are no numbers but stand for some
 
 
@@ -19,6 +23,8 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
         import onnxruntime
 
         self.session = onnxruntime.InferenceSession(context.artifacts["onnx"], providers=["CPUExecutionProvider"])
+        if SERVER in sys.modules:
+            _let_csv_in(sys.modules[SERVER])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """The outputs of the ONNX model: `prediction` and its intervals, or `label` and, in the order of the classes,
@@ -29,6 +35,24 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
         names = [output.name for output in self.session.get_outputs()]
         columns = {name: _column(answer) for name, answer in zip(names, answers, strict=True)}
         return pd.DataFrame(columns, index=model_input.index)
+
+
+def _let_csv_in(server: Any) -> None:
+    """MLflow's own reading of `text/csv` fails at the first column that may be of any type."""
+    own = server.parse_csv_input
+    server.parse_csv_input = lambda csv_input, schema=None: _read_csv(csv_input, schema) if schema else own(csv_input)
+
+
+def _read_csv(csv_input: StringIO, schema: Any) -> pd.DataFrame:
+    """Rows of `text/csv` as the schema wants them: cells of any type stay texts, and are looked at by who answers."""
+    try:
+        rows = pd.read_csv(csv_input, dtype=str, keep_default_na=False, na_values=MISSING)
+    except (ValueError, pd.errors.ParserError) as error:
+        raise _refused(f"this is no CSV with a header and commas: {error}") from None
+    if not isinstance(rows.index, pd.RangeIndex):  # pandas took what is too many for names of rows
+        raise _refused(f"there are more cells in a row than in the header, {', '.join(rows.columns)}")
+    numbers = [one.name for one in schema if one.type == mlflow.types.DataType.double and one.name in rows]
+    return rows.assign(**{name: _numbers(rows[name]) for name in numbers})
 
 
 def _check(rows: pd.DataFrame) -> None:
@@ -58,7 +82,8 @@ def _feed(column: pd.Series, kind: str) -> np.ndarray:
     if kind == "tensor(string)":
         values = column.astype(object).where(column.notna(), "").astype(str).to_numpy(object)
     else:
-        values = _seconds(column) if kind == "tensor(double)" else _numbers(column)
+        with np.errstate(over="ignore"):
+            values = _seconds(column) if kind == "tensor(double)" else _numbers(column).astype(np.float32)
     return values.reshape(-1, 1)
 
 
@@ -67,8 +92,7 @@ def _numbers(column: pd.Series) -> np.ndarray:
     given = column if pd.api.types.is_numeric_dtype(column) else column.astype(object).map(_spelt)
     numbers = pd.to_numeric(given, errors="coerce")
     _check_read(given, numbers, "is no number; send a number, true, false or null")
-    with np.errstate(over="ignore"):
-        return numbers.to_numpy(np.float64, na_value=np.nan).astype(np.float32)
+    return numbers.to_numpy(np.float64, na_value=np.nan)
 
 
 def _spelt(value: Any) -> Any:

@@ -63,6 +63,13 @@ def test_answers_are_those_of_python(server: str, scripted: Path, rows: pd.DataF
     assert np.stack(answers["probabilities"])[:, 1] == pytest.approx(expected["probability_yes"].to_numpy(), abs=1e-4)
 
 
+def test_the_file_that_was_learnt_from_can_be_posted(server: str, scripted: Path) -> None:
+    """As `text/csv`, target and all, for the answers that its rows get as JSON."""
+    told = post(server, (scripted / "tiny.csv").read_bytes(), "text/csv")
+    assert told[0] == 200, told
+    assert told == post(server, {"dataframe_records": FORMS["dataframe_records"](pd.read_csv(scripted / "tiny.csv"))})
+
+
 def test_a_model_that_was_served_can_be_served_again(server: str, scripted: Path) -> None:
     """MLflow and Python leave files beside it."""
     with pytest.MonkeyPatch.context() as patch:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types.schema import AnyType
 
 from automl_assets.experiment import parse, source_of
 from automl_assets.featurizer import encode, fit_featurizer
@@ -16,7 +19,7 @@ from automl_assets.featurizer_graph import FLOAT, add_codes
 from automl_assets.onnx_graph import Graph
 from automl_assets.records import Candidate, OnnxModel, Problem
 from automl_assets.resources.model_folders import table_model
-from automl_assets.resources.serving import _feed
+from automl_assets.resources.serving import _feed, _read_csv
 from automl_assets.steps.blend import blend
 from automl_assets.steps.describe import describe
 from automl_assets.steps.divide import divide
@@ -93,10 +96,11 @@ def post(model: tuple[OnnxModel, Problem]) -> Post:
     with table_model(model[0]) as folder:
         served = mlflow.pyfunc.load_model(str(folder))
 
-        def send(*rows: dict[str, Any]) -> tuple[int, Any]:
-            content = json.dumps({"dataframe_records": rows})
+        def send(*rows: dict[str, Any], csv: str | None = None) -> tuple[int, Any]:
+            kind = "application/json" if csv is None else "text/csv"
+            content = json.dumps({"dataframe_records": rows}) if csv is None else csv
             try:
-                told = invocations(content, "application/json", served, served.metadata.get_input_schema())
+                told = invocations(content.encode(), kind, served, served.metadata.get_input_schema())
             except MlflowException as error:
                 return error.get_http_status_code(), error.message
             return told.status, json.loads(told.response)["predictions"]
@@ -162,4 +166,46 @@ def test_every_column_tells_something(predicted: Callable) -> None:
 )
 def test_what_cannot_be_read_is_refused_in_words(post: Post, name: str, value: Any, told: str) -> None:
     status, message = post({**ROW, name: value})
+    assert status == 400 and told in message
+
+
+# text/csv
+
+
+def test_a_file_as_it_was_learnt_from_is_answered_as_its_rows_are(post: Post) -> None:
+    """Its answers too, in another order, behind a byte order mark."""
+    table = pl.read_csv(StringIO("\n".join([",".join((*HEAD, "answer")), *map(line, range(12))])))
+    status, answers = post(csv="\ufeff" + table.select(reversed(table.columns)).write_csv())
+    assert (status, answers) == post(*table.select(HEAD).to_dicts())
+    assert status == 200 and len(answers) == 12
+
+
+@pytest.mark.parametrize(("name", "cell"), sorted({(name, cell) for name, _, cell in SENT}))
+def test_a_cell_means_the_same_in_csv_over_http(post: Post, predicted: Callable, name: str, cell: str) -> None:
+    rows = [",".join(str(value) for value in row.values()) for row in (ROW, {**ROW, name: cell})]
+    status, answers = post(csv="\n".join([",".join(HEAD), *rows]))
+    assert status == 200, answers
+    assert answers[-1]["probabilities"] == pytest.approx(predicted(name, cell), abs=1e-6)
+
+
+def test_cells_stay_as_they_are_written_and_gaps_are_those_of_files() -> None:
+    schema = Schema([ColSpec(AnyType(), "code"), ColSpec(DataType.string, "word"), ColSpec(DataType.double, "size")])
+    read = _read_csv(StringIO("code,word,size\n007,None,123456789\n008,NA,\n"), schema)
+    told = read.astype(object).where(read.notna(), None).to_dict("list")
+    assert told == {"code": ["007", "008"], "word": ["None", None], "size": [123456789.0, None]}
+
+
+@pytest.mark.parametrize(
+    ("csv", "told"),
+    [
+        ("", "this is no CSV with a header and commas: "),
+        ("flag;share\ntrue;0,5", "there are more cells in a row than in the header, flag;share"),
+        ("flag;share\ntrue;1", "Model is missing inputs"),
+        ("flag,share\n1,2\n1,2,3", "this is no CSV with a header and commas: "),
+        (",".join(HEAD) + "\ntrue,true,3,4,2024-02-03,much", "column \"share\": 'much' is no number; send a number"),
+        (",".join(HEAD) + "\ntrue,true,3,4,03.02.2024,1", "column \"day\": '03.02.2024' is no date"),
+    ],
+)
+def test_csv_that_cannot_be_read_is_refused_in_words(post: Post, csv: str, told: str) -> None:
+    status, message = post(csv=csv)
     assert status == 400 and told in message
