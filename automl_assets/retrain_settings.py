@@ -35,8 +35,8 @@ def _cron(value: Any) -> Any:
 
 
 class Drift(Frozen):
-    """What happens when the rows of `predict_source` have moved away from those that were learnt, or when forecasts that
-    have come true were worse than in the test; and how far is far.
+    """What happens when the rows of `predict_source` have moved away from those that were learnt (of a forecast, in what
+    is known ahead), or when forecasts that have come true were worse than in the test; and how far is far.
 
     Distances count beyond what chance explains for so many rows or series.
     """
@@ -46,7 +46,7 @@ class Drift(Frozen):
     jensen_shannon: float = Field(0.1, gt=0, lt=1)  # of categories, a distance between 0 and 1
     missing: float = Field(0.1, gt=0, lt=1)  # of gaps, as a share of rows
     error: float = Field(0.5, gt=0)  # of a group of a forecast, by which its errors have grown, as a share of them
-    least_columns: int = Field(1, ge=1)  # that must have moved; of a forecast, groups
+    least_columns: int = Field(1, ge=1)  # that must have moved; of a forecast, groups, or covariates known ahead
 
 
 class Retrain(Frozen):

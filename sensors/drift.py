@@ -1,15 +1,19 @@
 """Compares the rows to be predicted with those that were learnt, says which columns moved, and has it all learnt again.
 
-Rows are compared when they or the model are others than at the last look. Learning the same rows again changes nothing:
-where a run is asked for, it waits until the source has others than those that were learnt, and has come to rest.
+Of a forecast the covariates known ahead are compared, and groups whose rows have changed are learnt again. Rows are
+compared when they or the model are others than at the last look. Learning the same rows again changes nothing: where a
+run is asked for, it waits until the source has others than those that were learnt, and has come to rest.
 """
 
 import json
 from dataclasses import asdict, dataclass, replace
 
 import dagster as dg
+import polars as pl
 
+from automl_assets.assets.forecasting.partitions import keys_of
 from automl_assets.assets.predictions import drift_evaluation, is_far
+from automl_assets.assets.spec import table
 from automl_assets.errors import AutomlError
 from automl_assets.experiment import Experiment, SourceSetting
 from automl_assets.records import ColumnDrift
@@ -17,6 +21,7 @@ from automl_assets.resources.notices import Notice, tell
 from automl_assets.resources.store import RecordStore
 from automl_assets.sensors import launch
 from automl_assets.steps.drift import drift, told
+from automl_assets.steps.forecasting.drift import known_drift
 from automl_assets.steps.load import fingerprint, read
 
 INTERVAL_SECONDS = 300
@@ -41,7 +46,7 @@ def drift_of(experiment: Experiment, source: SourceSetting) -> dg.SensorDefiniti
     is_asked = experiment.retrain.drift.action != "none"
 
     @dg.sensor(
-        name=f"{experiment.name}__drift",
+        name=f"{experiment.name}__{'known_drift' if experiment.is_forecasting else 'drift'}",
         job_name=experiment.name,
         description=f"Says whether the rows of {source.part.describe(source.options)} still look like those learnt from.",
         minimum_interval_seconds=INTERVAL_SECONDS,
@@ -56,7 +61,7 @@ def drift_of(experiment: Experiment, source: SourceSetting) -> dg.SensorDefiniti
             seen = source.part.fingerprint(source.options)
             if (seen, learnt) == (before.rows, before.learnt):
                 return _again(context.instance, experiment, replace(before, trouble=""))
-            lines = drift(records.load(experiment.name, "profile"), read(source), experiment.retrain.drift)
+            lines = _lines(records, experiment, read(source))
         except AutomlError as error:
             return _troubled(context, experiment, before, str(error))
         return _compared(context, experiment, Compared(seen, learnt), lines)
@@ -64,19 +69,37 @@ def drift_of(experiment: Experiment, source: SourceSetting) -> dg.SensorDefiniti
     return sensor
 
 
+def _lines(records: RecordStore, experiment: Experiment, rows: pl.DataFrame) -> tuple[ColumnDrift, ...]:
+    if experiment.is_forecasting:
+        return known_drift(records.load(experiment.name, "dataset"), rows, experiment)
+    return drift(records.load(experiment.name, "profile"), rows, experiment.retrain.drift)
+
+
 def _compared(
     context: dg.SensorEvaluationContext, experiment: Experiment, now: Compared, lines: tuple[ColumnDrift, ...]
 ) -> dg.SensorResult:
-    """The figures go to the check of the predictions; what moved is told."""
+    """The figures go to the check of the predictions, or to the page of all groups; what moved is told."""
     moved = told(lines) if is_far(lines, experiment) else ""
     if moved:
         tell(Notice("drift", experiment.name, f"{experiment.name}: rows to be predicted have {moved}"), context.log)
     is_pending = moved and experiment.retrain.drift.action == "retrain"
     return dg.SensorResult(
         skip_reason=told(lines),
-        asset_events=[drift_evaluation(lines, experiment)],
+        asset_events=[_event(lines, experiment)] if lines else [],
         cursor=replace(now, moved=moved if is_pending else "").as_cursor(),
     )
+
+
+def _event(lines: tuple[ColumnDrift, ...], experiment: Experiment) -> dg.AssetCheckEvaluation | dg.AssetObservation:
+    if experiment.is_forecasting:
+        return observed(experiment, "known_ahead", lines, told(lines))
+    return drift_evaluation(lines, experiment)
+
+
+def observed(experiment: Experiment, name: str, lines: tuple[ColumnDrift, ...], text: str) -> dg.AssetObservation:
+    """Figures that stand, under a name, with the page of all groups."""
+    shown = table([{**asdict(line), "is_drifted": line.is_drifted} for line in lines])
+    return dg.AssetObservation([experiment.name, "summary"], description=text, metadata={name: shown})
 
 
 def _again(instance: dg.DagsterInstance, experiment: Experiment, seen: Compared) -> dg.SensorResult:
@@ -91,7 +114,8 @@ def _again(instance: dg.DagsterInstance, experiment: Experiment, seen: Compared)
     if run := launch.run_under_way(instance, experiment):
         return _skipped(now, f"{seen.moved}; waits until the run {run} has ended")
     run_key = f"{experiment.name}:drift:{seen.rows}:{now.source}"
-    asked = launch.request(experiment, run_key, f"drift: {seen.moved}", [])
+    keys = keys_of(instance, experiment) if experiment.is_forecasting else []
+    asked = launch.request(experiment, run_key, f"drift: {seen.moved}", keys)
     return dg.SensorResult(run_requests=[asked], cursor=replace(now, moved="").as_cursor())
 
 

@@ -4,18 +4,16 @@ New rows are the truth, and what a run would learn from: there is nothing more t
 alone, whatever rows they have got.
 """
 
-from dataclasses import asdict
-
 import dagster as dg
 
 from automl_assets.assets.forecasting.partitions import keys_of
-from automl_assets.assets.spec import table
 from automl_assets.errors import AutomlError
 from automl_assets.experiment import Experiment
 from automl_assets.records import ColumnDrift
 from automl_assets.resources.notices import Notice, tell
 from automl_assets.resources.store import RecordStore
 from automl_assets.sensors import launch
+from automl_assets.sensors.drift import observed
 from automl_assets.sensors.look import look, skipped, troubled
 from automl_assets.series import Group
 from automl_assets.steps.forecasting.ahead import whole
@@ -82,8 +80,4 @@ def _lines(instance: dg.DagsterInstance, experiment: Experiment, records: Record
 
 def _shown(experiment: Experiment, lines: tuple[ColumnDrift, ...], result: dg.SensorResult) -> dg.SensorResult:
     """The figures stand with the page of all groups."""
-    if not lines:
-        return result
-    shown = table([{**asdict(line), "is_drifted": line.is_drifted} for line in lines])
-    seen = dg.AssetObservation([experiment.name, "summary"], description=told(lines), metadata={"errors_since": shown})
-    return result._replace(asset_events=[seen])
+    return result._replace(asset_events=[observed(experiment, "errors_since", lines, told(lines))]) if lines else result

@@ -19,7 +19,7 @@ def starters(experiment: Experiment) -> dg.Definitions:
         sensors.append(new_groups(experiment))
     if experiment.is_forecasting and asked.drift.action != "none":
         sensors.append(forecast_drift(experiment))
-    if experiment.predict_source and not experiment.is_forecasting:
+    if experiment.predict_source and (asked.drift.action != "none" or not experiment.is_forecasting):
         sensors.append(drift_of(experiment, experiment.predict_source))
     if asked.automation == "eager":  # which goes by `cron` itself
         return dg.Definitions(sensors=[*sensors, automation(experiment)])

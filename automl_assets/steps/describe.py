@@ -28,7 +28,7 @@ def describe(dataset: Dataset, experiment: Experiment) -> Profile:
     """Profiles the rows of the source itself; rows of validation and test files are not looked at."""
     table = dataset.table.filter(dataset.part == SOURCE)
     problem = _problem(table, experiment)
-    columns = tuple(_column(table[name], experiment) for name in dataset.roles.features)
+    columns = tuple(column_profile(table[name], experiment) for name in dataset.roles.features)
     if all(column.kind == "ignored" for column in columns):
         reasons = "; ".join(f"{column.name} {column.reason}" for column in columns[:10])
         raise DataError(
@@ -51,7 +51,8 @@ def _with_threshold(problem: Problem, threshold: float) -> Problem:
     return replace(problem, threshold=threshold if problem.positive == 1 else 1.0 - threshold)
 
 
-def _column(column: pl.Series, experiment: Experiment) -> ColumnProfile:
+def column_profile(column: pl.Series, experiment: Experiment) -> ColumnProfile:
+    """What is in a column, and how it will be used. Raises DataError where it cannot be used as the experiment says."""
     n_unique = column.drop_nulls().n_unique()
     kind, reason = _kind(column, n_unique, experiment)
     _check_imputer(column.name, kind, experiment)

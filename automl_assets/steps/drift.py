@@ -5,7 +5,7 @@ the Jensen-Shannon distance (square root of the divergence, base 2); gaps by the
 chance: what chance alone explains is told beside each distance, and only what goes beyond it counts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,14 @@ OTHERS = "(others)"
 
 def drift(profile: Profile, rows: pl.DataFrame, limits: Drift) -> tuple[ColumnDrift, ...]:
     """A line per column and measure, the farthest beyond its limit first. A column that is not there is one of gaps."""
-    found = [line for column in profile.columns for line in _compared(column, profile.n_rows, rows, limits)]
+    return columns_drift(profile.columns, profile.n_rows, rows, limits)
+
+
+def columns_drift(
+    columns: Iterable[ColumnProfile], n_learnt: int, rows: pl.DataFrame, limits: Drift
+) -> tuple[ColumnDrift, ...]:
+    """The same of columns of which so many rows were learnt."""
+    found = [line for column in columns for line in _compared(column, n_learnt, rows, limits)]
     return tuple(sorted(found, key=lambda line: -line.excess))
 
 

@@ -7,11 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from automl_assets.assets.dataset import dataset
+from automl_assets.assets.forecasting.partitions import CHANGED_TAG
 from automl_assets.assets.predictions import predictions
 from automl_assets.assets.profile import profile
 from automl_assets.experiment import Experiment, parse
 from automl_assets.resources.store import RecordStore
 from automl_assets.sensors.drift import drift_of
+from automl_assets.sensors.starters import starters
 from automl_assets.steps.load import fingerprint
 
 
@@ -31,14 +34,15 @@ class Watched:
         more = {"predict_source": str(folder / "new.parquet"), "retrain": {"drift": drift}}
         self.experiment: Experiment = parse(given | more, "watched")
 
+    @property
+    def assets(self) -> list[dg.AssetsDefinition]:
+        return [dataset(self.experiment), profile(self.experiment)]
+
     def write(self, name: str, rows: pl.DataFrame) -> None:
         rows.write_parquet(self.folder / f"{name}.parquet")
 
     def learn(self) -> None:
-        from automl_assets.assets.dataset import dataset
-
-        assets = [dataset(self.experiment), profile(self.experiment)]
-        assert dg.materialize(assets, instance=self.instance, resources={"records": RecordStore()}).success
+        assert dg.materialize(self.assets, instance=self.instance, resources={"records": RecordStore()}).success
 
     def tick(self) -> dg.SensorResult:
         assert self.experiment.predict_source
@@ -116,3 +120,61 @@ def test_rows_that_cannot_be_read_are_told_once(watched: Watched, capfd: pytest.
     assert capfd.readouterr().err.count("cannot be compared") == 1
     watched.write("new", _rows(0.0, seed=1).drop("y"))
     assert _said(watched.tick()) == "no column has moved"
+
+
+# What is known ahead of a forecast
+
+
+def _days(first: int, n_rows: int, shift: float = 0.0) -> pl.DataFrame:
+    chance, days = np.random.default_rng(first), np.datetime64("2024-01-01") + np.arange(first, first + n_rows)
+    price = chance.normal(shift, size=n_rows)
+    return pl.DataFrame({"shop": "a", "day": days.astype("datetime64[us]"), "price": price, "y": price + 1})
+
+
+class WatchedForecast(Watched):
+    """A forecast that has learnt its rows, with prices that are known ahead."""
+
+    def __init__(self, folder: Path, instance: dg.DagsterInstance, **more: object):
+        self.folder, self.instance, self.cursor = folder, instance, None
+        self.write("rows", _days(0, 300))
+        self.write("new", _days(300, 60).drop("y"))
+        settings = {"series_id_columns": "shop", "partition_by": "shop", "horizon": 60}
+        given = {"task": "forecasting", "source": str(folder / "rows.parquet"), "target": "y", "time_column": "day"}
+        given |= {"forecasting": settings, "predict_source": str(folder / "new.parquet")}
+        self.experiment = parse(given | more, "watched")
+
+    @property
+    def assets(self) -> list[dg.AssetsDefinition]:
+        return [dataset(self.experiment)]
+
+
+def test_what_is_known_ahead_of_a_forecast_is_told_when_it_moves_and_learnt_with_new_rows(
+    tmp_path: Path, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    watched = WatchedForecast(tmp_path, dg.DagsterInstance.get(), retrain={"drift": "retrain"})
+    watched.learn()
+    first = watched.tick()
+    assert _said(first) == "no column has moved" and first.asset_events[0].asset_key.path == ["watched", "summary"]
+    watched.write("new", _days(300, 60, shift=2.0).drop("y"))
+    assert "moved: price (wasserstein" in _said(watched.tick())
+    assert "watched: rows to be predicted have moved: price" in capfd.readouterr().err
+    assert "waits for new rows" in _said(watched.tick())
+    watched.write("rows", pl.concat([_days(0, 300), _days(300, 60, shift=2.0)]))
+    assert "must rest until the next look" in _said(watched.tick())
+    (request,) = watched.tick().run_requests or ()
+    assert request.tags[CHANGED_TAG] == "true" and request.tags["dagster/asset_partition_range_end"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("more", "is_there"),
+    [
+        ({"retrain": {"drift": "tell"}}, True),
+        ({}, False),
+        ({"retrain": {"drift": "tell"}, "predict_source": None}, False),
+    ],
+)
+def test_it_looks_at_a_forecast_where_that_is_asked(
+    tmp_path: Path, home: Path, more: dict[str, object], is_there: bool
+) -> None:
+    watched = WatchedForecast(tmp_path, dg.DagsterInstance.get(), **more)
+    assert ("watched__known_drift" in {one.name for one in starters(watched.experiment).sensors or ()}) == is_there
