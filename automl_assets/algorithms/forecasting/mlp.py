@@ -22,9 +22,9 @@ from automl_assets.symbols import Symbol
 
 LEAST_WINDOWS = 100  # to learn from, of all series
 FARTHEST = 10.0  # units from the level that are looked at, or answered
-WIDTHS = (5, 8)  # powers of two
+WIDTHS = (6, 8)  # powers of two
 BATCH = 256  # windows
-EPOCHS, STEPS = 4, (300, 2500)  # how often each window is seen, within so many steps
+EPOCHS, STEPS = 4, (300, 1500)  # how often each window is seen, within so many steps
 TIMED_STEPS = 10  # by which it is found out how many there is time for
 SAFETY = 0.9  # of that time
 DECAY = 1e-2
@@ -43,19 +43,19 @@ class Perceptron:
 
 
 def _portfolio(problem: ForecastProblem, history: Panel) -> Sequence[Config]:
-    """None where there is too little to learn from; else how much is looked at, logarithms, and wider and smaller nets."""
+    """None where there is too little to learn from; else logarithms, wider and smaller nets, and more values."""
     sizes = [size for size in _sizes(problem, history) if n_windows(size, problem, history) >= LEAST_WINDOWS]
     if not sizes:
         return []
     width = _width(n_windows(sizes[0], problem, history))
-    default: Config = {"values": sizes[0], "width": width, "blocks": 2, "dropout": 0.1, "rate": 1e-3, "log": False}
+    default: Config = {"values": sizes[0], "width": width, "blocks": 2, "dropout": 0.1, "rate": 2e-3, "log": False}
     in_logarithms = [default | {"log": True}] if history.y.min() >= 0 else []
     return [
         default,
         *in_logarithms,
-        default | {"width": width // 2, "dropout": 0.3},
+        default | {"width": 2 * width, "rate": 1e-3},
         *(default | {"values": size} for size in sizes[1:]),
-        default | {"width": 2 * width, "blocks": 3, "dropout": 0.2, "rate": 5e-4},
+        default | {"width": width // 2, "dropout": 0.3},
     ]
 
 
@@ -63,9 +63,9 @@ def _width(n_windows: int) -> int:
     """Of the hidden layers: a power of two that grows with what there is to learn from.
 
     >>> _width(150), _width(25_000), _width(200_000)
-    (32, 64, 256)
+    (64, 64, 128)
     """
-    return 2 ** int(np.clip(round(math.log2(max(1, n_windows)) / 2 - 1), *WIDTHS))
+    return 2 ** int(np.clip(round(math.log2(max(1, n_windows)) / 2 - 2), *WIDTHS))
 
 
 def _sizes(problem: ForecastProblem, history: Panel) -> list[int]:
