@@ -278,7 +278,7 @@ def serve(
     host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines ask, whoever they are.")] = "127.0.0.1",
     home: Home = None,
 ) -> None:
-    """Answers over HTTP with the champion: POST rows as JSON, of a table as CSV too, to /invocations (MLflow's server)."""
+    """Answers over HTTP with the champion: POST rows as JSON or CSV to /invocations (MLflow's scoring server)."""
     from automl_assets.resources.home import prepare
     from automl_assets.resources.tracker import Tracker
 

@@ -4,8 +4,10 @@ MLflow copies this file beside the model and runs it wherever that is served, so
 """
 
 import json
+import sys
 from collections.abc import Iterable
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ import mlflow
 import numpy as np
 import pandas as pd
 
+MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL"]  # cells of a file, as where it is learnt from
+SERVER = "mlflow.pyfunc.scoring_server"
+TRUTHS = {"true": 1, "false": 0}
 MOST_OPEN = 500  # models that are kept in memory
 SHOWN = 5  # stamps or names that a message lists
 
@@ -25,6 +30,8 @@ class Forecasts(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # loa
         folder = Path(context.artifacts["models"])
         self.index = json.loads((folder / "index.json").read_text("utf-8"))
         self.opened = lru_cache(MOST_OPEN)(lambda file: _Model(folder / file))
+        if SERVER in sys.modules:
+            _let_csv_in(sys.modules[SERVER])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Stamp, columns of the series, `forecast` and `quantile_…` of each row whose target is to be forecast."""
@@ -103,6 +110,23 @@ class _Model:
         return {series: np.array([name], object), time: seconds, target: y, **columns}
 
 
+def _let_csv_in(server: Any) -> None:
+    """MLflow's own reading of `text/csv` fails at the first column that may be of any type."""
+    own = server.parse_csv_input
+    server.parse_csv_input = lambda csv_input, schema=None: _read_csv(csv_input) if schema else own(csv_input)
+
+
+def _read_csv(csv_input: StringIO) -> pd.DataFrame:
+    """Rows of `text/csv`, whose cells stay texts and are looked at by who answers."""
+    try:
+        rows = pd.read_csv(csv_input, dtype=str, keep_default_na=False, na_values=MISSING)
+    except (ValueError, pd.errors.ParserError) as error:
+        raise _refused(f"this is no CSV with a header and commas: {error}") from None
+    if not isinstance(rows.index, pd.RangeIndex):  # pandas took what is too many for names of rows
+        raise _refused(f"there are more cells in a row than in the header, {', '.join(rows.columns)}")
+    return rows
+
+
 def _check(rows: pd.DataFrame) -> None:
     """Raises MlflowException, which the server tells as status 400, for what is no table of single values."""
     if rows.empty:
@@ -164,7 +188,12 @@ def _values(column: pd.Series, kind: str) -> np.ndarray:
     """A column as a tensor [n_rows]; missing values are NaN or an empty text."""
     if kind == "tensor(string)":
         return np.array([_text(value) for value in column], object)
-    return pd.to_numeric(column, errors="coerce").to_numpy(np.float32, na_value=np.nan)
+    given = column.map(_spelt) if column.dtype == object else column
+    return pd.to_numeric(given, errors="coerce").to_numpy(np.float32, na_value=np.nan)
+
+
+def _spelt(value: Any) -> Any:
+    return TRUTHS.get(value.strip().lower(), value) if isinstance(value, str) else value
 
 
 def _name(values: Iterable[Any]) -> str:

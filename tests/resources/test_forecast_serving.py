@@ -1,5 +1,6 @@
 """The registered forecast model: rows of many series in, answers of the groups' own ONNX files out."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -8,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import scoring_server
 
 from automl_assets.errors import ArtifactError, DataError
 from automl_assets.records import OnnxModel
+from automl_assets.resources.forecast_serving import _values
 from automl_assets.resources.model_folders import forecast_model, forecast_rows
 from automl_assets.series import Group, series_values
 from automl_assets.steps.forecasting.export import export
@@ -57,6 +60,39 @@ ONE = EVERY[(EVERY["region"] == "north") & (EVERY["shop"] == 1)].reset_index(dro
 
 def test_rows_are_answered_without_a_server(made, model):
     pd.testing.assert_frame_equal(forecast_rows(made, ("region",), EVERY), model.predict(EVERY))
+
+
+def test_rows_as_csv_get_the_answers_of_json(model):
+    """By the server's own function, without a socket; gaps, numbers and names of series mean the same."""
+    schema = model.metadata.get_input_schema()
+    told = [
+        scoring_server.invocations(content.encode(), kind, model, schema)
+        for kind, content in (
+            ("text/csv", EVERY.to_csv(index=False)),
+            (
+                "application/json",
+                json.dumps({"dataframe_split": json.loads(EVERY.to_json(orient="split", index=False))}),
+            ),
+        )
+    ]
+    assert [one.status for one in told] == [200, 200]
+    by_csv, by_json = (pd.DataFrame(json.loads(one.response)["predictions"]) for one in told)
+    pd.testing.assert_frame_equal(by_csv.astype({"shop": int}), by_json)
+
+
+def test_truths_of_csv_are_those_of_json():
+    truths = pd.Series([True, None, False], dtype=object)
+    for sent in (truths, truths.map({True: "True", False: " false"})):
+        np.testing.assert_array_equal(_values(sent, "tensor(float)"), [1, np.nan, 0])
+
+
+@pytest.mark.parametrize(
+    ("csv", "told"),
+    [("", "this is no CSV with a header and commas"), ("month;sold\n1;2,5", "more cells in a row than in the header")],
+)
+def test_what_is_no_csv_is_told(model, csv, told):
+    with pytest.raises(MlflowException, match=told):
+        scoring_server.invocations(csv, "text/csv", model, model.metadata.get_input_schema())
 
 
 def test_rows_that_are_no_series_are_told(made):
