@@ -194,13 +194,8 @@ def _series(experiment: Experiment, found: dict[int, pl.DataFrame]) -> tuple[pl.
     if ahead is None and experiment.predict_source:
         ahead = read(experiment.predict_source)
     roles = assign.roles(history, experiment, () if ahead is None else ahead.columns)
-    return with_moments(found, time), roles
-
-
-def with_moments(found: dict[int, pl.DataFrame], time: str) -> pl.DataFrame:
-    """Rows of all files under the columns of the source, with moments in the column `time`."""
-    tables = [_completed(rows, found[SOURCE]).with_columns(stamp.stamps(rows[time])) for rows in found.values()]
-    return _stacked(tables)
+    tables = [_completed(rows, history).with_columns(stamp.stamps(rows[time])) for rows in found.values()]
+    return _stacked(tables), roles
 
 
 def _check_country(code: str | None) -> None:

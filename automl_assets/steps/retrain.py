@@ -18,6 +18,7 @@ from automl_assets.featurizer import as_moments, densify, encode
 from automl_assets.parts import Config, Link, Rows, View
 from automl_assets.records import Dataset, Ensemble, Fitted, Member, Problem, Roles, Split
 from automl_assets.steps.divide import divide
+from automl_assets.steps.load import as_type, typed
 from automl_assets.steps.predict import answer
 from automl_assets.steps.search import context_of, sampled
 from automl_assets.tables import with_dates
@@ -74,9 +75,9 @@ def prepare_data(tables: dict[int, pl.DataFrame], recipe: Recipe) -> Dataset:
     """Rows of all files, one below the other, with the types under which they were learnt."""
     for table in tables.values():
         check_columns(recipe.types, table)
-    typed = [pl.DataFrame([_typed(table[n], t) for n, t in recipe.types.items()]) for table in tables.values()]
+    found = [pl.DataFrame([as_learnt(table[n], t) for n, t in recipe.types.items()]) for table in tables.values()]
     part = np.concatenate([np.full(table.height, mark, np.int8) for mark, table in tables.items()])
-    return Dataset(pl.concat(typed), part, recipe.roles, fingerprint="")
+    return Dataset(pl.concat(found), part, recipe.roles, fingerprint="")
 
 
 def check_columns(wanted: Iterable[str], table: pl.DataFrame) -> None:
@@ -86,9 +87,10 @@ def check_columns(wanted: Iterable[str], table: pl.DataFrame) -> None:
         raise DataError(f"the rows lack the columns {listed(lacking)}; they have {listed(table.columns)}")
 
 
-def _typed(column: pl.Series, wanted: Any) -> pl.Series:
+def as_learnt(column: pl.Series, wanted: Any) -> pl.Series:
+    """A column as its source brings it, with the type under which it was learnt."""
     if column.dtype != pl.String:
-        return (column.fill_nan(None) if column.dtype.is_float() else column).cast(wanted, strict=False)
+        return as_type(typed(column.to_frame()).to_series(), wanted)
     text = column.set(column.str.strip_chars() == "", None)
     if wanted == pl.String:
         return text

@@ -133,6 +133,14 @@ def test_every_kind_of_source_is_read_alike(kind: str, tmp_path: Path, learned: 
     assert prepare_data({0: namespace["read"]()}, recipe).table.equals(read)
 
 
+def test_times_and_lengths_of_time_are_seconds_as_they_were_learnt() -> None:
+    hours = pl.Series("at", [0, 3_600_000_000_000, None])
+    table = pl.DataFrame([hours.cast(pl.Time), hours.cast(pl.Duration("ns")).alias("took")])
+    recipe: Any = SimpleNamespace(types=dict(typed(table).schema), roles=None)
+    found = prepare_data({0: table}, recipe).table
+    assert found.equals(typed(table)) and found["at"].to_list() == [0.0, 3600.0, None]
+
+
 def _written(kind: str, table: pl.DataFrame, folder: Path) -> dict[str, str]:
     match kind:
         case "csv":

@@ -40,8 +40,9 @@ from automl_assets.steps.forecasting.forecast import forecast
 from automl_assets.steps.forecasting.reconcile import add_up, reconcile
 from automl_assets.steps.forecasting.regulate import Regular
 from automl_assets.steps.forecasting.search import backtested, point_of
-from automl_assets.steps.load import as_type, typed, with_moments
-from automl_assets.steps.retrain import check_columns
+from automl_assets.steps.forecasting.stamp import stamps
+from automl_assets.steps.load import as_type, typed
+from automl_assets.steps.retrain import as_learnt, check_columns
 
 Known = dict[str, pl.DataFrame]  # name of a series -> rows that are known of its stamps to be forecast
 
@@ -117,16 +118,27 @@ def none_asked(group: Group, ensemble: ForecastEnsemble, context: ForecastContex
 
 
 def prepare_data(tables: dict[int, pl.DataFrame], recipe: Recipe) -> Dataset:
-    """Rows of all files, one below the other, with the types under which they were learnt."""
+    """Rows of all files, one below the other, with the types under which they were learnt. A test file may lack columns."""
     check_columns(recipe.types, tables[SOURCE])
-    found = {
-        mark: typed(rows.select(name for name in recipe.types if name in rows.columns)) for mark, rows in tables.items()
-    }
-    table = with_moments(found, recipe.roles.time or "")
-    part = np.concatenate([np.full(rows.height, mark, np.int8) for mark, rows in found.items()])
-    return Dataset(
-        pl.DataFrame([as_type(table[name], wanted) for name, wanted in recipe.types.items()]), part, recipe.roles, ""
-    )
+    columns = recipe.types.items()
+    found = [
+        pl.DataFrame([_column(rows, name, wanted, recipe) for name, wanted in columns]) for rows in tables.values()
+    ]
+    part = np.concatenate([np.full(rows.height, mark, np.int8) for mark, rows in tables.items()])
+    return Dataset(pl.concat(found), part, recipe.roles, fingerprint="")
+
+
+def _column(rows: pl.DataFrame, name: str, wanted: Any, recipe: Recipe) -> pl.Series:
+    if name not in rows.columns:
+        return pl.Series(name, [None] * rows.height, wanted)
+    if name == recipe.roles.time:
+        return as_type(stamps(typed(rows.select(name)).to_series()), wanted)
+    return as_learnt(rows[name], wanted)
+
+
+def _index(rows: pl.DataFrame, problem: ForecastProblem, recipe: Recipe) -> Known:
+    there = [(name, wanted) for name, wanted in recipe.types.items() if name in rows.columns]
+    return overlay.by_series(pl.DataFrame([_column(rows, *one, recipe) for one in there]), problem)
 
 
 def read_choices(path: str) -> dict[str, Any]:
@@ -154,7 +166,7 @@ def answer_groups(
             if isinstance(group, DataError):
                 raise group
             if known is not None and not index:
-                index |= overlay.by_series(typed(known), group.problem)
+                index |= _index(known, group.problem, recipe)
             model = train_model(group, choices[key], recipe)
             save_model(model, f"{folder}/{key}.pickle")
             rows = tuple(rows_of(forecast_ahead(model, index), group.problem))
@@ -239,7 +251,7 @@ def write_results(answers: Iterable[Answer], recipe: Recipe, folder: str) -> Non
     every = []
     for answer in answers:
         every.append(answer)
-        print(f"{answer.key}: {answer.reason or 'forecast'}", file=sys.stderr)
+        print(f"{answer.key}: {answer.reason or 'done'}", file=sys.stderr)
     rows = [row for answer in every for row in answer.rows]
     pl.DataFrame(rows, infer_schema_length=None).write_csv(f"{folder}/forecast.csv")
     judged = {answer.key: answer.evaluation for answer in every if answer.evaluation}

@@ -43,7 +43,7 @@ GO_ON = CLEAN + (
 )
 HORIZON, MONTHS = 4, np.arange("2017-01", "2022-01", dtype="datetime64[M]")
 IDS = ["month", "region", "shop"]
-MEMBERS = {"north": ("voting", ("theta", "lightgbm", "linear")), "south": ("median", ("ets", "theta", "naive"))}
+MEMBERS = {"north": ("voting", ("arimax", "lightgbm", "linear")), "south": ("median", ("ets", "theta", "naive"))}
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,16 @@ def rows(is_ahead: bool = False) -> pl.DataFrame:
     for region, shop, size in (("north", 1, 50), ("north", 2, 80), ("south", 3, 30), ("south", 4, 60)):
         price = random.normal(3, 0.5, len(months)).round(3)
         season = np.sin(months.astype(int) * np.pi / 6)
-        sold = size * (1 + 0.3 * season) - 4 * price + random.normal(0, 2, len(months))
-        table = {"month": months.astype(str), "region": region, "shop": shop, "price": price, "sold": sold}
+        is_open = months.astype(int) % 5 > 0
+        sold = size * (1 + 0.3 * season) - 4 * price + 9 * is_open + random.normal(0, 2, len(months))
+        table = {
+            "month": months.astype(str),
+            "region": region,
+            "shop": shop,
+            "price": price,
+            "open": is_open,
+            "sold": sold,
+        }
         found.append(pl.DataFrame(table).drop("sold") if is_ahead else pl.DataFrame(table))
     table = pl.concat(found)
     return table if is_ahead else table.filter(pl.int_range(pl.len()) != 70)
@@ -94,7 +102,12 @@ def rows(is_ahead: bool = False) -> pl.DataFrame:
 def experiment_of(folder: Path, **changes: Any) -> Experiment:
     rows().write_csv(folder / "rows.csv")
     rows(is_ahead=True).write_csv(folder / "ahead.csv")
-    forecasting = {"series_id_columns": ["region", "shop"], "partition_by": ["region"], "horizon": HORIZON}
+    forecasting = {
+        "series_id_columns": ["region", "shop"],
+        "partition_by": ["region"],
+        "horizon": HORIZON,
+        "n_windows": 2,
+    }
     settings = {
         "task": "forecasting",
         "source": str(folder / "rows.csv"),
