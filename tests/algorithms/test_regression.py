@@ -6,15 +6,12 @@ import numpy as np
 import pytest
 
 from automl_assets import registry
-from automl_assets.parts import ForecastContext
+from automl_assets.parts import ForecastContext, Forecaster
 from automl_assets.records import Problem
 from automl_assets.series import ForecastProblem, Panel
 
 HORIZON = 7
 PROBLEM = ForecastProblem(Problem("forecasting", "mean_absolute_error"), HORIZON, "D", (7,), (0.5,))
-PARTS = [
-    part for name, part in registry.forecasters().items() if name in registry.algorithms("tabular")
-]  # those that learn over lags
 
 
 def _panel(n_rows: int = 90) -> Panel:
@@ -27,6 +24,13 @@ def _panel(n_rows: int = 90) -> Panel:
     return Panel(
         ("a", "b"), n_rows * np.arange(3), np.tile(stamps, 2), y, np.zeros(len(y), bool), empty, np.empty((2, 0))
     )
+
+
+def _is_over_lags(part: Forecaster) -> bool:
+    return "strategy" in next(iter(part.portfolio(PROBLEM, _panel())), {})
+
+
+PARTS = [part for part in registry.forecasters().values() if _is_over_lags(part)]
 
 
 def _small(part, **asked):
