@@ -82,3 +82,15 @@ def ensemble(of: Group, kind: str = "voting", configs: tuple[dict, ...] = CONFIG
 def backtest_truth(of: Group) -> np.ndarray:
     """What came next in each window, float64 [n_windows, n_series, horizon]."""
     return np.stack([window.future.as_matrix() for window in windows(of.panel, of.problem)])
+
+
+# The smallest forecast of several groups, a shop each, and what a run makes of every one
+SHOPS_SETTINGS = {
+    "task": "forecasting",
+    "target": "sold",
+    "time_column": "month",
+    "algorithms": ["theta"],
+    "forecasting": {"series_id_columns": "shop", "partition_by": "shop", "horizon": 3},
+    "limits": {"timeout_minutes": 1},
+}
+SHOPS_MADE = ("features", "candidate_naive", "leaderboard", "ensemble", "evaluation", "forecast")

@@ -18,20 +18,12 @@ from dagster_graphql.schema import create_schema
 
 from automl_assets.runner import job_of
 from tests.daemons import EVENTUALLY
+from tests.forecasts import SHOPS_MADE, SHOPS_SETTINGS
 from tests.processes import until
 
 pytestmark = pytest.mark.slow
 
 SHOPS = "abcd"
-MADE = ("features", "candidate_naive", "leaderboard", "ensemble", "evaluation", "forecast")
-SETTINGS = {
-    "task": "forecasting",
-    "target": "sold",
-    "time_column": "month",
-    "algorithms": ["theta"],
-    "forecasting": {"series_id_columns": "shop", "partition_by": "shop", "horizon": 3},
-    "limits": {"timeout_minutes": 1},
-}
 LAUNCH = """mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
     __typename ... on LaunchBackfillSuccess { backfillId }
 } }"""
@@ -78,7 +70,7 @@ def office(home: Path) -> Iterator[Office]:
     rows = pl.concat([pl.DataFrame({"shop": shop, "month": months, "sold": sold}) for shop in SHOPS])
     rows.write_parquet(home / "sales.parquet")
     file.parent.mkdir()
-    file.write_text(yaml.safe_dump({**SETTINGS, "source": str(home / "sales.parquet")}))
+    file.write_text(yaml.safe_dump({**SHOPS_SETTINGS, "source": str(home / "sales.parquet")}))
     with dg.DagsterInstance.get() as instance:
         instance.add_dynamic_partitions("shops__groups", list(SHOPS))
         job_of(str(file)).execute_in_process(instance=instance, asset_selection=[dg.AssetKey(["shops", "dataset"])])
@@ -87,8 +79,8 @@ def office(home: Path) -> Iterator[Office]:
 
 
 def test_a_backfill_makes_its_groups_alone_and_those_that_adjoin_in_one_run(office: Office) -> None:
-    done = office.backfill(MADE, "acd")
+    done = office.backfill(SHOPS_MADE, "acd")
     assert done.status.value == "COMPLETED_SUCCESS"
     runs = office.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": done.backfill_id}))
     found = sorted((office.made(run) for run in runs), key=lambda made: made["features"])
-    assert found == [dict.fromkeys(MADE, "a"), dict.fromkeys(MADE, "cd")]
+    assert found == [dict.fromkeys(SHOPS_MADE, "a"), dict.fromkeys(SHOPS_MADE, "cd")]

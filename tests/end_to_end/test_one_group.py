@@ -11,18 +11,9 @@ import pytest
 import yaml
 
 from automl_assets.resources.home import prepare
+from tests.forecasts import SHOPS_MADE, SHOPS_SETTINGS
 
 pytestmark = pytest.mark.slow
-
-SETTINGS = {
-    "task": "forecasting",
-    "target": "sold",
-    "time_column": "month",
-    "algorithms": ["theta"],
-    "forecasting": {"series_id_columns": "shop", "partition_by": "shop", "horizon": 3},
-    "limits": {"timeout_minutes": 1},
-}
-MADE = ("features", "candidate_naive", "leaderboard", "ensemble", "evaluation", "forecast")
 
 
 def materialise(home: Path, assets: tuple[str, ...], *arguments: str) -> None:
@@ -42,11 +33,11 @@ def test_a_single_key_makes_one_group_and_no_other(tmp_path: Path, monkeypatch: 
     rows = pl.concat([pl.DataFrame({"shop": shop, "month": months, "sold": sold}) for shop in ("a", "b", "c")])
     rows.write_parquet(tmp_path / "sales.parquet")
     (home / "experiments").mkdir()
-    settings = {**SETTINGS, "source": str(tmp_path / "sales.parquet")}
+    settings = {**SHOPS_SETTINGS, "source": str(tmp_path / "sales.parquet")}
     (home / "experiments" / "shops.yaml").write_text(yaml.safe_dump(settings))
     with dg.DagsterInstance.get() as instance:
         instance.add_dynamic_partitions("shops__groups", ["a", "b", "c"])
         materialise(home, ("dataset",))
-        materialise(home, MADE, "--partition", "b")
-        found = {name: instance.get_materialized_partitions(dg.AssetKey(["shops", name])) for name in MADE}
-    assert found == {name: {"b"} for name in MADE}
+        materialise(home, SHOPS_MADE, "--partition", "b")
+        found = {name: instance.get_materialized_partitions(dg.AssetKey(["shops", name])) for name in SHOPS_MADE}
+    assert found == {name: {"b"} for name in SHOPS_MADE}
