@@ -25,6 +25,7 @@ ROOMY = 2.0  # times as many for everyone still to come; else it is left out, an
 FALLBACK_SECONDS = 20.0  # at least, for what answers where nothing else does; it takes a fraction of one
 GROUP_SECONDS = 0.3  # more of it for each group of a forecast: to fit, judge, export and write down
 BLEND_SHARE = 0.4  # of what is left then, for ensembles of all groups
+OVERTIME_SHARE = 0.3  # more of it, where the best models would else have no time for their last fit
 MEMORY_SHARE = 0.9  # of the memory that is free may be used by fits
 
 
@@ -67,12 +68,14 @@ class Clock(dg.ConfigurableResource):
             memory_bytes=_free_memory(n_cores * self.candidates_per_machine),
             early_stopping=limits.early_stopping,
             left_out=left_out,
+            best_score=_best_score(experiment, events),
         )
 
     def blending(self, context: Any, experiment: Experiment) -> Budget:
         """What the ensembles of a forecast may use."""
-        seconds, n_cores = BLEND_SHARE * self.seconds_left(context, experiment), experiment.limits.n_cores
-        return Budget(max(FALLBACK_SECONDS, seconds), n_cores, memory_bytes=_free_memory(n_cores))
+        left, n_cores = max(0.0, self.seconds_left(context, experiment)), experiment.limits.n_cores
+        seconds = max(FALLBACK_SECONDS, BLEND_SHARE * left)
+        return Budget(seconds, n_cores, memory_bytes=_free_memory(n_cores), overtime=OVERTIME_SHARE * left)
 
     def _search_seconds(self, context: Any, experiment: Experiment, n_groups: int) -> float:
         timeout = self._timeout(experiment)
@@ -139,16 +142,20 @@ def _tag_of_parent(context: Any) -> str | None:
 
 def _trials_left(experiment: Experiment, events: list[dict], share: float) -> int | None:
     """How many trials a candidate may still start: none once the exit score is reached or the trials are used up."""
-    limits, metric = experiment.limits, experiment.metric
-    scores = [event["score"] for event in events if event["event"] == "trial" and event["score"] is not None]
-    if limits.exit_score is not None and any(
-        oriented(metric, s) >= oriented(metric, limits.exit_score) for s in scores
-    ):
+    limits, metric, best = experiment.limits, experiment.metric, _best_score(experiment, events)
+    wanted = limits.exit_score
+    if best is not None and wanted is not None and oriented(metric, best) >= oriented(metric, wanted):
         return 0
     if limits.max_trials is None:
         return None
     left = limits.max_trials - sum(event["event"] == "trial" for event in events)
     return 0 if left <= 0 else max(1, round(left * share))
+
+
+def _best_score(experiment: Experiment, events: list[dict]) -> float | None:
+    """Of the trials of this run; None where none has one. Of a forecast of many groups no trial is told of."""
+    scores = [event["score"] for event in events if event["event"] == "trial" and event["score"] is not None]
+    return max(scores, key=lambda score: oriented(experiment.metric, score), default=None)
 
 
 def _takes_part(context: Any, experiment: Experiment, name: str) -> bool:

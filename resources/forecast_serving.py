@@ -17,7 +17,7 @@ import pandas as pd
 
 MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL"]  # cells of a file, as where it is learnt from
 SERVER = "mlflow.pyfunc.scoring_server"
-TRUTHS = {"true": 1, "false": 0}
+WORDS = {"true": 1, "false": 0, "": None}  # texts that are no numbers but stand for some
 MOST_OPEN = 500  # models that are kept in memory
 SHOWN = 5  # stamps or names that a message lists
 
@@ -76,7 +76,7 @@ class _Model:
         rows = rows.iloc[stamps.argsort()]
         stamps = stamps.sort_values()
         _check_grid(name, stamps, self.about)
-        y = pd.to_numeric(rows[target], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        y = _numbers(rows[target])
         if np.isnan(y).all():
             raise _refused(f'series {name!r}: "{target}" is null in every row; send rows of the history before them')
         n_history = int(np.flatnonzero(~np.isnan(y))[-1]) + 1
@@ -188,12 +188,21 @@ def _values(column: pd.Series, kind: str) -> np.ndarray:
     """A column as a tensor [n_rows]; missing values are NaN or an empty text."""
     if kind == "tensor(string)":
         return np.array([_text(value) for value in column], object)
-    given = column.map(_spelt) if column.dtype == object else column
-    return pd.to_numeric(given, errors="coerce").to_numpy(np.float32, na_value=np.nan)
+    return _numbers(column).astype(np.float32)
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """Numbers, also those that come as texts, or as true and false; NaN where there is none."""
+    given = column if pd.api.types.is_numeric_dtype(column) else column.astype(object).map(_spelt)
+    numbers = pd.to_numeric(given, errors="coerce")
+    lost = given[numbers.isna() & given.notna()]
+    if len(lost):
+        raise _refused(f'column "{column.name}": {lost.iloc[0]!r} is no number; send a number, true, false or null')
+    return numbers.to_numpy(np.float64, na_value=np.nan)
 
 
 def _spelt(value: Any) -> Any:
-    return TRUTHS.get(value.strip().lower(), value) if isinstance(value, str) else value
+    return WORDS.get(value.strip().lower(), value) if isinstance(value, str) else value
 
 
 def _name(values: Iterable[Any]) -> str:

@@ -163,6 +163,8 @@ def pointed(pointer: UPath) -> str | None:
         return pointer.read_text()
     except FileNotFoundError:
         return None
+    except NotADirectoryError:
+        raise ArtifactError(f"{pointer.parent} is no folder, or lies in a file; move that file away") from None
 
 
 def version_at(place: UPath, turn: Turn | None) -> str | None:

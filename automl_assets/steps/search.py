@@ -42,6 +42,8 @@ class Budget:
     memory_bytes: int | None = None
     early_stopping: bool = True
     left_out: str = ""  # why nothing is to be tried
+    best_score: float | None = None  # of what was tried before, where that is known: what stays far behind is given up
+    overtime: float = 0.0  # seconds more, where else nothing good would come of it
 
 
 @dataclass(frozen=True)

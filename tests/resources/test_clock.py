@@ -76,6 +76,15 @@ def test_time_that_is_not_used_is_handed_on(instance: dg.DagsterInstance) -> Non
     assert alone < 0.75 * (SECONDS - ENDING)
 
 
+def test_what_comes_later_knows_the_best_score(instance: dg.DagsterInstance) -> None:
+    experiment = question()
+    part = experiment.candidates["lightgbm"]
+    assert Clock().budget(context(instance), experiment, part).best_score is None
+    for score in (0.7, 0.9, None, 0.8):
+        Journal("j").write("trial", trial="knn_1", score=score)
+    assert Clock().budget(context(instance), experiment, part).best_score == 0.9
+
+
 def test_a_run_of_some_candidates_counts_only_those(instance: dg.DagsterInstance) -> None:
     assert seconds_of(instance, "knn", only=["knn"]) == pytest.approx(SECONDS - ENDING, abs=1)
     both = seconds_of(instance, "knn", only=["knn", "logistic_regression"])

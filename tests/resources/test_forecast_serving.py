@@ -161,6 +161,11 @@ BAD = {
     "no history": (ONE.assign(sold=None), '"sold" is null in every row; send rows of the history'),
     "no future": (ONE.dropna(subset="sold"), 'nothing is to be forecast; add rows to come, with "sold" null'),
     "no group": (ONE.assign(region="west"), r"'west\|1' belongs to no group with a model; .* north\|0, north\|1"),
+    "no target": (
+        ONE.assign(sold=["many", *ONE["sold"][1:]]),
+        "\"sold\": 'many' is no number; send a number, true, false or null",
+    ),
+    "no price": (ONE.assign(price="cheap"), "\"price\": 'cheap' is no number"),
     "nested": (ONE.assign(price=[[1]] * len(ONE)), r'column "price": \[1\] is no single value'),
     "no rows": (ONE[:0], "there are no rows"),
 }

@@ -98,6 +98,14 @@ def test_what_was_never_made_is_told(store: RecordStore) -> None:
     assert store.folder("exp", "rows") is None
 
 
+def test_a_file_in_the_place_of_a_folder_is_told(disk: RecordStore, home: Path) -> None:
+    place = home / "artifacts" / "exp" / "rows"
+    place.parent.mkdir(parents=True)
+    place.write_text("mine")
+    with pytest.raises(ArtifactError, match="rows is no folder, or lies in a file; move that file away"):
+        disk.load("exp", "rows")
+
+
 def test_a_missing_file_is_told(disk: RecordStore) -> None:
     made(disk, 1)
     (disk.folder("exp", "rows") / "table.parquet").unlink()

@@ -171,4 +171,5 @@ PART = Forecaster(
     to_onnx=_to_onnx,
     explain=_explain,
     has_cold_start=True,
+    time_share=0.25,
 )

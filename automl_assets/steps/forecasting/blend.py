@@ -34,7 +34,9 @@ MEDIAN_MEMBERS = (3, 5)  # fewest and most
 PATIENCE = 5  # votes without gain
 WITHIN_NOISE = 0.005  # share of the score by which a simpler kind may be worse
 CHOICE_SHARE = 0.4  # of the time, at most, goes into choosing
-FIT_SHARE = 0.4  # of the time, at most, for one member's last fit: what would take longer is not chosen
+FIT_SHARE = 0.4  # of the time, at most, for one member's last fit: what would take longer is not chosen, unless
+CLEARLY_BETTER = 0.05  # is the share of the score by which it is better than all that would not,
+OVERTIME_FIT_SHARE = 0.8  # and so much of the time after the choice, with overtime, is enough for it
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,16 @@ def blend_all(
     wait_until_warm(PRELOAD)
     deadline = time.monotonic() + budget.seconds
     short = replace(budget, seconds=CHOICE_SHARE * budget.seconds, trial_seconds=None)
-    affordable = FIT_SHARE * budget.seconds * min(1.0, budget.n_cores / max(1, len(groups)))
-    offers = {key: _affordable(candidates[key], group.problem, affordable) for key, group in groups.items()}
+    fit_times = _FitTimes.of(budget, len(groups))
+    offers = {key: fit_times.affordable(candidates[key], group.problem) for key, group in groups.items()}
     pieces = [Piece(key, chosen, (group, offers[key], settings, seed)) for key, group in groups.items()]
     choices: dict[str, Choice | None] = {}
     for outcome in run_pieces(pieces, short):
         key = outcome.key
         alone = outcome.status != "done"
         choices[key] = _best_alone(groups[key], offers[key], settings, seed) if alone else outcome.value
-    left = replace(budget, seconds=max(0.0, deadline - time.monotonic()))
+    overtime = budget.overtime if fit_times.are_exceeded(groups, choices) else 0.0
+    left = replace(budget, seconds=max(0.0, deadline - time.monotonic()) + overtime)
     for key, outcomes in _fits(groups, choices, left, seed):
         yield key, _ensemble(groups[key], choices[key], outcomes, candidates[key])
 
@@ -86,14 +89,49 @@ def blend_all(
 # Choosing
 
 
-def _affordable(candidates: Sequence[Candidate], problem: ForecastProblem, seconds: float) -> tuple[Candidate, ...]:
-    """Candidates with the trials that can be fitted once more in so many seconds; the cheapest where none can."""
-    finished = [trial for candidate in candidates for trial in candidate.trials if trial.is_finished]
-    most = max(seconds, min((_one_fit(trial, problem) for trial in finished), default=0.0))
-    return tuple(
-        replace(one, trials=tuple(t for t in one.trials if not t.is_finished or _one_fit(t, problem) <= most))
-        for one in candidates
-    )
+@dataclass(frozen=True)
+class _FitTimes:
+    """Seconds that one member's last fit may take."""
+
+    usual: float
+    most: float  # where all that takes less is clearly worse
+
+    @classmethod
+    def of(cls, budget: Budget, n_groups: int) -> "_FitTimes":
+        part = min(1.0, budget.n_cores / max(1, n_groups))
+        after_choice = (1 - CHOICE_SHARE) * budget.seconds + budget.overtime
+        return cls(FIT_SHARE * budget.seconds * part, OVERTIME_FIT_SHARE * after_choice * part)
+
+    def affordable(self, candidates: Sequence[Candidate], problem: ForecastProblem) -> tuple[Candidate, ...]:
+        """Candidates with the trials for whose last fit there is time; with the cheapest where there is for none."""
+        seconds = {
+            trial.name: _one_fit(trial, problem) for one in candidates for trial in one.trials if trial.is_finished
+        }
+        limit = max(self._limit(candidates, problem), min(seconds.values(), default=0.0))
+        return tuple(
+            replace(one, trials=tuple(trial for trial in one.trials if seconds.get(trial.name, 0.0) <= limit))
+            for one in candidates
+        )
+
+    def _limit(self, candidates: Sequence[Candidate], problem: ForecastProblem) -> float:
+        """The most where that gains clearly."""
+        metric, finished = problem.problem.metric, [t for one in candidates for t in one.trials if t.is_finished]
+
+        def best(limit: float) -> float:
+            scores = (metrics.oriented(metric, t.score) for t in finished if _one_fit(t, problem) <= limit)
+            return max(scores, default=-np.inf)
+
+        gained = best(self.most) - best(self.usual)
+        return self.most if gained > CLEARLY_BETTER * abs(best(self.most)) else self.usual
+
+    def are_exceeded(self, groups: Mapping[str, Group], choices: Mapping[str, Choice | None]) -> bool:
+        """Whether anything is chosen that takes more than the usual time."""
+        return any(
+            _one_fit(trial, groups[key].problem) > self.usual
+            for key, choice in choices.items()
+            if choice is not None
+            for trial in choice.trials
+        )
 
 
 def _one_fit(trial: Trial, problem: ForecastProblem) -> float:

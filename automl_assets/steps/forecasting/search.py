@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ from automl_assets.steps.suggest import most_trials, new_study
 
 CHUNK = 16  # series of one piece of work, for forecasters that learn series by series
 MOST_TUNED = 50  # groups for which configurations beyond the portfolio are looked for
+TRIED_SHARE = 0.3  # of its time after which a forecaster may be given up, when it has forecast so many of the series:
+SEEN_SHARE = 0.2
+FAR_BEHIND = 1.3  # times the error of the best one so far, both beside naive forecasts of the same series
 FURTHER_METRICS = ("MASE", "sMAPE", "mean_absolute_error", "normalized_root_mean_squared_error")
 
 Report = Callable[[str, Trial], None]
@@ -59,11 +63,16 @@ def _tried(efforts: Mapping[str, "_Effort"], budget: Budget) -> Iterator["_Effor
     """Tries what is still untried, the first configuration of every group before the second; efforts as they end."""
     pieces = [piece for effort in efforts.values() for piece in effort.pieces()]
     yield from (effort for effort in efforts.values() if effort.is_complete)
+    may_give_up = time.monotonic() + TRIED_SHARE * budget.seconds
     for outcome in run_pieces(pieces, budget):
         effort = efforts[outcome.key[0]]
         effort.outcomes[outcome.key[1:]] = outcome
         if effort.is_complete:
             yield effort
+        elif len(efforts) == 1 and time.monotonic() > may_give_up and effort.is_far_behind:
+            effort.give_up()
+            yield effort
+            return
 
 
 @dataclass
@@ -113,6 +122,39 @@ class _Effort:
                 arguments = (carried(self.forecaster), config, part, context)
                 yield Piece((self.key, number, place), backtested, arguments, rank=number)
 
+    @property
+    def is_far_behind(self) -> bool:
+        """All that is known of its errors is far above the best score there is, beside naive forecasts."""
+        metric, best = self.group.problem.problem.metric, self.budget.best_score
+        if best is None or metrics.oriented(metric, 1.0) > 0:
+            return False
+        usual = float(conform.scores_of_each(metric, self.truth, self.truth.seasonal_naive))
+        ratios = [self._beside_naive(number) for number in range(len(self.configs)) if self._is_seen(number)]
+        return bool(ratios) and min(ratios) * usual > FAR_BEHIND * best
+
+    def _is_seen(self, number: int) -> bool:
+        n_seen = sum(len(chunk) for chunk in self._answered(number).values())
+        return n_seen >= max(1, SEEN_SHARE * self.group.panel.n_series)
+
+    def _beside_naive(self, number: int) -> float:
+        """The error of a configuration on the series that it has forecast, beside that of naive forecasts."""
+        series = np.concatenate(list(self._answered(number).values()))
+        truth = self.truth.part(np.arange(len(self.truth.ends)), series)
+        point = point_of(self._attempt(number), self.truth)[:, series]
+        metric = self.group.problem.problem.metric
+        error, naive = conform.scores_of_each(metric, truth, np.array([point, truth.seasonal_naive]))
+        return float(error / naive) if naive > 0 else np.inf
+
+    def _answered(self, number: int) -> dict[int, np.ndarray]:
+        """Chunks of series that a configuration has forecast, by their places."""
+        outcomes = ((place, self.outcomes.get((number, place))) for place in range(len(self.chunks)))
+        return {place: self.chunks[place] for place, one in outcomes if one is not None and one.status == "done"}
+
+    def give_up(self) -> None:
+        """All that has not been tried has failed."""
+        told = Outcome(None, "error", reason="given up: what was tried is far behind the best so far")
+        self.outcomes = dict.fromkeys(product(range(len(self.configs)), range(len(self.chunks))), told) | self.outcomes
+
     def candidate(self, report: Report) -> Candidate:
         trials = self.finished()
         if self.reason:
@@ -129,12 +171,11 @@ class _Effort:
         return self.trials
 
     def _attempt(self, number: int) -> Trial:
-        """A trial without its scores yet: the forecasts of all chunks, NaN where one is lost."""
-        outcomes = [self.outcomes[number, place] for place in range(len(self.chunks))]
+        """A trial without its scores yet: the forecasts of all chunks, NaN where one is lost, or not there yet."""
+        outcomes = [one for place in range(len(self.chunks)) if (one := self.outcomes.get((number, place)))]
         forecasts = _nothing(self.forecaster, self.group.panel, self.group.problem)
-        for chunk, outcome in zip(self.chunks, outcomes, strict=True):
-            if outcome.status == "done":
-                forecasts[:, chunk] = outcome.value[0]
+        for place, chunk in self._answered(number).items():
+            forecasts[:, chunk] = self.outcomes[number, place].value[0]
         return Trial(
             name=f"{self.forecaster.name}_{number + 1}",
             algorithm=self.forecaster.name,
@@ -247,7 +288,7 @@ class _Study:
         trials, budget = self.effort.finished(), self.effort.budget
         scores = [metrics.oriented(self.metric, trial.score) for trial in trials if trial.score is not None]
         seconds = float(np.mean([trial.fit_seconds for trial in trials])) if trials else 0.0
-        if not scores or len(trials) >= self.most or time.monotonic() + seconds > deadline:
+        if not scores or len(trials) >= self.most or time.monotonic() + seconds > deadline or self.effort.is_far_behind:
             return False
         is_good = budget.exit_score is not None and max(scores) >= metrics.oriented(self.metric, budget.exit_score)
         return not is_good and not (budget.early_stopping and has_stalled(trials, self.metric))

@@ -71,6 +71,19 @@ def test_what_cannot_be_fitted_in_time_is_not_chosen(make_group) -> None:
     assert [member.trial for member in made.members] == [slow.name]
 
 
+def test_overtime_is_for_what_is_clearly_better(make_group) -> None:
+    """A last fit that takes all the time there usually is: it is worth more than that, or it is not."""
+    group = make_group(n_series=8)
+    n_windows, budget = group.problem.n_windows, {"seconds": 10.0, "overtime": 100.0}
+    for error, expected in ((0.1, "slow"), (0.49, "quick")):
+        slow = replace(_trial(group, "slow", _noisy(group, 0, error)), fit_seconds=20.0 * n_windows)
+        quick = replace(_trial(group, "quick", _noisy(group, 0, 0.5)), fit_seconds=1.0)
+        made = _blend(group, [Candidate("naive", (slow, quick), 1.0)], ALONE, **budget)
+        assert [member.trial for member in made.members] == [expected]
+    made = _blend(group, [Candidate("naive", (replace(slow, score=0.0), quick), 1.0)], ALONE, seconds=10.0)
+    assert [member.trial for member in made.members] == ["quick"]
+
+
 def test_the_best_answers_alone_where_others_add_nothing(make_group) -> None:
     group = make_group(n_series=8)
     assert _chosen(group, _candidates(group, (0.1, 5.0, 6.0))).kind == "single"

@@ -228,6 +228,39 @@ def test_the_space_is_searched_after_the_portfolio(make_group) -> None:
     assert len(easy.trials) == 2
 
 
+def _late(config, history, context):
+    time.sleep(0.3)
+    return config
+
+
+def _far_off(model, history, future):
+    return 100 * NAIVE.forecast(model, history, future)
+
+
+@pytest.mark.parametrize(("forecast", "scope"), [(_far_off, "series"), (_far_off, "group"), (NAIVE.forecast, "group")])
+def test_what_stays_far_behind_is_given_up(make_group, forecast, scope: str) -> None:
+    """Three parts of the series, and eight configurations: after a while what is known tells enough."""
+    group = make_group(n_series=2 * CHUNK + 3)
+    fake = _fake(portfolio=_eight, space=_space, fit=_late, forecast=forecast, scope=scope)
+    (naive,) = _search({"g": group}, _fake(portfolio=_one))["g"].trials
+    found = _search({"g": group}, fake, seconds=6.0, n_cores=1, best_score=naive.score)["g"].trials
+    reasons = [trial.reason for trial in found]
+    if forecast is _far_off:
+        assert reasons[-1] == "given up: what was tried is far behind the best so far"
+        assert len(found) == 8 and found[-1].status == "failed"
+    else:
+        assert not any("given up" in reason for reason in reasons)
+    assert [trial.status for trial in found[:1]] == ["finished"]
+
+
+def test_nothing_is_given_up_where_the_best_is_not_known(make_group) -> None:
+    fake = _fake(portfolio=_two, space=_space, forecast=_far_off)
+    assert len(_search({"g": make_group(n_series=30)}, fake)["g"].trials) > 2
+    # The portfolio is quick, and tried as a whole; nothing is looked for beyond it.
+    again = _search({"g": make_group(n_series=30)}, fake, best_score=1e-3)["g"].trials
+    assert [trial.status for trial in again] == ["finished"] * 2
+
+
 def test_no_time_at_all(groups) -> None:
     found = _search(groups, _fake(), seconds=0.0)
     assert {candidate.trials[0].reason for candidate in found.values()} == {"out of time: no time was left to begin"}
