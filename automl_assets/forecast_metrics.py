@@ -20,6 +20,7 @@ Formula = Callable[["Truth", np.ndarray, np.ndarray], np.ndarray]
 
 OF_QUANTILES = ("WQL", "pinball_loss")  # metrics of how well quantiles, not only points, are forecast
 CENTRAL = (0.8, 0.95)  # intervals whose coverage is told
+BY_ORIGIN, BY_SERIES = ("y", "seasonal_naive", "naive2"), ("scales", "squares")  # what a truth works out when asked
 SEASONAL_SIGN = 1.645  # of an autocorrelation: standard errors that 90 % of white noise keeps below, as in M4
 
 
@@ -43,9 +44,12 @@ class Truth:
         return np.where(is_there & ~self.whole.is_filled[rows], self.whole.y[rows], np.nan)
 
     def part(self, windows: np.ndarray, series: np.ndarray) -> "Truth":
-        """The chosen origins and series alone, by number or by mask."""
-        ends = self.ends[windows][:, series]
-        return replace(self, learnt=self.learnt.of(series), whole=self.whole.of(series), ends=ends)
+        """The chosen origins and series alone, by number or by mask; what has been worked out is not again."""
+        ends, known = self.ends[windows][:, series], self.__dict__
+        part = replace(self, learnt=self.learnt.of(series), whole=self.whole.of(series), ends=ends)
+        part.__dict__.update({name: known[name][windows][:, series] for name in BY_ORIGIN if name in known})
+        part.__dict__.update({name: known[name][series] for name in BY_SERIES if name in known})
+        return part
 
     def only(self, kept: np.ndarray) -> "Truth":
         """The same as if nothing had come but what is kept, bool [n_windows, n_series, horizon]."""

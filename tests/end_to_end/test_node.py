@@ -39,7 +39,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if lacking:
         pytest.skip(f"{' and '.join(lacking)} is not installed")
     folder = tmp_path_factory.mktemp("node")
-    command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder), PACKAGE]
+    quiet = ["--ignore-scripts", "--no-audit", "--no-fund"]
+    soon_told = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]  # where nobody answers
+    command = ["npm", "install", *quiet, *soon_told, "--prefix", str(folder), PACKAGE]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     except subprocess.TimeoutExpired:

@@ -9,7 +9,17 @@ from sklearn import metrics as sklearn_metrics
 from utilsforecast import losses
 
 from automl_assets import metrics
-from automl_assets.forecast_metrics import FORMULAS, Truth, all_scores, by_series, coverage, score, scores_of_each
+from automl_assets.forecast_metrics import (
+    BY_ORIGIN,
+    BY_SERIES,
+    FORMULAS,
+    Truth,
+    all_scores,
+    by_series,
+    coverage,
+    score,
+    scores_of_each,
+)
 from automl_assets.series import Panel
 
 HORIZON, SEASON = 6, 12
@@ -135,6 +145,19 @@ def test_made_up_values_and_series_that_take_no_part_count_nowhere(truth: Truth,
     assert score("mean_absolute_error", changed, wild) == pytest.approx(errors.mean())
     assert score("MASE", changed, wild) == pytest.approx((errors.mean(axis=1) / changed.scales[:2]).mean())
     assert by_series(changed, wild)["series"].to_list() == ["s0", "s1"]
+
+
+@pytest.mark.parametrize("series", [np.array([2, 0]), np.array([False, True, True])], ids=["numbers", "mask"])
+def test_a_part_of_what_was_worked_out_is_what_a_part_works_out(truth: Truth, series: np.ndarray) -> None:
+    names, origins = (*BY_ORIGIN, *BY_SERIES), np.array([0])
+    expected = [getattr(truth.part(origins, series), name) for name in names]
+    assert not set(names) & set(truth.__dict__)
+    for name in names:
+        getattr(truth, name)
+    found = truth.part(origins, series)
+    assert set(names) <= set(found.__dict__)
+    for name, value in zip(names, expected, strict=True):
+        np.testing.assert_array_equal(getattr(found, name), value)
 
 
 def test_the_seasonal_naive_forecast_repeats_the_last_season(truth: Truth) -> None:
