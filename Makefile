@@ -23,8 +23,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)  ## Install, run a real experiment through Dagster, print its leaderboard and test metrics
 	$(BIN)/automl run breast_cancer
 
-test: $(INSTALLED)  ## Install and run every test, two files side by side
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: $(INSTALLED)  ## Install and run every test
+	$(BIN)/python -m pytest
 
 check: $(INSTALLED)  ## Format, lint, types and definitions
 	$(BIN)/ruff format --check .
