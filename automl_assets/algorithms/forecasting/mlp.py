@@ -275,6 +275,6 @@ PART = Forecaster(
     to_onnx=_to_onnx,
     explain=_explain,
     has_cold_start=True,
-    time_share=3.0,
+    time_share=2.0,
     requires="torch",
 )

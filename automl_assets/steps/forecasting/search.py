@@ -29,7 +29,7 @@ CHUNK = 16  # series of one piece of work, for forecasters that learn series by 
 MOST_TUNED = 50  # groups for which configurations beyond the portfolio are looked for
 TRIED_SHARE = 0.3  # of its time after which a forecaster may be given up, when it has forecast so many of the series:
 SEEN_SHARE = 0.2
-FAR_BEHIND = 1.3  # times the error of the best one so far, both beside naive forecasts of the same series
+FAR_BEHIND = 1.5  # times the error of the best one so far, both beside naive forecasts of the same series
 FURTHER_METRICS = ("MASE", "sMAPE", "mean_absolute_error", "normalized_root_mean_squared_error")
 
 Report = Callable[[str, Trial], None]
@@ -146,9 +146,10 @@ class _Effort:
         return float(error / naive) if naive > 0 else np.inf
 
     def _answered(self, number: int) -> dict[int, np.ndarray]:
-        """Chunks of series that a configuration has forecast, by their places."""
-        outcomes = ((place, self.outcomes.get((number, place))) for place in range(len(self.chunks)))
-        return {place: self.chunks[place] for place, one in outcomes if one is not None and one.status == "done"}
+        """Chunks of series that a configuration has forecast, or some of them, by their places."""
+        outcomes = {place: self.outcomes.get((number, place)) for place in range(len(self.chunks))}
+        done = {place: one.value[0] for place, one in outcomes.items() if one is not None and one.status == "done"}
+        return {place: self.chunks[place] for place, forecasts in done.items() if np.isfinite(forecasts).any()}
 
     def give_up(self) -> None:
         """All that has not been tried has failed."""

@@ -253,6 +253,17 @@ def test_what_stays_far_behind_is_given_up(make_group, forecast, scope: str) -> 
     assert [trial.status for trial in found[:1]] == ["finished"]
 
 
+def _silent(model, history, future):
+    return np.full_like(NAIVE.forecast(model, history, future), np.nan)
+
+
+def test_what_says_nothing_is_not_far_behind(make_group) -> None:
+    """It may have wanted for time: naive forecasts in the gaps are not its own."""
+    fake = _fake(portfolio=_eight, fit=_late, forecast=_silent, scope="group")
+    found = _search({"g": make_group()}, fake, seconds=4.0, n_cores=1, best_score=1e-3)["g"].trials
+    assert not any("given up" in trial.reason for trial in found)
+
+
 def test_nothing_is_given_up_where_the_best_is_not_known(make_group) -> None:
     fake = _fake(portfolio=_two, space=_space, forecast=_far_off)
     assert len(_search({"g": make_group(n_series=30)}, fake)["g"].trials) > 2
