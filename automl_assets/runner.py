@@ -40,7 +40,7 @@ from automl_assets.errors import (
 from automl_assets.isolation import warm_up
 from automl_assets.records import Ensemble, Evaluation, Features, Leaderboard, OnnxModel
 from automl_assets.resources.clock import STARTED_TAG
-from automl_assets.resources.home import database, prepare
+from automl_assets.resources.home import database, open_instance, prepare
 from automl_assets.resources.journal import TAG, Journal, journal_of
 from automl_assets.resources.run_launcher import HOST_TAG, is_alive
 from automl_assets.results import ForecastResult, Outcome
@@ -238,7 +238,7 @@ def run(
     _keep(file, folder)
     journal_of_run = Journal(journal or secrets.token_hex(8))
     tags = {TAG: journal_of_run.path.stem, STARTED_TAG: repr(started), HOST_TAG: platform.node()}
-    with _told_when_full(folder), _streams_given_back(), dg.DagsterInstance.get() as instance:
+    with _told_when_full(folder), _streams_given_back(), open_instance() as instance:
         last = _cut_off(instance, settings_of_run.name) if resume else None
         tags |= _tags_of(last) if last else _group_tags(instance, settings_of_run, changed)
         tags |= {MAX_RUNTIME_SECONDS_TAG: str(most_seconds(timeout_minutes))} if timeout_minutes else {}

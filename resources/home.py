@@ -5,6 +5,7 @@ noted, an object store for what is made. `deploy/automl.env` explains each of th
 """
 
 import contextlib
+import fcntl
 import importlib.util
 import os
 import secrets
@@ -12,6 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 from upath import UPath
 
 from automl_assets.errors import SettingError
@@ -60,6 +62,13 @@ def prepare(folder: str | Path | None = None) -> Path:
     if database():
         os.environ.setdefault(EVENT_BATCH, "100")  # a new connection for each event would take longer than the event
     return path
+
+
+def open_instance() -> dg.DagsterInstance:
+    """Dagster's instance of the home. One process at a time: two that make its databases at once would both number them."""
+    with (home() / "dagster.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+        return dg.DagsterInstance.get()
 
 
 def _write_settings(path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from automl_assets.resources.home import open_instance
 from automl_assets.resources.journal import read_journal
 from tests.services import started
 
@@ -52,10 +53,10 @@ def _candidate_started(folder: Path) -> dict[str, Any]:
     raise AssertionError((folder / "log").read_text())
 
 
-def test_celerys_workers_make_the_assets(tmp_path: Path, tiny: Callable[..., Path], redis: str) -> None:
+def test_celerys_workers_make_the_assets(home: Path, tmp_path: Path, tiny: Callable[..., Path], redis: str) -> None:
     pytest.importorskip("dagster_celery")
     tiny(tmp_path)
-    (tmp_path / "home").mkdir()
+    open_instance().dispose()  # or the worker and the run would both make its databases
     settings = {"AUTOML_EXECUTOR": "celery", "AUTOML_CELERY": redis, "DAGSTER_HOME": str(tmp_path / "home")}
     worker = BIN / "dagster-celery", "worker", "start", "-A", "dagster_celery.app", "-y", CELERY, "--", "--pool", "solo"
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"  # dagster-celery starts celery by its name
