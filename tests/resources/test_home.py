@@ -1,9 +1,11 @@
 """A home is made once, is accepted by Dagster, and keeps one secret however many processes ask for it first."""
 
+import fcntl
 import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -11,7 +13,7 @@ import pytest
 
 from automl_assets.errors import SettingError
 from automl_assets.resources.home import home as current_home
-from automl_assets.resources.home import installation_key, prepare
+from automl_assets.resources.home import installation_key, open_instance, prepare
 from automl_assets.resources.run_launcher import LocalRunLauncher
 
 Patch = pytest.MonkeyPatch
@@ -130,3 +132,15 @@ def test_every_process_gets_the_same_key(home: Path) -> None:
     keys = {process.communicate(timeout=60)[0].strip() for process in processes}
     assert keys == {installation_key().hex()}
     assert [path.name for path in home.glob(".installation*")] == [], "temporary files are left"
+
+
+def test_one_process_at_a_time_makes_the_databases(home: Path) -> None:
+    with ThreadPoolExecutor() as threads:
+        with (home / "dagster.lock").open("w") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            opened = threads.submit(open_instance)
+            with pytest.raises(TimeoutError):
+                opened.result(0.5)
+            assert not (home / "schedules").exists()
+        opened.result(60).dispose()
+    assert (home / "schedules").exists()
