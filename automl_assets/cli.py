@@ -360,9 +360,10 @@ def _champions(experiment: str, home: Path | None) -> Any:
 @app.command()
 def ui(home: Home = None, port: int = 3000, host: str = "127.0.0.1") -> None:
     """Opens Dagster's UI on everything that ran under the home."""
-    from automl_assets.resources.home import prepare
+    from automl_assets.resources.home import open_instance, prepare
 
     folder = prepare(home)
+    open_instance().dispose()  # the server and the daemon find its databases made
     dagster = str(Path(sys.executable).parent / "dagster")
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Dagster stops its services by it; a shell may have had it ignored
     # In place of this process, so that whatever stops it stops Dagster as well.

@@ -16,7 +16,17 @@ from tests.services import new_bucket, new_database, s3_settings
 AUTOML = Path(sys.executable).with_name("automl")
 SECRETS = "s3cret", "word"  # of the password of the database
 KEY = "5e" * 32
-LOCAL = {"dagster.yaml", "workspace.yaml", "journals", "experiments", "storage", "history", "logs", "mlflow.lock"}
+LOCAL = {
+    "dagster.yaml",
+    "workspace.yaml",
+    "journals",
+    "experiments",
+    "storage",
+    "history",
+    "logs",
+    "dagster.lock",
+    "mlflow.lock",
+}
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +107,7 @@ def test_mlflow_serves_the_model_from_the_object_store(deployed: Deployed, monke
     from automl_assets.resources.tracker import CHAMPION, Tracker
 
     monkeypatch.setenv("AUTOML_DATABASE", deployed.database)
+    monkeypatch.setenv("DAGSTER_HOME", str(deployed.folder / "home"))
     source = Tracker()._client().get_model_version_by_alias("tiny", CHAMPION).source
     assert source.startswith(f"{deployed.bucket}/models/mlflow_artifacts/tiny/")
     assert len(mlflow.pyfunc.load_model(source).predict(pd.read_csv(deployed.folder / "unlabelled.csv"))) == 12
