@@ -1,6 +1,7 @@
 """Dagster's storage on a PostgreSQL that goes away and comes back: who uses it waits, and nothing is stored twice.
 
-Dagster by itself waits eleven seconds for a new connection, and gives up when one breaks in the middle of a statement.
+Dagster by itself waits eleven seconds for a new connection, and gives up when one breaks in the middle of a statement. It
+opens a connection for everything it notes, too, which takes fifty times as long as to note it: here some are kept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,11 +24,13 @@ from dagster_postgres import (
     PostgresScheduleStorage,
 )
 from dagster_postgres.utils import DagsterPostgresException
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, create_engine, event, select
 
 from automl_assets.errors import ServiceError
 from automl_assets.resources.connections import Patience, SteadyConnection, check, reason, unbroken
 from automl_assets.resources.home import DATABASE
+
+KEPT = 2  # connections of a process, one of them for what is asked while the other is in use; more are closed after use
 
 
 class PatientStorage(DagsterPostgresStorage):
@@ -43,9 +46,9 @@ class PatientStorage(DagsterPostgresStorage):
         self._run_storage = PatientRuns(postgres_url, should_autocreate_tables=False)
         self._event_log_storage = PatientEventLog(postgres_url, should_autocreate_tables=False)
         self._schedule_storage = PatientSchedules(postgres_url, should_autocreate_tables=False)
-        patience = Patience()
+        engine = _patient(create_engine(postgres_url, isolation_level="AUTOCOMMIT", pool_size=KEPT, max_overflow=-1))
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):
-            storage.learn(patience)
+            storage.use(engine)
 
     @classmethod
     def config_type(cls) -> Any:
@@ -61,16 +64,25 @@ class Waits:
 
     _engine: Engine
 
-    def learn(self, patience: Patience) -> None:
-        """From now on the storage waits for its server."""
-        patience.teach(self._engine)
-        self._engine._connection_cls = SteadyConnection
+    def use(self, engine: Engine) -> None:
+        """From now on the storage connects by this engine."""
+        self._engine = engine
 
     def optimize_for_webserver(self, statement_timeout: int, pool_recycle: int, max_overflow: int) -> None:
-        """The UI keeps connections, which break when the server is restarted."""
         super().optimize_for_webserver(statement_timeout, pool_recycle, max_overflow)  # type: ignore[misc]
-        self.learn(Patience())
-        event.listen(self._engine, "checkout", check)
+        _patient(self._engine)
+
+    def dispose(self) -> None:
+        super().dispose()  # type: ignore[misc]
+        self._engine.dispose()
+
+
+def _patient(engine: Engine) -> Engine:
+    """From now on whoever connects by the engine waits for its server."""
+    Patience().teach(engine)
+    engine._connection_cls = SteadyConnection
+    event.listen(engine, "checkout", check)  # connections that were kept break when the server is restarted
+    return engine
 
 
 class PatientRuns(Waits, PostgresRunStorage):

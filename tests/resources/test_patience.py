@@ -11,13 +11,14 @@ from sqlalchemy import NullPool, create_engine, text
 
 from automl_assets.errors import ServiceError
 from automl_assets.resources.home import prepare
-from automl_assets.resources.patience import PatientStorage
+from automl_assets.resources.patience import KEPT, PatientStorage
 from tests.breaks import MOMENTS, each_statement_broken_once
 
 CUT_OTHERS = (
     "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
     "where pid <> pg_backend_pid() and datname = current_database()"
 )
+CONNECTED = "select pid from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
 MATERIALISED = dg.DagsterEventType.ASSET_MATERIALIZATION
 
 
@@ -81,12 +82,24 @@ def test_events_of_a_batch_are_stored_once(instance: dg.DagsterInstance, databas
     assert len(log.get_event_records(dg.EventRecordsFilter(MATERIALISED))) == 2
 
 
-def test_connections_that_the_ui_keeps_are_made_anew(instance: dg.DagsterInstance, database: str) -> None:
-    instance.optimize_for_webserver(statement_timeout=5000, pool_recycle=100, max_overflow=2)
+@pytest.mark.parametrize("keeper", ["run", "ui"])
+def test_connections_that_are_kept_are_made_anew(instance: dg.DagsterInstance, database: str, keeper: str) -> None:
+    if keeper == "ui":
+        instance.optimize_for_webserver(statement_timeout=5000, pool_recycle=100, max_overflow=2)
     assert instance.get_runs() == []
     with create_engine(database, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as other:
         assert other.execute(text(CUT_OTHERS)).all() != []
     assert instance.get_runs() == []
+
+
+def test_a_run_keeps_its_connections(instance: dg.DagsterInstance, database: str) -> None:
+    instance.add_dynamic_partitions("groups", ["x"])
+    (first,) = rows(database, CONNECTED)
+    assert dg.materialize([made], instance=instance, partition_key="x").success
+    kept = rows(database, CONNECTED)
+    assert first in kept and len(kept) <= KEPT
+    instance.dispose()
+    assert rows(database, CONNECTED) == []
 
 
 def test_what_is_wrong_with_a_statement_is_told_at_once(instance: dg.DagsterInstance, database: str) -> None:
