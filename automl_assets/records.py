@@ -170,7 +170,8 @@ class Features:
 
 
 class Fitted:
-    """Fitted models, opaque to everything but their own algorithm. Stored signed, and read when first looked at.
+    """Fitted models, opaque to everything but their own algorithm. Stored signed, and read when first looked at, or sent
+    to another process.
 
     >>> Fitted(("model",)).models
     ('model',)
@@ -184,6 +185,9 @@ class Fitted:
         if self._models is None and self._load is not None:
             self._models = self._load()
         return self._models or ()
+
+    def __reduce__(self) -> tuple[type["Fitted"], tuple[tuple[Any, ...]]]:
+        return Fitted, (self.models,)
 
 
 @dataclass(frozen=True)

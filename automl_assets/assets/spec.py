@@ -50,8 +50,13 @@ def code_version(experiment: Experiment) -> str:
 
     When to retrain says nothing about what is made.
     """
-    text = experiment.model_dump_json(exclude={"retrain"}) + importlib.metadata.version("automl-assets")
+    text = experiment.model_dump_json(exclude={"retrain"}) + _package_version()
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@cache
+def _package_version() -> str:
+    return importlib.metadata.version("automl-assets")
 
 
 def input_of(experiment: Experiment, asset: str) -> dg.AssetIn:

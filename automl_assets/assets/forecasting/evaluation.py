@@ -6,13 +6,14 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.evaluation import BEATS
-from automl_assets.assets.forecasting.partitions import MOST_DRAWN, MOST_TOLD, group_step, partitioned
+from automl_assets.assets.forecasting.partitions import MOST_TOLD, group_step, partitioned
 from automl_assets.assets.spec import pictures, table
 from automl_assets.errors import listed
 from automl_assets.experiment import Experiment
 from automl_assets.metrics import oriented
 from automl_assets.resources.store import RecordStore
 from automl_assets.series import ForecastEvaluation
+from automl_assets.steps.forecasting.each import each_drawn
 from automl_assets.steps.forecasting.evaluate import evaluate
 
 
@@ -31,9 +32,8 @@ def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
 
         with group_step(context, experiment, records) as step:
             keys, ensembles = step.keys("features", "ensemble"), step.shelf_of("ensemble")
-            is_drawn = len(keys) <= MOST_DRAWN
-            made = step.each(
-                keys, lambda key: evaluate(step.features.read(key), ensembles.read(key), is_drawn=is_drawn)
+            made = each_drawn(
+                keys, evaluate, lambda key: (step.features.read(key), ensembles.read(key)), experiment.limits.n_cores
             )
             yield from step.keep(made, len(keys), told)
             yield _beats(worse)

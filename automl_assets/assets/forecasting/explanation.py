@@ -6,13 +6,14 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.explanation import TIME_SHARE
-from automl_assets.assets.forecasting.partitions import MOST_DRAWN, group_step, partitioned
+from automl_assets.assets.forecasting.partitions import group_step, partitioned
 from automl_assets.assets.spec import pictures, table
 from automl_assets.experiment import Experiment
 from automl_assets.resources.clock import Clock
 from automl_assets.resources.store import RecordStore
-from automl_assets.series import ForecastExplanation
-from automl_assets.steps.forecasting.explain import drawn, explain
+from automl_assets.series import ForecastEnsemble, ForecastExplanation, Group
+from automl_assets.steps.forecasting.each import each_drawn
+from automl_assets.steps.forecasting.explain import explain
 
 
 def explanation(experiment: Experiment) -> dg.AssetsDefinition:
@@ -24,13 +25,11 @@ def explanation(experiment: Experiment) -> dg.AssetsDefinition:
             keys, ensembles = step.keys("features", "ensemble"), step.shelf_of("ensemble")
             seconds = TIME_SHARE * clock.seconds_left(context, experiment) / max(1, len(keys))
 
-            is_drawn = len(keys) <= MOST_DRAWN
+            def given(key: str) -> tuple[Group, ForecastEnsemble, int, float]:
+                return step.features.read(key), ensembles.read(key), experiment.seed, seconds
 
-            def explained(key: str) -> ForecastExplanation:
-                made = explain(step.features.read(key), ensembles.read(key), experiment.seed, seconds)
-                return drawn(made) if is_drawn else made
-
-            yield from step.keep(step.each(keys, explained), len(keys), lambda key, made: _metadata(made))
+            made = each_drawn(keys, explain, given, experiment.limits.n_cores)
+            yield from step.keep(made, len(keys), lambda key, one: _metadata(one))
 
     return asset
 

@@ -13,6 +13,7 @@ from automl_assets.experiment import Experiment
 from automl_assets.resources.store import RecordStore
 from automl_assets.series import Forecast, ForecastProblem, Panel
 from automl_assets.steps.forecasting.ahead import ahead, rows_of, whole
+from automl_assets.steps.forecasting.each import each
 from automl_assets.steps.forecasting.forecast import forecast as ask
 from automl_assets.steps.forecasting.overlay import by_series, overlay
 from automl_assets.steps.forecasting.reconcile import add_up
@@ -36,7 +37,7 @@ def forecast(experiment: Experiment) -> dg.AssetsDefinition:
 
         with group_step(context, experiment, records) as step:
             keys, ensembles = step.keys(*upstream), step.shelf_of("ensemble")
-            made = step.each(keys, beyond)
+            made = each(keys, beyond)
             yield from step.keep(made, len(keys), lambda key, found: _metadata(found, problems[key]))
 
     return asset

@@ -11,6 +11,7 @@ from automl_assets.errors import listed
 from automl_assets.experiment import Experiment
 from automl_assets.records import OnnxModel
 from automl_assets.resources.store import RecordStore
+from automl_assets.steps.forecasting.each import each
 from automl_assets.steps.forecasting.export import export
 
 MAX_MILLISECONDS = 20.0
@@ -39,7 +40,7 @@ def onnx_model(experiment: Experiment) -> dg.AssetsDefinition:
 
         with group_step(context, experiment, records) as step:
             keys, ensembles = step.keys("features", "ensemble"), step.shelf_of("ensemble")
-            made = step.each(keys, lambda key: export(step.features.read(key), ensembles.read(key)))
+            made = each(keys, lambda key: export(step.features.read(key), ensembles.read(key)))
             yield from step.keep(made, len(keys), told)
             yield _check(PARITY, differences, MAX_DIFFERENCE)
             yield _check(LATENCY, milliseconds, MAX_MILLISECONDS)

@@ -23,13 +23,14 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from automl_assets.assets.spec import code_version, described, step
-from automl_assets.errors import AutomlError, LearningError, listed
+from automl_assets.errors import LearningError, listed
 from automl_assets.experiment import Experiment
 from automl_assets.records import Candidate, Dataset
 from automl_assets.resources.journal import Journal, Pace
 from automl_assets.resources.shelf import Shelf
 from automl_assets.resources.store import RecordStore
 from automl_assets.steps.forecasting.arrange import group_keys
+from automl_assets.steps.forecasting.each import told
 
 CHANGED_TAG = "automl/changed"  # run tag: "true" remakes only the groups whose rows or settings changed
 CHOSEN_TAG = "automl/chosen"  # run tag: a JSON list of the only groups among its partitions that are made
@@ -37,7 +38,6 @@ REFUSED = "refused"  # origin of a group that cannot be forecast at all
 MADE = "every_group_made"
 DATA_VERSION = "dagster/data_version"
 MOST_TOLD = 10  # groups named in one message
-MOST_DRAWN = 100  # groups of a run that get pictures: each takes a third of a second, and room in the event log
 ONLY_LOGGED = {
     SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True
 }  # the output itself materialises no key a second time
@@ -152,15 +152,6 @@ class GroupStep:
         shelf = self.shelf_of(asset)
         return [key for key in keys if not shelf.has(key) or shelf.origin(key) != self.features.origin(key)]
 
-    def each(self, keys: Iterable[str], make: Callable[[str], Any]) -> Iterator[tuple[str, Any]]:
-        """For each key its record, or the error that kept it from being one: no group stops another."""
-        for key in keys:
-            try:
-                record = make(key)
-            except Exception as error:
-                record = error
-            yield key, record
-
     def keep(self, made: Iterable[tuple[str, Any]], n_keys: int, metadata: Metadata) -> Iterator[Any]:
         """Writes each record and logs its key; then yields what Dagster waits for at the end of a step."""
         pace = Pace(self.journal, self.asset, n_keys)
@@ -180,8 +171,7 @@ class GroupStep:
 
     def lose(self, key: str, reason: str | Exception) -> None:
         """Takes note of a group that the asset has no record of."""
-        is_told = isinstance(reason, str | AutomlError)
-        self.lost[key] = str(reason) if is_told else f"{type(reason).__name__}: {reason}"
+        self.lost[key] = reason if isinstance(reason, str) else told(reason)
         self.journal.write("group_lost", asset=self.asset, group=key, reason=self.lost[key])
 
     def end(self, n_keys: int) -> Iterator[Any]:

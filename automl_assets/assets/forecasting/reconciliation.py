@@ -10,6 +10,7 @@ from automl_assets.assets.spec import table
 from automl_assets.experiment import Experiment
 from automl_assets.resources.store import RecordStore
 from automl_assets.series import Reconciliation
+from automl_assets.steps.forecasting.each import each
 from automl_assets.steps.forecasting.reconcile import reconcile
 
 
@@ -24,7 +25,7 @@ def reconciliation(experiment: Experiment) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore]) -> Iterator[Any]:
         with group_step(context, experiment, records) as step:
             keys, ensembles = step.keys("features", "ensemble"), step.shelf_of("ensemble")
-            made = step.each(keys, lambda key: reconcile(step.features.read(key), ensembles.read(key)))
+            made = each(keys, lambda key: reconcile(step.features.read(key), ensembles.read(key)))
             yield from step.keep(made, len(keys), lambda key, found: _metadata(found))
 
     return asset

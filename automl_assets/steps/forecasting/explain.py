@@ -31,7 +31,9 @@ TINY = 1e-9  # of the size of a forecast: a correction below is none
 Components = dict[str, np.ndarray]  # float64 [n_series, horizon] by name
 
 
-def explain(group: Group, ensemble: ForecastEnsemble, seed: int, seconds: float) -> ForecastExplanation:
+def explain(
+    group: Group, ensemble: ForecastEnsemble, seed: int, seconds: float, is_drawn: bool = True
+) -> ForecastExplanation:
     """Components of the forecasts right after the training, and importances of covariates as far as `seconds` allow."""
     n_series, metric = group.panel.n_series, group.problem.problem.metric
     chosen = np.unique(np.linspace(0, n_series - 1, min(MOST_SERIES, n_series)).astype(np.int64))
@@ -40,12 +42,8 @@ def explain(group: Group, ensemble: ForecastEnsemble, seed: int, seconds: float)
     parts = components(ensemble, history, future, answered)
     found = _importances(ensemble, history, future, np.random.default_rng(seed), time.monotonic() + seconds)
     importances = tuple(sorted(found, key=lambda one: -one.mean))
-    return ForecastExplanation(metric, _table(answered, parts), importances, ())
-
-
-def drawn(made: ForecastExplanation) -> ForecastExplanation:
-    """The same with pictures: what forecasts are made of at each step ahead, and which covariates matter."""
-    return replace(made, pictures=tuple(_pictures(made)))
+    made = ForecastExplanation(metric, _table(answered, parts), importances, ())
+    return replace(made, pictures=tuple(_pictures(made))) if is_drawn else made
 
 
 def _coming(group: Group) -> Panel:
@@ -170,6 +168,7 @@ def _shuffled(history: Panel, future: Panel, place: int, random: np.random.Gener
 
 
 def _pictures(made: ForecastExplanation) -> Iterator[Picture]:
+    """What forecasts are made of at each step ahead, and which covariates matter."""
     rows = made.contributions.with_columns(step=pl.int_range(pl.len()).over("series", "component"))
     means = rows.group_by("component", "step", maintain_order=True).agg(pl.mean("contribution")).sort("step")
     parts = means.partition_by("component", as_dict=True, maintain_order=True)

@@ -10,7 +10,7 @@ from automl_assets import registry
 from automl_assets.parts import ForecastContext
 from automl_assets.records import Fitted
 from automl_assets.series import ForecastEnsemble, ForecastMember, Group
-from automl_assets.steps.forecasting.explain import components, drawn, explain
+from automl_assets.steps.forecasting.explain import components, explain
 from automl_assets.steps.forecasting.forecast import forecast
 from automl_assets.summands import LEVEL, SEASONS, WORDS
 from tests import forecasts
@@ -69,9 +69,8 @@ def test_every_contribution_is_told():
     np.testing.assert_array_equal(sums["stamp"].to_numpy(), answered.stamps.ravel())
     np.testing.assert_allclose(sums["contribution"].to_numpy(), answered.point.ravel())
     assert made.strengths["contribution"].is_sorted(descending=True)
-    pictures = drawn(made).pictures
-    assert [picture.name for picture in pictures] == ["components", "importance"]
-    assert [picture.image[:4] for picture in pictures] == [b"<svg", b"\x89PNG"]
+    assert [picture.name for picture in made.pictures] == ["components", "importance"]
+    assert [picture.image[:4] for picture in made.pictures] == [b"<svg", b"\x89PNG"]
 
 
 @pytest.mark.parametrize("has_test", [True, False])
@@ -96,4 +95,5 @@ def _driven_by_price(has_test: bool) -> Group:
 
 def test_without_time_nothing_is_shuffled():
     group = forecasts.group()
-    assert explain(group, forecasts.ensemble(group), seed=0, seconds=0).importances == ()
+    made = explain(group, forecasts.ensemble(group), seed=0, seconds=0, is_drawn=False)
+    assert made.importances == made.pictures == ()
