@@ -8,7 +8,7 @@ from automl_assets.resources.home import ARTIFACTS, open_instance, place, prepar
 
 print(f"settings in {prepare()}")
 open_instance().dispose()
-print("databases of Dagster")
+print("Dagster's databases are made")
 if os.environ.get(ARTIFACTS, "").startswith("s3://"):
     bucket = UPath(place("").path.partition("/")[0], protocol="s3")
     bucket.mkdir(exist_ok=True)

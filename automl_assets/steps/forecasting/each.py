@@ -53,7 +53,8 @@ def _made(make: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def told(error: Exception) -> str:
-    """
+    """What a person reads of it.
+
     >>> told(LearningError("too few rows")), told(KeyError("shop"))
     ('too few rows', "KeyError: 'shop'")
     """
