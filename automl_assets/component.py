@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from automl_assets import experiment as settings
 from automl_assets.assets.graph import graph
-from automl_assets.errors import AutomlError, SettingError
+from automl_assets.errors import SettingError, told
 from automl_assets.resources.home import home
 from automl_assets.sensors.automation import automated
 from automl_assets.sensors.launch import most_seconds
@@ -188,11 +188,10 @@ def _plain(name: str) -> str:
 
 
 def _invalid(name: str, error: Exception | None) -> dg.AssetSpec:
-    told = str(error) if isinstance(error, AutomlError) else f"{type(error).__name__}: {error}"
     return dg.AssetSpec(
         key=[INVALID, _plain(name)],
         group_name=INVALID,
         kinds={"yaml"},
-        description=f"**{name} could not be loaded**\n\n```\n{told}\n```",
+        description=f"**{name} could not be loaded**\n\n```\n{told(error)}\n```",
         tags={"automl/invalid": ""},
     )

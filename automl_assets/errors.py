@@ -46,6 +46,15 @@ class DiscoveryError(AutomlError):
     """A module in a folder of parts does not declare what it must."""
 
 
+def told(error: Exception | None) -> str:
+    """What a person reads of it: of ours the text alone.
+
+    >>> told(LearningError("too few rows")), told(KeyError("shop"))
+    ('too few rows', "KeyError: 'shop'")
+    """
+    return str(error) if isinstance(error, AutomlError) else f"{type(error).__name__}: {error}"
+
+
 def nearest(name: str, possible: Iterable[str]) -> str:
     """A hint that names the closest possible spelling, or nothing.
 

@@ -10,13 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 from upath import UPath
 
 from automl_assets import experiment as settings
 from automl_assets.assets.forecasting.partitions import keys_of
 from automl_assets.errors import SettingError, listed, nearest
 from automl_assets.records import Leaderboard, TrainingCode
+from automl_assets.resources.home import open_instance
 from automl_assets.resources.shelf import Shelf
 from automl_assets.resources.store import RecordStore
 from automl_assets.series import ForecastSummary
@@ -66,7 +66,7 @@ class ForecastResult(Outcome):
     def groups(self) -> tuple[str, ...]:
         """Names of the groups that are forecast, as the partitions are called."""
         features = self._shelf("ensemble")
-        with dg.DagsterInstance.get() as instance:
+        with open_instance() as instance:
             return tuple(key for key in keys_of(instance, self.experiment) if features.has(key))
 
     @cached_property

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,16 @@ def prepare(folder: str | Path | None = None) -> Path:
 
 def open_instance() -> dg.DagsterInstance:
     """Dagster's instance of the home. One process at a time: two that make its databases at once would both number them."""
-    with (home() / "dagster.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+    with alone("dagster"):
         return dg.DagsterInstance.get()
+
+
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """One process of a machine at a time; others that ask under the same name wait."""
+    with (home() / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+        yield
 
 
 def _write_settings(path: Path) -> None:

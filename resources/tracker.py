@@ -4,11 +4,10 @@ Written by explicit run ids and by one asset at a time, so that parallel steps c
 """
 
 import contextlib
-import fcntl
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +19,11 @@ from automl_assets.errors import ArtifactError
 from automl_assets.records import Leaderboard, Learnt, Standing
 from automl_assets.resources.champions import CHAMPION, Champions
 from automl_assets.resources.connections import PATIENT, SteadyClient, resumable
-from automl_assets.resources.home import database, home, place
+from automl_assets.resources.home import alone, database, home, place
 
 TRACKING = "AUTOML_TRACKING"  # environment variable: an MLflow server or database
 FILE = "mlflow.db"
+LOCK = "mlflow"  # MLflow makes tables, experiments and models as if nobody else did meanwhile
 SCHEMA = "mlflow"  # in the database that Dagster uses: both have tables called `runs` and `jobs`
 RUN_TAG = "dagster_run"
 MOST_TRIALS = 100  # of all groups of a forecast together; each takes MLflow some hundredths of a second
@@ -79,7 +79,7 @@ class Tracker(dg.ConfigurableResource):
         run = self._parent_run(client, experiment, dagster_run)
         client.log_batch(run, metrics=_metrics(figures, rows.replace(" ", "_")))
         tags = {"metric": metric, "score": repr(figures[metric]), RUN_TAG: dagster_run}
-        with model as folder, _alone():
+        with model as folder, alone(LOCK):
             version = Champions(client, experiment).register(run, folder, learnt, tags)
         client.set_terminated(run)
         return version
@@ -108,11 +108,11 @@ class Tracker(dg.ConfigurableResource):
 
         uri = self.tracking_uri()
         if uri == _in_schema(database()):
-            with _alone():
+            with alone(LOCK):
                 _make_schema(database())
                 patient = f"{uri}&plugin={PATIENT}"
                 return SteadyClient(MlflowClient(patient, patient))
-        with _alone():
+        with alone(LOCK):
             client = MlflowClient(uri, uri)
         if uri == f"sqlite:///{home() / FILE}":
             _write_ahead(home() / FILE)
@@ -163,17 +163,9 @@ def _write_ahead(file: Path) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """One process of a machine at a time: MLflow makes tables, experiments and models as if nobody else did meanwhile."""
-    with (home() / "mlflow.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
-        yield
-
-
 @resumable
 def _experiment_id(client: Any, name: str) -> str:
-    with _alone():
+    with alone(LOCK):
         found = client.get_experiment_by_name(name)
         if found:
             return found.experiment_id

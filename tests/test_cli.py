@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from automl_assets.cli import main
+from automl_assets.cli import main, ui
 from automl_assets.experiment import load
 
 AUTOML = Path(sys.executable).with_name("automl")
@@ -40,6 +40,15 @@ def test_help_lists_the_commands(tmp_path: Path) -> None:
     for name in ("new", "run", "list", "leaderboard", "code", "report", "predict", "explain", "ui"):
         assert name in told
     assert not list(tmp_path.iterdir()), "help should leave nothing behind"
+
+
+def test_the_ui_finds_its_databases_made(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[bool] = []
+    monkeypatch.setattr("signal.signal", lambda *about: None)
+    monkeypatch.setattr("os.execv", lambda *command: begun.append((home / "schedules").exists()))
+    assert not (home / "schedules").exists()
+    ui(home)
+    assert begun == [True]
 
 
 def test_new_writes_a_yaml_that_loads(tmp_path: Path, tiny: Callable[..., Path]) -> None:

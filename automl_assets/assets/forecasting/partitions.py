@@ -23,14 +23,13 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from automl_assets.assets.spec import code_version, described, step
-from automl_assets.errors import LearningError, listed
+from automl_assets.errors import LearningError, listed, told
 from automl_assets.experiment import Experiment
 from automl_assets.records import Candidate, Dataset
 from automl_assets.resources.journal import Journal, Pace
 from automl_assets.resources.shelf import Shelf
 from automl_assets.resources.store import RecordStore
 from automl_assets.steps.forecasting.arrange import group_keys
-from automl_assets.steps.forecasting.each import told
 
 CHANGED_TAG = "automl/changed"  # run tag: "true" remakes only the groups whose rows or settings changed
 CHOSEN_TAG = "automl/chosen"  # run tag: a JSON list of the only groups among its partitions that are made

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from automl_assets.errors import AutomlError, LearningError
+from automl_assets.errors import LearningError, told
 from automl_assets.isolation import Job, run_jobs, wait_until_warm
 from automl_assets.steps.forecasting.bundles import PRELOAD
 
@@ -28,7 +28,8 @@ def each(keys: Iterable[str], make: Callable[[str], Any]) -> Made:
 def each_drawn(
     keys: Sequence[str], make: Callable[..., Any], given: Callable[[str], tuple[Any, ...]], n_cores: int
 ) -> Made:
-    """What a function of a module makes of what is given for each key, and of whether it shall draw that."""
+    """What a function of a module makes of what is given for each key, and of whether it shall draw that; of many groups
+    in the order in which processes are done with them."""
     make = partial(make, is_drawn=len(keys) <= MOST_DRAWN)
     if n_cores == 1 or not LEAST_APART <= len(keys) <= MOST_DRAWN:
         yield from each(keys, lambda key: make(*given(key)))
@@ -50,12 +51,3 @@ def _made(make: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
         return make(*given[key])
 
     return {key: LearningError(told(made)) if isinstance(made, Exception) else made for key, made in each(given, one)}
-
-
-def told(error: Exception) -> str:
-    """What a person reads of it.
-
-    >>> told(LearningError("too few rows")), told(KeyError("shop"))
-    ('too few rows', "KeyError: 'shop'")
-    """
-    return str(error) if isinstance(error, AutomlError) else f"{type(error).__name__}: {error}"
