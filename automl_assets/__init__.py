@@ -9,8 +9,8 @@ from typing import Any
 _HOMES = {
     "Experiment": "automl_assets.component",
     "ExperimentFolder": "automl_assets.component",
-    "Result": "automl_assets.runner",
-    "run": "automl_assets.runner",
+    "Result": "automl_assets.api.table_result",
+    "run": "automl_assets.api.run",
 }
 
 __all__ = ["Experiment", "ExperimentFolder", "Result", "run"]

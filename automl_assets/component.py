@@ -14,13 +14,12 @@ from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 from dagster.components.scaffold.scaffold import Scaffolder, ScaffoldRequest
 from pydantic import BaseModel, ConfigDict
 
-from automl_assets import experiment as settings
-from automl_assets.assets.graph import graph
 from automl_assets.errors import SettingError, told
+from automl_assets.experiment import experiment as settings
 from automl_assets.resources.home import home
 from automl_assets.sensors.automation import automated
-from automl_assets.sensors.launch import most_seconds
-from automl_assets.sensors.starters import starters
+from automl_assets.sensors.run_requests import most_seconds
+from automl_assets.sensors.triggers import triggers
 
 SHIPPED = Path(__file__).parent / "experiments"
 FOLDERS = "AUTOML_EXPERIMENTS"  # environment variable: more folders, separated as in PATH
@@ -161,7 +160,7 @@ def experiments(folders: list[Path]) -> Iterator[tuple[Path, Experiment]]:
 def definitions_of(experiment: settings.Experiment) -> dg.Definitions:
     """Assets, checks, the job that makes them all, and sensors. Raises DagsterInvalidDefinitionError for what Dagster refuses."""
     check_valid_name(experiment.name)  # Dagster itself would tell only after everything is loaded
-    assets = automated(experiment, graph(experiment))
+    assets = automated(experiment, experiment.family.graph(experiment))
     job = dg.define_asset_job(
         experiment.name,
         selection=dg.AssetSelection.assets(*[key for asset in assets for key in asset.keys]),
@@ -171,7 +170,7 @@ def definitions_of(experiment: settings.Experiment) -> dg.Definitions:
             "automl/experiment": experiment.name,
         },
     )
-    return dg.Definitions.merge(dg.Definitions(assets=assets, jobs=[job]), starters(experiment))
+    return dg.Definitions.merge(dg.Definitions(assets=assets, jobs=[job]), triggers(experiment))
 
 
 def _with_reference(definitions: dg.Definitions, file: Path) -> dg.Definitions:

@@ -8,16 +8,17 @@ import sys
 from typing import Any
 
 from automl_assets import registry
-from automl_assets.experiment import Experiment, parse
-from automl_assets.isolation import wait_until_warm
+from automl_assets.execution.budget import Budget
+from automl_assets.execution.processes import wait_until_warm
+from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.records import Candidate, Dataset, Features, OnnxModel
-from automl_assets.steps.blend import blend
-from automl_assets.steps.describe import describe
-from automl_assets.steps.divide import divide
-from automl_assets.steps.export import export
-from automl_assets.steps.featurize import featurize
+from automl_assets.steps.build_ensemble import blend
 from automl_assets.steps.load import load
-from automl_assets.steps.search import Budget, search
+from automl_assets.steps.search import search
+from automl_assets.steps.split_rows import divide
+from automl_assets.tabular.steps.describe import describe
+from automl_assets.tabular.steps.export import export
+from automl_assets.tabular.steps.featurize import featurize
 
 SETS = {  # scikit-learn's own -> the task, and the metric shown
     "breast_cancer": ("classification", "log_loss"),

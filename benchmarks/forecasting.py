@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from runs import run
 
-from automl_assets import experiment as settings
-from automl_assets.forecast_metrics import Truth, problem_truth, score
+from automl_assets.experiment import experiment as settings
+from automl_assets.forecasting.metrics import Truth, problem_truth, score
+from automl_assets.forecasting.records import ForecastProblem, Group, Panel
+from automl_assets.forecasting.steps.build_groups import arrange, group_keys
 from automl_assets.records import Dataset
-from automl_assets.series import ForecastProblem, Group, Panel
-from automl_assets.steps.forecasting.arrange import arrange, group_keys
 from automl_assets.steps.load import load
 
 METRICS = ("MASE", "sMAPE", "OWA", "normalized_root_mean_squared_error", "WAPE")

@@ -45,7 +45,7 @@ retrain: {on_new_data: true, debounce_seconds: 0}
 HOME = """\
 telemetry: {enabled: false}
 run_launcher: {module: ticks, class: EndsAtOnce}
-event_log_storage: {module: automl_assets.resources.event_log, class: SteadyEventLog}
+event_log_storage: {module: automl_assets.resources.sqlite_storage, class: SteadyEventLog}
 run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}
 run_monitoring: {enabled: true, start_timeout_seconds: 2, poll_interval_seconds: 1}
 run_retries: {enabled: true, max_retries: 2}
@@ -86,14 +86,14 @@ def definitions() -> dg.Definitions:
     """The code location that the daemon loads: the experiment, looked at without a pause between two looks."""
     from automl_assets.component import definitions_of
     from automl_assets.definitions import shared
-    from automl_assets.sensors import look, new_data
+    from automl_assets.sensors import new_data, poll_source
 
-    look.REST_SECONDS, new_data.INTERVAL_SECONDS = 0, -1  # Dagster takes 0 for its own 30
+    poll_source.REST_SECONDS, new_data.INTERVAL_SECONDS = 0, -1  # Dagster takes 0 for its own 30
     return dg.Definitions.merge(definitions_of(_experiment()), shared())
 
 
 def _experiment() -> Any:
-    from automl_assets.experiment import load
+    from automl_assets.experiment.experiment import load
 
     return load(Path(os.environ[FOLDER]) / "watched.yaml")
 
@@ -159,7 +159,7 @@ def _folder() -> Iterator[Path]:
 
 def _change(file: Path, number: int) -> str:
     """Writes other rows, as careful people do: in one step. Returns their fingerprint."""
-    from automl_assets.steps.load import fingerprint
+    from automl_assets.steps.read_source import fingerprint
 
     content = number - 2 if number % 10 == 9 else number
     file.with_suffix(".new").write_text(f"x,y\n{content},a\n2,b\n")

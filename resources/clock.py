@@ -8,12 +8,13 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.experiment import Experiment
-from automl_assets.isolation import free_bytes
+from automl_assets.execution.budget import Budget
+from automl_assets.execution.processes import free_bytes
+from automl_assets.experiment.experiment import Experiment
+from automl_assets.forecasting.forecaster import Forecaster
 from automl_assets.metrics import oriented
-from automl_assets.parts import Algorithm, Forecaster
-from automl_assets.resources.journal import boot, journal_of
-from automl_assets.steps.search import Budget
+from automl_assets.parts import Algorithm
+from automl_assets.resources.run_log import boot, journal_of
 
 STARTED_TAG = "automl/started_at"  # run tag: seconds since 1970 at which the person began to wait
 ENDING_SHARE = 0.12  # of the whole is kept for ensemble, evaluation, explanation and export

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from automl_assets.errors import SettingError, listed, nearest
-from automl_assets.isolation import end_with_parent
+from automl_assets.execution.processes import end_with_parent
 
 EXECUTOR = "AUTOML_EXECUTOR"  # environment variable: one of EXECUTORS
 WORKERS = "AUTOML_WORKERS"  # environment variable: how many steps are executed side by side
@@ -20,7 +20,7 @@ SCHEDULER = "AUTOML_DASK"  # environment variable: address of a Dask scheduler; 
 BROKER = "AUTOML_CELERY"  # environment variable: address of the Redis that Celery's workers listen to
 DEFAULT_WORKERS = 2
 CHILDREN = "forkserver", "spawn"  # executors whose steps are child processes of their run's
-PRELOADED = ["automl_assets.definitions", "automl_assets.preload"]
+PRELOADED = ["automl_assets.definitions", "automl_assets.execution.preload"]
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.errors import SettingError
-from automl_assets.isolation import Job, Outcome, run_jobs, wait_until_warm
+from automl_assets.execution.budget import Budget
+from automl_assets.execution.processes import Job, Outcome, run_jobs, wait_until_warm
 from automl_assets.parts import FitContext
-from automl_assets.steps.search import Budget, RunJobs
+from automl_assets.steps.search import RunJobs
 
 FITS = "AUTOML_FITS"  # environment variable: address of the scheduler of a Dask cluster
 CONNECT_SECONDS = 5

@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,23 @@ ARTIFACTS = (
 )
 KEY = "AUTOML_KEY"  # environment variable: the key of the installation, where several machines share what they make
 KEY_BYTES = 32
+_in_use: ContextVar[Path | None] = ContextVar("_in_use", default=None)
 EVENT_BATCH = "DAGSTER_EVENT_BATCH_SIZE"  # Dagster's own: so many materialisations are written together
 
 
 def home() -> Path:
-    """`DAGSTER_HOME` when set, else `.automl` in the current folder; absolute."""
-    return Path(os.environ.get("DAGSTER_HOME") or DEFAULT).resolve()
+    """The one in use, else `DAGSTER_HOME` when set, else `.automl` in the current folder; absolute."""
+    return _in_use.get() or Path(os.environ.get("DAGSTER_HOME") or DEFAULT).resolve()
+
+
+@contextlib.contextmanager
+def use_home(folder: Path) -> Iterator[None]:
+    """Another home for as long as the body runs, in this thread alone."""
+    token = _in_use.set(folder)
+    try:
+        yield
+    finally:
+        _in_use.reset(token)
 
 
 def place(folder: str) -> UPath:
@@ -68,7 +80,7 @@ def prepare(folder: str | Path | None = None) -> Path:
 def open_instance() -> dg.DagsterInstance:
     """Dagster's instance of the home. One process at a time: two that make its databases at once would both number them."""
     with alone("dagster"):
-        return dg.DagsterInstance.get()
+        return dg.DagsterInstance.from_config(str(home()))
 
 
 @contextlib.contextmanager

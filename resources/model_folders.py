@@ -13,8 +13,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from automl_assets.errors import ArtifactError, DataError
+from automl_assets.forecasting.records import series_name
 from automl_assets.records import OnnxModel, RawInput
-from automl_assets.series import series_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,10 +8,10 @@ import dagster as dg
 from upath import UPath
 
 from automl_assets.errors import ArtifactError
-from automl_assets.resources import versions
+from automl_assets.resources import record_versions
 from automl_assets.resources.home import place
-from automl_assets.resources.shelf import Shelf
-from automl_assets.resources.versions import KEPT_VERSIONS, Others, Turn
+from automl_assets.resources.partition_store import Shelf
+from automl_assets.resources.record_versions import KEPT_VERSIONS, Others, Turn
 
 ROOT = "artifacts"
 
@@ -26,10 +26,10 @@ class RecordStore(dg.ConfigurableIOManager):
             return
         run, asset = context.step_context.dagster_run, self._asset(context.asset_key)
         turn = Turn.of(run)
-        version = versions.new_version(turn)
+        version = record_versions.new_version(turn)
         with _told():
-            shown = versions.write_version(obj, asset / version)
-            versions.settle(asset, version, turn, Others.of(run, context.step_context.instance))
+            shown = record_versions.write_version(obj, asset / version)
+            record_versions.settle(asset, version, turn, Others.of(run, context.step_context.instance))
         context.add_output_metadata({"path": dg.MetadataValue.path(str(shown))})
 
     def load_input(self, context: dg.InputContext) -> Any:
@@ -43,7 +43,7 @@ class RecordStore(dg.ConfigurableIOManager):
     def folder(self, experiment: str, asset: str) -> UPath | None:
         """Where the newest version of an asset lies, if there is one."""
         path = self._asset(dg.AssetKey([experiment, asset]))
-        version = versions.version_at(path, None)
+        version = record_versions.version_at(path, None)
         return path / version if version else None
 
     def assets(self, experiment: str) -> dict[str, UPath]:
@@ -76,10 +76,10 @@ def _told() -> Iterator[None]:
 
 
 def _read(asset: UPath, turn: Turn | None) -> Any:
-    version = versions.version_at(asset, turn)
+    version = record_versions.version_at(asset, turn)
     if version is None:
         raise ArtifactError(f"{'/'.join(asset.parts[-2:])} has not been made yet; materialise it first")
-    return versions.read_version(asset / version)
+    return record_versions.read_version(asset / version)
 
 
 __all__ = ["KEPT_VERSIONS", "RecordStore"]

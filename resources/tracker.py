@@ -17,9 +17,9 @@ import dagster as dg
 
 from automl_assets.errors import ArtifactError
 from automl_assets.records import Leaderboard, Learnt, Standing
-from automl_assets.resources.champions import CHAMPION, Champions
-from automl_assets.resources.connections import PATIENT, SteadyClient, resumable
 from automl_assets.resources.home import alone, database, home, place
+from automl_assets.resources.model_registry import CHAMPION, Champions
+from automl_assets.resources.postgres_connections import PATIENT, SteadyClient, resumable
 
 TRACKING = "AUTOML_TRACKING"  # environment variable: an MLflow server or database
 FILE = "mlflow.db"

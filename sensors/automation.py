@@ -5,7 +5,7 @@ The data set itself is made at the times of `retrain.cron`, where there are any,
 
 import dagster as dg
 
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 
 
 def automated(experiment: Experiment, assets: list[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:

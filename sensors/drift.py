@@ -1,28 +1,26 @@
 """Compares the rows to be predicted with those that were learnt, says which columns moved, and has it all learnt again.
 
-Of a forecast the covariates known ahead are compared, and groups whose rows have changed are learnt again. Rows are
-compared when they or the model are others than at the last look. Learning the same rows again changes nothing: where a
+Rows are compared when they or the model are others than at the last look. Learning the same rows again changes nothing: where a
 run is asked for, it waits until the source has others than those that were learnt, and has come to rest.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import dagster as dg
 import polars as pl
 
-from automl_assets.assets.forecasting.partitions import keys_of
 from automl_assets.assets.predictions import drift_evaluation, is_far
-from automl_assets.assets.spec import table
 from automl_assets.errors import AutomlError
-from automl_assets.experiment import Experiment, SourceSetting
+from automl_assets.experiment.experiment import Experiment, SourceSetting
 from automl_assets.records import ColumnDrift
-from automl_assets.resources.notices import Notice, tell
+from automl_assets.resources.notifications import Notice, tell
+from automl_assets.resources.partitions import keys_of
 from automl_assets.resources.store import RecordStore
-from automl_assets.sensors import launch
+from automl_assets.sensors import run_requests
 from automl_assets.steps.drift import drift, told
-from automl_assets.steps.forecasting.drift import known_drift
-from automl_assets.steps.load import fingerprint, read
+from automl_assets.steps.read_source import fingerprint, read
 
 INTERVAL_SECONDS = 300
 
@@ -41,12 +39,35 @@ class Compared:
         return json.dumps(asdict(self))
 
 
-def drift_of(experiment: Experiment, source: SourceSetting) -> dg.SensorDefinition:
+@dataclass(frozen=True)
+class Watch:
+    """What of an experiment is compared, and where the figures are shown."""
+
+    experiment: Experiment
+    source: SourceSetting
+    name: str  # of the sensor, after the experiment's
+    lines: Callable[[RecordStore, pl.DataFrame], tuple[ColumnDrift, ...]]
+    event: Callable[[tuple[ColumnDrift, ...]], dg.AssetCheckEvaluation | dg.AssetObservation]
+
+
+def prediction_drift(experiment: Experiment, source: SourceSetting) -> dg.SensorDefinition:
+    """Rows of `predict_source` against those that were learnt; the figures go to the check of the predictions."""
+
+    def lines(records: RecordStore, rows: pl.DataFrame) -> tuple[ColumnDrift, ...]:
+        return drift(records.load(experiment.name, "profile"), rows, experiment.retrain.drift)
+
+    return drift_sensor(
+        Watch(experiment, source, "drift", lines, lambda found: drift_evaluation(found, experiment)),
+    )
+
+
+def drift_sensor(watch: Watch) -> dg.SensorDefinition:
     """The sensor of one experiment. It looks where the experiment asks for it; elsewhere a person may switch it on."""
+    experiment, source = watch.experiment, watch.source
     is_asked = experiment.retrain.drift.action != "none"
 
     @dg.sensor(
-        name=f"{experiment.name}__{'known_drift' if experiment.is_forecasting else 'drift'}",
+        name=f"{experiment.name}__{watch.name}",
         job_name=experiment.name,
         description=f"Says whether the rows of {source.part.describe(source.options)} still look like those learnt from.",
         minimum_interval_seconds=INTERVAL_SECONDS,
@@ -54,52 +75,35 @@ def drift_of(experiment: Experiment, source: SourceSetting) -> dg.SensorDefiniti
     )
     def sensor(context: dg.SensorEvaluationContext, records: dg.ResourceParam[RecordStore]) -> dg.SensorResult:
         before = Compared(**json.loads(context.cursor or "{}"))
-        learnt = launch.learnt(context.instance, experiment)
+        learnt = run_requests.learnt(context.instance, experiment)
         if not learnt:
             return dg.SensorResult(skip_reason="nothing was learnt yet", cursor=context.cursor)
         try:
             seen = source.part.fingerprint(source.options)
             if (seen, learnt) == (before.rows, before.learnt):
                 return _again(context.instance, experiment, replace(before, trouble=""))
-            lines = _lines(records, experiment, read(source))
+            lines = watch.lines(records, read(source))
         except AutomlError as error:
             return _troubled(context, experiment, before, str(error))
-        return _compared(context, experiment, Compared(seen, learnt), lines)
+        return _compared(context, watch, Compared(seen, learnt), lines)
 
     return sensor
 
 
-def _lines(records: RecordStore, experiment: Experiment, rows: pl.DataFrame) -> tuple[ColumnDrift, ...]:
-    if experiment.is_forecasting:
-        return known_drift(records.load(experiment.name, "dataset"), rows, experiment)
-    return drift(records.load(experiment.name, "profile"), rows, experiment.retrain.drift)
-
-
 def _compared(
-    context: dg.SensorEvaluationContext, experiment: Experiment, now: Compared, lines: tuple[ColumnDrift, ...]
+    context: dg.SensorEvaluationContext, watch: Watch, now: Compared, lines: tuple[ColumnDrift, ...]
 ) -> dg.SensorResult:
-    """The figures go to the check of the predictions, or to the page of all groups; what moved is told."""
+    """The figures are shown, and what moved is told."""
+    experiment = watch.experiment
     moved = told(lines) if is_far(lines, experiment) else ""
     if moved:
         tell(Notice("drift", experiment.name, f"{experiment.name}: rows to be predicted have {moved}"), context.log)
     is_pending = moved and experiment.retrain.drift.action == "retrain"
     return dg.SensorResult(
         skip_reason=told(lines),
-        asset_events=[_event(lines, experiment)] if lines else [],
+        asset_events=[watch.event(lines)] if lines else [],
         cursor=replace(now, moved=moved if is_pending else "").as_cursor(),
     )
-
-
-def _event(lines: tuple[ColumnDrift, ...], experiment: Experiment) -> dg.AssetCheckEvaluation | dg.AssetObservation:
-    if experiment.is_forecasting:
-        return observed(experiment, "known_ahead", lines, told(lines))
-    return drift_evaluation(lines, experiment)
-
-
-def observed(experiment: Experiment, name: str, lines: tuple[ColumnDrift, ...], text: str) -> dg.AssetObservation:
-    """Figures that stand, under a name, with the page of all groups."""
-    shown = table([{**asdict(line), "is_drifted": line.is_drifted} for line in lines])
-    return dg.AssetObservation([experiment.name, "summary"], description=text, metadata={name: shown})
 
 
 def _again(instance: dg.DagsterInstance, experiment: Experiment, seen: Compared) -> dg.SensorResult:
@@ -111,11 +115,10 @@ def _again(instance: dg.DagsterInstance, experiment: Experiment, seen: Compared)
         return _skipped(now, f"{seen.moved}; the source holds what was learnt already, so a run waits for new rows")
     if now.source != seen.source:
         return _skipped(now, f"{seen.moved}; the source has new rows, which must rest until the next look")
-    if run := launch.run_under_way(instance, experiment):
+    if run := run_requests.run_under_way(instance, experiment):
         return _skipped(now, f"{seen.moved}; waits until the run {run} has ended")
     run_key = f"{experiment.name}:drift:{seen.rows}:{now.source}"
-    keys = keys_of(instance, experiment) if experiment.is_forecasting else []
-    asked = launch.request(experiment, run_key, f"drift: {seen.moved}", keys)
+    asked = run_requests.request(run_key, f"drift: {seen.moved}", keys_of(instance, experiment))
     return dg.SensorResult(run_requests=[asked], cursor=replace(now, moved="").as_cursor())
 
 

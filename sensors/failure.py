@@ -3,8 +3,8 @@
 import dagster as dg
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
-from automl_assets.resources.journal import journal_of
-from automl_assets.resources.notices import Notice, tell
+from automl_assets.resources.notifications import Notice, tell
+from automl_assets.resources.run_log import journal_of
 
 MOST_TOLD = 10  # assets in one message
 

@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import dagster as dg
 
-from automl_assets.assets.forecasting.partitions import groups_of, keys_of
 from automl_assets.errors import AutomlError, listed
-from automl_assets.experiment import Experiment
-from automl_assets.sensors import launch
-from automl_assets.sensors.look import look, skipped, troubled
-from automl_assets.sensors.new_groups import MOST_ADDED, fresh_groups
-from automl_assets.steps.load import fingerprint, write_stamp
-from automl_assets.steps.watch import Seen, looked, settled
+from automl_assets.experiment.experiment import Experiment
+from automl_assets.resources.partitions import fresh_groups, groups_of, has_groups, keys_of
+from automl_assets.sensors import run_requests
+from automl_assets.sensors.new_groups import MOST_ADDED
+from automl_assets.sensors.poll_source import look, skipped, troubled
+from automl_assets.steps.detect_changes import Seen, looked, settled
+from automl_assets.steps.read_source import fingerprint, write_stamp
 
 INTERVAL_SECONDS = 30
 
@@ -41,7 +41,7 @@ def new_data(experiment: Experiment) -> dg.SensorDefinition:
         if seen.told:
             context.log.info("the source can be read again")
         for request in found.run_requests or ():
-            context.log.info(request.tags[launch.BECAUSE])
+            context.log.info(request.tags[run_requests.BECAUSE])
         return found
 
     return sensor
@@ -67,11 +67,9 @@ def _acted(instance: dg.DagsterInstance, experiment: Experiment, seen: Seen) -> 
     """What a change that has come to rest leads to."""
     if _is_known(instance, experiment, seen):
         return skipped(settled(seen), f"the source was written to, and holds what was learnt: {seen.fingerprint}")
-    if run := launch.run_under_way(instance, experiment):
+    if run := run_requests.run_under_way(instance, experiment):
         return skipped(seen, f"new data {seen.fingerprint}; waits until the run {run} has ended")
-    keys, fresh = (
-        (keys_of(instance, experiment), fresh_groups(instance, experiment)) if experiment.is_forecasting else ([], [])
-    )
+    keys, fresh = keys_of(instance, experiment), fresh_groups(instance, experiment)
     added = [groups_of(experiment).build_add_request(fresh[:MOST_ADDED])] if fresh else []
     if len(fresh) > MOST_ADDED:
         told = f"new data {seen.fingerprint}; {len(fresh)} new groups, so many that they take several looks"
@@ -79,7 +77,7 @@ def _acted(instance: dg.DagsterInstance, experiment: Experiment, seen: Seen) -> 
     because = f"new data {seen.fingerprint}" + (f", new groups: {listed(fresh, 10)}" if fresh else "")
     run_key = f"{experiment.name}:{seen.fingerprint}:{seen.since:.3f}"
     return dg.SensorResult(
-        run_requests=[launch.request(experiment, run_key, because, [*keys, *fresh])],
+        run_requests=[run_requests.request(run_key, because, [*keys, *fresh])],
         dynamic_partitions_requests=added,
         cursor=settled(seen).as_cursor(),
     )
@@ -88,9 +86,10 @@ def _acted(instance: dg.DagsterInstance, experiment: Experiment, seen: Seen) -> 
 def _is_known(instance: dg.DagsterInstance, experiment: Experiment, seen: Seen) -> bool:
     """Whether a run was asked for this content, or a person has had it learnt meanwhile.
 
-    A forecast's run may have read rows of groups that it was not asked for: only the first look goes by what it read.
+    A run of some groups may have read rows of others that it was not asked for: then only the first look goes by what
+    was read.
     """
     if seen.fingerprint == seen.asked:
         return True
     is_first = not seen.asked
-    return (is_first or not experiment.is_forecasting) and seen.fingerprint == launch.learnt(instance, experiment)
+    return (is_first or not has_groups(experiment)) and seen.fingerprint == run_requests.learnt(instance, experiment)

@@ -1,24 +1,22 @@
-"""Keeps the partitions of a forecast in step with its data: a group seen for the first time gets one.
+"""Keeps the partitions of an experiment in step with its data: a group seen for the first time gets one.
 
 The groups that are there are told when the source changes; nothing is made. Those that are gone keep what was made of them.
 """
 
 import dagster as dg
 
-from automl_assets.assets.forecasting.partitions import groups_of, keys_of
 from automl_assets.errors import AutomlError, listed
-from automl_assets.experiment import Experiment
-from automl_assets.sensors.look import look
-from automl_assets.steps.forecasting.arrange import group_keys
-from automl_assets.steps.load import load
-from automl_assets.steps.watch import Seen, settled
+from automl_assets.experiment.experiment import Experiment
+from automl_assets.resources.partitions import fresh_groups, groups_of
+from automl_assets.sensors.poll_source import look
+from automl_assets.steps.detect_changes import Seen, settled
 
 INTERVAL_SECONDS = 60
 MOST_ADDED = 25_000  # by one tick, as Dagster asks; the next one goes on
 
 
 def new_groups(experiment: Experiment) -> dg.SensorDefinition:
-    """The sensor of one forecasting experiment."""
+    """The sensor of one experiment that is made group by group."""
 
     @dg.sensor(
         name=f"{experiment.name}__new_groups",
@@ -33,12 +31,6 @@ def new_groups(experiment: Experiment) -> dg.SensorDefinition:
             return dg.SensorResult(skip_reason=f"the data cannot be read: {error}", cursor=context.cursor)
 
     return sensor
-
-
-def fresh_groups(instance: dg.DagsterInstance, experiment: Experiment) -> list[str]:
-    """The groups in the data that have no partition yet."""
-    known = set(keys_of(instance, experiment))
-    return [key for key in group_keys(load(experiment), experiment) if key not in known]
 
 
 def _looked(context: dg.SensorEvaluationContext, experiment: Experiment) -> dg.SensorResult:

@@ -2,12 +2,11 @@
 
 import dagster as dg
 
-from automl_assets.assets.forecasting.partitions import add_groups, keys_of
 from automl_assets.errors import AutomlError
-from automl_assets.experiment import Experiment
-from automl_assets.resources.notices import Notice, tell
-from automl_assets.sensors import launch
-from automl_assets.steps.load import load
+from automl_assets.experiment.experiment import Experiment
+from automl_assets.resources.notifications import Notice, tell
+from automl_assets.resources.partitions import add_groups, keys_of
+from automl_assets.sensors import run_requests
 
 
 def schedule(experiment: Experiment, cron: str) -> dg.ScheduleDefinition:
@@ -33,10 +32,9 @@ def schedule(experiment: Experiment, cron: str) -> dg.ScheduleDefinition:
 
 
 def _request(context: dg.ScheduleEvaluationContext, experiment: Experiment) -> dg.RunRequest | dg.SkipReason:
-    if run := launch.run_under_way(context.instance, experiment):
+    if run := run_requests.run_under_way(context.instance, experiment):
         return dg.SkipReason(f"the run {run} is still under way")
-    if experiment.is_forecasting:
-        add_groups(context.instance, experiment, load(experiment))
+    add_groups(context.instance, experiment)
     time = context.scheduled_execution_time.isoformat()
-    keys = keys_of(context.instance, experiment) if experiment.is_forecasting else []
-    return launch.request(experiment, f"{experiment.name}:{time}", f"due at {time}", keys)
+    keys = keys_of(context.instance, experiment)
+    return run_requests.request(f"{experiment.name}:{time}", f"due at {time}", keys)

@@ -12,7 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from automl_assets.experiment import Experiment, parse
+from automl_assets.experiment.experiment import Experiment, parse
+from tests.learned import answered, learned
 from tests.services import bucket, database, postgres, postgres_server, redis, s3
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -22,7 +23,7 @@ if "AUTOML_DATA" not in os.environ and DATA.is_dir():
 
 Ask = Callable[..., Experiment]
 
-__all__ = ["bucket", "database", "postgres", "postgres_server", "redis", "s3"]  # fixtures for every test
+__all__ = ["answered", "bucket", "database", "learned", "postgres", "postgres_server", "redis", "s3"]  # fixtures for every test
 
 
 @pytest.fixture

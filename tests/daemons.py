@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from automl_assets.resources.home import prepare
-from automl_assets.steps.watch import Seen
+from automl_assets.steps.detect_changes import Seen
 from tests.processes import environment_of, kill, processes, until
 
 EVENTUALLY = 240  # seconds: a run, a start of the daemon, all on a busy machine

@@ -5,10 +5,18 @@ from dataclasses import replace
 import numpy as np
 
 from automl_assets import registry
-from automl_assets.parts import ForecastContext
+from automl_assets.forecasting.forecaster import ForecastContext
+from automl_assets.forecasting.records import (
+    Covariate,
+    ForecastEnsemble,
+    ForecastMember,
+    ForecastProblem,
+    Group,
+    Panel,
+    series_name,
+)
+from automl_assets.forecasting.steps.backtest import windows
 from automl_assets.records import Fitted, Problem
-from automl_assets.series import Covariate, ForecastEnsemble, ForecastMember, ForecastProblem, Group, Panel, series_name
-from automl_assets.steps.forecasting.backtest import windows
 
 HORIZON, MONTHS = 6, 12
 PROBLEM = ForecastProblem(
@@ -60,7 +68,7 @@ def family(method: str = "min_trace", lengths: tuple[int, ...] = (40, 40, 40, 25
 
 def ensemble(of: Group, kind: str = "voting", configs: tuple[dict, ...] = CONFIGS) -> ForecastEnsemble:
     """Naive members with weights 1, 2, 3, … sixths; some margins of quantiles are in no order."""
-    part, context = registry.forecasters()["naive"], ForecastContext(of.problem)
+    part, context = registry.algorithms("forecasting")["naive"], ForecastContext(of.problem)
     models = [part.fit(config, of.panel, context) for config in configs]
     members = [
         ForecastMember(f"naive {n}", "naive", (n + 1) / 6, config, Fitted((model,)))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from automl_assets.resources.journal import read_journal
+from automl_assets.resources.run_log import read_journal
 
 AUTOML = Path(sys.executable).with_name("automl")
 SLOW = """

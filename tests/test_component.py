@@ -13,7 +13,7 @@ from dagster.components.testing import create_defs_folder_sandbox
 from automl_assets.component import Experiment, ExperimentFolder, definitions_of
 from automl_assets.definitions import shared
 from automl_assets.errors import SettingError
-from automl_assets.experiment import load
+from automl_assets.experiment.experiment import load
 
 SHIPPED = {
     *("bank_marketing", "breast_cancer", "diabetes", "hardware_machine", "wine"),

@@ -14,16 +14,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from automl_assets import places
 from automl_assets.assets.report import _plain
 from automl_assets.assets.spec import table as shown
-from automl_assets.bundle import Bundle
+from automl_assets.data import files
+from automl_assets.data.sources import sql
 from automl_assets.errors import AutomlError
-from automl_assets.experiment import parse
-from automl_assets.resources.shelf import folder_name
-from automl_assets.slugs import slug
-from automl_assets.sources import sql
-from automl_assets.steps.score import write
+from automl_assets.experiment.experiment import parse
+from automl_assets.forecasting.partition_keys import slug
+from automl_assets.resources.partition_store import folder_name
+from automl_assets.steps.predict_batches import write
+from automl_assets.training_code.source_bundle import Bundle
 
 HOSTILE = [
     "../x", "..", ".", "/etc/passwd", "a/b", "a\\b", "C:\\x", "~root", "con", "current", "runs",
@@ -61,7 +61,7 @@ def test_a_name_in_a_program_is_a_text(name: str) -> None:
 @given(names)
 @example("${A}'+__import__('os').system('x')+'")
 def test_a_location_in_a_program_is_texts_and_variables(location: str) -> None:
-    tree = ast.parse(places.text_code(location), mode="eval")
+    tree = ast.parse(files.text_code(location), mode="eval")
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     assert calls <= {"os.environ.get"}
 

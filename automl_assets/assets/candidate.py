@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, pictures, step, table
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.metrics import oriented
 from automl_assets.parts import Algorithm
 from automl_assets.records import Candidate, Features, Trial

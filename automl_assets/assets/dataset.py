@@ -4,10 +4,10 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.forecasting.partitions import add_groups
 from automl_assets.assets.spec import described, step, table
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset
+from automl_assets.resources.partitions import add_groups
 from automl_assets.steps.load import load
 
 PREVIEW_ROWS = 5
@@ -26,8 +26,7 @@ def dataset(experiment: Experiment) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with step(context):
             rows = load(experiment)
-            if experiment.is_forecasting:
-                add_groups(context.instance, experiment, rows)
+            add_groups(context.instance, experiment, rows)
         return dg.MaterializeResult(value=rows, metadata=_metadata(rows), data_version=dg.DataVersion(rows.fingerprint))
 
     return asset

@@ -5,13 +5,13 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, pictures, step, table
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Candidate, Ensemble, Features
-from automl_assets.steps.blend import blend
+from automl_assets.steps.build_ensemble import blend
 from automl_assets.steps.calibrate import calibrate
-from automl_assets.steps.conform import conform, percent
-from automl_assets.steps.decide import decide
-from automl_assets.steps.trim import trim
+from automl_assets.steps.choose_threshold import decide
+from automl_assets.steps.conformalize import conform, percent
+from automl_assets.tabular.steps.prune_ensemble import trim
 
 
 def ensemble(experiment: Experiment) -> dg.AssetsDefinition:

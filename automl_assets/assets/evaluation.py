@@ -5,10 +5,10 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, pictures, step, table
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Ensemble, Evaluation, Features
 from automl_assets.steps.evaluate import beats_baseline, evaluate
-from automl_assets.steps.judge import judge
+from automl_assets.tabular.steps.holdout_predictions import judge
 
 BEATS = "beats_baseline"
 

@@ -5,10 +5,10 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.spec import LAST, described, input_of, made_check, pictures, spared, table
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Fairness, Features
 from automl_assets.resources.clock import Clock
-from automl_assets.steps.compare import compare
+from automl_assets.tabular.steps.assess_fairness import compare
 
 ALIKE = "groups_alike"
 TIME_SHARE = 0.15  # of what is left of the run

@@ -6,9 +6,9 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step, table
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Features, Profile, Split
-from automl_assets.steps.featurize import featurize
+from automl_assets.tabular.steps.featurize import featurize
 
 MAX_LINEAGE_COLUMNS = 1_000
 

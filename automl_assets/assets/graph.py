@@ -10,7 +10,6 @@ from automl_assets.assets.evaluation import evaluation
 from automl_assets.assets.explanation import explanation
 from automl_assets.assets.fairness import fairness
 from automl_assets.assets.features import features
-from automl_assets.assets.forecasting.graph import graph as forecasting_graph
 from automl_assets.assets.leaderboard import leaderboard
 from automl_assets.assets.onnx_model import onnx_model
 from automl_assets.assets.predictions import predictions
@@ -19,16 +18,12 @@ from automl_assets.assets.registered_model import registered_model
 from automl_assets.assets.report import report
 from automl_assets.assets.split import split
 from automl_assets.assets.training_code import training_code
-from automl_assets.experiment import Experiment
-from automl_assets.steps.report import TOLD
+from automl_assets.experiment.experiment import Experiment
+from automl_assets.tabular.steps.report import TOLD
 
 
 def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
-    """Every asset of an experiment."""
-    return forecasting_graph(experiment) if experiment.is_forecasting else _table_graph(experiment)
-
-
-def _table_graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
+    """Every asset of an experiment that is made as a whole."""
     assets = [make(experiment) for make in (dataset, profile, split, features)]
     candidates = list(experiment.candidates.values())
     assets += [candidate(experiment, part, len(candidates) - i) for i, part in enumerate(candidates)]

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step, table
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Candidate, Leaderboard
 from automl_assets.resources.tracker import Tracker
 from automl_assets.steps.rank import rank

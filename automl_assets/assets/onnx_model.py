@@ -5,9 +5,9 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step, table
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Features, OnnxModel
-from automl_assets.steps.export import export
+from automl_assets.tabular.steps.export import export
 
 PARITY, LATENCY = "parity", "latency"
 MAX_DIFFERENCE = 1e-4

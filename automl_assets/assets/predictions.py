@@ -6,11 +6,11 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step, table
-from automl_assets.experiment import Experiment, SourceSetting
+from automl_assets.experiment.experiment import Experiment, SourceSetting
 from automl_assets.records import ColumnDrift, Ensemble, Predictions, Profile
 from automl_assets.steps.drift import drift, drifted_columns, told
-from automl_assets.steps.load import read
-from automl_assets.steps.predict import predict
+from automl_assets.steps.read_source import read
+from automl_assets.tabular.steps.predict import predict
 
 PREVIEW_ROWS = 10
 DRIFT = "drift"  # name of the check

@@ -5,9 +5,9 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.spec import check, described, input_of, step, table
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import ColumnProfile, Dataset, Profile
-from automl_assets.steps.describe import describe
+from automl_assets.tabular.steps.describe import describe
 
 GUARDRAILS = {
     "missing_values": "Gaps in the features are imputed and marked.",

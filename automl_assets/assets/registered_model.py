@@ -11,10 +11,10 @@ import numpy as np
 
 from automl_assets.assets.spec import described, input_of, step
 from automl_assets.errors import ArtifactError, DataError
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Comparison, Dataset, Ensemble, Evaluation, Learnt, OnnxModel, Registration, Split
-from automl_assets.resources.champions import Champions, Opened
 from automl_assets.resources.model_folders import table_model
+from automl_assets.resources.model_registry import Champions, Opened
 from automl_assets.resources.tracker import Tracker
 from automl_assets.steps import promote
 from automl_assets.steps.challenge import (

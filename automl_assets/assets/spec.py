@@ -11,10 +11,10 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.errors import AutomlError
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Guardrail, Lost
 from automl_assets.resources.executors import end_with_run
-from automl_assets.resources.journal import Journal, boot, journal_of
+from automl_assets.resources.run_log import Journal, boot, journal_of
 
 LAST = {"dagster/priority": "-1"}  # op tags of what may come after everything that people wait for
 MADE = "made"  # the check of what a run can do without

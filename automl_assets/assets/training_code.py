@@ -5,9 +5,9 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Leaderboard, TrainingCode
-from automl_assets.steps.write import OWN_SECTION, write
+from automl_assets.tabular.steps.write_training_code import OWN_SECTION, write
 
 MOST_LINES = 150  # of code that the UI shows
 

@@ -5,30 +5,22 @@ Here belong everything that knows matplotlib and every choice of colour. Not her
 
 from automl_assets.pictures.canvas import readable, short_number
 from automl_assets.pictures.classification import classification_pictures
-from automl_assets.pictures.components import components_picture
 from automl_assets.pictures.errors import cohorts_picture, fairness_picture, heat_picture
 from automl_assets.pictures.explanation import contributions_picture, dependence_picture, importance_picture
-from automl_assets.pictures.forecasting import Fan, forecasts_picture, horizon_picture, skill_picture, steps_picture
 from automl_assets.pictures.regression import regression_pictures
 from automl_assets.pictures.search import trials_picture, weights_picture
 
 __all__ = [
-    "Fan",
     "classification_pictures",
     "cohorts_picture",
-    "components_picture",
     "contributions_picture",
     "dependence_picture",
     "fairness_picture",
-    "forecasts_picture",
     "heat_picture",
-    "horizon_picture",
     "importance_picture",
     "readable",
     "regression_pictures",
     "short_number",
-    "skill_picture",
-    "steps_picture",
     "trials_picture",
     "weights_picture",
 ]

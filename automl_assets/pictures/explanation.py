@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from automl_assets.dependence import Dependence
+from automl_assets.explanation.partial_dependence import Dependence
 from automl_assets.pictures.canvas import (
     BLUE,
     CURVES,

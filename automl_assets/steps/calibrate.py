@@ -12,7 +12,7 @@ import numpy as np
 from automl_assets import metrics
 from automl_assets.parts import link_scores
 from automl_assets.records import Calibration, Ensemble, Features, Problem
-from automl_assets.steps.blend import sample
+from automl_assets.steps.build_ensemble import sample
 
 MIN_ROWS = 500
 MAX_CELLS = 100_000  # rows x classes; a seeded sample of more

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from automl_assets.data.row_ids import identities, kinds
 from automl_assets.errors import DataError, nearest
-from automl_assets.experiment import Experiment
-from automl_assets.identities import identities, kinds
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.metrics import oriented, score
 from automl_assets.records import Comparison, Dataset, Label, Learnt, Problem, Split
 from automl_assets.steps.evaluate import MOST_CELLS, Answers, sampled_rows

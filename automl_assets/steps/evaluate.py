@@ -11,7 +11,7 @@ import numpy as np
 from automl_assets.metrics import all_scores, metric_names, oriented, scores_of
 from automl_assets.pictures import classification_pictures, regression_pictures
 from automl_assets.records import Conformal, Evaluation, Picture, Problem
-from automl_assets.steps.conform import coverage
+from automl_assets.steps.conformalize import coverage
 
 CLASS_INTERVALS = ("accuracy", "AUC_weighted", "log_loss", "f1_score_macro", "balanced_accuracy")
 MOST_RESAMPLES, FEWEST_RESAMPLES = 400, 100

@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets import metrics, preparation, registry
-from automl_assets.isolation import Job, Outcome, run_jobs, wait_until_warm
-from automl_assets.parts import Algorithm, Config, FitContext, Rows, link_scores
-from automl_assets.records import TRAIN, VALID, Candidate, Features, Fitted, Problem, Trial
+from automl_assets import metrics, registry
+from automl_assets.execution.budget import SOFT_SHARE, Budget, has_stalled
+from automl_assets.execution.processes import Job, Outcome, run_jobs, wait_until_warm
+from automl_assets.learning.fit_fold import REFIT, FoldFit, _lay_out, context_of, fit_fold
+from automl_assets.parts import Algorithm, Config, link_scores
+from automl_assets.records import Candidate, Features, Fitted, Trial
 from automl_assets.steps.suggest import Suggestions
-
-PATIENCE = 10  # trials without a better score after which a candidate ends, as in Azure
-SOFT_SHARE = 0.85  # of a fit's time is offered to the algorithm; the rest is for predicting and sending back
-REFIT = -1  # in place of a fold's number: learn from all training rows
 
 FURTHER_METRICS = {  # shown on the leaderboard beside the experiment's own
     "classification": ("accuracy", "AUC_weighted", "log_loss", "norm_macro_recall"),
@@ -27,32 +25,6 @@ FURTHER_METRICS = {  # shown on the leaderboard beside the experiment's own
 
 Report = Callable[[Trial], None]
 RunJobs = Callable[[Iterable[Job], int, int | None], Iterator[Outcome]]  # as `isolation.run_jobs`
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What one candidate may use."""
-
-    seconds: float
-    n_cores: int = 1
-    n_processes: int | None = None  # fits side by side, at most; None: as many as there are cores
-    max_trials: int | None = None
-    trial_seconds: float | None = None
-    exit_score: float | None = None
-    memory_bytes: int | None = None
-    early_stopping: bool = True
-    left_out: str = ""  # why nothing is to be tried
-    best_score: float | None = None  # of what was tried before, where that is known: what stays far behind is given up
-    overtime: float = 0.0  # seconds more, where else nothing good would come of it
-
-
-@dataclass(frozen=True)
-class FoldFit:
-    """What comes back from a fit: the model, unless another one will answer, and its raw scores on validation rows."""
-
-    model: Any
-    raw: np.ndarray | None  # [n_valid, n_scores]
-    seconds: float
 
 
 def search(
@@ -71,57 +43,6 @@ def search(
         _lay_out(Path(folder), features, algorithm)
         trials = _Search(features, folder, algorithm, budget, seed, report).trials(run)
     return Candidate(algorithm.name, trials, time.monotonic() - started)
-
-
-def _lay_out(folder: Path, features: Features, algorithm: Algorithm) -> None:
-    """Writes what fits read, so that every process maps the same memory."""
-    np.save(folder / "x.npy", features.dense if algorithm.view == "dense" else features.codes)
-    np.save(folder / "y.npy", features.y)
-    np.save(folder / "assignment.npy", features.split.assignment)
-    if features.weight is not None:
-        np.save(folder / "weight.npy", features.weight)
-
-
-def fit_fold(
-    folder: str, family: str, name: str, config: Config, fold: int, context: FitContext
-) -> FoldFit:  # runs in a child process
-    """Fits one configuration on one fold (or on all training rows) of the data laid out in `folder`."""
-    from threadpoolctl import threadpool_limits
-
-    algorithm = registry.algorithms(family)[name]
-    started = time.monotonic()
-    with threadpool_limits(context.n_threads):
-        train, valid = _rows_of(Path(folder), fold, algorithm.max_rows, context.seed)
-        model = preparation.fit(algorithm, config, train, valid, context)
-        raw = preparation.predict_raw(algorithm, model, valid.x) if valid is not None else None
-    is_needed = fold == REFIT or not algorithm.is_refitted
-    return FoldFit(model if is_needed else None, raw, time.monotonic() - started)
-
-
-def _rows_of(folder: Path, fold: int, max_rows: int | None, seed: int) -> tuple[Rows, Rows | None]:
-    assignment = np.load(folder / "assignment.npy", mmap_mode="r")
-    if fold == REFIT:
-        return _read_rows(folder, sampled(np.flatnonzero((assignment > 0).any(axis=1)), max_rows, seed)), None
-    train = sampled(np.flatnonzero(assignment[:, fold] == TRAIN), max_rows, seed)
-    return _read_rows(folder, train), _read_rows(folder, np.flatnonzero(assignment[:, fold] == VALID))
-
-
-def context_of(featurizer: Any, problem: Problem, seed: int) -> FitContext:
-    """What every fit is told about the features and the question; threads and deadline are the caller's."""
-    return FitContext(problem=problem, categories=featurizer.n_levels, terms=featurizer.n_terms, seed=seed)
-
-
-def sampled(rows: np.ndarray, max_rows: int | None, seed: int) -> np.ndarray:
-    """Row numbers an algorithm learns from: all, or a seeded sample of as many as it takes."""
-    if max_rows is None or len(rows) <= max_rows:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, max_rows, replace=False))
-
-
-def _read_rows(folder: Path, rows: np.ndarray) -> Rows:
-    x, y = np.load(folder / "x.npy", mmap_mode="r")[rows], np.load(folder / "y.npy", mmap_mode="r")[rows]
-    weight = folder / "weight.npy"
-    return Rows(x, y, np.load(weight, mmap_mode="r")[rows] if weight.exists() else None)
 
 
 @dataclass
@@ -218,12 +139,6 @@ class _Search:
         if exit_score is None:
             return False
         return any(metrics.oriented(name, s) >= metrics.oriented(name, exit_score) for s in scores if s is not None)
-
-
-def has_stalled(trials: list[Trial], metric: str) -> bool:
-    """Whether the last trials brought no better score."""
-    scores = [metrics.oriented(metric, trial.score) for trial in trials if trial.score is not None]
-    return len(scores) > PATIENCE and max(scores[-PATIENCE:]) <= max(scores[:-PATIENCE])
 
 
 def _trial(attempt: _Attempt, features: Features, algorithm: Algorithm) -> Trial:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from automl_assets import metrics
+from automl_assets.learning.preparation import choices, is_imbalanced, variants
 from automl_assets.parts import Algorithm, Config
-from automl_assets.preparation import choices, is_imbalanced, variants
 from automl_assets.records import Features, Trial
 
 NOT_ASKED = ""  # leaves a key out of a configuration

@@ -17,8 +17,8 @@ MOST_LINES, MANY_LINES, MOST_ARGUMENTS = 50, 25, 6
 # What every experiment is compared with is part of the system's own language, not one algorithm among others.
 EXEMPT_NAMES = {"baseline"}
 EXEMPT_PLACES = {
-    "automl_assets/preload.py": "names packages to load early, which are called as their algorithms are",
-    "automl_assets/algorithms/tabular/lightgbm.py": "LightGBM has a parameter of its own called extra_trees",
+    "automl_assets/execution/preload.py": "names packages to load early, which are called as their algorithms are",
+    "automl_assets/tabular/algorithms/lightgbm.py": "LightGBM has a parameter of its own called extra_trees",
 }
 
 FUNCTIONS = {

@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from automl_assets import cli
+from automl_assets.cli import app
 from tests.architecture.test_code import TREES
 
 RUN_CODE = {
@@ -15,9 +15,12 @@ RUN_CODE = {
     *("mlflow.pyfunc.load_model", "mlflow.sklearn.load_model"),
 }
 PROTECTED = {
-    ("resources/codec.py", "pickle.loads"): "its signature by this installation's key is checked just before",
-    ("resources/champions.py", "mlflow.pyfunc.load_model"): "the SHA-256 of all its files is that of its registration",
-    ("automl_assets/steps/forecasting/bundles.py", "pickle.load"): "written by an own child into a folder of 0700",
+    ("resources/record_codec.py", "pickle.loads"): "its signature by this installation's key is checked just before",
+    (
+        "resources/model_registry.py",
+        "mlflow.pyfunc.load_model",
+    ): "the SHA-256 of all its files is that of its registration",
+    ("automl_assets/execution/batches.py", "pickle.load"): "written by an own child into a folder of 0700",
 }
 CALLS = [(place, node) for place, tree in TREES.items() for node in ast.walk(tree) if isinstance(node, ast.Call)]
 
@@ -49,6 +52,6 @@ def test_models_of_the_hub_are_read_as_safetensors_alone() -> None:
     assert all("use_safetensors=True" in ast.unparse(call) for call in loads)
 
 
-@pytest.mark.parametrize("command", [cli.ui, cli.serve])
+@pytest.mark.parametrize("command", [app.ui, app.serve])
 def test_servers_are_for_this_machine_unless_told_otherwise(command: object) -> None:
     assert inspect.signature(command).parameters["host"].default == "127.0.0.1"

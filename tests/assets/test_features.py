@@ -3,10 +3,10 @@
 import polars as pl
 
 from automl_assets.assets.features import featurization_summary
-from automl_assets.steps.describe import describe
-from automl_assets.steps.divide import divide
-from automl_assets.steps.featurize import featurize
 from automl_assets.steps.load import load
+from automl_assets.steps.split_rows import divide
+from automl_assets.tabular.steps.describe import describe
+from automl_assets.tabular.steps.featurize import featurize
 
 NOTES = ["good red wine", "bad white wine", "good beer here"] * 20
 

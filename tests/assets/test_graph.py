@@ -14,12 +14,12 @@ import polars as pl
 import pytest
 
 import automl_assets
+from automl_assets.api.table_result import Result
 from automl_assets.assets.dataset import dataset_type
 from automl_assets.errors import LearningError
-from automl_assets.experiment import load
+from automl_assets.experiment.experiment import load
 from automl_assets.records import Dataset, Roles
 from automl_assets.resources.store import RecordStore
-from automl_assets.runner import Result
 
 MOST_PICTURE_BYTES = 100_000
 

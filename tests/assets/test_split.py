@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from automl_assets.assets.split import _unseen
-from automl_assets.steps.describe import describe
-from automl_assets.steps.divide import divide
 from automl_assets.steps.load import load
+from automl_assets.steps.split_rows import divide
+from automl_assets.tabular.steps.describe import describe
 
 
 @pytest.mark.parametrize(

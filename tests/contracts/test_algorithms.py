@@ -11,9 +11,9 @@ import optuna
 import pytest
 
 from automl_assets import registry
-from automl_assets.onnx_graph import Graph
+from automl_assets.learning.preparation import SCALERS, add_raw, fit, mean_raw, predict_raw
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows, link_scores
-from automl_assets.preparation import SCALERS, add_raw, fit, mean_raw, predict_raw
 from automl_assets.records import Problem
 
 N_ROWS, N_LEVELS = 300, 4

@@ -12,11 +12,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from automl_assets import registry, summands
-from automl_assets.onnx_graph import Graph
-from automl_assets.parts import Config, ForecastContext, Forecaster, SeriesTensors
+from automl_assets import registry
+from automl_assets.forecasting.forecaster import ForecastContext, Forecaster, SeriesTensors
+from automl_assets.forecasting.models import components
+from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
+from automl_assets.onnx.graph import Graph
+from automl_assets.parts import Config
 from automl_assets.records import Problem
-from automl_assets.series import Covariate, ForecastProblem, Panel
 
 HORIZON, N_NEW, MONTHS = 6, 5, 12
 PROBLEM = ForecastProblem(
@@ -143,7 +145,7 @@ def _n_heads(part: Forecaster) -> int:
     return len(PROBLEM.quantiles) if part.heads == "quantiles" else 1
 
 
-PARTS = list(registry.forecasters().values())
+PARTS = list(registry.algorithms("forecasting").values())
 every_forecaster = pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
 every_configuration = pytest.mark.parametrize(
     ("part", "config"),
@@ -262,7 +264,7 @@ def test_components_add_up_to_the_point(part):
     history, future = panel.until(HORIZON), _future(panel)
     model = _fitted(part, history)
     forecast = part.forecast(model, history, future)
-    components = part.explain(model, history, future)
-    assert set(components) <= {*summands.WORDS, *(summands.of_column(one.name) for one in PROBLEM.covariates)}
+    contributions = part.explain(model, history, future)
+    assert set(contributions) <= {*components.WORDS, *(components.of_column(one.name) for one in PROBLEM.covariates)}
     middle = forecast[:, :, forecast.shape[2] // 2]
-    np.testing.assert_allclose(sum(components.values()), middle, rtol=1e-6)
+    np.testing.assert_allclose(sum(contributions.values()), middle, rtol=1e-6)

@@ -16,7 +16,7 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 from dagster_graphql.schema import create_schema
 
-from automl_assets.runner import job_of
+from automl_assets.api.run import job_of
 from tests.daemons import EVENTUALLY
 from tests.forecasts import SHOPS_MADE, SHOPS_SETTINGS
 from tests.processes import until

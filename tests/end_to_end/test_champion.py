@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 from mlflow.tracking import MlflowClient
 
+from automl_assets.api.run import run
 from automl_assets.records import Registration
-from automl_assets.resources.champions import Champions
+from automl_assets.resources.model_registry import Champions
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
-from automl_assets.runner import run
 from tests.servers import OTHER_HOST, free_port, listens, post, stop, wait
 
 AUTOML = str(Path(sys.executable).with_name("automl"))

@@ -10,7 +10,7 @@ from signal import SIGKILL
 import pytest
 from dagster._core.events import JobFailureData, RunFailureReason
 
-from automl_assets.sensors.launch import BECAUSE
+from automl_assets.sensors.run_requests import BECAUSE
 from tests.daemons import EVENTUALLY, Machine, look_without_pause, machine_in
 from tests.processes import until
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from automl_assets.experiment import load
+from automl_assets.experiment.experiment import load
 from tests.servers import OTHER_HOST, free_port, listens, post
 
 PROJECT = Path(__file__).parents[2]

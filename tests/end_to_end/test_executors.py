@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from automl_assets.resources.home import open_instance
-from automl_assets.resources.journal import read_journal
+from automl_assets.resources.run_log import read_journal
 from tests.services import started
 
 BIN = Path(sys.executable).parent

@@ -17,9 +17,9 @@ import pytest
 from mlflow import MlflowClient
 
 import automl_assets
+from automl_assets.api.run import job_of
 from automl_assets.errors import SettingError
-from automl_assets.resources.journal import read_journal
-from automl_assets.runner import job_of
+from automl_assets.resources.run_log import read_journal
 from tests.processes import AUTOML, children, command, is_making, journals, kill, slow_experiment, started, until
 
 pytestmark = pytest.mark.slow

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from automl_assets import runner
-from automl_assets.assets.forecasting.partitions import CHANGED_TAG, keys_of
-from automl_assets.experiment import load
+from automl_assets.api import run
+from automl_assets.experiment.experiment import load
 from automl_assets.records import Registration
+from automl_assets.resources.partitions import CHANGED_TAG, keys_of
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
-from automl_assets.sensors.launch import BECAUSE
+from automl_assets.sensors.run_requests import BECAUSE
 from tests.daemons import EVENTUALLY, Machine, look_without_pause, machine_in
 from tests.processes import until
 
@@ -74,7 +74,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     look_without_pause(home)
     drop(home, "known.csv", sales("a", 0, N_MONTHS), sales("b", 0, N_MONTHS))
     with machine_in(home) as machine:
-        runner.run(home / "experiments" / "shops.yaml", home=home)
+        run.run(home / "experiments" / "shops.yaml", home=home)
         machine.start()
         until(lambda: machine.is_settled("shops"), EVENTUALLY)
         drop(home, "new.csv", sales("b", N_MONTHS, N_NEW), sales("c", 0, N_MONTHS + N_NEW))

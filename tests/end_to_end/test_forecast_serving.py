@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from automl_assets.forecasting.steps.export import export
+from automl_assets.forecasting.steps.forecast import forecast
 from automl_assets.resources.model_folders import forecast_model
-from automl_assets.steps.forecasting.export import export
-from automl_assets.steps.forecasting.forecast import forecast
 from tests import forecasts
 from tests.servers import free_port, post, stop, wait
 

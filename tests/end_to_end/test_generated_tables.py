@@ -19,21 +19,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from automl_assets import preparation
 from automl_assets.errors import AutomlError, SourceError
-from automl_assets.experiment import parse
+from automl_assets.experiment.experiment import parse
+from automl_assets.learning import preparation
 from automl_assets.parts import FitContext, Rows, link_scores
 from automl_assets.records import Candidate, Features, Fitted, Trial
 from automl_assets.registry import algorithms
-from automl_assets.steps.blend import blend
-from automl_assets.steps.describe import describe
-from automl_assets.steps.divide import divide
-from automl_assets.steps.export import export
-from automl_assets.steps.featurize import featurize
-from automl_assets.steps.guardrails import train_test_overlap, validation_split
+from automl_assets.steps.build_ensemble import blend
 from automl_assets.steps.load import load
+from automl_assets.steps.predict_batches import scorer
 from automl_assets.steps.rank import rank
-from automl_assets.steps.score import scorer
+from automl_assets.steps.split_rows import divide
+from automl_assets.tabular.steps.describe import describe
+from automl_assets.tabular.steps.export import export
+from automl_assets.tabular.steps.featurize import featurize
+from automl_assets.tabular.steps.guardrails import train_test_overlap, validation_split
 
 SECONDS = 60  # per case, on a busy machine
 PARITY = 1e-3  # of a probability, or of the target's range: one linear model in float32 over numbers of any size

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from automl_assets.api.forecast_result import ForecastResult
+from automl_assets.api.run import run
 from automl_assets.resources.tracker import Tracker
-from automl_assets.results import ForecastResult
-from automl_assets.runner import run
 
 HORIZON = 4
 

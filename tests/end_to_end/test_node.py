@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from automl_assets.experiment import load
-from automl_assets.runner import Result
+from automl_assets.api.table_result import Result
+from automl_assets.experiment.experiment import load
 
 PACKAGE = "onnxruntime-node@1"
 SCRIPT = """

@@ -10,8 +10,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from automl_assets import runner
-from automl_assets.experiment import load
+from automl_assets.api.run import run
+from automl_assets.experiment.experiment import load
 from automl_assets.records import Registration
 from automl_assets.resources.home import prepare
 from automl_assets.resources.store import RecordStore
@@ -79,7 +79,7 @@ class Watched:
         raise AssertionError(f"the sensor asked for nothing; it said last: {told}")
 
     def start(self, request: dg.RunRequest) -> dg.JobExecutionResult:
-        job = dg.build_reconstructable_job("automl_assets.runner", "job_of", (str(self.file),))
+        job = dg.build_reconstructable_job("automl_assets.api.run", "job_of", (str(self.file),))
         return dg.execute_job(job, self.instance, run_config=request.run_config, tags=request.tags)
 
 
@@ -90,10 +90,10 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     (folder / "bank.yaml").write_text(YAML)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(folder / "home"))
-        patch.setattr("automl_assets.sensors.look.REST_SECONDS", 1)
+        patch.setattr("automl_assets.sensors.poll_source.REST_SECONDS", 1)
         prepare()
         _part("train.csv", N_KNOWN).write_csv(folder / "rows" / "train.csv")
-        runner.run(folder / "bank.yaml")
+        run(folder / "bank.yaml")
         before = RecordStore().load("bank", "registered_model")
         with dg.DagsterInstance.get() as instance:
             watched = Watched(folder / "bank.yaml", instance)

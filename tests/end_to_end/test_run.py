@@ -11,10 +11,10 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from automl_assets.api.table_result import Result
 from automl_assets.component import experiments
 from automl_assets.errors import AutomlError
-from automl_assets.experiment import load
-from automl_assets.runner import Result
+from automl_assets.experiment.experiment import load
 
 AUTOML = Path(sys.executable).with_name("automl")
 

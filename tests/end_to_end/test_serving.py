@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from automl_assets.experiment import load
+from automl_assets.api.table_result import Result
+from automl_assets.experiment.experiment import load
 from automl_assets.resources.tracker import Tracker
-from automl_assets.runner import Result
 from tests.servers import free_port, listens, post, stop, wait
 
 AUTOML = Path(sys.executable).with_name("automl")

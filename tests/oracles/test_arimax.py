@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from automl_assets import registry
-from automl_assets.parts import ForecastContext
+from automl_assets.forecasting.forecaster import ForecastContext
+from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
 from automl_assets.records import Problem
-from automl_assets.series import Covariate, ForecastProblem, Panel
 
 HORIZON, N_ROWS = 10, 250
-PART = registry.forecasters()["arimax"]
+PART = registry.algorithms("forecasting")["arimax"]
 PROBLEM = ForecastProblem(
     Problem("forecasting", "mean_absolute_error"),
     horizon=HORIZON,

@@ -9,11 +9,11 @@ from sklearn.naive_bayes import BernoulliNB, MultinomialNB
 from sklearn.svm import SVC
 
 from automl_assets import registry
-from automl_assets.algorithms.tabular import bernoulli_naive_bayes, multinomial_naive_bayes, svm
-from automl_assets.fitting import TargetScale
-from automl_assets.linear import linear_scores
+from automl_assets.learning.fitting import TargetScale
+from automl_assets.learning.linear_scores import linear_scores
 from automl_assets.parts import FitContext, Rows, link_scores
 from automl_assets.records import Problem
+from automl_assets.tabular.algorithms import bernoulli_naive_bayes, multinomial_naive_bayes, svm
 
 THREE = Problem("classification", "log_loss", classes=("a", "b", "c"))
 REGRESSION = Problem("regression", "root_mean_squared_error")

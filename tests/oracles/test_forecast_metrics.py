@@ -9,7 +9,7 @@ from sklearn import metrics as sklearn_metrics
 from utilsforecast import losses
 
 from automl_assets import metrics
-from automl_assets.forecast_metrics import (
+from automl_assets.forecasting.metrics import (
     BY_ORIGIN,
     BY_SERIES,
     FORMULAS,
@@ -20,7 +20,7 @@ from automl_assets.forecast_metrics import (
     score,
     scores_of_each,
 )
-from automl_assets.series import Panel
+from automl_assets.forecasting.records import Panel
 
 HORIZON, SEASON = 6, 12
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)

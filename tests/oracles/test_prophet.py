@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from automl_assets import registry
-from automl_assets.parts import ForecastContext
+from automl_assets.forecasting.forecaster import ForecastContext
+from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
 from automl_assets.records import Problem
-from automl_assets.series import Covariate, ForecastProblem, Panel
 
 HORIZON, N_ROWS = 20, 900
-PART = registry.forecasters()["prophet"]
+PART = registry.algorithms("forecasting")["prophet"]
 PROBLEM = ForecastProblem(
     Problem("forecasting", "mean_absolute_error"),
     horizon=HORIZON,

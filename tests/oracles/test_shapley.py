@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from automl_assets.shapley import shapley
+from automl_assets.explanation.shapley import shapley
 
 NAMES = ("a", "b", "c", "d")
 
@@ -90,7 +90,7 @@ def test_contributions_add_up_after_any_number_of_passes(rows: np.ndarray, backg
 def test_large_tables_are_taken_in_parts(
     rows: np.ndarray, background: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("automl_assets.shapley.MOST_CELLS", 32)  # two rows at a time
+    monkeypatch.setattr("automl_assets.explanation.shapley.MOST_CELLS", 32)  # two rows at a time
     values, base, _ = sampled(rows, background)
     np.testing.assert_allclose(base + values.sum(axis=1), model(rows))
     np.testing.assert_allclose(values, np.stack([by_definition(row, background) for row in rows]), atol=0.06)

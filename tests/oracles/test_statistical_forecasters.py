@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from automl_assets import registry
-from automl_assets.parts import Config, ForecastContext
+from automl_assets.forecasting.forecaster import ForecastContext
+from automl_assets.forecasting.records import ForecastProblem, Panel
+from automl_assets.parts import Config
 from automl_assets.records import Problem
-from automl_assets.series import ForecastProblem, Panel
 
 HORIZON, N_NEW, MONTHS = 30, 7, 12
 MONTH = np.arange(96)
@@ -42,11 +43,13 @@ PROBLEM = ForecastProblem(Problem("forecasting", "mean_absolute_error"), HORIZON
 
 
 def _fitted(name: str, config: Config, y: np.ndarray = Y):
-    return registry.forecasters()[name].fit(config, _panel(y), ForecastContext(PROBLEM))
+    return registry.algorithms("forecasting")[name].fit(config, _panel(y), ForecastContext(PROBLEM))
 
 
 def _forecast(name: str, model, y: np.ndarray = Y) -> np.ndarray:
-    return registry.forecasters()[name].forecast(model, _panel(y), _panel(np.full((len(y), HORIZON), np.nan)))[:, :, 0]
+    return registry.algorithms("forecasting")[name].forecast(
+        model, _panel(y), _panel(np.full((len(y), HORIZON), np.nan))
+    )[:, :, 0]
 
 
 def _assert_equal(ours: np.ndarray, theirs: np.ndarray) -> None:

@@ -14,9 +14,9 @@ import pytest
 
 from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
-from automl_assets.experiment import Experiment, parse
+from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.resources.clock import FALLBACK_SECONDS, LEAST_SECONDS, STARTED_TAG, Clock
-from automl_assets.resources.journal import TAG, Journal, boot
+from automl_assets.resources.run_log import TAG, Journal, boot
 
 NAMES = ["baseline", "knn", "logistic_regression", "lightgbm"]
 SECONDS = 600

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 
 from automl_assets.errors import SettingError
-from automl_assets.experiment import parse
-from automl_assets.isolation import Job
+from automl_assets.execution.budget import Budget
+from automl_assets.execution.processes import Job
+from automl_assets.experiment.experiment import parse
 from automl_assets.records import Features
 from automl_assets.registry import algorithms, tasks
 from automl_assets.resources.fit_workers import FitWorkers
-from automl_assets.steps.describe import describe
-from automl_assets.steps.divide import divide
-from automl_assets.steps.featurize import featurize
 from automl_assets.steps.load import load
-from automl_assets.steps.search import Budget, search
+from automl_assets.steps.search import search
+from automl_assets.steps.split_rows import divide
+from automl_assets.tabular.steps.describe import describe
+from automl_assets.tabular.steps.featurize import featurize
 from tests.servers import free_port
 
 pytest.importorskip("distributed")

@@ -12,12 +12,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
 from automl_assets.errors import ArtifactError, DataError
+from automl_assets.forecasting.records import Group, series_values
+from automl_assets.forecasting.steps.export import export
+from automl_assets.forecasting.steps.forecast import forecast
 from automl_assets.records import OnnxModel
 from automl_assets.resources.forecast_serving import _values
 from automl_assets.resources.model_folders import forecast_model, forecast_rows
-from automl_assets.series import Group, series_values
-from automl_assets.steps.forecasting.export import export
-from automl_assets.steps.forecasting.forecast import forecast
 from tests import forecasts
 from tests.forecasts import HORIZON, PROBLEM
 

@@ -13,21 +13,24 @@ import pytest
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import AnyType
 
-from automl_assets.experiment import parse, source_of
-from automl_assets.featurizer import encode, fit_featurizer
-from automl_assets.featurizer_graph import FLOAT, add_codes
-from automl_assets.onnx_graph import Graph
+from automl_assets.execution.budget import Budget
+from automl_assets.experiment.experiment import parse, source_of
+from automl_assets.onnx.graph import FLOAT, Graph
+from automl_assets.onnx.session import open_session
 from automl_assets.records import Candidate, OnnxModel, Problem
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.serving import _feed, _read_csv
-from automl_assets.steps.blend import blend
-from automl_assets.steps.describe import describe
-from automl_assets.steps.divide import divide
-from automl_assets.steps.export import export, open_session
-from automl_assets.steps.featurize import featurize
-from automl_assets.steps.load import batches, load
-from automl_assets.steps.score import scorer
-from automl_assets.steps.search import Budget, search
+from automl_assets.steps.build_ensemble import blend
+from automl_assets.steps.load import load
+from automl_assets.steps.predict_batches import scorer
+from automl_assets.steps.read_source import batches
+from automl_assets.steps.search import search
+from automl_assets.steps.split_rows import divide
+from automl_assets.tabular.features.featurizer import encode, fit_featurizer
+from automl_assets.tabular.features.featurizer_onnx import add_codes
+from automl_assets.tabular.steps.describe import describe
+from automl_assets.tabular.steps.export import export
+from automl_assets.tabular.steps.featurize import featurize
 
 AS_SERVED = {
     "whole": pd.Series([7, 8]),

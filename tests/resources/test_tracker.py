@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from automl_assets.api.table_result import Result
 from automl_assets.errors import ArtifactError, SettingError
-from automl_assets.experiment import load
+from automl_assets.experiment.experiment import load
 from automl_assets.records import Comparison, Leaderboard, Learnt, OnnxModel, Problem, Registration, Standing
-from automl_assets.resources.champions import REIGN, Champions
 from automl_assets.resources.model_folders import table_model
+from automl_assets.resources.model_registry import REIGN, Champions
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
-from automl_assets.runner import Result
 from tests.breaks import MOMENTS, each_statement_broken_once
 
 GOOD = Standing(1, "knn_1", "knn", 0.9, {"accuracy": 0.9, "log_loss": 0.3}, 1.5, {"k": 5, "text": "x" * 600})

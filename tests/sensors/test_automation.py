@@ -8,7 +8,7 @@ import polars as pl
 
 from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from tests.conftest import Ask
 
 ROWS = pl.DataFrame({"x": range(30), "y": ["a", "b", "c"] * 10})

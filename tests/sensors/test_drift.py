@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 
 from automl_assets.assets.dataset import dataset
-from automl_assets.assets.forecasting.partitions import CHANGED_TAG
 from automl_assets.assets.predictions import predictions
 from automl_assets.assets.profile import profile
-from automl_assets.experiment import Experiment, parse
+from automl_assets.experiment.experiment import Experiment, parse
+from automl_assets.resources.partitions import CHANGED_TAG
 from automl_assets.resources.store import RecordStore
 from automl_assets.sensors.drift import drift_of
-from automl_assets.sensors.starters import starters
-from automl_assets.steps.load import fingerprint
+from automl_assets.sensors.triggers import starters
+from automl_assets.steps.read_source import fingerprint
 
 
 def _rows(shift: float, n_rows: int = 500, seed: int = 0) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 from automl_assets.assets.spec import step
 from automl_assets.definitions import defs
 from automl_assets.errors import DataError
-from automl_assets.resources import notices
+from automl_assets.resources import notifications
 from automl_assets.sensors.failure import failed_runs
 from tests.servers import Webhook, serving
 
@@ -18,7 +18,7 @@ from tests.servers import Webhook, serving
 def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving(Webhook(200)) as server:
-        monkeypatch.setenv(notices.WEBHOOK, server.url)
+        monkeypatch.setenv(notifications.WEBHOOK, server.url)
         yield server
 
 

@@ -13,12 +13,12 @@ import polars as pl
 import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG, RUN_KEY_TAG
 
-from automl_assets.assets.forecasting.partitions import CHANGED_TAG, keys_of
-from automl_assets.experiment import Experiment, parse
-from automl_assets.sensors.launch import BECAUSE
+from automl_assets.experiment.experiment import Experiment, parse
+from automl_assets.resources.partitions import CHANGED_TAG, keys_of
 from automl_assets.sensors.new_data import new_data
-from automl_assets.steps.load import fingerprint
-from automl_assets.steps.watch import Seen
+from automl_assets.sensors.run_requests import BECAUSE
+from automl_assets.steps.detect_changes import Seen
+from automl_assets.steps.read_source import fingerprint
 
 DEBOUNCE_SECONDS = 0.2
 AT_ONCE = {"on_new_data": True, "debounce_seconds": 0}
@@ -94,7 +94,7 @@ def rows(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def daemon(rows: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
-    monkeypatch.setattr("automl_assets.sensors.look.REST_SECONDS", DEBOUNCE_SECONDS)
+    monkeypatch.setattr("automl_assets.sensors.poll_source.REST_SECONDS", DEBOUNCE_SECONDS)
     with dg.DagsterInstance.get() as instance:
         yield Daemon(_experiment(rows), instance)
 

@@ -7,10 +7,10 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from automl_assets.assets.forecasting.partitions import keys_of
 from automl_assets.component import definitions_of
-from automl_assets.experiment import Experiment, parse
-from automl_assets.retrain_settings import Retrain
+from automl_assets.experiment.experiment import Experiment, parse
+from automl_assets.experiment.retraining import Retrain
+from automl_assets.resources.partitions import keys_of
 from automl_assets.sensors.new_groups import new_groups
 
 REST_SECONDS = 0.1
@@ -18,7 +18,7 @@ REST_SECONDS = 0.1
 
 @pytest.fixture
 def shops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
-    monkeypatch.setattr("automl_assets.sensors.look.REST_SECONDS", REST_SECONDS)
+    monkeypatch.setattr("automl_assets.sensors.poll_source.REST_SECONDS", REST_SECONDS)
     return parse(
         {
             "task": "forecasting",

@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from automl_assets.component import definitions_of
-from automl_assets.experiment import Experiment, parse
+from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.sensors.schedule import schedule
 from tests.conftest import Ask
 

@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 
 from automl_assets.errors import DataError
-from automl_assets.experiment import Experiment
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Problem, Split
 from automl_assets.steps.challenge import Ground, challenge, check_columns, check_question, ground, learnt_from
-from automl_assets.steps.describe import describe
-from automl_assets.steps.divide import divide
 from automl_assets.steps.evaluate import Answers
 from automl_assets.steps.load import load
+from automl_assets.steps.split_rows import divide
+from automl_assets.tabular.steps.describe import describe
 
 BINARY = Problem("classification", "accuracy", ("no", "yes"), positive=1)
 VALUES = Problem("regression", "mean_absolute_error", target_range=(0.0, 1.0))

@@ -7,10 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from automl_assets.data.typing import typed
 from automl_assets.errors import DataError, SettingError, SourceError
-from automl_assets.experiment import parse
+from automl_assets.experiment.experiment import parse
 from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE
-from automl_assets.steps.load import fingerprint, load, typed
+from automl_assets.steps.load import load
+from automl_assets.steps.read_source import fingerprint
 
 N_ROWS = 30
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from automl_assets.execution.budget import PATIENCE, Budget, has_stalled
 from automl_assets.metrics import score
 from automl_assets.parts import Algorithm
 from automl_assets.records import Candidate, Split, Trial
 from automl_assets.registry import algorithms
-from automl_assets.steps.search import PATIENCE, Budget, has_stalled, search
+from automl_assets.steps.search import search
 
 KNN = algorithms("tabular")["knn"]
 EVERY = len(KNN.portfolio(None))

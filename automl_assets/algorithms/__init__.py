@@ -1,1 +1,0 @@
-"""All knowledge of each algorithm, one file each, by family."""

@@ -1,0 +1,1 @@
+"""What Python callers get: `run`, and the results it gives."""

@@ -1,0 +1,97 @@
+"""What came of a run, as Python values: what every result has, and the plain tables by which it is printed."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from upath import UPath
+
+from automl_assets.errors import SettingError
+from automl_assets.experiment import experiment as settings
+from automl_assets.records import TrainingCode
+from automl_assets.resources.home import use_home
+from automl_assets.resources.store import RecordStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class PrintedTable:
+    """Rows of plain values for a terminal; a float is shown with five digits, what is missing not at all."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    texts: frozenset[str] = frozenset()  # columns that stand to the left
+    n_bold: int = 0  # first rows that stand out
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where the records of a run lie, and how long they took. What a family cannot do is refused, with what it can."""
+
+    experiment: settings.Experiment
+    home: Path
+    seconds: float
+    seconds_per_asset: dict[str, float]
+    lost: dict[str, str] = field(default_factory=dict)  # assets that could not be made -> why
+
+    @property
+    def report_path(self) -> UPath | None:
+        """The page about the experiment, when it makes one."""
+        with self._at_home():
+            folder = None if "report" in self.lost else RecordStore().folder(self.experiment.name, "report")
+        return folder / "page.html" if folder else None
+
+    @cached_property
+    def training_code(self) -> TrainingCode:
+        """A program that trains the model again. Raises ArtifactError when the experiment makes none."""
+        return self._load("training_code")
+
+    def printed(self) -> Iterable[PrintedTable | str]:
+        """What a terminal shows when a run has ended."""
+        return ()
+
+    def printed_leaderboard(self, *groups: str) -> PrintedTable:
+        """Every trial, best first; of some groups alone where there are any."""
+        self._refuse("it has no leaderboard")
+
+    def summary(self) -> dict[str, Any]:
+        """Everything as plain values, as `automl run --json` writes it."""
+        return {"experiment": self.experiment.name, "task": self.experiment.task, "seconds": self.seconds}
+
+    def predict(self, rows: Any) -> "pd.DataFrame":
+        """Answers for the rows of a pandas or polars frame."""
+        self._refuse("it answers no rows")
+
+    def scored(self, batches: "Iterable[pl.DataFrame]") -> "Iterator[pl.DataFrame]":
+        """Predictions beside the rows of each batch, for rows that need not fit into memory."""
+        self._refuse("see `automl forecast` and `automl leaderboard`")
+
+    def forecast_of(self, *groups: str) -> "pl.DataFrame":
+        """What comes after the newest rows of some groups, or of all of them."""
+        self._refuse("`automl predict` answers for rows")
+
+    def explain(self, rows: Any, seconds: float = 60) -> "pd.DataFrame":
+        """What each column adds to the answer for each row of a frame."""
+        self._refuse("see its report, `automl forecast` and `automl leaderboard`")
+
+    def test(self, trial: str, rows: Any = None) -> Any:
+        """How good one trial is on the test rows, or on others."""
+        self._refuse("see its report, `automl forecast` and `automl leaderboard`")
+
+    def _refuse(self, advice: str) -> NoReturn:
+        raise SettingError(f"{self.experiment.name} is a {self.experiment.task}: {advice}")
+
+    def _load(self, asset: str) -> Any:
+        with self._at_home():
+            return RecordStore().load(self.experiment.name, asset)
+
+    def _at_home(self) -> AbstractContextManager[None]:
+        """Records lie in the home of the run, signed with its key, whichever home is the current one."""
+        return use_home(self.home)

@@ -1,0 +1,225 @@
+"""Runs one experiment through Dagster from Python or the command line, and gathers what came of it."""
+
+import os
+import platform
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    MAX_RUNTIME_SECONDS_TAG,
+    RESUME_RETRY_TAG,
+)
+from sqlalchemy.exc import DBAPIError
+
+from automl_assets.api.result import RunResult
+from automl_assets.component import SHIPPED, definitions_of, experiments
+from automl_assets.definitions import shared
+from automl_assets.errors import (
+    ArtifactError,
+    AutomlError,
+    LearningError,
+    ServiceError,
+    SettingError,
+    listed,
+    nearest,
+)
+from automl_assets.execution.processes import warm_up
+from automl_assets.experiment import experiment as settings
+from automl_assets.resources.clock import STARTED_TAG
+from automl_assets.resources.home import database, open_instance, prepare
+from automl_assets.resources.partitions import CHANGED_TAG, CHOSEN_TAG, add_groups, has_groups, keys_of, range_tags
+from automl_assets.resources.run_launcher import HOST_TAG, is_alive
+from automl_assets.resources.run_log import TAG, Journal, journal_of
+from automl_assets.sensors.failure import step_failure
+from automl_assets.sensors.run_requests import most_seconds
+
+# What nothing else is made of: a run that loses one of these still has its answer.
+INHERITED_TAGS = ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG, CHANGED_TAG, CHOSEN_TAG
+BY_PRODUCTS = {"explanation", "error_analysis", "fairness", "training_code", "report"}
+LEAST_BYTES = 1 << 20  # a disk with fewer is full
+
+
+def run(
+    experiment: str | Path,
+    timeout_minutes: float | None = None,
+    home: str | Path | None = None,
+    resume: bool = False,
+    changed: bool = False,
+    journal: str | None = None,
+) -> RunResult:
+    """Answers one experiment: a YAML file, or the name of a known one.
+
+    `resume` goes on with the last run if that was cut off: only what is missing is made again. `changed` makes a
+    forecast again for those groups alone whose rows, or whose settings, are others than when they were made last.
+    Raises AutomlError with the reason when an asset cannot be made.
+    """
+    started, since = time.time(), time.monotonic()
+    folder = prepare(home)
+    file = find(experiment)
+    settings_of_run = settings.load(file)
+    warm_up(*settings_of_run.family.preload)  # after `prepare`: processes inherit where the home is
+    _check_changed(settings_of_run, changed)
+    _keep(file, folder)
+    journal_of_run = Journal(journal or secrets.token_hex(8))
+    tags = {TAG: journal_of_run.path.stem, STARTED_TAG: repr(started), HOST_TAG: platform.node()}
+    with _told_when_full(folder), _streams_given_back(), open_instance() as instance:
+        last = _cut_off(instance, settings_of_run.name) if resume else None
+        tags |= _tags_of(last) if last else _group_tags(instance, settings_of_run, changed)
+        tags |= {MAX_RUNTIME_SECONDS_TAG: str(most_seconds(timeout_minutes))} if timeout_minutes else {}
+        with _ended_when_cut_off(instance, tags[TAG]):
+            outcome = dg.execute_job(
+                dg.build_reconstructable_job(__name__, "job_of", (str(file),)),
+                instance,
+                run_config=_config(timeout_minutes),
+                tags=tags,
+                reexecution_options=dg.ReexecutionOptions.from_failure(last.run_id, instance) if last else None,
+            )
+    failures = _failures(journal_of_run, outcome)
+    lost = {asset: reason for asset, reason in failures.items() if asset in BY_PRODUCTS}
+    if not outcome.success and (not failures or failures != lost):
+        raise LearningError(_told(failures) or "the run failed; its log in the UI says why")
+    seconds = time.monotonic() - since
+    return settings_of_run.family.result()(settings_of_run, folder, seconds, journal_of_run.seconds_per_asset(), lost)
+
+
+def _config(timeout_minutes: float | None) -> dict[str, Any]:
+    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the UI has the log
+    if timeout_minutes:
+        config["resources"] = {"clock": {"config": {"timeout_minutes": timeout_minutes}}}
+    return config
+
+
+@contextmanager
+def _told_when_full(folder: Path) -> Iterator[None]:
+    """Whatever fails while the disk is full fails because of that: databases each have their own words for it."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, AutomlError) or shutil.disk_usage(folder).free > LEAST_BYTES:
+            raise
+        raise ArtifactError(
+            f"the disk of {folder} is full; make room, then go on by `automl run --resume`: what is made is kept"
+        ) from error
+
+
+@contextmanager
+def _ended_when_cut_off(instance: dg.DagsterInstance, journal: str) -> Iterator[None]:
+    """A run whose database went away could not note that it failed: that is done now, or else when it is resumed."""
+    try:
+        yield
+    except Exception as error:
+        if not (database() and any(isinstance(one, ServiceError | DBAPIError) for one in _causes(error))):
+            raise
+        with suppress(ServiceError, DBAPIError):
+            for run in instance.get_runs(dg.RunsFilter(tags={TAG: journal})):
+                if not run.is_finished:
+                    instance.report_run_failed(run, "its database went away")
+        raise ServiceError(
+            f"the run lost its database: {error}. Once that answers, go on by `automl run --resume`: what is made is kept"
+        ) from error
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it came of."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+@contextmanager
+def _streams_given_back() -> Iterator[None]:
+    """Dagster lets the output of a step go to a file of its log, and to nothing else ever after where that has no room."""
+    copies = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+    try:
+        yield
+    finally:
+        for descriptor, copy in copies.items():
+            os.dup2(copy, descriptor)
+            os.close(copy)
+
+
+def _check_changed(experiment: settings.Experiment, changed: bool) -> None:
+    if changed and not has_groups(experiment):
+        raise SettingError(f"changed: {experiment.name} is a {experiment.task}, which has no groups; run it as a whole")
+
+
+def _group_tags(instance: dg.DagsterInstance, experiment: settings.Experiment, changed: bool) -> dict[str, str]:
+    """What makes one run of all groups there are: those in the data get a partition first."""
+    add_groups(instance, experiment)
+    return range_tags(keys_of(instance, experiment), changed)
+
+
+def _tags_of(last: dg.DagsterRun) -> dict[str, str]:
+    """What a run that goes on with another takes over from it."""
+    return {name: last.tags[name] for name in INHERITED_TAGS if name in last.tags} | {RESUME_RETRY_TAG: "true"}
+
+
+def find(experiment: str | Path) -> Path:
+    """The YAML file of an experiment given by path or by name. Raises SettingError with the names there are."""
+    path = Path(experiment)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.exists():
+            raise SettingError(f"no such file: {path.absolute()}")
+        return path.resolve()
+    known = {loaded.name: file for file, loaded in experiments([])}
+    if str(experiment) not in known:
+        raise SettingError(
+            f"no experiment is called {str(experiment)!r}; there are {listed(known)}.{nearest(str(experiment), known)} "
+            "A path to a YAML file works as well."
+        )
+    return known[str(experiment)]
+
+
+def job_of(file: str) -> dg.JobDefinition:
+    """The job of an experiment's file; Dagster calls it in every process that takes part."""
+    experiment = settings.load(file)
+    return dg.Definitions.merge(definitions_of(experiment), shared()).resolve_job_def(experiment.name)
+
+
+def _keep(file: Path, folder: Path) -> None:
+    """Lets the UI know an experiment that lies outside the folders it looks at."""
+    if any(file == known for known, _ in experiments([])) or file.parent == SHIPPED:
+        return
+    kept = folder / "experiments"
+    kept.mkdir(exist_ok=True)
+    (kept / file.name).unlink(missing_ok=True)
+    try:
+        (kept / file.name).symlink_to(file)
+    except OSError:  # a system without links
+        shutil.copyfile(file, kept / file.name)
+
+
+def _cut_off(instance: dg.DagsterInstance, job: str) -> dg.DagsterRun:
+    """The last run of a job, to go on with; raises SettingError when it ended well, or has not ended."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=job), limit=1)
+    if not runs:
+        raise SettingError(f"nothing to resume: {job} has never run here")
+    last = runs[0]
+    if last.status == dg.DagsterRunStatus.SUCCESS:
+        raise SettingError(f"nothing to resume: the last run of {job} ended well")
+    if not last.is_finished:
+        if any(is_alive(event["process"], event["time"]) for event in journal_of(last).events()):
+            raise SettingError(f"the last run of {job} is still under way")
+        instance.report_run_failed(last, "its process is gone")
+    return last
+
+
+def _failures(journal: Journal, outcome: dg.JobExecutionResult) -> dict[str, str]:
+    """Asset -> why it could not be made."""
+    told = {event["asset"]: event["reason"] for event in journal.events() if event["event"] == "asset_failed"}
+    return dict(map(step_failure, outcome.filter_events(lambda event: event.is_step_failure))) | told
+
+
+def _told(failures: dict[str, str]) -> str:
+    return "\n".join(f"{asset}: {reason}" for asset, reason in failures.items())
+
+
+__all__ = ["AutomlError", "RunResult", "find", "run"]

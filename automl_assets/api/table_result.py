@@ -1,0 +1,223 @@
+"""What came of a run whose rows stand for themselves, as Python values."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from upath import UPath
+
+from automl_assets.api.result import PrintedTable, RunResult
+from automl_assets.errors import (
+    SettingError,
+    listed,
+    nearest,
+)
+from automl_assets.records import Ensemble, Evaluation, Features, Leaderboard, OnnxModel
+from automl_assets.resources.store import RecordStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+SHOWN_TRIALS = 12  # when a run has ended
+
+
+@dataclass(frozen=True)
+class Result(RunResult):
+    """What came of a run. Shows itself as a leaderboard and test metrics in a notebook."""
+
+    @cached_property
+    def ensemble(self) -> Ensemble:
+        return self._load("ensemble")
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        return self._load("evaluation")
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Every metric on the test rows."""
+        return self.evaluation.metrics
+
+    @cached_property
+    def onnx(self) -> OnnxModel | None:
+        return self._load("onnx_model") if self.experiment.onnx else None
+
+    @cached_property
+    def standings(self) -> Leaderboard:
+        return self._load("leaderboard")
+
+    @property
+    def leaderboard(self) -> "pd.DataFrame":
+        """Every trial, best first."""
+        import pandas as pd
+
+        rows = [
+            {
+                "rank": s.rank,
+                "trial": s.trial,
+                self.experiment.metric: s.score,
+                "seconds": s.fit_seconds,
+                "reason": s.reason,
+            }
+            for s in self.standings.standings
+        ]
+        return pd.DataFrame(rows)
+
+    @property
+    def onnx_path(self) -> UPath | None:
+        """The model file, when the experiment makes one."""
+        return UPath(self.artifacts["onnx_model"]) / "onnx.onnx" if "onnx_model" in self.artifacts else None
+
+    @cached_property
+    def artifacts(self) -> dict[str, str]:
+        """Asset -> folder of its newest version."""
+        assets = [asset.key.path[-1] for asset in self.experiment.family.graph(self.experiment)]
+        with self._at_home():
+            folder = partial(RecordStore().folder, self.experiment.name)
+            found = {name: folder(name) for name in assets if name not in self.lost}
+        return {name: str(folder) for name, folder in found.items() if folder}
+
+    def predict(self, rows: Any) -> "pd.DataFrame":
+        """Predictions beside the rows of a pandas or polars frame."""
+        from automl_assets.tabular.steps.predict import predict
+
+        return predict(self.ensemble, _table(rows)).table.to_pandas()
+
+    def test(self, trial: str, rows: Any = None) -> Evaluation:
+        """Metrics, intervals and pictures of one trial of the leaderboard, or of "ensemble", on the test rows, or on
+        labelled rows of a pandas or polars frame. Raises AutomlError for a trial that is unknown or failed."""
+        from automl_assets.tabular.steps.evaluate_trial import examine
+
+        features = self._load("features")
+        chosen = self.ensemble if trial == "ensemble" else self._alone(trial, features)
+        return examine(chosen, features, self.experiment, None if rows is None else _table(rows))
+
+    def printed(self) -> Iterator[PrintedTable | str]:
+        yield self._leaderboard(SHOWN_TRIALS)
+        yield printed_scores(self.evaluation)
+        if onnx := self.onnx:
+            yield (
+                f"ONNX model: {len(onnx.onnx) / 1e6:.1f} MB, one row in {onnx.latency_milliseconds:.3f} ms, "
+                f"differs from Python by at most {onnx.max_difference:.1g}"
+            )
+            yield f"  {self.onnx_path}"
+
+    def printed_leaderboard(self, *groups: str) -> PrintedTable:
+        return self._leaderboard(None)
+
+    def _leaderboard(self, most: int | None) -> PrintedTable:
+        standings, ensemble = self.standings, self.ensemble
+        kind = f"{ensemble.kind} of {len(ensemble.members)}" if ensemble.kind != "single" else ensemble.members[0].trial
+        rows: list[tuple[Any, ...]] = [("", f"ensemble ({kind})", _digits(ensemble.score), "", "")]
+        rows += [
+            (s.rank or "✗", s.trial, _digits(s.score), f"{s.fit_seconds:.1f}", s.reason)
+            for s in standings.standings[:most]
+        ]
+        title = f"Leaderboard of {self.experiment.name} (out-of-fold)"
+        columns = ("rank", "trial", standings.metric, "seconds", "")
+        return PrintedTable(title, columns, tuple(rows), texts=frozenset({"trial", ""}), n_bold=1)
+
+    def _alone(self, name: str, features: Features) -> Ensemble:
+        from automl_assets.tabular.steps.evaluate_trial import alone
+
+        algorithms = {standing.trial: standing.algorithm for standing in self.standings.standings}
+        if name not in algorithms:
+            raise SettingError(
+                f"no trial is called {name!r}; there are {listed(['ensemble', *algorithms])}.{nearest(name, algorithms)}"
+            )
+        candidate = self._load(f"candidate_{algorithms[name]}")
+        (trial,) = [one for one in candidate.trials if one.name == name]
+        return alone(trial, features, self.experiment)
+
+    def explain(self, rows: Any, seconds: float = 60) -> "pd.DataFrame":
+        """What each column adds to the answer for each row of a pandas or polars frame (SHAP values).
+
+        Contributions to an output add up to its score minus `base`: log-odds of a class, or the value of a regression.
+        """
+        from automl_assets.tabular.steps.explain import explain_rows
+
+        dataset, features = self._load("dataset"), self._load("features")
+        return explain_rows(self.ensemble, dataset, features, _table(rows), seconds).to_pandas()
+
+    def scored(self, batches: "Iterable[pl.DataFrame]") -> "Iterator[pl.DataFrame]":
+        """Predictions beside the rows of each batch, through the ONNX file where the experiment makes one."""
+        from automl_assets.steps.predict_batches import scorer
+        from automl_assets.tabular.steps.predict import predict
+
+        if self.onnx:
+            return map(scorer(self.onnx, self.ensemble.problem), batches)
+        return (predict(self.ensemble, rows).table for rows in batches)
+
+    def summary(self) -> dict[str, Any]:
+        """Everything as plain values, as `automl run --json` writes it."""
+        onnx = self.onnx
+        return {
+            "experiment": self.experiment.name,
+            "task": self.experiment.task,
+            "metric": self.experiment.metric,
+            "rows": self.evaluation.rows,
+            "test_metrics": self.metrics,
+            "intervals": self.evaluation.intervals,
+            "coverage": self.evaluation.coverage,
+            "baseline": self.evaluation.baseline,
+            "ensemble": {"kind": self.ensemble.kind, "score": self.ensemble.score, "scores": self.ensemble.scores_by_kind,
+                         "out_of_fold": self._out_of_fold(),
+                         "threshold": self.ensemble.problem.threshold if self.ensemble.problem.n_classes == 2 else None,
+                         "calibration": self.ensemble.calibration and asdict(self.ensemble.calibration),
+                         "members": {m.trial: m.weight for m in self.ensemble.members}},
+            "leaderboard": json.loads(self.leaderboard.to_json(orient="records")),
+            "onnx": onnx and {"megabytes": len(onnx.onnx) / 1e6, "max_difference": onnx.max_difference,
+                              "latency_milliseconds": onnx.latency_milliseconds},
+            "seconds": self.seconds,
+            "seconds_per_asset": self.seconds_per_asset,
+            "artifacts": self.artifacts,
+            "lost": self.lost,
+        }  # fmt: skip
+
+    def _out_of_fold(self) -> dict[str, float]:
+        """Every metric of the ensemble on rows its models never saw while they learnt."""
+        import numpy as np
+
+        from automl_assets.metrics import all_scores
+
+        features = self._load("features")
+        known = ~np.isnan(self.ensemble.predictions).any(axis=1)
+        weight = features.weight[known] if features.weight is not None else None
+        return all_scores(features.y[known], self.ensemble.predictions[known], weight, self.ensemble.problem)
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        evaluation = self.evaluation
+        rows = {name: (value, *evaluation.intervals.get(name, ("", ""))) for name, value in self.metrics.items()}
+        metrics = pd.DataFrame.from_dict(rows, orient="index", columns=[evaluation.rows, "from", "to"])
+        title = f"<h3>{self.experiment.name}: {self.experiment.task}, {self.ensemble.kind}, {self.seconds:.0f} s</h3>"
+        return title + self.leaderboard.head(15).to_html(index=False) + metrics.to_html()
+
+
+def printed_scores(evaluation: Evaluation) -> PrintedTable:
+    """Metrics, how sure they are, and what a guess has."""
+    where = "test rows" if evaluation.rows == "test" else "out-of-fold rows"
+    rows = [
+        (name, f"{value:.5g}", "{:.5g} to {:.5g}".format(*evaluation.intervals[name]), evaluation.baseline.get(name))
+        for name, value in evaluation.metrics.items()
+        if name in evaluation.intervals
+    ]
+    columns = ("metric", "value", "95 % interval", "a guess")
+    return PrintedTable(f"On {evaluation.n_rows} {where}", columns, tuple(rows), texts=frozenset({"metric"}))
+
+
+def _digits(score: float | None) -> str:
+    return "" if score is None else f"{score:.5f}"
+
+
+def _table(rows: Any) -> "pl.DataFrame":
+    """A pandas or polars frame, typed as a source would be."""
+    import polars as pl
+
+    from automl_assets.data.typing import typed
+
+    return typed(rows if isinstance(rows, pl.DataFrame) else pl.from_pandas(rows))

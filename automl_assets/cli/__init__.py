@@ -1,0 +1,1 @@
+"""What a person types at a terminal, and what is printed there."""

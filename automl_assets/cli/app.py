@@ -1,0 +1,394 @@
+"""The command line `automl`. Loads Dagster and the learning libraries only when a command needs them."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from automl_assets.cli.progress import progress
+from automl_assets.cli.terminal import plain
+from automl_assets.errors import AutomlError, LearningError, SettingError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="AutoML that lives in Dagster."
+)
+console = Console(width=None if sys.stdout.isatty() else 120)
+SHOWN_ROWS = 5  # of contributions
+
+Home = Annotated[Path | None, typer.Option(help="Where runs, models and the MLflow database lie (default: .automl).")]
+Groups = Annotated[list[str] | None, typer.Option("--group", help="Of a forecast: this group alone; may be repeated.")]
+
+
+def entry() -> NoReturn:
+    """The command `automl`. Ends at once: all is written, and taking the libraries apart would take seconds."""
+    code: Any = 0
+    try:
+        main()
+    except SystemExit as ending:
+        code = ending.code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def main() -> None:
+    """Runs a command; an error a person can mend is told in one message, without a stack trace."""
+    try:
+        app()
+    except AutomlError as error:
+        Console(stderr=True).print(Panel(plain(error), title="automl", title_align="left", border_style="red"))
+        sys.exit(1)
+
+
+@app.command()
+def new(
+    data: Annotated[str, typer.Argument(help="A file, folder, glob or URL of rows.")],
+    target: Annotated[str, typer.Option(help="The column to predict.")],
+    time: Annotated[str | None, typer.Option(help="The column that says when: its target is to be forecast.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", help="The YAML to write (default: named after the data).")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace the YAML if it is there.")] = False,
+) -> None:
+    """Looks at the data, infers the task and writes a commented YAML."""
+    from automl_assets.cli.drafting import draft
+
+    name, text = draft(data, target, time)
+    path = output or Path(f"{name}.yaml")
+    if path.exists() and not force:
+        raise SettingError(f"{path} is there already; give another name with -o, or replace it with --force")
+    path.write_text(text, "utf-8")
+    console.print(text, markup=False, highlight=False)
+    console.print(Text.assemble("Written to ", plain(path, "bold"), ". Next: ", plain(f"automl run {path}", "bold")))
+
+
+@app.command()
+def run(
+    experiment: Annotated[str, typer.Argument(help="Name of a known experiment, or a YAML file.")],
+    timeout_minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Instead of the experiment's own limit.")
+    ] = None,
+    home: Home = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write everything about the result here.")] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Go on with the last run, which was cut off: make what is missing.")
+    ] = False,
+    changed: Annotated[
+        bool, typer.Option(help="Of a forecast: make those groups again whose rows or settings changed, no others.")
+    ] = False,
+) -> None:
+    """Runs an experiment through Dagster, from the rows to a tested ONNX model."""
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "true")
+    import secrets
+
+    name = secrets.token_hex(8)
+    with progress(console, experiment, name, home):
+        from automl_assets.api.run import run as run_experiment
+
+        result = run_experiment(experiment, timeout_minutes, home, resume, changed, journal=name)
+    from automl_assets.cli.printing import print_result
+
+    print_result(console, result)
+    if json_file:
+        json_file.write_text(json.dumps(result.summary(), indent=1), "utf-8")
+    if result.lost:
+        raise LearningError("\n".join(f"{asset} could not be made: {why}" for asset, why in result.lost.items()))
+
+
+@app.command(name="list")
+def list_experiments(home: Home = None) -> None:
+    """The experiments there are."""
+    from automl_assets.component import experiments
+    from automl_assets.resources.home import prepare
+
+    prepare(home)
+    table = Table("name", "task", "target", "metric", "file", box=None, header_style="bold")
+    for file, loaded in experiments([]):
+        found = loaded.experiment
+        row = (found.task, plain(found.target), found.metric) if found else ("[red]broken[/]", "", "")
+        table.add_row(loaded.name, *row, plain(_short(file)))
+    console.print(table)
+
+
+@app.command()
+def leaderboard(experiment: str, group: Groups = None, home: Home = None) -> None:
+    """The leaderboard of the last run."""
+    from automl_assets.cli.printing import as_table
+
+    console.print(as_table(_last_result(experiment, home).printed_leaderboard(*(group or ()))))
+
+
+@app.command()
+def forecast(
+    experiment: str,
+    output: Annotated[Path, typer.Option("-o", help="A .csv, .parquet or .jsonl file to write.")],
+    data: Annotated[
+        str | None, typer.Argument(help="New rows of series; a row without its target is to be forecast.")
+    ] = None,
+    group: Groups = None,
+    home: Home = None,
+) -> None:
+    """What comes after the newest rows that the last run knew, or in DATA: point and quantiles of every series."""
+    from automl_assets.steps.predict_batches import check_output, write
+
+    check_output(output)
+    result = _last_result(experiment, home)
+    if data and group:
+        raise SettingError("--group: DATA says itself which series are to be forecast; leave one of them out")
+    n_rows = write([_answered(result, data) if data else result.forecast_of(*(group or ()))], output)
+    _print_written(f"{n_rows} stamps forecast", output)
+
+
+def _answered(result: Any, data: str) -> Any:
+    """Forecasts of the rows of DATA that have no target."""
+    import polars as pl
+
+    from automl_assets.experiment.experiment import source_of
+    from automl_assets.steps.read_source import read
+
+    return pl.from_pandas(result.predict(read(source_of(data))))
+
+
+@app.command()
+def predict(
+    experiment: str,
+    data: Annotated[str, typer.Argument(help="A file, folder, glob or URL of rows.")],
+    output: Annotated[Path, typer.Option("-o", help="A .csv, .parquet or .jsonl file to write.")],
+    home: Home = None,
+) -> None:
+    """Predicts the rows of DATA with the last model of an experiment; they need not fit into memory."""
+    from automl_assets.experiment.experiment import source_of
+    from automl_assets.steps.predict_batches import BATCH_ROWS, check_output, write
+    from automl_assets.steps.read_source import batches
+
+    check_output(output)
+    result = _last_result(experiment, home)
+    with _counting("rows predicted") as told:
+        n_rows = write(result.scored(batches(source_of(data), BATCH_ROWS)), output, told)
+    _print_written(f"{n_rows} rows predicted", output)
+
+
+@app.command()
+def explain(
+    experiment: str,
+    data: Annotated[str, typer.Argument(help="A file, folder, glob or URL of rows.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", help="A .csv, .parquet or .jsonl file to write (default: show the first rows).")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="More time gives steadier figures.")] = 60,
+    home: Home = None,
+) -> None:
+    """Says what each column adds to the answer for each row of DATA (SHAP values)."""
+    import polars as pl
+
+    from automl_assets.cli.printing import contributions
+    from automl_assets.experiment.experiment import source_of
+    from automl_assets.steps.predict_batches import check_output, write
+    from automl_assets.steps.read_source import read
+
+    if output:
+        check_output(output)
+    rows = read(source_of(data))
+    result = _last_result(experiment, home)
+    made = pl.from_pandas(result.explain(rows if output else rows.head(SHOWN_ROWS), seconds))
+    if output is None:
+        console.print(contributions(made))
+        return
+    write([made], output)
+    _print_written(f"{rows.height} rows explained", output)
+
+
+@app.command()
+def test(
+    experiment: str,
+    trial: Annotated[str, typer.Argument(help="A trial of the leaderboard, or `ensemble`.")],
+    data: Annotated[str | None, typer.Argument(help="Labelled rows instead of the experiment's own test rows.")] = None,
+    home: Home = None,
+) -> None:
+    """Tests one trial of the last run, on the test rows or on the labelled rows of DATA."""
+    from automl_assets.api.table_result import printed_scores
+    from automl_assets.cli.printing import as_table
+    from automl_assets.experiment.experiment import source_of
+    from automl_assets.steps.read_source import read
+
+    rows = None if data is None else read(source_of(data))
+    evaluation = _last_result(experiment, home).test(trial, rows)
+    console.print(as_table(printed_scores(evaluation)))
+    for name, value in evaluation.coverage.items():
+        console.print(f"{name}: {value:.5g}")
+    if rows is not None and evaluation.n_rows < rows.height:
+        n_lost = rows.height - evaluation.n_rows
+        console.print(f"{n_lost} rows took no part: their target is missing, or a class that the model has never met.")
+
+
+@app.command()
+def report(
+    experiment: str,
+    home: Home = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Where the page about the last run of an experiment lies."""
+    path = _last_result(experiment, home).report_path
+    if path is None:
+        raise SettingError(f"{experiment} has no report yet; run it, without `report: false`")
+    console.print(path, soft_wrap=True)
+    if show:
+        typer.launch(path.as_uri())
+
+
+@app.command()
+def code(
+    experiment: str,
+    output: Annotated[Path, typer.Option("-o", help="The folder to write into.")] = Path("."),
+    home: Home = None,
+) -> None:
+    """Writes a script and a notebook that train the last model of an experiment again, without this system. Of a
+    forecast they train the models of all groups."""
+    from automl_assets.forecasting.steps.write_training_code import ENSEMBLES_FILE
+
+    made = _last_result(experiment, home).training_code
+    output.mkdir(parents=True, exist_ok=True)
+    requirements = "".join(f"{line}\n" for line in made.requirements).encode()
+    files = {"training_code.py": made.script, "training_code.ipynb": made.notebook, "requirements.txt": requirements}
+    files |= {ENSEMBLES_FILE: made.ensembles} if made.ensembles else {}
+    for name, content in files.items():
+        (output / name).write_bytes(content)
+        console.print(output / name, soft_wrap=True)
+
+
+@app.command()
+def serve(
+    experiment: str,
+    port: int = 5001,
+    host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines ask, whoever they are.")] = "127.0.0.1",
+    home: Home = None,
+) -> None:
+    """Answers over HTTP with the champion: POST rows as JSON or CSV to /invocations (MLflow's scoring server)."""
+    from automl_assets.resources.home import prepare
+    from automl_assets.resources.tracker import Tracker
+
+    prepare(home)
+    address, surroundings = Tracker().champion_address(experiment)
+    programs = Path(sys.executable).parent
+    mlflow, path = str(programs / "mlflow"), f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"
+    command = [mlflow, "models", "serve", "-m", address, "--env-manager", "local", "-h", host, "-p", str(port)]
+    console.print(f"{address} answers at http://{host}:{port}/invocations", soft_wrap=True)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # In place of this process, as with `ui`. MLflow looks for its web server on the PATH.
+    os.execve(mlflow, command, os.environ | surroundings | {"PATH": path})
+
+
+@app.command()
+def models(experiment: str, home: Home = None) -> None:
+    """The versions of an experiment's model: figures, which of them answered when, and why."""
+    from automl_assets.cli.printing import versions
+
+    champions = _champions(experiment, home)
+    now = champions.champion()
+    console.print(versions(champions.versions(), champions.reigns(), now))
+
+
+@app.command()
+def rollback(
+    experiment: str,
+    to: Annotated[
+        str | None, typer.Option(help="The version to go back to (default: the one whose place the champion took).")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Lets an earlier version of an experiment's model answer again."""
+    reign = _champions(experiment, home).rollback(to)
+    console.print(f"{experiment}: version {reign.version} answers again, instead of version {reign.before}.")
+    console.print("A server that runs already answers with it once it is started anew.")
+
+
+@app.command()
+def labels(
+    experiment: str,
+    file: Annotated[str, typer.Argument(help="Labels: .csv, .jsonl, .parquet, JSON of Label Studio, COCO, or CoNLL.")],
+    key: Annotated[
+        list[str] | None, typer.Option(help="A column that tells which row a label belongs to; may be repeated.")
+    ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(help="What was scored: the rows, or what `automl predict` wrote (default: predict_source)."),
+    ] = None,
+    new_classes: Annotated[bool, typer.Option(help="Take classes that the source has never had.")] = False,
+    home: Home = None,
+) -> None:
+    """Adds labels that people gave to the source of an experiment; those that it has already are left out."""
+    from automl_assets.api.run import find
+    from automl_assets.experiment.experiment import load
+    from automl_assets.resources.home import prepare
+    from automl_assets.steps.import_labels import collect
+
+    prepare(home)
+    found = collect(load(find(experiment)), file, rows, tuple(key or ()), new_classes)
+    left_out = {"known already": found.n_known, "given twice": found.n_twice, "empty": found.n_empty}
+    left_out |= {"of no row that was scored": found.n_unmatched}
+    told = "".join(f", {number} {what}" for what, number in left_out.items() if number)
+    counted = f"{found.n_labels} labels: {found.rows.height} new{told}"
+    if found.where:
+        _print_written(counted, found.where)
+    else:
+        console.print(f"{counted}; nothing was written")
+
+
+def _champions(experiment: str, home: Path | None) -> Any:
+    from automl_assets.resources.home import prepare
+    from automl_assets.resources.tracker import Tracker
+
+    prepare(home)
+    return Tracker().champions(experiment)
+
+
+@app.command()
+def ui(home: Home = None, port: int = 3000, host: str = "127.0.0.1") -> None:
+    """Opens Dagster's UI on everything that ran under the home."""
+    from automl_assets.resources.home import open_instance, prepare
+
+    folder = prepare(home)
+    open_instance().dispose()  # the server and the daemon find its databases made
+    dagster = str(Path(sys.executable).parent / "dagster")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Dagster stops its services by it; a shell may have had it ignored
+    # In place of this process, so that whatever stops it stops Dagster as well.
+    os.execv(dagster, [dagster, "dev", "-w", str(folder / "workspace.yaml"), "-h", host, "-p", str(port)])
+
+
+@contextmanager
+def _counting(what: str) -> Iterator[Callable[[int], None]]:
+    """Shows on a terminal how far the body has come."""
+    if not console.is_terminal:
+        yield lambda n: None
+        return
+    with console.status(f"reading …  0 {what}") as status:
+        yield lambda n: status.update(f"{n:,} {what}")
+
+
+def _print_written(what: str, path: object) -> None:
+    console.print(Text.assemble(f"{what}, written to ", plain(path, "bold")), soft_wrap=True)
+
+
+def _last_result(experiment: str, home: Path | None) -> Any:
+    from automl_assets.api.run import find
+    from automl_assets.experiment.experiment import load
+    from automl_assets.resources.home import prepare
+
+    folder = prepare(home)
+    settings = load(find(experiment))
+    return settings.family.result()(settings, folder, 0.0, {})
+
+
+def _short(path: Path) -> str:
+    inside = path.is_relative_to(Path.cwd())
+    return str(path.relative_to(Path.cwd()) if inside else path)

@@ -1,0 +1,102 @@
+"""Rows from Parquet files, which know their own types. Knowledge of the format alone belongs here."""
+
+import io
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from automl_assets.data import files, tables
+from automl_assets.data.append_rows import add_rows, alone
+from automl_assets.parts import Source
+
+EXTENSIONS = (".parquet", ".pq")
+
+
+class ParquetOptions(BaseModel):
+    """Where the files lie. The text may hold ${NAME} or ${NAME:-default}."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(description="A file, a folder or a glob; local, or any URL that fsspec knows.")
+
+
+def read(options: ParquetOptions) -> pl.DataFrame:
+    """All rows. Raises SourceError for a file that is missing or is not Parquet."""
+    return tables.read_files(files.expanded(options).path, EXTENSIONS, _parse)
+
+
+def batches(options: ParquetOptions, most_rows: int) -> Iterator[pl.DataFrame]:
+    """Rows a batch at a time. Raises SourceError as `read` does."""
+    parse = partial(_parse_batches, most_rows=most_rows)
+    return tables.read_batches(files.expanded(options).path, EXTENSIONS, parse)
+
+
+def fingerprint(options: ParquetOptions) -> str:
+    """Changes when and only when the bytes of a file do."""
+    return files.fingerprint_files(files.expanded(options).path, EXTENSIONS)
+
+
+def stamp(options: ParquetOptions) -> str:
+    """Changes with every write to a file."""
+    return files.stamp_files(files.expanded(options).path, EXTENSIONS)
+
+
+def add(options: ParquetOptions, rows: pl.DataFrame) -> str:
+    """Adds rows. Raises SourceError where a file is not to be written."""
+    return add_rows(files.expanded(options).path, EXTENSIONS, rows, _dump, _join)
+
+
+def describe(options: ParquetOptions) -> str:
+    """Where the files lie, variables not filled in."""
+    return files.without_secrets(options.path)
+
+
+def code(options: ParquetOptions) -> str:
+    """One call of polars a file."""
+    return f"""\
+files = {files.files_code(options.path, EXTENSIONS)}
+return pl.concat([pl.read_parquet(file) for file in files], how="diagonal_relaxed")
+"""
+
+
+def _dump(rows: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    rows.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _join(content: bytes, rows: pl.DataFrame) -> bytes:
+    """Types stay those of the file."""
+    known = pl.read_parquet(io.BytesIO(content))
+    return _dump(known.vstack(rows.select(known.columns).cast(known.schema)))
+
+
+def _parse(content: bytes, name: str) -> pl.DataFrame:
+    with files.explained(name):
+        return tables.plain(pl.read_parquet(io.BytesIO(content)))
+
+
+def _parse_batches(stream: Any, name: str, most_rows: int) -> Iterator[pl.DataFrame]:
+    from pyarrow.parquet import ParquetFile
+
+    for batch in ParquetFile(stream).iter_batches(most_rows):
+        yield tables.plain(pl.DataFrame(pl.from_arrow(batch)))
+
+
+PART = Source(
+    name="parquet",
+    title="Parquet",
+    options=ParquetOptions,
+    read=read,
+    fingerprint=fingerprint,
+    stamp=stamp,
+    add=add,
+    alone=lambda options: alone(files.expanded(options).path, EXTENSIONS),
+    describe=describe,
+    code=code,
+    claims=partial(files.has_extension, extensions=EXTENSIONS),
+    batches=batches,
+)

@@ -1,0 +1,350 @@
+"""Rows from any database that SQLAlchemy knows. Passwords never leave this module, in no text and no error."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Self
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from automl_assets.data import files, tables
+from automl_assets.data.append_rows import alone_at
+from automl_assets.errors import SourceError, listed, nearest
+from automl_assets.parts import Source
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection, FromClause, Table, TextClause
+
+HIDDEN = "***"
+LOCK = int.from_bytes(b"labels", "big")  # number of the advisory lock of whoever adds rows to a PostgreSQL database
+_SECRET_KEY = re.compile(r"pass|pwd|secret|token|key|odbc_connect", re.IGNORECASE)
+_SECRET_PAIR = re.compile(r"((?:pwd|password)\s*=\s*)[^;&\s]+", re.IGNORECASE)
+_BEFORE_HOST = re.compile(r"^.*@", re.DOTALL)
+_PASSWORD = re.compile(r"(?<=//)(?P<user>[^:@/]*):.*@")
+
+
+class SqlOptions(BaseModel):
+    """Which database, and which rows of it. Every text may hold ${NAME} or ${NAME:-default}."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: str = Field(
+        repr=False,
+        description="An SQLAlchemy URL, such as postgresql://${DB_USER}:${DB_PASSWORD}@host/database.",
+    )
+    table: str | None = Field(None, description="A table or view, with its schema where needed: schema.table.")
+    query: str | None = Field(None, description="A SELECT statement, instead of `table`.")
+    watermark: str | None = Field(
+        None,
+        description="A column that grows with every change, such as updated_at. The fingerprint is then the number "
+        "of rows and this column's maximum, worked out by the database. Without it all rows are read to tell whether any is "
+        "new, and the longer that takes the less often: a sensor spends a twentieth of its time on it at most.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError(f"takes either `table` or `query`; got {'neither' if self.table is None else 'both'}")
+        return self
+
+
+def read(options: SqlOptions) -> pl.DataFrame:
+    """All rows of the table or the query's answer. Texts that are ISO dates become dates (SQLite has no other).
+
+    Raises SourceError when the database cannot be reached, or refuses the question.
+    """
+    return _answer(files.expanded(options), _rows)
+
+
+def batches(options: SqlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
+    """The same, a batch at a time as the database sends them. Raises SourceError as `read` does."""
+    given = files.expanded(options)
+    with _connected(given) as connection:
+        stream = connection.execution_options(stream_results=True, max_row_buffer=most_rows)
+        with _columns_explained():
+            yield from map(
+                tables.plain,
+                pl.read_database(
+                    _question(stream, given), stream, iter_batches=True, batch_size=most_rows, infer_schema_length=None
+                ),
+            )
+
+
+def fingerprint(options: SqlOptions) -> str:
+    """A hash of all rows, whatever their order; of their number and the watermark where one is set."""
+    given = files.expanded(options)
+    if given.watermark is None:
+        return tables.fingerprint_table(_answer(given, _rows))
+    return tables.fingerprint_table(_answer(given, _watermark))
+
+
+def add(options: SqlOptions, rows: pl.DataFrame) -> str:
+    """Inserts rows into the table, all of them or none. Raises SourceError for a query, which is no place."""
+    from sqlalchemy import insert
+
+    given = files.expanded(options)
+    if given.table is None:
+        raise SourceError("a query brings rows but takes none; name a `table`, or insert the rows yourself")
+    with _connected(given) as connection:
+        connection.execute(insert(_table(connection, given.table)), rows.to_dicts())
+        connection.commit()
+    return describe(options)
+
+
+@contextmanager
+def alone(options: SqlOptions) -> Iterator[None]:
+    """One process at a time looks at what the database holds and adds to it: of all that use a PostgreSQL database, of
+    those of this machine that use an SQLite file. Other programs may write meanwhile; other databases are not locked."""
+    from sqlalchemy import NullPool, create_engine
+
+    url = _checked_url(files.expanded(options).url)
+    with ExitStack() as held:
+        with _without_secrets(url):
+            connection = held.enter_context(create_engine(url, poolclass=NullPool).connect())
+            held.enter_context(_lock(connection))
+        yield
+
+
+def _lock(connection: "Connection") -> AbstractContextManager[None]:
+    """PostgreSQL's own, held until the connection is closed. SQLite's would lock out the connection that adds, too."""
+    from sqlalchemy import func, select
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
+    if connection.dialect.name == "sqlite":
+        (file,) = (row.file for row in connection.exec_driver_sql("pragma database_list") if row.name == "main")
+        return alone_at(f"{file}-labels") if file else nullcontext()
+    return nullcontext()
+
+
+def describe(options: SqlOptions) -> str:
+    """Database and table (or query), variables not filled in and the password hidden.
+
+    >>> describe(SqlOptions(url="postgresql://ann:s3cret@host/shop", table="orders"))
+    'postgresql://ann:***@host/shop, table orders'
+    """
+    asked = f"table {options.table}" if options.table else f"query {options.query}"
+    return f"{_shown(options.url)}, {asked}"
+
+
+def code(options: SqlOptions) -> str:
+    """The same question, asked through SQLAlchemy. A password that is written down is asked for by DATABASE_URL."""
+    schema, _, bare = (options.table or "").rpartition(".")
+    question = (
+        f"sqlalchemy.Table({bare!r}, sqlalchemy.MetaData(), schema={schema or None!r}, autoload_with=connection).select()"
+        if options.table
+        else f"sqlalchemy.text({_escaped(options.query or '')!r})"
+    )
+    url = f'os.environ["DATABASE_URL"]  # of {_shown(options.url)!r}'
+    return f"""\
+import sqlalchemy
+
+url = {url if _holds_secret(options.url) else files.text_code(options.url)}
+with sqlalchemy.create_engine(url).connect() as connection:
+    return pl.read_database({question}, connection, infer_schema_length=None)
+"""
+
+
+def _holds_secret(text: str) -> bool:
+    """Whether a URL may hold a secret that is not left to an environment variable."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    written = files.without_variables(text)
+    if not written:
+        return False
+    try:
+        url = make_url(written)
+    except (ArgumentError, ValueError):
+        return True
+    return bool(url.password) or any(values and _SECRET_KEY.search(key) for key, values in url.query.items())
+
+
+def _answer(options: SqlOptions, ask: Callable[["Connection", SqlOptions], pl.DataFrame]) -> pl.DataFrame:
+    """What a question to the database brings, in a connection of its own."""
+    with _connected(options) as connection:
+        return ask(connection, options)
+
+
+@contextmanager
+def _connected(options: SqlOptions) -> Iterator["Connection"]:
+    from sqlalchemy import NullPool, create_engine
+
+    url = _checked_url(options.url)
+    with _without_secrets(url):
+        engine = create_engine(url, poolclass=NullPool)
+        with engine.connect() as connection:
+            yield connection
+
+
+def _checked_url(text: str) -> "URL":
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise SourceError(
+            f"url: got {_shown(text)}, which is not a database URL; write dialect://user:password@host/database, "
+            "such as postgresql://… or sqlite:////data/shop.db"
+        ) from None
+    if "@" in (url.host or ""):
+        raise SourceError(f"url: the password in {_shown(text)} holds an @; write it as %40")
+    return _checked_file(url) if url.drivername.startswith("sqlite") else url
+
+
+def _checked_file(url: "URL") -> "URL":
+    """SQLite would make an empty database where there is none."""
+    path = os.path.expanduser(url.database or "")
+    if path in ("", ":memory:") or path.startswith("file:"):
+        return url
+    if not os.path.isfile(path):
+        raise SourceError(f"no such SQLite file: {os.path.abspath(path)}; check the path behind sqlite:///")
+    return url.set(database=path)
+
+
+def _rows(connection: "Connection", options: SqlOptions) -> pl.DataFrame:
+    with _columns_explained():
+        found = tables.plain(pl.read_database(_question(connection, options), connection, infer_schema_length=None))
+    if found.is_empty():
+        raise SourceError(f"{_shown(options.url)}: no rows came back; check the condition, or choose another table")
+    return tables.with_dates(found)
+
+
+def _question(connection: "Connection", options: SqlOptions) -> Any:
+    return _table(connection, options.table).select() if options.table else _statement(options.query or "")
+
+
+@contextmanager
+def _columns_explained() -> Iterator[None]:
+    try:
+        yield
+    except pl.exceptions.DuplicateError as error:
+        raise SourceError(f"query: {error}; give each column its own name with AS") from error
+    except AttributeError as error:  # polars looks for columns that a statement such as DELETE doesn't have
+        raise SourceError("query: the statement brings no columns; write one that does, such as SELECT") from error
+
+
+def _watermark(connection: "Connection", options: SqlOptions) -> pl.DataFrame:
+    """Number of rows and maximum of the watermark, as text: one row of two columns."""
+    from sqlalchemy import func, select
+
+    name = options.watermark or ""
+    rows = _selectable(connection, options, name)
+    question = select(func.count(), func.max(rows.columns[name])).select_from(rows)
+    count, maximum = connection.execute(question).one()
+    return pl.DataFrame({"n_rows": [str(count)], "maximum": [str(maximum)]})
+
+
+def _selectable(connection: "Connection", options: SqlOptions, watermark: str) -> "FromClause":
+    from sqlalchemy import column
+
+    if options.query:
+        return _statement(options.query).columns(column(watermark)).subquery("asked")
+    table = _table(connection, options.table or "")
+    if watermark not in table.columns:
+        names = [column.name for column in table.columns]
+        raise SourceError(
+            f"watermark: table {options.table} has no column {watermark!r}; possible: {listed(names)}."
+            f"{nearest(watermark, names)}"
+        )
+    return table
+
+
+def _table(connection: "Connection", name: str) -> "Table":
+    """The table or view as the database describes it, so that its column types hold."""
+    from sqlalchemy import MetaData, Table, inspect
+    from sqlalchemy.exc import NoSuchTableError
+
+    schema, _, bare = name.rpartition(".")
+    try:
+        return Table(bare, MetaData(), schema=schema or None, autoload_with=connection)
+    except NoSuchTableError:
+        inspector = inspect(connection)
+        present = sorted(inspector.get_table_names(schema or None) + inspector.get_view_names(schema or None))
+        raise SourceError(
+            f"table: there is no {name!r} in {connection.engine.url.database}; possible: {listed(present) or 'none'}."
+            f"{nearest(bare, present)}"
+        ) from None
+
+
+def _statement(query: str) -> "TextClause":
+    """The query as it is written: SQLAlchemy would take `:name` in it for a parameter."""
+    from sqlalchemy import text
+
+    return text(_escaped(query))
+
+
+def _escaped(query: str) -> str:
+    return query.strip().rstrip(";").replace(":", r"\:")
+
+
+@contextmanager
+def _without_secrets(url: "URL") -> Iterator[None]:
+    """Turns whatever a driver raises into a SourceError without password; the cause is cut off, as it may hold it."""
+    from sqlalchemy.exc import NoSuchModuleError
+
+    place = _shown(url.render_as_string(hide_password=False))
+    try:
+        yield
+    except SourceError:
+        raise
+    except NoSuchModuleError:
+        hint = nearest(url.drivername, ("postgresql", "mysql", "sqlite", "mssql", "oracle"))
+        raise SourceError(
+            f"{place}: no driver is installed for {url.drivername!r}; install its package.{hint}"
+        ) from None
+    except ImportError as error:
+        raise SourceError(f"{place}: the driver is not installed ({error}); install its package") from None
+    except Exception as error:
+        raise SourceError(f"{place}: {_scrubbed(_said(error), url)}") from None
+
+
+def _said(error: Exception) -> str:
+    """The driver's own words, on one line, without the statement that SQLAlchemy appends."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+def _scrubbed(message: str, url: "URL") -> str:
+    from urllib.parse import quote, quote_plus
+
+    secrets = [str(url.password)] if url.password else []
+    for key, values in url.normalized_query.items():
+        secrets += values if _SECRET_KEY.search(key) else ()
+    for secret in secrets:
+        for written in (secret, quote(secret, safe=""), quote_plus(secret)):
+            message = message.replace(written, HIDDEN)
+    return _SECRET_PAIR.sub(rf"\g<1>{HIDDEN}", message)
+
+
+def _shown(url: str) -> str:
+    """A database URL without password, and without query, which may hold one.
+
+    Nobody knows where the password stands in a text that is no URL: only what follows its last @ is shown.
+    """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        shown = make_url(url).set(query={}).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return _SECRET_PAIR.sub(rf"\g<1>{HIDDEN}", _BEFORE_HOST.sub(f"{HIDDEN}@", url).split("?", 1)[0])
+    return _PASSWORD.sub(rf"\g<user>:{HIDDEN}@", shown)
+
+
+PART = Source(
+    name="sql",
+    title="SQL database",
+    options=SqlOptions,
+    read=read,
+    fingerprint=fingerprint,
+    describe=describe,
+    code=code,
+    text_option="url",
+    add=add,
+    alone=alone,
+    batches=batches,
+    typed=lambda options, rows: tables.with_dates(rows),
+)

@@ -1,0 +1,66 @@
+"""The asset `forecast`: what comes after the newest rows of each group, with quantiles."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from automl_assets.assets.spec import table
+from automl_assets.experiment.experiment import Experiment
+from automl_assets.forecasting.assets.partitions import group_step, partitioned
+from automl_assets.forecasting.assets.reconciliation import is_asked
+from automl_assets.forecasting.records import Forecast, ForecastProblem, Panel
+from automl_assets.forecasting.steps.fill_known_future import by_series, overlay
+from automl_assets.forecasting.steps.forecast import forecast as ask
+from automl_assets.forecasting.steps.future_index import ahead, rows_of, whole
+from automl_assets.forecasting.steps.map_groups import each
+from automl_assets.forecasting.steps.reconcile import add_up
+from automl_assets.resources.store import RecordStore
+from automl_assets.steps.read_source import read
+
+
+def forecast(experiment: Experiment) -> dg.AssetsDefinition:
+    text = "Point and quantiles of every series after its newest row."
+    upstream = ("features", "ensemble", *(("reconciliation",) if is_asked(experiment) else ()))
+
+    @dg.asset(**partitioned(experiment, "forecast", {"numpy"}, text, upstream))
+    def asset(context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore]) -> Iterator[Any]:
+        problems: dict[str, ForecastProblem] = {}
+        informed = _informed(experiment)
+
+        def beyond(key: str) -> Forecast:
+            group = step.features.read(key)
+            problems[key], history = group.problem, whole(group)
+            found = ask(ensembles.read(key), history, informed(ahead(history, group.problem), group.problem))
+            return add_up(found, step.shelf_of("reconciliation").read(key)) if is_asked(experiment) else found
+
+        with group_step(context, experiment, records) as step:
+            keys, ensembles = step.keys(*upstream), step.shelf_of("ensemble")
+            made = each(keys, beyond)
+            yield from step.keep(made, len(keys), lambda key, found: _metadata(found, problems[key]))
+
+    return asset
+
+
+def _informed(experiment: Experiment) -> Callable[[Panel, ForecastProblem], Panel]:
+    """Puts into a future what `predict_source` knows of it, which is read once for all groups."""
+    known: dict[str, pl.DataFrame] = {}
+
+    def informed(future: Panel, problem: ForecastProblem) -> Panel:
+        if experiment.predict_source is None:
+            return future
+        if not known:
+            known.update(by_series(read(experiment.predict_source), problem))
+        return overlay(future, problem, known)
+
+    return informed
+
+
+def _metadata(found: Forecast, problem: ForecastProblem) -> dict[str, Any]:
+    return {
+        "forecast": table(list(rows_of(found, problem))),
+        "n_series": len(found.names),
+        "from": str(found.stamps.min()),
+        "to": str(found.stamps.max()),
+    }

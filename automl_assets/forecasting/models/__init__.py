@@ -1,0 +1,1 @@
+"""Recursions and components that several forecasters share."""

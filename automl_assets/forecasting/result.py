@@ -1,0 +1,181 @@
+"""What came of a forecasting run, as Python values."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from automl_assets.api.result import PrintedTable, RunResult
+from automl_assets.errors import SettingError, listed, nearest
+from automl_assets.forecasting.records import ForecastSummary
+from automl_assets.forecasting.steps.future_index import rows_of
+from automl_assets.records import Leaderboard
+from automl_assets.resources.home import open_instance
+from automl_assets.resources.partition_store import Shelf
+from automl_assets.resources.partitions import keys_of
+from automl_assets.resources.store import RecordStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+SHOWN_GROUPS = 12
+HEADERS = {
+    "group": "group",
+    "status": "status",
+    "backtest_score": "backtest",
+    "score": "test",
+    "algorithms": "algorithms",
+    "reason": "reason",
+}  # column of a summary -> what stands above it
+
+
+@dataclass(frozen=True)
+class ForecastResult(RunResult):
+    """What came of a forecasting run. Shows itself as groups and metrics in a notebook."""
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups that are forecast, as the partitions are called."""
+        with self._at_home(), open_instance() as instance:
+            made = self._shelf("ensemble")
+            return tuple(key for key in keys_of(instance, self.experiment) if made.has(key))
+
+    @cached_property
+    def overview(self) -> ForecastSummary:
+        """Every group with its status, score and best algorithms, and the metrics of all of them."""
+        return self._load("summary")
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Every metric of all groups together."""
+        return self.overview.metrics
+
+    @property
+    def leaderboard(self) -> "pd.DataFrame":
+        """Every trial of every group, best first."""
+        return self.leaderboard_of(*self.groups)
+
+    def leaderboard_of(self, *groups: str) -> "pd.DataFrame":
+        """The trials of some groups. Raises SettingError for a group that is not known."""
+        import pandas as pd
+
+        return pd.DataFrame([row for key in self._known(groups) for row in self._standings(key)])
+
+    @property
+    def forecast(self) -> "pd.DataFrame":
+        """What comes after the newest rows: a line per series and stamp, with point and quantiles."""
+        return self.forecast_of(*self.groups).to_pandas()
+
+    def forecast_of(self, *groups: str) -> "pl.DataFrame":
+        """The same of some groups. Raises SettingError for a group that is not known."""
+        import polars as pl
+
+        known = self._known(groups or self.groups)
+        with self._at_home():
+            features, made = self._shelf("features"), self._shelf("forecast")
+            rows = [row for key in known for row in rows_of(made.read(key), features.read(key).problem)]
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    def predict(self, rows: Any) -> "pd.DataFrame":
+        """What is missing in the target of a pandas or polars frame, forecast from the rows before it, which may be newer
+        than those learnt from. Raises DataError for rows that are no series, ArtifactError for `onnx: false`."""
+        from automl_assets.resources.model_folders import forecast_rows
+
+        frame = rows.to_pandas() if hasattr(rows, "to_pandas") else rows
+        groups = self.groups
+        with self._at_home():
+            made = self._shelf("onnx_model")
+            models = (made.read(key) for key in groups if made.has(key))
+            return forecast_rows(models, self.experiment.forecasting.partition_by, frame)
+
+    @cached_property
+    def artifacts(self) -> dict[str, str]:
+        """Asset -> the folder of its newest version; of a partitioned one, the folder of all its groups."""
+        name = self.experiment.name
+        with self._at_home():
+            store = RecordStore()
+            found = {asset: folder for asset, folder in store.assets(name).items() if asset not in self.lost}
+            return {asset: str(store.folder(name, asset) or folder) for asset, folder in found.items()}
+
+    def summary(self) -> dict[str, Any]:
+        """Everything as plain values, as `automl run --json` writes it."""
+        overview = self.overview
+        return {
+            "experiment": self.experiment.name,
+            "task": self.experiment.task,
+            "metric": self.experiment.metric,
+            "rows": list(overview.rows),
+            "test_metrics": overview.metrics,
+            "baseline": overview.baseline,
+            "coverage": overview.coverage,
+            "macro_metrics": overview.macro,
+            "micro_metrics": overview.micro,
+            "groups": overview.groups.to_dicts(),
+            "seconds": self.seconds,
+            "seconds_per_asset": self.seconds_per_asset,
+            "artifacts": self.artifacts,
+            "lost": self.lost,
+        }
+
+    def printed(self) -> Iterator[PrintedTable | str]:
+        yield self._printed_groups()
+        yield self._printed_metrics()
+        yield f"What comes next: automl forecast {self.experiment.name} -o forecast.csv"
+
+    def printed_leaderboard(self, *groups: str) -> PrintedTable:
+        rows = self.leaderboard_of(*(groups or self.groups))
+        title, texts = f"Leaderboard of {self.experiment.name} (backtest)", frozenset({"group", "trial", "reason"})
+        return PrintedTable(title, tuple(rows.columns), tuple(rows.itertuples(index=False, name=None)), texts)
+
+    def _printed_groups(self) -> PrintedTable:
+        overview = self.overview
+        n_groups, shown = overview.groups.height, overview.groups.head(SHOWN_GROUPS)
+        more = f", the first {SHOWN_GROUPS} of {n_groups}" if n_groups > SHOWN_GROUPS else ""
+        left_out = {"score"} if "test" not in overview.rows else set()  # the backtest's once more
+        columns = [column for column in HEADERS if column in shown.columns and column not in left_out]
+        return PrintedTable(
+            title=f"Groups of {self.experiment.name} ({overview.metric}){more}",
+            columns=tuple(HEADERS[column] for column in columns),
+            rows=tuple(shown.select(columns).iter_rows()),
+            texts=frozenset(HEADERS[column] for column in columns if not column.endswith("score")),
+        )
+
+    def _printed_metrics(self) -> PrintedTable:
+        title = f"On {' and '.join(self.overview.rows) or 'no'} rows"
+        rows = tuple(tuple(row.values()) for row in metrics_of(self.overview))
+        return PrintedTable(title, ("metric", "value", "seasonal naive"), rows, texts=frozenset({"metric"}))
+
+    def _standings(self, key: str) -> Iterator[dict[str, Any]]:
+        with self._at_home():
+            board: Leaderboard = self._shelf("leaderboard").read(key)
+        for s in board.standings:
+            row = {"group": key, "rank": s.rank, "trial": s.trial, board.metric: s.score}
+            yield {**row, "seconds": s.fit_seconds, "reason": s.reason}
+
+    def _known(self, groups: tuple[str, ...]) -> tuple[str, ...]:
+        for key in groups:
+            if key not in self.groups:
+                raise SettingError(
+                    f"no group is called {key!r}; there are {listed(self.groups)}.{nearest(key, self.groups)}"
+                )
+        return groups
+
+    def _shelf(self, asset: str) -> Shelf:
+        return RecordStore().shelf(self.experiment.name, asset)
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        overview = self.overview
+        title = f"<h3>{self.experiment.name}: {overview.groups.height} groups, {self.seconds:.0f} s</h3>"
+        tables = pd.DataFrame(metrics_of(overview)), overview.groups.head(SHOWN_GROUPS).to_pandas()
+        return title + "".join(table.to_html(index=False) for table in tables)
+
+
+def metrics_of(overview: ForecastSummary) -> list[dict[str, Any]]:
+    """A line per metric, beside the seasonal naive forecast's."""
+    return [
+        {"metric": name, "value": value, "seasonal_naive": overview.baseline.get(name)}
+        for name, value in (overview.metrics | overview.coverage).items()
+    ]

@@ -1,0 +1,29 @@
+"""Compares the covariates known ahead that are to be forecast with with those that were learnt."""
+
+import dagster as dg
+import polars as pl
+
+from automl_assets.experiment.experiment import Experiment, SourceSetting
+from automl_assets.forecasting.sensors.observed import observed
+from automl_assets.forecasting.steps.drift import known_drift as drift
+from automl_assets.records import ColumnDrift
+from automl_assets.resources.store import RecordStore
+from automl_assets.sensors.drift import Watch, drift_sensor
+from automl_assets.steps.drift import told
+
+
+def known_drift(experiment: Experiment, source: SourceSetting) -> dg.SensorDefinition:
+    """The sensor of one forecasting experiment. Groups whose rows have changed are learnt again."""
+
+    def lines(records: RecordStore, rows: pl.DataFrame) -> tuple[ColumnDrift, ...]:
+        return drift(records.load(experiment.name, "dataset"), rows, experiment)
+
+    return drift_sensor(
+        Watch(
+            experiment,
+            source,
+            "known_drift",
+            lines,
+            lambda found: observed(experiment, "known_ahead", found, told(found)),
+        )
+    )

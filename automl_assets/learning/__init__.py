@@ -1,0 +1,1 @@
+"""Fitting on a matrix: what algorithms share once input has become numbers."""

@@ -1,0 +1,59 @@
+"""What the averaging forests of scikit-learn share: bounded growth, mean answers, and their way into ONNX.
+
+Not here: which forest, its settings and its portfolio; those are in its algorithm's file.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from automl_assets.learning.fitting import TargetScale, prepared
+from automl_assets.onnx.trees import add_trees, mean_trees, rescaled, sklearn_trees
+from automl_assets.parts import Config, FitContext, Rows
+
+MAX_NODES = 800_000  # of a whole forest: about 30 MB of ONNX
+TREES_AT_A_TIME = 10  # between looks at the clock
+
+
+@dataclass(frozen=True)
+class Forest:
+    """A fitted forest of scikit-learn and the scale its target was learnt on."""
+
+    estimator: Any
+    scale: TargetScale
+
+
+def fit_forest(estimator_type: Any, config: Config, training: Rows, context: FitContext) -> Forest:
+    """Fits on codes with missing values as they are, some trees at a time until all are grown or the time is up.
+
+    Where leaves must be bounded, trees grow best first, so that the bound costs the least.
+    """
+    rows, scale = prepared(training, context.problem)
+    n_trees, most_leaves = config["n_estimators"], MAX_NODES // (2 * config["n_estimators"])
+    estimator = estimator_type(
+        **config | {"n_estimators": 0},
+        max_leaf_nodes=most_leaves if most_leaves < len(rows.y) else None,
+        n_jobs=context.n_threads,
+        random_state=context.seed,
+        warm_start=True,
+    )
+    while estimator.n_estimators < n_trees and (estimator.n_estimators == 0 or time.monotonic() < context.deadline):
+        estimator.n_estimators = min(n_trees, estimator.n_estimators + TREES_AT_A_TIME)
+        estimator.fit(rows.x, rows.y, sample_weight=rows.weight)
+    return Forest(estimator, scale)
+
+
+def forest_scores(model: Forest, x: np.ndarray) -> np.ndarray:
+    """Class probabilities [n_rows, n_classes], or values [n_rows, 1]."""
+    if hasattr(model.estimator, "predict_proba"):
+        return model.estimator.predict_proba(x)
+    return model.scale.undo(model.estimator.predict(x))[:, None]
+
+
+def add_forests(models: Sequence[Forest], graph: Any, x: str) -> str:
+    """Adds the mean of the forests as one node."""
+    every = [rescaled(sklearn_trees(m.estimator), m.scale.spread, m.scale.centre) for m in models]
+    return add_trees(graph, x, mean_trees(every))

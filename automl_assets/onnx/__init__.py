@@ -1,0 +1,1 @@
+"""Building ONNX graphs, and timing them. Not here: what a family's graph computes."""

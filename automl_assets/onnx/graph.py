@@ -1,0 +1,162 @@
+"""Builds an ONNX graph node by node: names, constants and attributes, so that parts only say what is computed.
+
+Here belongs what every graph needs whatever it computes. Not here: trees, featurizers, algorithms.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from automl_assets.onnx.latency import Work, work_of
+
+OPSET = 21  # runs in ONNX Runtime 1.18 and later, in Python and in Node
+ML_OPSET = 3  # TreeEnsembleRegressor; see `trees.add_trees` for why not TreeEnsemble of 5
+IR_VERSION = 10  # what belongs to opset 21
+ML = "ai.onnx.ml"
+RUNTIME = "com.microsoft"  # ONNX Runtime's own operators: declared only where a text needs them
+_COUNTER = (("number", np.int64), ("goes_on", np.bool_))  # what a loop hands to its inside
+
+
+class Graph:
+    """A graph under construction. Tensors are known by their names.
+
+    >>> import onnxruntime
+    >>> graph = Graph()
+    >>> x = graph.input("x", np.float32, [None, 2])
+    >>> graph.output("y", graph.node("Mul", x, graph.constant(np.float32(2))), np.float32, [None, 2])
+    >>> session = onnxruntime.InferenceSession(graph.build().SerializeToString())
+    >>> session.run(None, {"x": np.float32([[1, 2]])})[0]
+    array([[2., 4.]], dtype=float32)
+    """
+
+    def __init__(self, name: str = "automl_assets"):
+        self.name = name
+        self._inputs: list[Any] = []
+        self._outputs: list[Any] = []
+        self._nodes: list[Any] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], Any] = {}  # (type, shape, content) -> TensorProto
+        self._numbers = count(1)  # of names; the inside of a loop goes on with those of the graph around it
+
+    def input(self, name: str, element_type: Any, shape: list[int | str | None] | None) -> str:
+        """Declares an input. `element_type` is a numpy type (`str` for text) or ONNX's number for it."""
+        self._inputs.append(_value_info(name, element_type, shape))
+        return name
+
+    def constant(self, array: Any) -> str:
+        """A tensor of the model itself; the same content is stored once."""
+        from onnx import numpy_helper
+
+        values = np.asarray(array)
+        key = (str(values.dtype), values.shape, _content(values))
+        if key not in self._constants:
+            self._constants[key] = numpy_helper.from_array(values, self._unique("constant"))
+        return self._constants[key].name
+
+    def node(self, op_type: str, *inputs: str, domain: str = "", n_outputs: int = 1, **attributes: Any) -> Any:
+        """Adds a node and returns the name of its output, or the names when there are several.
+
+        An attribute given as an array becomes a list of numbers, as bytes or text a string, as TensorProto a tensor.
+        """
+        from onnx import helper
+
+        names = [self._unique(op_type.lower()) for _ in range(n_outputs)]
+        made = helper.make_node(op_type, inputs, names, domain=domain)
+        made.attribute.extend(_attribute(key, value) for key, value in attributes.items())
+        self._nodes.append(made)
+        return names[0] if n_outputs == 1 else tuple(names)
+
+    def rows(self, x: str, values: np.ndarray) -> str:
+        """The same `values` [n_scores] for every row of `x`: [n_rows, n_scores]."""
+        n_rows = self.node("Shape", x, start=0, end=1)
+        shape = self.node("Concat", n_rows, self.constant(np.array([len(values)], np.int64)), axis=0)
+        return self.node("Expand", self.constant(values), shape)
+
+    def loop(self, n_times: str, carried: Sequence[str], step: Callable[..., Sequence[str]]) -> tuple[str, ...]:
+        """Repeats a step: what is carried at the end, then what each time was collected, stacked along a new first axis.
+
+        `step(inner, number, *carried)` adds nodes to the graph `inner`, where every tensor of this one is known too, and
+        returns what is carried on and, after that, what is to be collected. All of it is float64; `number` is int64 [].
+        """
+        inner = Graph(self.name)
+        inner._numbers = self._numbers
+        number, goes_on = (inner.input(self._unique(name), kind, []) for name, kind in _COUNTER)
+        states = [inner.input(self._unique("carried"), np.float64, None) for _ in carried]
+        results = list(step(inner, number, *states))
+        inner.output(self._unique("next"), goes_on, np.bool_, [])
+        for tensor in results:
+            inner.output(self._unique("next"), tensor, np.float64, None)
+        found = self.node("Loop", n_times, "", *carried, n_outputs=len(results), body=inner._proto())
+        return (found,) if len(results) == 1 else found
+
+    def output(self, name: str, tensor: str, element_type: Any, shape: list[int | str | None] | None) -> None:
+        """Declares that `tensor` is an output of the model, under `name`."""
+        from onnx import helper
+
+        self._nodes.append(helper.make_node("Identity", [tensor], [name]))
+        self._outputs.append(_value_info(name, element_type, shape))
+
+    @property
+    def n_nodes(self) -> int:
+        return len(self._nodes)
+
+    def work(self, first: int = 0) -> Work:
+        """What one row costs in the nodes from number `first` on, and in the inputs when that is all."""
+        sizes = {tensor.name: tuple(tensor.dims) for tensor in self._constants.values()}
+        return work_of(self._nodes[first:], sizes, 0 if first else len(self._inputs))
+
+    def build(self, properties: dict[str, str] | None = None) -> Any:
+        """The finished onnx.ModelProto, with `properties` that say what it is.
+
+        Raises onnx.checker.ValidationError for a graph that is none.
+        """
+        from onnx import checker, helper
+
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
+        opsets += [helper.make_opsetid(RUNTIME, 1)] * any(node.domain == RUNTIME for node in self._nodes)
+        model = helper.make_model(
+            self._proto(), opset_imports=opsets, producer_name="automl_assets", ir_version=IR_VERSION
+        )
+        helper.set_model_props(model, properties or {})
+        checker.check_model(model)
+        return model
+
+    def _proto(self) -> Any:
+        """All that was added, as onnx.GraphProto."""
+        from onnx import helper
+
+        constants = list(self._constants.values())
+        return helper.make_graph(self._nodes, self.name, self._inputs, self._outputs, constants)
+
+    def _unique(self, stem: str) -> str:
+        """A name that no raw column is likely to have: the graph's own begin with a slash."""
+        return f"/{stem}_{next(self._numbers)}"
+
+
+def _content(values: np.ndarray) -> bytes:
+    return repr(values.tolist()).encode() if values.dtype == object else values.tobytes()
+
+
+def _value_info(name: str, element_type: Any, shape: list[int | str | None] | None) -> Any:
+    from onnx import TensorProto, helper
+
+    if element_type is str:
+        element_type = TensorProto.STRING
+    elif not isinstance(element_type, int):
+        element_type = helper.np_dtype_to_tensor_dtype(np.dtype(element_type))
+    return helper.make_tensor_value_info(name, element_type, shape)
+
+
+def _attribute(name: str, value: Any) -> Any:
+    """onnx.helper looks at every element of a list, which takes seconds for a million nodes of trees."""
+    from onnx import AttributeProto, helper
+
+    if not isinstance(value, np.ndarray):
+        return helper.make_attribute(name, value)
+    if np.issubdtype(value.dtype, np.integer):
+        return AttributeProto(name=name, type=AttributeProto.INTS, ints=value.tolist())
+    return AttributeProto(name=name, type=AttributeProto.FLOATS, floats=value.tolist())
+
+
+FLOAT, STRING, DOUBLE, INT64, BOOL = 1, 8, 11, 7, 9  # onnx.TensorProto element types

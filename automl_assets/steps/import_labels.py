@@ -1,0 +1,260 @@
+"""label: labels that people gave, as rows of the source: joined with what was scored, checked, those known left out.
+
+Not here: formats of labels (`labels`), how a source keeps rows (`sources`).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import fsspec
+import polars as pl
+
+from automl_assets import registry
+from automl_assets.data import files, tables
+from automl_assets.data.row_ids import identities
+from automl_assets.errors import DataError, SettingError, SourceError, listed, nearest
+from automl_assets.experiment.experiment import Experiment, SourceSetting, source_of
+
+SEPARATOR = "\x1f"  # of the values of a key
+BATCH_ROWS = 1_000_000
+SHOWN = 5  # values that a message lists
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The same rows twice: `written`, where a cell of a text format is a text (007), and `typed`, as it is meant (7)."""
+
+    written: pl.DataFrame
+    typed: pl.DataFrame
+
+    def of(self, chosen: pl.Series) -> "Rows":
+        """The chosen rows alone, by mask [n_rows]."""
+        return Rows(self.written.filter(chosen), self.typed.filter(chosen))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows to be added, and what became of the others."""
+
+    rows: pl.DataFrame  # the columns of the source
+    n_labels: int
+    n_known: int  # the source has them already
+    n_twice: int  # the same label for the same row once more
+    n_empty: int  # without a label
+    n_unmatched: int  # of no row that was scored
+    where: str = ""  # the rows were added
+
+
+def collect(experiment: Experiment, location: str, rows: str | None, key: Sequence[str], is_new: bool) -> Labelled:
+    """Adds the labels of a file to the experiment's source, and tells what became of each.
+
+    Labels that lack columns of the source belong to the rows of `rows`, by default to those of `predict_source`; `is_new`
+    says that classes which the source has never had are meant. Raises AutomlError where nothing was added.
+    """
+    labels = read_labels(location, experiment.target)
+    with experiment.source.part.alone(experiment.source.options):
+        known = _read(experiment.source)
+        is_whole = set(known.typed.columns) <= {*labels.typed.columns, *experiment.drop_columns}
+        source = source_of(rows) if rows else None if is_whole else experiment.predict_source
+        found = label(labels, known, experiment, _read(source) if source else None, key)
+        if not is_new:
+            check_classes(found.rows, known.typed, experiment)
+        return replace(found, where=_add(experiment, found.rows)) if found.rows.height else found
+
+
+def _read(source: SourceSetting) -> Rows:
+    """Rows as their format has them, untouched by what models need."""
+    part, options = source.part, source.options
+    if part.batches is None:
+        rows = part.read(options)
+        tables.check_names(rows.columns, part.describe(options))
+        return Rows(rows, rows)
+    written = pl.concat(part.batches(options, BATCH_ROWS), how="diagonal_relaxed")
+    return Rows(written, part.typed(options, written))
+
+
+def read_labels(location: str, target: str) -> Rows:
+    """Labels in a column `target`, from a file of any format or of any kind of source. Raises SourceError."""
+    formats = [one for one in registry.label_formats().values() if files.has_extension(location, one.extensions)]
+    if not formats:
+        return _read(source_of(location))
+    name = files.without_secrets(location)
+    with files.explained(name, location), fsspec.open(location, "rb") as file:
+        content = file.read()
+        for found in formats:
+            if found.is_of(content):
+                rows = found.read(content, name, target)
+                return Rows(rows, rows)
+    raise SourceError(f"{name} is none of {listed(one.title for one in formats)}; export it as one of them")
+
+
+def label(labels: Rows, known: Rows, experiment: Experiment, scored: Rows | None, key: Sequence[str]) -> Labelled:
+    """What of the labels is new to the source, whose rows are `known`.
+
+    `scored` are the rows that labels belong to, found by the columns `key`; None where the labels bring the columns of
+    the source themselves. Raises DataError or SettingError for labels that cannot be, or that contradict each other or
+    the source.
+    """
+    target, n_labels = experiment.target, labels.typed.height
+    _check_there((target, *key), labels.typed, "the labels have")
+    given = labels.of(_as_text(labels.typed[target]).str.strip_chars().fill_null("") != "")
+    once = _once(given, key, target) if key else given
+    rows = _joined(once, scored, key, target) if scored else once
+    n_found, n_given = rows.typed.height, once.typed.height
+    rows = Rows(rows.written, _as_known(rows.typed, known.typed, experiment))
+    fresh = rows.of(_is_fresh(rows, known, key, target))
+    n_twice, n_empty = given.typed.height - n_given, n_labels - given.typed.height
+    return Labelled(
+        _as_written(fresh, known.written), n_labels, n_found - fresh.typed.height, n_twice, n_empty, n_given - n_found
+    )
+
+
+def _once(labels: Rows, key: Sequence[str], target: str) -> Rows:
+    """One label for each key. Raises DataError where there are two that differ."""
+    names = _texts(labels.written, key)
+    different = pl.DataFrame({"key": names, "label": _as_text(labels.typed[target])}).unique()
+    torn = different.filter(different["key"].is_duplicated())["key"].unique(maintain_order=True)
+    if len(torn):
+        raise DataError(f"the labels contradict each other for {_of(key, torn)}; keep one of each, nothing was added")
+    return labels.of(names.is_first_distinct())
+
+
+def _joined(labels: Rows, scored: Rows, key: Sequence[str], target: str) -> Rows:
+    """The scored rows that have a label, with it."""
+    columns = scored.typed.columns
+    if not key:
+        shared = [name for name in labels.typed.columns if name in columns and name != target]
+        raise SettingError(f"--key: say by which columns labels belong to rows; both have {listed(shared) or 'none'}")
+    _check_there(key, scored.typed, "the scored rows have")
+    names, asked = _texts(scored.written, key), _texts(labels.written, key)
+    doubled = names.filter(names.is_duplicated()).unique(maintain_order=True)
+    wanted = doubled.filter(doubled.is_in(asked.implode()))
+    if len(wanted):
+        raise DataError(f"several scored rows have {_of(key, wanted)}; name further columns with --key")
+    positions = asked.to_frame().with_row_index("place")
+    place = names.to_frame().join(positions, on="key", how="left", maintain_order="left")["place"]
+    beside, chosen = scored.of(place.is_not_null()), place.drop_nulls()
+    return Rows(
+        beside.written.with_columns(labels.written[target].gather(chosen)),
+        beside.typed.with_columns(labels.typed[target].gather(chosen)),
+    )
+
+
+def _as_known(rows: pl.DataFrame, known: pl.DataFrame, experiment: Experiment) -> pl.DataFrame:
+    """The columns of the source, in its order and types. Raises DataError for what cannot be one of its rows."""
+    lacking = [name for name in known.columns if name not in {*rows.columns, *experiment.drop_columns}]
+    if lacking:
+        raise SettingError(
+            f"the labelled rows lack {listed(lacking)} of the source's columns; bring the rows that were scored with --rows"
+        )
+    if not experiment.task_part.stratify:
+        _check_numbers(rows, experiment)
+    filled = rows.with_columns(pl.lit(None).alias(name) for name in known.columns if name not in rows.columns)
+    return pl.DataFrame([_as_type(filled[name], known.schema[name]) for name in known.columns])
+
+
+def _check_numbers(rows: pl.DataFrame, experiment: Experiment) -> None:
+    labels = rows[experiment.target]
+    wrong = labels.filter(labels.cast(pl.Float64, strict=False).is_null()).unique(maintain_order=True)
+    if len(wrong):
+        raise DataError(f"a {experiment.task} takes numbers for labels; got {listed(wrong, SHOWN)}")
+
+
+def check_classes(rows: pl.DataFrame, known: pl.DataFrame, experiment: Experiment) -> None:
+    """Raises DataError for classes that the source has never had."""
+    if not experiment.task_part.stratify:
+        return
+    classes = _as_text(known[experiment.target].drop_nulls()).unique().sort().to_list()
+    unknown = [one for one in _as_text(rows[experiment.target]).unique().sort() if one not in classes]
+    if unknown:
+        raise DataError(
+            f"unknown classes {listed(unknown, SHOWN)}; the source has {listed(classes)}.{nearest(unknown[0], classes)} "
+            "Say --new-classes where they are meant"
+        )
+
+
+def _as_type(column: pl.Series, wanted: pl.DataType) -> pl.Series:
+    """Raises DataError for values that the source's type cannot hold."""
+    column = _as_text(column) if column.dtype.is_nested() and wanted == pl.String else column
+    try:
+        made = column.cast(wanted, strict=False)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f'column "{column.name}" is {wanted} in the source: {error}') from None
+    lost = column.filter(made.is_null() & column.is_not_null()).unique(maintain_order=True)
+    if len(lost) and wanted.is_integer() and column.dtype.is_float():
+        return column
+    if len(lost):
+        raise DataError(f'column "{column.name}" is {wanted} in the source, which cannot hold {listed(lost, SHOWN)}')
+    return made
+
+
+def _is_fresh(rows: Rows, known: Rows, key: Sequence[str], target: str) -> pl.Series:
+    """Whether the source does not have a row: by key where it has one, else as a whole. Raises DataError where the
+    source has another label for the same key."""
+    if not key or any(name not in known.typed.columns for name in key):
+        return ~pl.Series(_is_in(rows.typed, known.typed), dtype=pl.Boolean)
+    names, labels = _texts(known.written, key), _as_text(known.typed[target])
+    answers = pl.DataFrame({"key": names, "label": labels}).drop_nulls()
+    asked = pl.DataFrame({"key": _texts(rows.written, key), "given": _as_text(rows.typed[target])})
+    both = asked.join(answers.unique(), on="key", how="inner")
+    torn = both.filter(pl.col("given") != pl.col("label"))["key"].unique(maintain_order=True)
+    if len(torn):
+        raise DataError(f"the source has other labels for {_of(key, torn)}; correct them there, nothing was added")
+    return ~asked["key"].is_in(answers["key"].implode())
+
+
+def _as_written(rows: Rows, known: pl.DataFrame) -> pl.DataFrame:
+    """The rows to be added: what is text in the source and was text before is written down to the letter."""
+    texts = [
+        rows.written[name]
+        for name in rows.typed.columns
+        if name in rows.written.columns and rows.written[name].dtype == known[name].dtype == pl.String
+    ]
+    return rows.typed.with_columns(texts)
+
+
+def _is_in(rows: pl.DataFrame, known: pl.DataFrame) -> list[bool]:
+    """Whether the source has a row already; of several copies as many as it has."""
+    there = set(identities(_flat(known)).tolist())
+    return [one in there for one in identities(_flat(rows)).tolist()]
+
+
+def _flat(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(_as_text(column) for column in table if column.dtype.is_nested())
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    """Lists and objects as JSON."""
+    if not column.dtype.is_nested():
+        return column.cast(pl.String)
+    texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_list()]
+    return pl.Series(column.name, texts, pl.String)
+
+
+def _texts(table: pl.DataFrame, key: Sequence[str]) -> pl.Series:
+    """The values of the key columns of each row as one text, other ones for other values."""
+    values = [_as_text(table[name]).fill_null("") for name in key]
+    escaped = values if len(key) == 1 else [value.str.replace_all(f"([{SEPARATOR}\x1b])", "\x1b$1") for value in values]
+    return table.select(pl.concat_str(escaped, separator=SEPARATOR).alias("key")).to_series()
+
+
+def _of(key: Sequence[str], texts: pl.Series) -> str:
+    return f"{', '.join(key)} = {listed((text.replace(SEPARATOR, ', ') for text in texts), SHOWN)}"
+
+
+def _check_there(names: Sequence[str], table: pl.DataFrame, what: str) -> None:
+    for name in names:
+        if name not in table.columns:
+            raise SettingError(
+                f'{what} no column "{name}"; they have {listed(table.columns)}.{nearest(name, table.columns)}'
+            )
+
+
+def _add(experiment: Experiment, rows: pl.DataFrame) -> str:
+    """Keeps the rows in the experiment's source, and says where. Raises SourceError for a source that takes none."""
+    part = experiment.source.part
+    if part.add is None:
+        able = [one.name for one in registry.sources().values() if one.add is not None]
+        raise SourceError(f"a source of kind {part.name} takes no rows; possible: {listed(able)}")
+    return part.add(experiment.source.options, rows)

@@ -1,0 +1,59 @@
+"""read_source: rows of a source as they are written or typed, and whether they are others than before."""
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+
+import polars as pl
+
+from automl_assets.data import tables
+from automl_assets.data.typing import typed
+from automl_assets.experiment.experiment import Experiment, SourceSetting
+from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE
+
+
+def read(setting: SourceSetting) -> pl.DataFrame:
+    """All rows of a source, with texts that hold only numbers or dates typed as such."""
+    part, options = setting.part, setting.options
+    rows = part.read(options)
+    tables.check_names(rows.columns, part.describe(options))
+    return typed(rows)
+
+
+def batches(setting: SourceSetting, most_rows: int) -> Iterator[pl.DataFrame]:
+    """The same rows a batch at a time, of the same types, for rows that need not fit into memory."""
+    part, options = setting.part, setting.options
+    if part.batches is None:
+        return read(setting).iter_slices(most_rows)
+    written = partial(part.batches, options, most_rows)
+    return tables.steady(written, lambda rows: typed(part.typed(options, rows)))
+
+
+def fingerprint(experiment: Experiment) -> str:
+    """Changes when and only when the content of a source does, 16 hexadecimal digits."""
+    parts = [setting.part.fingerprint(setting.options) for setting in settings_of(experiment).values()]
+    return parts[0] if len(parts) == 1 else hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+def write_stamp(experiment: Experiment) -> str:
+    """Changes with every write to a source where that shows without reading it, and else with its content."""
+    parts = [
+        (setting.part.stamp or setting.part.fingerprint)(setting.options)
+        for setting in settings_of(experiment).values()
+    ]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+def may_be_half_written(experiment: Experiment) -> bool:
+    """Whether a source may be seen while somebody writes it, as files are; a database answers before or after."""
+    return any(setting.part.stamp for setting in settings_of(experiment).values())
+
+
+def settings_of(experiment: Experiment) -> dict[int, SourceSetting]:
+    """The sources of an experiment by the marks of `Dataset.part`."""
+    settings = {
+        SOURCE: experiment.source,
+        VALIDATION_FILE: experiment.validation.source,
+        TEST_FILE: experiment.test.source,
+    }
+    return {part: setting for part, setting in settings.items() if setting is not None}

@@ -1,0 +1,143 @@
+"""CatBoost: boosted symmetric trees, strong without tuning. Categories are ordered codes, so that it can be exported."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
+from automl_assets.onnx.trees import add_trees, catboost_trees, mean_trees, rescaled
+from automl_assets.parts import Algorithm, Config, FitContext, Rows
+from automl_assets.records import Problem
+
+ROUNDS_TIMES_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 1,200 at 0.05: bounds size and latency
+FIXED = {
+    "logging_level": "Silent",
+    "allow_writing_files": False,
+    "grow_policy": "SymmetricTree",
+}
+CONSTANT = {"allow_const_label": True, "bootstrap_type": "No"}  # nothing differs by which rows could be drawn
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """CatBoost's own object, up to the best round, and the scale its target was learnt on."""
+
+    booster: Any
+    scale: TargetScale
+
+
+def _portfolio(problem: Problem) -> Sequence[Config]:
+    """Library defaults, then what portfolio searches over many data sets found (AutoGluon, TabArena)."""
+    default = {"relative_rate": 1.0, "rounds": 300, "depth": 6, "l2_leaf_reg": 3.0}
+    return [
+        default,
+        default | {"depth": 4, "l2_leaf_reg": 4.6},
+        default | {"depth": 7, "l2_leaf_reg": 2.2, "rsm": 0.8},
+        default | {"depth": 6, "l2_leaf_reg": 3.3, "relative_rate": 0.6, "random_strength": 2.0},
+        default | {"depth": 8, "l2_leaf_reg": 2.8, "rsm": 0.6},
+        default | {"depth": 5, "bootstrap_type": "Bernoulli", "subsample": 0.7, "rsm": 0.7},
+    ]
+
+
+def _space(trial: Any, problem: Problem) -> Config:
+    """Ranges of TabArena's search, with fewer levels: a symmetric tree doubles with each, and so does its file."""
+    return {
+        "relative_rate": trial.suggest_float("relative_rate", 0.4, 1.2, log=True),
+        "rounds": 300,
+        "depth": trial.suggest_int("depth", 3, 8),
+        "l2_leaf_reg": trial.suggest_float("l2_leaf_reg", 0.1, 10.0, log=True),
+        "rsm": trial.suggest_float("rsm", 0.5, 1.0),
+        "random_strength": trial.suggest_float("random_strength", 0.1, 5.0, log=True),
+        "bootstrap_type": "Bernoulli",
+        "subsample": trial.suggest_float("subsample", 0.6, 1.0),
+        "leaf_estimation_iterations": trial.suggest_int("leaf_estimation_iterations", 1, 10, log=True),
+    }
+
+
+def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Boosted:
+    from catboost import CatBoost, Pool
+
+    rows, scale = prepared(training, context.problem)
+    rate = learning_rate(len(rows.y)) * config["relative_rate"]
+    patience = Patience(context.deadline)
+    n_rounds = round(ROUNDS_TIMES_RATE / rate) if validation else config["rounds"]
+    if not np.ptp(rows.y):
+        config = {key: value for key, value in config.items() if key != "subsample"} | CONSTANT
+    booster = CatBoost(_parameters(config, context) | {"learning_rate": rate, "iterations": n_rounds})
+    booster.fit(
+        Pool(rows.x, rows.y, weight=rows.weight),
+        eval_set=_pool(on_scale(validation, scale)) if validation else None,
+        use_best_model=False,
+        callbacks=[_Stopper(patience)],
+    )
+    booster.shrink(patience.best_round + 1)
+    return Boosted(booster, scale)
+
+
+def _parameters(config: Config, context: FitContext) -> dict[str, Any]:
+    own = {key: value for key, value in config.items() if key not in ("relative_rate", "rounds")}
+    return own | FIXED | _objective(context.problem) | {"random_seed": context.seed, "thread_count": context.n_threads}
+
+
+def _objective(problem: Problem) -> dict[str, Any]:
+    if not problem.classes:
+        return {"loss_function": "RMSE"}
+    if problem.n_classes == 2:
+        return {"loss_function": "Logloss"}
+    return {"loss_function": "MultiClass", "classes_count": problem.n_classes}
+
+
+def _pool(rows: Rows) -> Any:
+    from catboost import Pool
+
+    return Pool(rows.x, rows.y, weight=rows.weight)
+
+
+class _Stopper:
+    """CatBoost's callback: it goes on while `after_iteration` is true. Rounds are counted from 1 there."""
+
+    def __init__(self, patience: Patience):
+        self.patience = patience
+
+    def after_iteration(self, state: Any) -> bool:
+        losses = [history[-1] for history in state.metrics.get("validation", {}).values()]
+        return not self.patience.is_over(state.iteration - 1, losses[0] if losses else None)
+
+
+def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
+    raw = model.booster.predict(x, prediction_type="RawFormulaVal")
+    return model.scale.undo(np.reshape(raw, (len(x), -1)))
+
+
+def _to_onnx(models: Sequence[Boosted], graph: Any, x: str) -> str:
+    every = [rescaled(catboost_trees(_json(m.booster)), m.scale.spread, m.scale.centre) for m in models]
+    return add_trees(graph, x, mean_trees(every))
+
+
+def _json(booster: Any) -> str:
+    with tempfile.TemporaryDirectory(prefix="automl_") as folder:
+        path = Path(folder) / "model.json"
+        booster.save_model(str(path), format="json")
+        return path.read_text()
+
+
+PART = Algorithm(
+    name="catboost",
+    title="CatBoost",
+    tasks=frozenset({"classification", "regression", "forecasting"}),
+    view="codes",
+    portfolio=_portfolio,
+    space=_space,
+    fit=_fit,
+    predict=_predict,
+    to_onnx=_to_onnx,
+    link="logit",
+    reference="Prokhorenkova et al. 2018; the catboost package.",
+    kinds=frozenset({"catboost"}),
+    time_share=1.5,
+    requires="catboost",
+)

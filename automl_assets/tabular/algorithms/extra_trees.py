@@ -1,0 +1,57 @@
+"""Extra trees: the mean of deep trees that cut at random thresholds, which smooths more than a random forest."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from automl_assets.learning.forests import Forest, add_forests, fit_forest, forest_scores
+from automl_assets.parts import Algorithm, Config, FitContext, Rows
+from automl_assets.records import Problem
+
+N_TREES = 200
+
+
+def _portfolio(problem: Problem) -> Sequence[Config]:
+    features = ("sqrt", 0.75, 1.0) if problem.classes else (1.0, 0.75, 0.5)
+    leaves = (2, 1, 4) if problem.classes else (1, 3, 1)
+    return [
+        {"n_estimators": N_TREES, "max_features": share, "min_samples_leaf": least}
+        for share, least in zip(features, leaves, strict=True)
+    ]
+
+
+def _space(trial: Any, problem: Problem) -> Config:
+    return {
+        "n_estimators": N_TREES,
+        "max_features": trial.suggest_float("max_features", 0.3, 1.0),
+        "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 10, log=True),
+        "min_impurity_decrease": trial.suggest_float("min_impurity_decrease", 1e-6, 1e-3, log=True),
+    }
+
+
+def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Forest:
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+    kind = ExtraTreesClassifier if context.problem.classes else ExtraTreesRegressor
+    return fit_forest(kind, config, training, context)
+
+
+def _to_onnx(models: Sequence[Forest], graph: Any, x: str) -> str:
+    return add_forests(models, graph, x)
+
+
+PART = Algorithm(
+    name="extra_trees",
+    title="Extra trees",
+    tasks=frozenset({"classification", "regression", "forecasting"}),
+    view="codes",
+    portfolio=_portfolio,
+    space=_space,
+    fit=_fit,
+    predict=forest_scores,
+    to_onnx=_to_onnx,
+    link="probability",
+    reference="Geurts, Ernst and Wehenkel 2006; scikit-learn ExtraTreesClassifier and ExtraTreesRegressor.",
+    kinds=frozenset({"scikitlearn"}),
+    is_refitted=True,
+    time_share=0.7,
+)

@@ -1,0 +1,122 @@
+"""Gradient boosting of scikit-learn: trees over histograms, best leaf first. Categories are ordered codes.
+
+Its histogram kind, not the older exact one: that takes no gaps, and hundreds of times as long on many rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
+from automl_assets.onnx.trees import add_trees, histogram_trees, mean_trees, rescaled
+from automl_assets.parts import Algorithm, Config, FitContext, Rows
+from automl_assets.records import Problem
+
+ROUNDS_TIMES_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 1,200 at 0.05: bounds size and latency
+LEAST_ROUNDS = 10  # between looks at the clock; a tenth of what is done more, as each first goes through all of that
+ROWS_FOR_THREADS = 10_000  # below, threads wait for one another longer than they work
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """scikit-learn's own object, up to the best round, and the scale its target was learnt on."""
+
+    booster: Any
+    scale: TargetScale
+
+
+def _portfolio(problem: Problem) -> Sequence[Config]:
+    """A careful default, then smaller trees that see few columns at a split, and larger ones."""
+    default = {"relative_rate": 1.0, "rounds": 200, "max_leaf_nodes": 31, "min_samples_leaf": 20, "max_features": 0.7}
+    return [
+        default,
+        default | {"max_leaf_nodes": 7, "max_features": 0.4, "l2_regularization": 2.0},
+        default | {"max_leaf_nodes": 63, "max_features": 0.4, "min_samples_leaf": 8, "l2_regularization": 5.0},
+    ]
+
+
+def _space(trial: Any, problem: Problem) -> Config:
+    return {
+        "relative_rate": trial.suggest_float("relative_rate", 0.4, 1.2, log=True),
+        "rounds": 200,
+        "max_leaf_nodes": trial.suggest_int("max_leaf_nodes", 3, 127, log=True),
+        "min_samples_leaf": trial.suggest_int("min_samples_leaf", 2, 64, log=True),
+        "max_features": trial.suggest_float("max_features", 0.3, 1.0),
+        "l2_regularization": trial.suggest_float("l2_regularization", 1e-3, 30.0, log=True),
+    }
+
+
+def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Boosted:
+    from threadpoolctl import threadpool_limits
+
+    n_threads = context.n_threads if len(training.y) >= ROWS_FOR_THREADS else 1
+    with threadpool_limits(n_threads):  # the learner has no such setting of its own
+        return _boosted(config, training, validation, context)
+
+
+def _boosted(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Boosted:
+    rows, scale = prepared(training, context.problem)
+    rate = learning_rate(len(rows.y)) * config["relative_rate"]
+    booster = _booster(config, context, validation is not None).set_params(learning_rate=rate)
+    unseen = _unseen(on_scale(validation, scale)) if validation else {}
+    n_rounds = round(ROUNDS_TIMES_RATE / rate) if validation else config["rounds"]
+    patience, done, is_over = Patience(context.deadline), 0, False
+    while done < n_rounds and not is_over:
+        booster.max_iter = min(n_rounds, done + LEAST_ROUNDS + done // 10)
+        booster.fit(rows.x, rows.y, sample_weight=rows.weight, **unseen)
+        losses = enumerate(_losses(booster)[done:], start=done)
+        is_over = any([patience.is_over(number, loss) for number, loss in losses])
+        done = booster.max_iter
+    del booster._predictors[patience.best_round + 1 :]
+    return Boosted(booster, scale)
+
+
+def _booster(config: Config, context: FitContext, is_watched: bool) -> Any:
+    """Goes on from where it is with every `fit`. It stops by no rule of its own, but only so it keeps the losses."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    own = {key: value for key, value in config.items() if key not in ("relative_rate", "rounds")}
+    kind = HistGradientBoostingClassifier if context.problem.classes else HistGradientBoostingRegressor
+    never = {"n_iter_no_change": 1_000_000}
+    return kind(**own, **never, max_iter=0, early_stopping=is_watched, warm_start=True, random_state=context.seed)
+
+
+def _unseen(rows: Rows) -> dict[str, np.ndarray | None]:
+    return {"X_val": rows.x, "y_val": rows.y, "sample_weight_val": rows.weight}
+
+
+def _losses(booster: Any) -> Sequence[float | None]:
+    """Of the validation rows after each round; the first that is kept is before any."""
+    return (-booster.validation_score_[1:]).tolist() if booster.early_stopping else [None] * booster.max_iter
+
+
+def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
+    from threadpoolctl import threadpool_limits
+
+    answer = getattr(model.booster, "decision_function", model.booster.predict)
+    with threadpool_limits(1):  # it goes tree by tree, and threads would wait for one another after each
+        return model.scale.undo(np.reshape(answer(x), (len(x), -1)))
+
+
+def _to_onnx(models: Sequence[Boosted], graph: Any, x: str) -> str:
+    every = [rescaled(histogram_trees(model.booster), model.scale.spread, model.scale.centre) for model in models]
+    return add_trees(graph, x, mean_trees(every))
+
+
+PART = Algorithm(
+    name="gradient_boosting",
+    title="Gradient boosting",
+    tasks=frozenset({"classification", "regression"}),
+    view="codes",
+    portfolio=_portfolio,
+    space=_space,
+    fit=_fit,
+    predict=_predict,
+    to_onnx=_to_onnx,
+    link="logit",
+    reference="Friedman 2001; scikit-learn HistGradientBoostingClassifier and HistGradientBoostingRegressor.",
+    kinds=frozenset({"scikitlearn"}),
+    time_share=0.4,
+)

@@ -1,0 +1,1 @@
+"""Columns as numbers, in Python and in ONNX."""

@@ -1,0 +1,167 @@
+"""The featurizer as ONNX nodes over raw columns: one input per column, each [n_rows, 1].
+
+Numbers come in as float, categories as strings ("" is missing), dates as double seconds since 1970 (UTC).
+"""
+
+from typing import Any
+
+import numpy as np
+
+from automl_assets.errors import ArtifactError
+from automl_assets.onnx.date_parts import calendar_parts
+from automl_assets.onnx.graph import BOOL, DOUBLE, FLOAT, INT64, STRING
+from automl_assets.tabular.features.featurizer import CLIP, MISSING_TEXTS, DateParts, Featurizer, Frequencies, Levels
+from automl_assets.tabular.features.tfidf import NO_WORD, UNKNOWN, Terms
+
+NAN = float("nan")
+
+
+def input_types(featurizer: Featurizer) -> dict[str, str]:
+    """Raw column -> element type that the ONNX model takes."""
+    numbers = dict.fromkeys(featurizer.numbers, "float")
+    dates = {date.column: "double" for date in featurizer.dates}
+    texts = {text.column: "string" for text in featurizer.texts}
+    return numbers | dates | texts | {levels.column: "string" for levels in featurizer.categories}
+
+
+def add_codes(graph: Any, featurizer: Featurizer) -> str:
+    """Declares an input per raw column and computes `codes`, float [n_rows, n_codes]."""
+    if featurizer.embeddings:
+        raise ArtifactError("a text embedding runs outside of ONNX; ask for predictions instead, or leave it out")
+    element_types = {"float": FLOAT, "double": DOUBLE, "string": STRING}
+    for name, kind in input_types(featurizer).items():
+        graph.input(name, element_types[kind], [None, 1])
+    blocks = _numbers(graph, featurizer) if featurizer.numbers else []
+    blocks += [part for date in featurizer.dates for part in _date_parts(graph, date)]
+    blocks += [column for text in featurizer.texts for column in _terms(graph, text)]
+    blocks += [_frequency(graph, found) for found in featurizer.frequencies]
+    blocks += [_category(graph, levels) for levels in featurizer.categories]
+    return _joined(graph, blocks)
+
+
+def _numbers(graph: Any, featurizer: Featurizer) -> list[str]:
+    """Every number, infinities as missing, then the markers; what is to be filled is filled."""
+    numbers = _finite(graph, _joined(graph, list(featurizer.numbers)))
+    if not featurizer.fills:
+        return [numbers]
+    fills = {fill.column: fill.value for fill in featurizer.fills}
+    is_missing = graph.node("IsNaN", numbers)
+    row = _floats(graph, tuple(fills.get(name, NAN) for name in featurizer.numbers))
+    filled = graph.node("Where", is_missing, row, numbers)
+    if not featurizer.marked:
+        return [filled]
+    places = [featurizer.numbers.index(name) for name in featurizer.marked]
+    marked = graph.node("Gather", is_missing, _ints(graph, *places), axis=1)
+    return [filled, graph.node("Cast", marked, to=FLOAT)]
+
+
+def add_dense(graph: Any, featurizer: Featurizer, codes: str) -> str:
+    """Computes the dense view from `codes`, float [n_rows, n_dense]."""
+    recipe, n_numbers = featurizer.dense, featurizer.n_numbers
+    blocks = []
+    if n_numbers:
+        numbers = graph.node("Slice", codes, _ints(graph, 0), _ints(graph, n_numbers), _ints(graph, 1))
+        is_missing = graph.node("IsNaN", numbers)
+        means, scales = _floats(graph, recipe.means), _floats(graph, recipe.scales)
+        scaled = graph.node("Div", graph.node("Sub", graph.node("Where", is_missing, means, numbers), means), scales)
+        blocks.append(graph.node("Clip", scaled, _scalar(graph, -CLIP), _scalar(graph, CLIP)))
+        if recipe.marked:
+            marked = graph.node("Gather", is_missing, _ints(graph, *recipe.marked), axis=1)
+            blocks.append(graph.node("Cast", marked, to=FLOAT))
+    if recipe.one_hot:
+        blocks.append(_one_hot(graph, recipe.one_hot, codes))
+    return _joined(graph, blocks)
+
+
+def _one_hot(graph: Any, pairs: tuple[tuple[int, int], ...], codes: str) -> str:
+    where, values = np.array(pairs).T
+    gathered = graph.node("Gather", codes, _ints(graph, *where), axis=1)
+    filled = graph.node("Where", graph.node("IsNaN", gathered), _scalar(graph, -1.0), gathered)
+    return graph.node("Cast", graph.node("Equal", filled, _floats(graph, tuple(values))), to=FLOAT)
+
+
+def _finite(graph: Any, numbers: str) -> str:
+    return graph.node("Where", graph.node("IsInf", numbers), _scalar(graph, NAN), numbers)
+
+
+def _category(graph: Any, levels: Levels) -> str:
+    return _looked_up(graph, levels.column, levels.codes, levels.other, levels.missing)
+
+
+def _frequency(graph: Any, found: Frequencies) -> str:
+    return _looked_up(graph, found.column, found.known, found.rare, NAN)
+
+
+def _looked_up(graph: Any, raw: str, known: dict[str, float], other: float, missing: float) -> str:
+    keys = [*known, *MISSING_TEXTS]
+    values = [*known.values(), *[missing] * len(MISSING_TEXTS)]
+    return graph.node(
+        "LabelEncoder", raw, domain="ai.onnx.ml", keys_strings=keys, values_floats=values, default_float=other
+    )
+
+
+def _terms(graph: Any, text: Terms) -> list[str]:
+    """TF-IDF of the terms, if there are any, and the number of words. Words are numbers from the first node on."""
+    words = graph.node(
+        "Tokenizer", text.column, domain="com.microsoft", mark=0, mincharnum=1, pad_value="", tokenexp=text.pattern
+    )
+    numbers = graph.node(
+        "LabelEncoder",
+        graph.node("Squeeze", words, _ints(graph, 1)),
+        domain="ai.onnx.ml",
+        keys_strings=[*text.spellings, ""],
+        values_int64s=[*text.numbers, NO_WORD],
+        default_int64=UNKNOWN,
+    )
+    is_word = graph.node("Greater", numbers, graph.constant(np.array(NO_WORD)))
+    n_words = graph.node("ReduceSum", graph.node("Cast", is_word, to=FLOAT), _ints(graph, 1), keepdims=1)
+    return [*([_tf_idf(graph, numbers, text)] if text.terms else []), n_words]
+
+
+def _tf_idf(graph: Any, numbers: str, text: Terms) -> str:
+    lengths = [len(term) for term in text.terms]
+    firsts = [sum(n for n in lengths if n < length) for length in range(1, max(lengths) + 1)]
+    counts = graph.node(
+        "TfIdfVectorizer",
+        numbers,
+        mode="TF",
+        min_gram_length=1,
+        max_gram_length=max(lengths),
+        max_skip_count=0,
+        ngram_counts=firsts,
+        ngram_indexes=[*range(len(lengths))],
+        pool_int64s=[number for term in text.terms for number in term],
+    )
+    exact, one = graph.node("Cast", counts, to=DOUBLE), graph.constant(np.array(1.0))
+    is_there = graph.node("Cast", graph.node("Cast", counts, to=BOOL), to=DOUBLE)
+    damped = graph.node("Add", graph.node("Log", graph.node("Max", exact, one)), is_there)
+    weighted = graph.node("Mul", damped, graph.constant(np.array(text.weights)))
+    squares = graph.node("ReduceSum", graph.node("Mul", weighted, weighted), _ints(graph, 1), keepdims=1)
+    length = graph.node("Max", graph.node("Sqrt", squares), graph.constant(np.array(1e-9)))
+    return graph.node("Cast", graph.node("Div", weighted, length), to=FLOAT)
+
+
+def _date_parts(graph: Any, date: DateParts) -> list[str]:
+    """Calendar arithmetic on whole numbers, after Howard Hinnant's `civil_from_days`."""
+    is_missing = graph.node("IsNaN", date.column)
+    filled = graph.node("Where", is_missing, graph.constant(np.array(0.0)), date.column)
+    seconds = graph.node("Cast", graph.node("Floor", filled), to=INT64)
+    parts = calendar_parts(graph, seconds)
+    nan = _scalar(graph, NAN)
+    return [graph.node("Where", is_missing, nan, graph.node("Cast", parts[part], to=FLOAT)) for part in date.parts]
+
+
+def _joined(graph: Any, blocks: list[str]) -> str:
+    return blocks[0] if len(blocks) == 1 else graph.node("Concat", *blocks, axis=1)
+
+
+def _scalar(graph: Any, value: float) -> str:
+    return graph.constant(np.array(value, np.float32))
+
+
+def _floats(graph: Any, values: tuple) -> str:
+    return graph.constant(np.array(values, np.float32))
+
+
+def _ints(graph: Any, *values: int) -> str:
+    return graph.constant(np.array(values, np.int64))

@@ -1,0 +1,145 @@
+"""analyse: on which rows the ensemble does worst. A shallow tree finds cohorts on half of the judged rows (after the error
+tree of Nushi 2018, as in Azure's dashboard), and the other half says how bad they are."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+
+from automl_assets import metrics
+from automl_assets.execution.time_shares import Pace
+from automl_assets.explanation.error_cohorts import Leaf, leaves
+from automl_assets.explanation.groups import Groups, grouped
+from automl_assets.pictures import cohorts_picture, heat_picture
+from automl_assets.records import Cohort, Dataset, Ensemble, ErrorAnalysis, Features, Problem
+from automl_assets.steps.evaluate import Answers
+from automl_assets.tabular.steps.holdout_predictions import CHUNK, judge_until, judged_rows
+
+MOST_ROWS = 50_000  # a seeded sample of more
+CELLS_PER_SECOND = 100_000  # of raw columns; an idle core looks at several times as many
+ENDS = {"answers": 0.4, "cohorts": 0.6, "heat": 0.8, "pictures": 0.9}  # of the time, by when a part has to begin
+LEAST_PROBABILITY = 0.01  # a wrong answer that is surer than this counts no more
+MOST_COHORTS = 5
+FEWEST_ROWS = 10  # that measure a cohort
+SURE = 2.0  # standard errors by which a cohort must be worse than all other rows
+HEAT_GROUPS = 6
+
+
+def analyse(
+    dataset: Dataset, features: Features, ensemble: Ensemble, seed: int, seconds: float = float("inf")
+) -> ErrorAnalysis:
+    """Cohorts and heat table over the raw columns that the ensemble looks at, on as many rows as time allows."""
+    problem, random, pace = ensemble.problem, np.random.default_rng(seed), Pace(seconds, ENDS)
+    rows = random.permutation(np.flatnonzero(judged_rows(features, ensemble)))
+    names = ensemble.featurizer.raw_columns
+    answers, drawn = judge_until(features, ensemble, rows[: _most_rows(len(names), seconds)], pace.end_of("answers"))
+    table = dataset.table[drawn].select(names)
+    loss, name = losses(answers, problem)
+    cohorts = _cohorts(table, loss, answers, problem, random) if pace.allows("cohorts") else ()
+    columns, heat = _heat(table if pace.allows("heat") else table.select(), loss)
+    drawings = [cohorts_picture(cohorts, float(loss.mean()), name)] if cohorts and pace.allows("pictures") else []
+    drawings += [heat_picture(columns, heat, name)] if columns and pace.allows("pictures") else []
+    return ErrorAnalysis(
+        rows=answers.rows,
+        n_rows=len(loss),
+        metric=problem.metric,
+        loss=name,
+        mean_loss=float(loss.mean()),
+        cohorts=cohorts,
+        heat_columns=columns,
+        heat=heat,
+        pictures=tuple(drawings),
+        left_out=tuple(dict.fromkeys(pace.left_out)),
+    )
+
+
+def _most_rows(n_columns: int, seconds: float) -> int:
+    """Rows whose cells are looked at well within the time."""
+    return max(CHUNK, int(min(MOST_ROWS, seconds * CELLS_PER_SECOND / max(1, n_columns))))
+
+
+def losses(answers: Answers, problem: Problem) -> tuple[np.ndarray, str]:
+    """How wrong each answer is [n_rows], and the name of that."""
+    if not problem.classes:
+        return np.abs(answers.prediction.reshape(-1) - answers.truth), "absolute error"
+    probability = answers.prediction[np.arange(answers.n_rows), answers.truth]
+    return -np.log(np.clip(probability, LEAST_PROBABILITY, 1.0)), "log loss"
+
+
+def _cohorts(
+    table: pl.DataFrame, loss: np.ndarray, answers: Answers, problem: Problem, random: np.random.Generator
+) -> tuple[Cohort, ...]:
+    is_learning = random.permutation(len(loss)) % 2 == 0
+    return _worst(_cohort(leaf, loss, ~is_learning, answers, problem) for leaf in leaves(table, loss, is_learning))
+
+
+def _cohort(
+    leaf: Leaf, loss: np.ndarray, is_measuring: np.ndarray, answers: Answers, problem: Problem
+) -> Cohort | None:
+    """None for one that is not surely worse than all other rows."""
+    inside, outside = (np.flatnonzero(part & is_measuring) for part in (leaf.is_inside, ~leaf.is_inside))
+    if len(inside) < FEWEST_ROWS or len(outside) < FEWEST_ROWS:
+        return None
+    gap = loss[inside].mean() - loss[outside].mean()
+    if gap <= SURE * np.sqrt(loss[inside].var() / len(inside) + loss[outside].var() / len(outside)):
+        return None
+    return Cohort(
+        conditions=leaf.conditions,
+        n_rows=int(leaf.is_inside.sum()),
+        share=float(leaf.is_inside.mean()),
+        loss=float(loss[inside].mean()),
+        rest_loss=float(loss[outside].mean()),
+        metric=_metric(answers.take(inside), problem),
+        rest_metric=_metric(answers.take(outside), problem),
+    )
+
+
+def _metric(answers: Answers, problem: Problem) -> float | None:
+    return metrics.scores_of([problem.metric], answers.truth, answers.prediction, None, problem).get(problem.metric)
+
+
+def _worst(found: Iterable[Cohort | None]) -> tuple[Cohort, ...]:
+    return tuple(sorted((one for one in found if one), key=lambda one: -one.loss)[:MOST_COHORTS])
+
+
+# Heat table
+
+
+def _heat(table: pl.DataFrame, loss: np.ndarray) -> tuple[tuple[str, ...], pl.DataFrame]:
+    """The two columns whose groups differ most in their loss, and the mean loss where the groups meet."""
+    groups = {column.name: grouped(column, HEAT_GROUPS) for column in table}
+    chosen: tuple[str, ...] = ()
+    first = second = whole = Groups(("",), np.zeros(len(loss), np.int64))
+    for _ in range(2):
+        gains = {name: _explained(_crossed(first, made), loss) for name, made in groups.items() if name not in chosen}
+        best = max(gains, key=lambda name: gains[name], default="")
+        if not gains or gains[best] <= _explained(first, loss):
+            break
+        first, second = (groups[best], whole) if not chosen else (first, groups[best])
+        chosen = (*chosen, best)
+    return chosen, _heat_table(first, second, loss)
+
+
+def _crossed(first: Groups, second: Groups) -> Groups:
+    """A group for each pair of groups, some of them without rows."""
+    names = tuple(f"{one}, {other}" for one in first.names for other in second.names)
+    return Groups(names, first.codes * len(second.names) + second.codes)
+
+
+def _heat_table(first: Groups, second: Groups, loss: np.ndarray) -> pl.DataFrame:
+    cells, shape = _crossed(first, second), (len(first.names), len(second.names))
+    n_rows = np.bincount(cells.codes, minlength=len(cells.names))
+    total = np.bincount(cells.codes, weights=loss, minlength=len(cells.names))
+    mean = pl.Series(total / np.maximum(n_rows, 1)).set(pl.Series(n_rows == 0), None)
+    names = {"first": np.repeat(first.names, shape[1]), "second": np.tile(second.names, shape[0])}
+    return pl.DataFrame({**names, "n_rows": n_rows, "loss": mean})
+
+
+def _explained(groups: Groups, loss: np.ndarray) -> float:
+    """Share of the loss's variance between groups, less what chance gives (adjusted coefficient of determination)."""
+    counts = np.bincount(groups.codes)
+    n_free = len(loss) - np.count_nonzero(counts)
+    if n_free <= 0 or loss.var() == 0:
+        return 0.0
+    means = np.bincount(groups.codes, weights=loss) / np.maximum(counts, 1)
+    return float(1.0 - ((loss - means[groups.codes]) ** 2).sum() / n_free / loss.var(ddof=1))

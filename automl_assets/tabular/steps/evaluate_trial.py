@@ -1,0 +1,61 @@
+"""examine: how good one trial, or the ensemble, is on the test rows or on labelled rows that somebody brings."""
+
+import numpy as np
+import polars as pl
+
+from automl_assets.errors import DataError, LearningError, listed, nearest
+from automl_assets.experiment.experiment import Experiment
+from automl_assets.records import Ensemble, Evaluation, Features, Member, Trial
+from automl_assets.steps.calibrate import calibrate
+from automl_assets.steps.combine import check_columns
+from automl_assets.steps.conformalize import conform
+from automl_assets.steps.evaluate import Answers, evaluate
+from automl_assets.tabular.steps.holdout_predictions import judge
+from automl_assets.tabular.steps.predict import answer
+
+
+def examine(
+    ensemble: Ensemble, features: Features, experiment: Experiment, table: pl.DataFrame | None = None
+) -> Evaluation:
+    """Every metric with its interval on the rows of `table`, or else on those the experiment keeps for it.
+
+    Raises DataError when `table` lacks a column, or holds no row with a known value of the target.
+    """
+    answers = judge(features, ensemble) if table is None else _answers(ensemble, experiment, table)
+    truth = features.y[features.split.is_training]
+    return evaluate(answers, ensemble.problem, truth, experiment.seed, ensemble.conformal)
+
+
+def alone(trial: Trial, features: Features, experiment: Experiment) -> Ensemble:
+    """A trial as an ensemble of its own: its probabilities are made honest by its own out-of-fold rows, and none of them
+    moves the threshold."""
+    if trial.fitted is None or trial.predictions is None or trial.score is None:
+        raise LearningError(f"{trial.name} has no model to test: it failed ({trial.reason})")
+    ensemble = Ensemble(
+        kind="single",
+        members=(Member(trial.name, trial.algorithm, 1.0, trial.fitted),),
+        stack=None,
+        score=trial.score,
+        scores_by_kind={"single": trial.score},
+        predictions=trial.predictions,
+        featurizer=features.featurizer,
+        problem=features.problem,
+    )
+    honest = calibrate(ensemble, features, experiment.seed)
+    return conform(honest, features, experiment.coverage, experiment.seed)
+
+
+def _answers(ensemble: Ensemble, experiment: Experiment, table: pl.DataFrame) -> Answers:
+    """Rows whose target is missing, or a class that the model has never met, take no part."""
+    check_columns(ensemble.featurizer.raw_columns, table)
+    for name in filter(None, (experiment.target, experiment.weight_column)):
+        if name not in table.columns:
+            hint = nearest(name, table.columns)
+            raise DataError(f'the rows to test on have no column "{name}"; they have {listed(table.columns)}.{hint}')
+    truth = experiment.task_part.encode_target(table[experiment.target], ensemble.problem)
+    known = np.flatnonzero(truth >= 0 if ensemble.problem.classes else np.isfinite(truth))
+    if not len(known):
+        found = listed(table[experiment.target].unique().to_list(), 5)
+        raise DataError(f'no row to test on has a known value of the target "{experiment.target}"; got {found}')
+    weight = table[experiment.weight_column].cast(float).to_numpy()[known] if experiment.weight_column else None
+    return Answers("test", truth[known], answer(ensemble, table[known]), weight)

@@ -1,0 +1,77 @@
+"""export: featurizer and whole ensemble as one ONNX graph over raw columns, with the proof that it answers alike."""
+
+import time
+from datetime import date
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from automl_assets.onnx.session import onnx_answer, open_session
+from automl_assets.records import Ensemble, OnnxModel, RawInput
+from automl_assets.tabular.features.featurizer_onnx import input_types
+from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes, onnx_feeds
+from automl_assets.tabular.steps.predict import answer
+
+N_CHECKED = 1_000  # rows on which ONNX and Python are compared
+N_TIMED = 200  # single rows that are timed
+
+
+def export(ensemble: Ensemble, table: pl.DataFrame, learnt: pl.DataFrame | None = None) -> OnnxModel:
+    """The model file, compared with Python on rows of `table` and timed on single rows. `learnt`, by default the same
+    rows, says which columns have gaps."""
+    content = onnx_bytes(ensemble)
+    rows = table.head(N_CHECKED)
+    session = open_session(content)
+    feeds = onnx_feeds(ensemble, rows)
+    found, expected = onnx_answer(session, feeds), answer(ensemble, rows)
+    low, high = ensemble.problem.target_range
+    scale = 1.0 if ensemble.problem.classes else max(high - low, 1e-12)
+    return OnnxModel(
+        onnx=content,
+        inputs=input_types(ensemble.featurizer),
+        n_checked=rows.height,
+        max_difference=float(np.abs(found - expected).max() / scale),
+        latency_milliseconds=_latency(session, feeds),
+        example=_example(rows.select(*feeds)),
+        raw=raw_inputs(ensemble, table if learnt is None else learnt),
+    )
+
+
+def raw_inputs(ensemble: Ensemble, learnt: pl.DataFrame) -> dict[str, RawInput]:
+    """Raw column -> how it came, in the order of the inputs. What has gaps is no whole number elsewhere: pandas and JSON
+    make fractions of them."""
+    types = input_types(ensemble.featurizer).items()
+    gaps = {name: learnt[name].null_count() > 0 for name, _ in types}
+    return {name: RawInput(_raw_type(learnt[name].dtype, kind, gaps[name]), gaps[name]) for name, kind in types}
+
+
+def _raw_type(
+    dtype: pl.DataType, kind: str, has_gaps: bool
+) -> Literal["boolean", "long", "double", "string", "datetime"]:
+    if dtype == pl.Boolean:
+        return "boolean"
+    if dtype.is_integer() and not has_gaps:
+        return "long"
+    if dtype.is_numeric() or kind == "float":
+        return "double"
+    return "datetime" if kind == "double" else "string"
+
+
+def _example(rows: pl.DataFrame) -> dict[str, Any]:
+    """The row with the fewest gaps, as JSON takes it."""
+    fullest = int(rows.select(pl.sum_horizontal(pl.all().is_null())).to_series().arg_min() or 0)
+    row = rows.row(fullest, named=True)
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
+
+
+def _latency(session: Any, feeds: dict[str, np.ndarray]) -> float:
+    """Median milliseconds of one row, the first ten not counted."""
+    n_rows = len(next(iter(feeds.values())))
+    singles = [{name: values[i : i + 1] for name, values in feeds.items()} for i in range(min(N_TIMED, n_rows))]
+    seconds = []
+    for single in [*singles[:10], *singles]:
+        started = time.perf_counter()
+        session.run(None, single)
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[10:]) * 1000)

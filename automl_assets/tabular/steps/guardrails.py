@@ -1,0 +1,194 @@
+"""What to know about rows before and after they are divided, beyond single columns: leaks, time, memory, overlap.
+
+A guardrail says what was found, with its figures, and what a person can do. Not here: statistics of one column.
+"""
+
+import numpy as np
+import polars as pl
+
+from automl_assets.execution.processes import free_bytes
+from automl_assets.experiment.experiment import Experiment
+from automl_assets.records import ColumnProfile, Dataset, Guardrail, Split
+
+LOOKED_AT = 5_000  # rows, by chance, on which a column's power is measured
+MOST_BINS, ROWS_PER_BIN = 100, 10
+LEAK, TIME_DEPENDENCE = 0.97, 0.05  # share of the target's variance that a column explains on rows held out
+CORRELATION = 0.999
+NEAR_CONSTANT = 0.995  # of the rows hold one value
+OVERLAP = 0.01  # of the test rows
+MEMORY_SHARE = 0.5  # of what is free
+BYTES, COPIES = 4, 3  # of a number in the feature tables, and of these tables while folds learn
+DATE_PARTS, MOST_ONE_HOT = 9, 50
+
+
+def near_constant(table: pl.DataFrame, columns: tuple[ColumnProfile, ...]) -> Guardrail:
+    """Columns that hold one value nearly everywhere."""
+    used = [c.name for c in columns if c.kind != "ignored"]
+    shares = {name: table[name].value_counts(name="/n")["/n"].to_numpy().max() / table.height for name in used}
+    found = [name for name, share in shares.items() if share > NEAR_CONSTANT]
+    if not found:
+        return Guardrail("near_constant_columns", "passed", "Every column that is used varies.")
+    text = f"{_named(found)}: the same value in over {NEAR_CONSTANT:.1%} of the rows. They are kept, and help with few rows only."
+    return Guardrail("near_constant_columns", "done", text, {"columns": len(found)})
+
+
+def target_leakage(table: pl.DataFrame, columns: tuple[ColumnProfile, ...], y: np.ndarray) -> Guardrail:
+    """Columns whose values, or whose gaps, give away the target `y` [n_rows] on rows that were held out."""
+    rows = _sample(np.flatnonzero(y >= 0 if y.dtype.kind == "i" else np.isfinite(y)))
+    wanted, looked_at = _targets(y[rows]), table[rows.tolist()]
+    used = [c.name for c in columns if c.kind != "ignored"]
+    by_value = {name: power(_bins(looked_at[name]), wanted) for name in used}
+    by_value |= {c.name: 1.0 for c in columns if c.kind == "numeric" and _is_linear(looked_at[c.name], wanted)}
+    gappy = [c.name for c in columns if c.n_missing]
+    by_gaps = {name: power(looked_at[name].is_null().to_numpy().astype(np.int64), wanted) for name in gappy}
+    leaks = [name for name, share in by_value.items() if share > LEAK]
+    gaps = [name for name, share in by_gaps.items() if share > LEAK and name not in leaks]
+    figures = {"columns": len(leaks) + len(gaps), "highest": max([0.0, *by_value.values(), *by_gaps.values()])}
+    if not leaks and not gaps:
+        return Guardrail("target_leakage", "passed", "No column gives the target away.", figures)
+    told = [f"{_named(leaks)}: says the target almost exactly."] * bool(leaks)
+    told += [f"{_named(gaps)}: whether it is missing says the target almost exactly."] * bool(gaps)
+    advice = "If that is not known when predicting, name it in drop_columns."
+    return Guardrail("target_leakage", "alerted", " ".join([*told, advice]), figures, "error")
+
+
+def time_leakage(
+    table: pl.DataFrame, columns: tuple[ColumnProfile, ...], y: np.ndarray, experiment: Experiment
+) -> Guardrail:
+    """Whether the target changes with time while rows are divided by chance."""
+    dates = [c.name for c in columns if c.kind == "datetime"]
+    if experiment.time_column or not dates:
+        text = "Later rows validate and test." if experiment.time_column else "No column holds dates."
+        return Guardrail("time_leakage", "passed", text)
+    rows = _sample(np.flatnonzero(y >= 0 if y.dtype.kind == "i" else np.isfinite(y)))
+    wanted = _targets(y[rows])
+    shares = {name: power(_bins(table[name][rows.tolist()]), wanted) for name in dates}
+    name = max(shares, key=lambda date: shares[date])
+    figures = {"column": name, "explained": shares[name]}
+    if shares[name] <= TIME_DEPENDENCE:
+        return Guardrail("time_leakage", "passed", "The target hardly changes with time.", figures)
+    text = (
+        f"The target changes with {name} ({shares[name]:.0%} of its variance), and rows are divided by chance: a model "
+        f"may look better than it will be on later rows. To predict the future, set `time_column: {name}`."
+    )
+    return Guardrail("time_leakage", "alerted", text, figures)
+
+
+def memory(columns: tuple[ColumnProfile, ...], n_rows: int) -> Guardrail:
+    """What the feature tables will take, against what is free."""
+    width = sum(_width(column) for column in columns)
+    needed, free = n_rows * width * BYTES * COPIES, free_bytes() or float("inf")
+    figures = {"megabytes": needed / 1e6, "free_megabytes": free / 1e6, "engineered_columns": width}
+    if needed <= MEMORY_SHARE * free:
+        text = f"Features take about {needed / 1e6:,.0f} MB of {free / 1e6:,.0f} MB that are free."
+        return Guardrail("memory", "passed", text, figures)
+    widest = max(columns, key=_width)
+    text = (
+        f"{width} engineered columns of {n_rows} rows take about {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are "
+        f"free. Name columns in drop_columns (the widest is {widest.name}), bring fewer rows, or use a larger machine."
+    )
+    return Guardrail("memory", "alerted", text, figures)
+
+
+def train_test_overlap(dataset: Dataset, split: Split) -> Guardrail:
+    """Test rows whose features stand among the training rows as well."""
+    n_test = int(split.is_test.sum())
+    if not n_test:
+        return Guardrail("train_test_overlap", "passed", "There are no test rows.")
+    marks = dataset.table.select(dataset.roles.features).hash_rows().to_numpy()
+    n_known = int(np.isin(marks[split.is_test], marks[split.is_training]).sum())
+    figures = {"rows": n_known, "share": n_known / n_test}
+    if not n_known:
+        return Guardrail("train_test_overlap", "passed", "No test row stands among the training rows.", figures)
+    text = (
+        f"{n_known} of {n_test} test rows ({n_known / n_test:.1%}) have the features of a training row: the test may "
+        "flatter. Remove copies, or name what they share as group_column."
+    )
+    is_many = n_known > OVERLAP * n_test
+    return Guardrail("train_test_overlap", "alerted" if is_many else "done", text, figures)
+
+
+def validation_split(split: Split, experiment: Experiment) -> Guardrail:
+    """How trials are scored, and why so."""
+    wish, n_rows = experiment.validation, int(split.is_training.sum())
+    is_wished = wish.folds or wish.fraction or wish.source or wish.fold_columns
+    reason = "as the experiment says" if is_wished else f"by the rule `{wish.rule}` for {n_rows} rows"
+    figures = {
+        "strategy": split.strategy,
+        "folds": split.n_folds,
+        "rows": n_rows,
+        "test_rows": int(split.is_test.sum()),
+    }
+    text = f"Trials are scored by {split.strategy}, {reason}. Set `validation` for another way."
+    return Guardrail("validation_split", "passed" if is_wished else "done", text, figures)
+
+
+def power(bins: np.ndarray, targets: np.ndarray) -> float:
+    """Share of the variance of `targets` [n_rows, n_outputs] that the means of `bins` [n_rows] explain, 0 to 1.
+
+    Means come from the other half of the rows, so that many bins do not explain noise: an out-of-fold correlation
+    ratio, and Goodman and Kruskal's tau for classes.
+
+    >>> power(np.array([0, 1] * 10), np.array([[0.0], [1.0]] * 10))
+    1.0
+    """
+    half = np.random.default_rng(0).permutation(len(bins)) % 2
+    total = ((targets - targets.mean(axis=0)) ** 2).sum()
+    unexplained = sum(
+        ((targets[half == side] - _means(bins, targets, half != side)[bins[half == side]]) ** 2).sum()
+        for side in (0, 1)
+    )
+    return float(max(0.0, 1 - unexplained / total)) if total else 0.0
+
+
+def _means(bins: np.ndarray, targets: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Mean of the known rows per bin [n_bins, n_outputs]; of all of them where a bin has none."""
+    n_bins = int(bins.max()) + 1
+    counts = np.bincount(bins[known], minlength=n_bins)[:, None]
+    sums = np.column_stack([np.bincount(bins[known], column, minlength=n_bins) for column in targets[known].T])
+    return np.where(counts, sums / np.maximum(counts, 1), targets[known].mean(axis=0))
+
+
+def _bins(column: pl.Series) -> np.ndarray:
+    """Category codes, or ranks in equal parts for numbers and dates, int64 [n_rows]; missing values are a bin."""
+    if not (column.dtype.is_numeric() or column.dtype.is_temporal()):
+        return column.cast(pl.String).rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    number = column.fill_nan(None) if column.dtype.is_float() else column
+    ranks = number.rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    n_bins = max(2, min(MOST_BINS, len(ranks) // ROWS_PER_BIN))
+    if ranks.max(initial=0) <= n_bins:
+        return ranks
+    edges = np.quantile(ranks[ranks > 0], np.linspace(0, 1, n_bins + 1)[1:-1])
+    return np.where(ranks > 0, np.searchsorted(edges, ranks, side="left") + 1, 0)
+
+
+def _targets(y: np.ndarray) -> np.ndarray:
+    """A column per class, or the values [n_rows, n_outputs]."""
+    return np.eye(int(y.max()) + 1)[y] if y.dtype.kind == "i" else y[:, None]
+
+
+def _is_linear(column: pl.Series, targets: np.ndarray) -> bool:
+    """Whether a number follows the target, or the last class, along a line."""
+    x, y = column.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy(), targets[:, -1]
+    known = np.isfinite(x)
+    if known.sum() < 3 or np.ptp(x[known]) == 0 or np.ptp(y[known]) == 0:
+        return False
+    with np.errstate(all="ignore"):
+        return bool(abs(np.corrcoef(x[known], y[known])[0, 1]) > CORRELATION)
+
+
+def _sample(rows: np.ndarray) -> np.ndarray:
+    return np.sort(np.random.default_rng(0).permutation(rows)[:LOOKED_AT])
+
+
+def _width(column: ColumnProfile) -> int:
+    """Columns of both feature views that a raw column becomes."""
+    if column.kind == "ignored":
+        return 0
+    if column.kind == "datetime":
+        return 2 * DATE_PARTS
+    return 3 if column.kind == "numeric" else 2 + min(column.n_unique, MOST_ONE_HOT)
+
+
+def _named(names: list[str], most: int = 10) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

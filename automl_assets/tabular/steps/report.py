@@ -1,0 +1,271 @@
+"""report: one HTML page about an experiment that needs nothing else. A section is a function; what is absent is left out.
+
+Here belong words and order. Not here: drawing (`pictures`), and how the page looks (`report.html.jinja`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from automl_assets.records import Lost, Report
+from automl_assets.steps.conformalize import percent
+from automl_assets.steps.page import (
+    Code,
+    Material,
+    Pictures,
+    Section,
+    Table,
+    Text,
+    duration,
+    guardrails_table,
+    page,
+    promotion,
+)
+
+TOLD = (  # assets, where they are made
+    *("profile", "split", "leaderboard", "ensemble", "evaluation", "explanation", "error_analysis", "fairness"),
+    *("onnx_model", "registered_model"),
+)
+RELIABILITY = "calibration"  # name of its picture
+AS_THEY_COME = "Validation found nothing that would make the probabilities more honest: they are told as they come."
+UNPROVEN = "No row was kept for a test: the rows that set the bounds cannot prove them."
+MOST_INPUTS = 12  # that the snippet spells out
+KINDS = {
+    "single": "The best trial answers alone.",
+    "voting": "A weighted vote of several trials answers.",
+    "stacking": "A linear model over the answers of several trials answers.",
+}
+EXAMPLES = {"float": "np.array([[1.5]], np.float32)", "double": "np.array([[1.7e9]])"}  # double: seconds since 1970
+TEXT_EXAMPLE = 'np.array([["text"]], object)'
+
+
+def report(material: Material) -> Report:
+    """The page, in UTF-8. Everything from data is escaped."""
+    sections = [section for write in SECTIONS if (section := write(material)) is not None]
+    return page(material.experiment.name, headline(material), sections)
+
+
+def headline(material: Material) -> str:
+    """The question and the answer in a sentence each."""
+    experiment, evaluation = material.experiment, material.get("evaluation")
+    asked = f'{experiment.task_part.title} {experiment.task.capitalize()} of "{experiment.target}".'
+    if evaluation is None or experiment.metric not in evaluation.metrics:
+        return asked
+    value = f"{experiment.metric} {evaluation.metrics[experiment.metric]:.5g}"
+    low, high = evaluation.intervals.get(experiment.metric, (None, None))
+    between = f" (95 % interval {low:.5g} to {high:.5g})" if low is not None else ""
+    return f"{asked} The model reaches {value}{between} on {evaluation.n_rows:,} {_rows_name(evaluation.rows)}."
+
+
+def _rows_name(rows: str) -> str:
+    return "test rows that nothing had seen before" if rows == "test" else "rows, each answered by models without it"
+
+
+def asked(material: Material) -> Section | None:
+    """What the person wanted to know."""
+    experiment = material.experiment
+    settings = [
+        ("task", experiment.task),
+        ("source", experiment.source.part.describe(experiment.source.options)),
+        ("target", experiment.target),
+        ("metric", experiment.metric),
+        ("time limit", f"{experiment.limits.timeout_minutes:g} minutes"),
+        ("seed", str(experiment.seed)),
+    ]
+    return Section("What was asked", (Table.of("Settings of the experiment", ("setting", "value"), settings),))
+
+
+def data(material: Material) -> Section | None:
+    """The rows as they were found, and what needs a person's eye."""
+    profile, split = material.get("profile"), material.get("split")
+    if profile is None:
+        return None
+    columns = [(c.name, c.kind, c.dtype, c.n_missing, c.n_unique, c.mean, c.reason) for c in profile.columns]
+    header = ("column", "used as", "type", "missing", "different values", "mean", "why")
+    told = f"{profile.n_rows:,} rows." + (
+        f" {int(split.is_training.sum()):,} to learn and validate ({split.strategy}), {int(split.is_test.sum()):,} to test."
+        if split is not None
+        else ""
+    )
+    return Section(
+        "Data",
+        (
+            Text(told),
+            guardrails_table(profile.guardrails),
+            Table.of("Columns, over the training rows", header, columns),
+        ),
+    )
+
+
+def quality(material: Material) -> Section | None:
+    """Every metric with its interval and what a guess would have reached."""
+    evaluation = material.get("evaluation")
+    if evaluation is None:
+        return None
+    rows = [
+        (name, value, *evaluation.intervals.get(name, (None, None)), evaluation.baseline.get(name))
+        for name, value in evaluation.metrics.items()
+    ]
+    caption = f"Metrics on {evaluation.n_rows:,} {_rows_name(evaluation.rows)}; 95 % bootstrap intervals"
+    metrics = Table.of(caption, ("metric", "value", "from", "to", "a guess"), rows)
+    pictures = Pictures.of(one for one in evaluation.pictures if one.name != RELIABILITY)
+    return Section("How good the model is", (metrics, pictures))
+
+
+def calibration(material: Material) -> Section | None:
+    """Whether what is called 70 % comes true 70 times in a hundred."""
+    evaluation, ensemble = material.get("evaluation"), material.get("ensemble")
+    drawn = [one for one in evaluation.pictures if one.name == RELIABILITY] if evaluation is not None else []
+    if not drawn:
+        return None
+    made = ensemble.calibration if ensemble is not None else None
+    change = f"their log-odds were multiplied by {made.scale:.3g}" if made else ""
+    change += f" and moved by {made.bias:+.3g}" if made and made.bias else ""
+    told = f"Validation showed how to make the probabilities more honest: {change}." if made else AS_THEY_COME
+    return Section("Whether probabilities can be believed", (Text(told), Pictures.of(drawn)))
+
+
+def coverage(material: Material) -> Section | None:
+    """How often the truth lay inside of what was promised to hold it."""
+    evaluation, ensemble = material.get("evaluation"), material.get("ensemble")
+    if evaluation is None or ensemble is None or ensemble.conformal is None:
+        return None
+    size = "classes in a set" if ensemble.problem.classes else "width of an interval"
+    found = evaluation.coverage
+    rows = [
+        (f"{level:.4g}", found.get(f"coverage_{name}"), found.get(f"width_{name}", found.get(f"set_size_{name}")))
+        for level, name in ((one, percent(one)) for one in ensemble.conformal.levels)
+    ]
+    caption = f"Share of {evaluation.n_rows:,} test rows whose truth lay inside, and the mean size"
+    told = Table.of(caption, ("promised", "held", size), rows) if found else Text(UNPROVEN)
+    kind = "sets" if ensemble.problem.classes else "intervals"
+    return Section(f"How often {kind} hold the truth", (told,))
+
+
+def members(material: Material) -> Section | None:
+    """Which trials answer together."""
+    ensemble = material.get("ensemble")
+    if ensemble is None:
+        return None
+    kinds = ", ".join(f"{kind} {score:.5g}" for kind, score in ensemble.scores_by_kind.items())
+    rows = [
+        (m.trial, m.weight, len(m.fitted.models)) for m in sorted(ensemble.members, key=lambda member: -member.weight)
+    ]
+    return Section(
+        "What the model is made of",
+        (
+            Text(f"{KINDS[ensemble.kind]} Validation found {material.experiment.metric} of {kinds}."),
+            Table.of("Members and their share", ("trial", "weight", "fitted models"), rows),
+        ),
+    )
+
+
+def leaderboard(material: Material) -> Section | None:
+    """Every trial, best first."""
+    board = material.get("leaderboard")
+    if board is None:
+        return None
+    rows = [
+        (s.trial, s.rank, s.score, s.fit_seconds, ", ".join(f"{k}={v}" for k, v in s.config.items()), s.reason)
+        for s in board.standings
+    ]
+    header = ("trial", "rank", board.metric, "seconds", "configuration", "why it failed")
+    return Section("Leaderboard", (Table.of("Trials by validation score, best first", header, rows),))
+
+
+def explanation(material: Material) -> Section | None:
+    """What the model leans on."""
+    made = material.get("explanation")
+    if made is None:
+        return None
+    caption = f"How much {made.metric} suffers when a column is shuffled, the most important first"
+    rows = [(one.column, one.mean, one.std) for one in made.importances]
+    table = Table.of(caption, ("column", "loss", "standard deviation"), rows)
+    return Section("What the model leans on", (table, Pictures.of(made.pictures)))
+
+
+def errors(material: Material) -> Section | None:
+    """Where the model is wrong more often than elsewhere."""
+    found = material.get("error_analysis")
+    if found is None:
+        return None
+    rows = [(" and ".join(c.conditions), c.n_rows, c.loss, c.rest_loss, c.metric, c.rest_metric) for c in found.cohorts]
+    header = ("rows where", "how many", found.loss, "of the others", found.metric, "of the others")
+    told: Table | Text = Table.of("Groups of rows on which the model is surely worse", header, rows)
+    none = "nobody has looked" if "cohorts" in found.left_out else "none was found"
+    told = told if rows else Text(f"Groups of rows on which the model is surely worse than on the others: {none}.")
+    blocks = (told, *_left_out(found.left_out), Pictures.of(found.pictures))
+    return Section("Where the model is wrong", blocks)
+
+
+def _left_out(parts: Sequence[str]) -> list[Text]:
+    return [Text(f"Left out, because the time was up: {', '.join(parts)}.")] if parts else []
+
+
+def fairness(material: Material) -> Section | None:
+    """Whether groups of people are treated alike."""
+    found = material.get("fairness")
+    if found is None:
+        return None
+    blocks: list[Any] = []
+    for one in found.comparisons:
+        blocks += [Table.of(f'Groups of "{one.column}"', one.table.columns, one.table.rows())]
+        blocks += [Text(worry) for worry in one.worries]
+    blocks += _left_out(found.left_out)
+    return Section("Whether groups are treated alike", (*blocks, Pictures.of(found.pictures)))
+
+
+def lost(material: Material) -> Section | None:
+    """What the page should have told of."""
+    rows = [(name, found.reason) for name, found in material.records.items() if isinstance(found, Lost)]
+    told = Table.of("Assets that failed; their logs say more", ("asset", "why"), rows)
+    return Section("What could not be made", (told,)) if rows else None
+
+
+def usage(material: Material) -> Section | None:
+    """How to get answers for new rows."""
+    name, onnx = material.experiment.name, material.get("onnx_model")
+    blocks: list[Any] = [Code("From the command line", f"automl predict {name} rows.csv -o predictions.csv")]
+    if onnx is not None:
+        blocks += [
+            Text(
+                "The ONNX file takes raw columns, each [rows, 1], and needs ONNX Runtime alone. Missing numbers are NaN, "
+                "missing texts are empty, dates are seconds since 1970 (UTC)."
+            ),
+            Code("With ONNX Runtime", onnx_snippet(onnx.inputs, bool(material.get("ensemble").problem.classes))),
+            Table.of("Inputs of the ONNX model", ("column", "type"), onnx.inputs.items()),
+            Text("The same model lies in MLflow:"),
+            Code("With MLflow", f'mlflow.pyfunc.load_model("models:/{name}@champion").predict(rows)'),
+        ]
+    return Section("How to use it", tuple(blocks))
+
+
+def onnx_snippet(inputs: Mapping[str, str], has_classes: bool) -> str:
+    """Python that asks the model about one row, with the real names and types.
+
+    >>> print(onnx_snippet({"age": "float"}, True).splitlines()[-3])
+        'age': np.array([[1.5]], np.float32),
+    """
+    given = [f"    {name!r}: {EXAMPLES.get(kind, TEXT_EXAMPLE)}," for name, kind in inputs.items()]
+    rest = [f"    # … and {len(given) - MOST_INPUTS} more, see the table below"] if len(given) > MOST_INPUTS else []
+    lines = ["import numpy as np, onnxruntime", "", 'session = onnxruntime.InferenceSession("onnx.onnx")', "row = {"]
+    answer = "label, probabilities" if has_classes else "(value,)"
+    return "\n".join([*lines, *given[:MOST_INPUTS], *rest, "}", f"{answer} = session.run(None, row)[:2]"])
+
+
+# A section is a function of the material; None leaves it out.
+SECTIONS: tuple[Callable[[Material], Section | None], ...] = (
+    asked,
+    data,
+    quality,
+    calibration,
+    coverage,
+    lost,
+    members,
+    promotion,
+    explanation,
+    errors,
+    fairness,
+    leaderboard,
+    usage,
+    duration,
+)

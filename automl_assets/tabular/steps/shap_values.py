@@ -1,0 +1,134 @@
+"""contribute: what each raw column adds to the answer for each row (SHAP values), over the ONNX graph of any ensemble.
+
+Works in log-odds for classes, where the effects of columns add up, and in values for a regression.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from automl_assets.explanation.shapley import Feeds, shapley
+from automl_assets.onnx.session import onnx_answer, open_session
+from automl_assets.records import Contributions, Ensemble, Problem
+from automl_assets.steps.combine import PROBABILITY_FLOOR
+from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes, onnx_feeds
+
+N_BACKGROUND = 64
+MOST_PLAYERS = 50  # columns that are told apart; the contributions of all others are one sum
+OTHERS = "(all other columns)"
+ROWS_PER_CALL = 5_000  # keeps small what a graph holds in between
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An ensemble in ONNX Runtime, which answers many rows much faster than the libraries its members come from."""
+
+    ensemble: Ensemble
+    session: Any
+
+    @classmethod
+    def open(cls, ensemble: Ensemble) -> "Asked":
+        return cls(ensemble, open_session(onnx_bytes(ensemble)))
+
+    def feeds(self, table: pl.DataFrame) -> dict[str, np.ndarray]:
+        return onnx_feeds(self.ensemble, table)
+
+    def answer(self, feeds: Feeds) -> np.ndarray:
+        """Probabilities [n_rows, n_classes] or values [n_rows, 1]."""
+        return answer_in_parts(self.session, feeds)
+
+    def scores(self, feeds: Feeds) -> np.ndarray:
+        """Answers in the space in which contributions add up, [n_rows, n_outputs]."""
+        return log_odds(self.answer(feeds), self.ensemble.problem)
+
+
+def answer_in_parts(session: Any, feeds: Feeds) -> np.ndarray:
+    """What a session answers to any number of rows."""
+    n_rows = len(next(iter(feeds.values())))
+    parts = [
+        {name: values[first : first + ROWS_PER_CALL] for name, values in feeds.items()}
+        for first in range(0, n_rows, ROWS_PER_CALL)
+    ]
+    return np.concatenate([onnx_answer(session, part) for part in parts])
+
+
+def contribute(
+    asked: Asked, table: pl.DataFrame, background: pl.DataFrame, leading: Sequence[str], seed: int, seconds: float
+) -> Contributions:
+    """SHAP values of every row of `table`, against rows of `background`; of `leading` columns first when there are many.
+
+    At least one row of the background is compared with, and up to 64 while `seconds` last.
+    """
+    random = np.random.default_rng(seed)
+    others = background[random.permutation(background.height)[:N_BACKGROUND]]
+    players = _players(leading)
+    values, base, n_passes = shapley(
+        asked.scores,
+        asked.feeds(table),
+        asked.feeds(others),
+        list(players.values()),
+        random,
+        time.monotonic() + seconds,
+    )
+    outputs = output_names(asked.ensemble.problem)
+    rows = _long_table(table, list(players), outputs, values)
+    return Contributions(outputs, tuple(base.tolist()), rows, n_passes)
+
+
+def _players(columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    if len(columns) <= MOST_PLAYERS:
+        return {name: (name,) for name in columns}
+    first, rest = columns[: MOST_PLAYERS - 1], columns[MOST_PLAYERS - 1 :]
+    return {**{name: (name,) for name in first}, OTHERS: tuple(rest)}
+
+
+def output_names(problem: Problem) -> tuple[str, ...]:
+    """What contributions are about: one class of two, every class of more, the value of a regression.
+
+    >>> output_names(Problem("classification", "accuracy", ("no", "yes")))
+    ('yes',)
+    """
+    if not problem.classes:
+        return ("value",)
+    return tuple(str(problem.classes[code]) for code in output_codes(problem))
+
+
+def output_codes(problem: Problem) -> list[int]:
+    """Columns of an answer that are the outputs."""
+    if not problem.classes:
+        return [0]
+    positive = 1 if problem.positive is None else problem.positive
+    return [positive] if problem.n_classes == 2 else list(range(problem.n_classes))
+
+
+def log_odds(answers: np.ndarray, problem: Problem) -> np.ndarray:
+    """Probabilities as log-odds of each output against everything else; values as they are.
+
+    >>> log_odds(np.array([[0.5, 0.5]]), Problem("classification", "accuracy", ("no", "yes")))
+    array([[0.]])
+    """
+    if not problem.classes:
+        return answers
+    own = answers[:, output_codes(problem)]
+    rest = answers.sum(axis=1, keepdims=True) - own
+    return np.log(np.clip(own, PROBABILITY_FLOOR, 1.0) / np.clip(rest, PROBABILITY_FLOOR, 1.0))
+
+
+def _long_table(table: pl.DataFrame, names: list[str], outputs: tuple[str, ...], values: np.ndarray) -> pl.DataFrame:
+    """A line per row, output and column; `values` is [n_rows, n_columns, n_outputs]."""
+    n_rows, n_columns, n_outputs = values.shape
+    texts = [table[name].cast(pl.String).to_list() if name in table.columns else [None] * n_rows for name in names]
+    each_row = list(zip(*texts, strict=True))  # [n_rows][n_columns]
+    return pl.DataFrame(
+        {
+            "row": np.repeat(np.arange(n_rows), n_columns * n_outputs),
+            "output": [output for _ in range(n_rows) for output in outputs for _ in names],
+            "column": names * (n_rows * n_outputs),
+            "value": pl.Series([v for row in each_row for _ in outputs for v in row], dtype=pl.String),
+            "contribution": values.transpose(0, 2, 1).ravel(),
+        }
+    )

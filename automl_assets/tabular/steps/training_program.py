@@ -1,0 +1,131 @@
+"""retrain: the program that a training script consists of, from rows to a tested model.
+
+`write` copies it, with all that it needs, into one file; so it takes what was learnt and chosen as plain values.
+"""
+
+import os
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from automl_assets.learning import preparation
+from automl_assets.learning.fit_fold import context_of, sampled
+from automl_assets.parts import Config, Rows
+from automl_assets.records import Dataset, Ensemble, Fitted, Member, Problem, Roles, Split
+from automl_assets.steps.split_rows import divide
+from automl_assets.tabular.features.featurizer import densify, encode
+from automl_assets.tabular.steps.predict import answer
+from automl_assets.training_code.learner import Learner
+from automl_assets.training_code.learnt_columns import as_learnt, check_columns
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A member of the ensemble before it is fitted."""
+
+    trial: str
+    algorithm: str
+    weight: float
+    config: Config
+    n_models: int  # of the first folds, or one of all rows
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that was learnt and chosen but the models themselves."""
+
+    types: dict[str, Any]  # column -> its polars type
+    roles: Roles
+    settings: Any  # of the split: seed, test, validation, group_column, task_part
+    ensemble: Ensemble  # without members
+    choices: tuple[Choice, ...]
+    metrics: dict[str, Callable[..., float]]
+
+    @property
+    def problem(self) -> Problem:
+        return self.ensemble.problem
+
+
+LEARNERS: dict[str, Learner] = {}  # by name; filled by `build_model`
+
+
+def learner_of(member: Member, problem: Problem) -> Any:
+    return LEARNERS[member.algorithm]
+
+
+def prepare_data(tables: dict[int, pl.DataFrame], recipe: Recipe) -> Dataset:
+    """Rows of all files, one below the other, with the types under which they were learnt."""
+    for table in tables.values():
+        check_columns(recipe.types, table)
+    found = [pl.DataFrame([as_learnt(table[n], t) for n, t in recipe.types.items()]) for table in tables.values()]
+    part = np.concatenate([np.full(table.height, mark, np.int8) for mark, table in tables.items()])
+    return Dataset(pl.concat(found), part, recipe.roles, fingerprint="")
+
+
+def split_dataset(dataset: Dataset, recipe: Recipe) -> Split:
+    """Who learns, who validates, who tests."""
+    profile: Any = recipe  # of a profile, only the problem is looked at
+    return divide(dataset, profile, recipe.settings)
+
+
+def build_model(recipe: Recipe, learners: dict[str, Learner]) -> Ensemble:
+    """The ensemble with members that have learnt nothing yet."""
+    LEARNERS.update(learners)
+    members = tuple(Member(c.trial, c.algorithm, c.weight, Fitted(())) for c in recipe.choices)
+    return replace(recipe.ensemble, members=members)
+
+
+def train_model(ensemble: Ensemble, dataset: Dataset, split: Split, recipe: Recipe) -> Ensemble:
+    """The ensemble with every member fitted on its folds, or on all training rows."""
+    codes = encode(ensemble.featurizer, dataset.table)
+    views = {"codes": codes, "dense": densify(ensemble.featurizer, codes)}
+    y, weight = _target(dataset, recipe), _weight(dataset)
+    members = []
+    for member, choice in zip(ensemble.members, recipe.choices, strict=True):
+        learner = LEARNERS[member.algorithm]
+        rows = Rows(views[learner.view], y, weight)
+        folds = [None] if learner.is_refitted else range(choice.n_models)
+        models = tuple(_fit_fold(learner, choice.config, rows, split, fold, recipe) for fold in folds)
+        members.append(replace(member, fitted=Fitted(models)))
+    return replace(ensemble, members=tuple(members))
+
+
+def _fit_fold(learner: Any, config: Config, rows: Rows, split: Split, fold: int | None, recipe: Recipe) -> Any:
+    seed = recipe.settings.seed
+    train, valid = (np.flatnonzero(split.is_training), None) if fold is None else split.fold(fold)
+    context = replace(context_of(recipe.ensemble.featurizer, recipe.problem, seed), n_threads=os.cpu_count() or 1)
+    training = _take(rows, sampled(train, learner.max_rows, seed))
+    return preparation.fit(learner, config, training, None if valid is None else _take(rows, valid), context)
+
+
+def _take(rows: Rows, chosen: np.ndarray) -> Rows:
+    return Rows(rows.x[chosen], rows.y[chosen], None if rows.weight is None else rows.weight[chosen])
+
+
+def _target(dataset: Dataset, recipe: Recipe) -> np.ndarray:
+    return recipe.settings.task_part.encode_target(dataset.table[dataset.roles.target], recipe.ensemble.problem)
+
+
+def _weight(dataset: Dataset) -> np.ndarray | None:
+    weight = dataset.roles.weight
+    return dataset.table[weight].cast(pl.Float64).to_numpy() if weight else None
+
+
+def calculate_metrics(ensemble: Ensemble, dataset: Dataset, split: Split, recipe: Recipe) -> dict[str, float]:
+    """Metrics on the test rows; where there are none, on the rows that were learnt, which flatters."""
+    shown = split.is_shown
+    truth, weight = _target(dataset, recipe)[shown], _weight(dataset)
+    prediction = answer(ensemble, dataset.table.filter(shown))
+    prediction = prediction if ensemble.problem.classes else prediction[:, 0]
+    given = (truth, prediction, None if weight is None else weight[shown], ensemble.problem)
+    return {name: float(metric(*given)) for name, metric in recipe.metrics.items()}
+
+
+def save_model(ensemble: Ensemble, path: str) -> None:
+    """To be read by `pickle.load` after this script has been imported; read none that others wrote."""
+    with open(path, "wb") as file:
+        pickle.dump((LEARNERS, ensemble), file)

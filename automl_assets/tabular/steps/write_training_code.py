@@ -1,0 +1,114 @@
+"""write: a program that trains the ensemble again without this system, from public packages alone.
+
+The program is `retrain` and all it reaches, copied as it was run; what was learnt and chosen stands in it as values.
+"""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from automl_assets import metrics
+from automl_assets.experiment.experiment import Experiment
+from automl_assets.records import Dataset, Ensemble, Leaderboard, TrainingCode
+from automl_assets.steps.combine import algorithm_of
+from automl_assets.steps.search import FURTHER_METRICS
+from automl_assets.tabular.steps import training_program
+from automl_assets.training_code.learner import learner
+from automl_assets.training_code.program import namespace, plain, program, readers
+from automl_assets.training_code.source_bundle import Bundle
+
+OWN_SECTION = "# --- This experiment"
+INSTEAD = {
+    (algorithm_of.__module__, algorithm_of.__name__): (training_program.__name__, training_program.learner_of.__name__)
+}
+STEPS = (
+    training_program.prepare_data,
+    training_program.split_dataset,
+    training_program.build_model,
+    training_program.train_model,
+    training_program.calculate_metrics,
+    training_program.save_model,
+)
+INTRODUCTION = """\
+Trains the best model of the experiment {name} again, and tests it on the same rows.
+
+{kind} of {n_members}: {target} by {metric}.
+Written by automl_assets, which it does not need; see requirements.txt. Everything above "This experiment" is copied
+from that system as it was run, with the same seeds and without a clock: where the run had to cut a fit short for want
+of time, that fit goes on to its end here, and figures differ; all others come out the same. To use the model: run this file, then import it where you unpickle `model.pickle`.
+"""
+MAIN = """\
+def main() -> None:
+    dataset = {prepare_data}(get_training_dataset(), RECIPE)
+    split = {split_dataset}(dataset, RECIPE)
+    model = {train_model}({build_model}(RECIPE, LEARNERS_IN_USE), dataset, split, RECIPE)
+    print(json.dumps({calculate_metrics}(model, dataset, split, RECIPE), indent=1))
+    {save_model}(model, "model.pickle")"""
+
+
+def write(experiment: Experiment, dataset: Dataset, ensemble: Ensemble, leaderboard: Leaderboard) -> TrainingCode:
+    """Script, notebook and requirements. Raises DiscoveryError when a part cannot be copied: a bug of that part."""
+    bundle = Bundle(INSTEAD)
+    own = _own_code(bundle, experiment, dataset, ensemble, leaderboard)
+    return program(bundle, _introduction(experiment, ensemble), own)
+
+
+def _introduction(experiment: Experiment, ensemble: Ensemble) -> str:
+    n_members = f"{len(ensemble.members)} {'trial' if len(ensemble.members) == 1 else 'trials'}"
+    return INTRODUCTION.format(
+        name=experiment.name,
+        kind=ensemble.kind.capitalize(),
+        n_members=n_members,
+        target=plain(experiment.target),
+        metric=experiment.metric,
+    )
+
+
+def _own_code(
+    bundle: Bundle, experiment: Experiment, dataset: Dataset, ensemble: Ensemble, leaderboard: Leaderboard
+) -> str:
+    """What is of this experiment alone: where its rows are, what was learnt and chosen, and the order of steps."""
+    learners = {member.algorithm: learner(algorithm_of(member, ensemble.problem)) for member in ensemble.members}
+    recipe = _recipe(experiment, dataset, ensemble, leaderboard)
+    steps = {step.__name__: bundle.reference(step) for step in STEPS}
+    return "\n\n\n".join(
+        [
+            *readers(experiment),
+            f"LEARNERS_IN_USE = {bundle.value(learners)}\n\nRECIPE = {bundle.value(recipe)}",
+            MAIN.format(**steps),
+        ]
+    )
+
+
+def _recipe(
+    experiment: Experiment, dataset: Dataset, ensemble: Ensemble, leaderboard: Leaderboard
+) -> training_program.Recipe:
+    configs = {standing.trial: standing.config for standing in leaderboard.standings}
+    roles = dataset.roles
+    used = {*ensemble.featurizer.raw_columns, roles.target, roles.weight, roles.group, roles.time, *roles.folds}
+    names = dict.fromkeys((experiment.metric, *FURTHER_METRICS[experiment.task]))
+    return training_program.Recipe(
+        types={name: dtype for name, dtype in dataset.table.schema.items() if name in used},
+        roles=roles,
+        settings=_settings(experiment),
+        ensemble=replace(ensemble, members=(), predictions=np.empty((0, ensemble.problem.n_outputs))),
+        choices=tuple(
+            training_program.Choice(m.trial, m.algorithm, m.weight, configs[m.trial], len(m.fitted.models))
+            for m in ensemble.members
+        ),
+        metrics={name: metrics.metric(name, experiment.task).function for name in names},
+    )
+
+
+def _settings(experiment: Experiment) -> Any:
+    """Of the experiment, what the split looks at."""
+    task = experiment.task_part
+    return SimpleNamespace(
+        seed=experiment.seed,
+        group_column=experiment.group_column,
+        test=namespace(experiment.test),
+        validation=namespace(experiment.validation),
+        task_part=SimpleNamespace(stratify=task.stratify, encode_target=task.encode_target),
+    )

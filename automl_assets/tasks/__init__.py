@@ -1,1 +1,0 @@
-"""One file per family of tasks. A module declares PARTS, a tuple of `parts.Task`."""

@@ -1,0 +1,1 @@
+"""Programs that train a model again without this system."""

@@ -1,0 +1,160 @@
+"""Records as files and back: JSON for plain values, Parquet for tables, npy for arrays, pictures and ONNX as they are.
+
+Fitted models are pickled and signed with the installation's key; a signature that does not hold is never unpickled.
+"""
+
+import dataclasses
+import hashlib
+import hmac
+import io
+import itertools
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from automl_assets import records
+from automl_assets.errors import ArtifactError
+from automl_assets.forecasting import records as forecasting_records
+from automl_assets.tabular.features import featurizer
+
+RECORD = "record.json"
+ELSEWHERE = "it may come from another version. Make it again."
+BEGINNINGS = {
+    b"\x89PNG": "png",
+    b"<svg": "svg",
+    b"<!DOCTYPE html>": "html",
+    b"#!/usr/bin/env python": "py",
+    b'{\n "cells"': "ipynb",
+    b"{": "json",
+}
+HOLD_RECORDS = records, forecasting_records, featurizer
+Write = Callable[[str, bytes], Any]
+Read = Callable[[str], bytes]
+
+
+def write_record(record: Any, write: Write, key: bytes) -> None:
+    """Writes a record as files; `record.json` comes last, so that a folder without it is known to be incomplete."""
+    encoder = _Encoder(write, key)
+    write(RECORD, json.dumps(encoder.encode(record, ""), indent=1).encode())
+
+
+def read_record(read: Read, key: bytes) -> Any:
+    """A record from its files. Raises ArtifactError for what is missing, unknown or not signed by this installation."""
+    try:
+        return _Decoder(read, key).decode(json.loads(read(RECORD)))
+    except (KeyError, TypeError, ValueError) as error:  # other fields than today's, or no record at all
+        raise ArtifactError(f"a stored record cannot be read ({error}); {ELSEWHERE}") from None
+
+
+class _Encoder:
+    """Turns values into JSON, putting what is large into files beside it."""
+
+    def __init__(self, write: Write, key: bytes):
+        self.write, self.key = write, key
+        self.files: set[str] = set()
+
+    def encode(self, value: Any, path: str) -> Any:
+        match value:
+            case None | bool() | int() | float() | str():
+                return value.item() if isinstance(value, np.generic) else value
+            case np.generic():
+                return value.item()
+            case pl.DataFrame() | np.ndarray() | bytes() | records.Fitted():
+                return self._file(value, path or "value")
+            case tuple() | list():
+                return [self.encode(inner, f"{path}_{i}") for i, inner in enumerate(value)]
+            case dict():
+                if not all(isinstance(name, str) for name in value):
+                    raise ArtifactError(f"a record's dict has texts as keys; got {list(value)} (at {path})")
+                return {"$dict": {name: self.encode(inner, f"{path}_{name}") for name, inner in value.items()}}
+        if not dataclasses.is_dataclass(value):
+            raise ArtifactError(f"a record cannot hold a {type(value).__name__} (at {path})")
+        names = [field.name for field in dataclasses.fields(value)]
+        inner = {name: self.encode(getattr(value, name), f"{path}_{name}".lstrip("_")) for name in names}
+        return {"$record": type(value).__name__, **inner}
+
+    def _file(self, value: Any, path: str) -> dict[str, str]:
+        kind, content = _content(value)
+        file = self._unused(f"{_safe(path)}.{kind}")
+        self.write(file, content)
+        return {"$file": file, **({"$signature": _signature(content, self.key)} if kind == "models" else {})}
+
+    def _unused(self, file: str) -> str:
+        """`file`, or with a number in front where two paths come to the same name."""
+        names = (f"{i}_{file}" if i else file for i in itertools.count())
+        name = next(name for name in names if name.lower() not in self.files)
+        self.files.add(name.lower())
+        return name
+
+
+class _Decoder:
+    """The way back. Lists come back as tuples, since records hold no lists."""
+
+    def __init__(self, read: Read, key: bytes):
+        self.read, self.key = read, key
+
+    def decode(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(self.decode(inner) for inner in value)
+        if not isinstance(value, dict):
+            return value
+        if "$file" in value:
+            return self._file(value)
+        if "$dict" in value:
+            return {name: self.decode(inner) for name, inner in value["$dict"].items()}
+        record = _record_type(value["$record"])
+        return record(**{name: self.decode(inner) for name, inner in value.items() if name != "$record"})
+
+    def _file(self, value: dict[str, str]) -> Any:
+        file, kind = value["$file"], value["$file"].rpartition(".")[2]
+        if kind == "models":
+            return records.Fitted(load=lambda: self._models(file, str(value.get("$signature"))))
+        content = self.read(file)
+        if kind == "parquet":
+            return pl.read_parquet(io.BytesIO(content))
+        return np.load(io.BytesIO(content), allow_pickle=False) if kind == "npy" else content
+
+    def _models(self, file: str, signature: str) -> tuple[Any, ...]:
+        content = self.read(file)
+        if not hmac.compare_digest(signature.encode(), _signature(content, self.key).encode()):
+            raise ArtifactError(
+                f"{file} was not written by this installation, or has been changed since. Make it again."
+            )
+        return pickle.loads(content)
+
+
+def _content(value: Any) -> tuple[str, bytes]:
+    """Kind of file and its bytes."""
+    buffer = io.BytesIO()
+    match value:
+        case pl.DataFrame():
+            value.write_parquet(buffer)
+            return "parquet", buffer.getvalue()
+        case np.ndarray():
+            np.save(buffer, value, allow_pickle=False)
+            return "npy", buffer.getvalue()
+        case records.Fitted():
+            return "models", pickle.dumps(value.models, protocol=5)
+    return next((kind for start, kind in BEGINNINGS.items() if value.startswith(start)), "onnx"), value
+
+
+def _record_type(name: str) -> type:
+    found = next((getattr(module, name) for module in HOLD_RECORDS if hasattr(module, name)), None)
+    if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
+        raise ArtifactError(f"a stored record is of unknown kind {name!r}; {ELSEWHERE}")
+    return found
+
+
+def _signature(content: bytes, key: bytes) -> str:
+    return hmac.new(key, content, hashlib.sha256).hexdigest()
+
+
+def _safe(path: str) -> str:
+    """A file name from field names and keys; anything unusual is replaced by a hash."""
+    if path.replace("_", "").isalnum() and path.isascii() and len(path) <= 80:
+        return path
+    return hashlib.sha256(path.encode()).hexdigest()[:16]

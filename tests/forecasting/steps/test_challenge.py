@@ -1,0 +1,117 @@
+"""Forecast champions and challengers: asked as they are served, on stamps that neither learnt from, series by series."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from automl_assets.errors import DataError
+from automl_assets.forecasting.records import Group
+from automl_assets.forecasting.steps.challenge import Match, challenge, has_met, learnt_from, match
+from automl_assets.forecasting.steps.export import export
+from automl_assets.records import OnnxModel
+from automl_assets.resources.model_folders import forecast_rows
+from tests import forecasts
+from tests.forecasts import HORIZON
+
+METRIC = "mean_absolute_error"
+GROUP = forecasts.group((40, 30, 35))
+
+
+@pytest.fixture(scope="module")
+def served() -> OnnxModel:
+    return export(GROUP, forecasts.ensemble(GROUP))
+
+
+def asked(model: OnnxModel):
+    return lambda rows: forecast_rows([model], ("region",), rows.to_pandas())
+
+
+def test_the_champion_is_asked_with_the_history_of_each_origin(served: OnnxModel) -> None:
+    """The same model twice: its answers as a served one are those of Python, from every origin."""
+    test = forecasts.panel((46 + 9, 36 + 9, 41 + 9)).last(HORIZON + 9)
+    longer = replace(GROUP, panel=forecasts.panel((55, 45, 50)).until(HORIZON + 9), test=test)
+    found = match(longer, forecasts.ensemble(longer), learnt_from([GROUP]), asked(served), seed=0)
+    assert found.ours.point.shape == (3, 3, HORIZON)
+    known = found.truth.is_known
+    assert found.theirs.point[known] == pytest.approx(found.ours.point[known], rel=1e-4)
+    assert found.theirs.quantiles[known] == pytest.approx(found.ours.quantiles[known], rel=1e-4)
+
+
+def test_stamps_that_the_champion_learnt_from_are_left_out(served: OnnxModel) -> None:
+    learnt = learnt_from([replace(GROUP, panel=GROUP.panel.then(GROUP.test.between(0, 2)))])
+    found = match(GROUP, forecasts.ensemble(GROUP), learnt, asked(served), seed=0)
+    assert found.is_fresh[0].tolist() == [[False] * 2 + [True] * 4] * 3
+    told = challenge(METRIC, [found], seed=0)
+    assert told.rows == "series (12 stamps, from which neither learnt)"
+    every = challenge(METRIC, [replace(found, is_fresh=np.zeros_like(found.is_fresh))], seed=0)
+    assert every.rows == "series (18 stamps, of which the champion learnt from 18, which flatters it)"
+
+
+def test_a_group_is_known_by_any_of_its_stamps() -> None:
+    champion, longer = learnt_from([GROUP]), replace(GROUP, panel=GROUP.panel.then(GROUP.test))
+    assert has_met(champion, longer)
+    assert not has_met(champion, forecasts.group((40, 30, 35), region="south"))
+
+
+def against(group: Group, better_by: np.ndarray) -> Match:
+    """The model itself against one whose errors are larger, by so much for each window, series and stamp."""
+    answer = export(group, forecasts.ensemble(group))
+    found = match(group, forecasts.ensemble(group), learnt_from([group]), asked(answer), seed=0)
+    away = np.where(found.ours.point > found.truth.y, 1, -1) * better_by
+    return replace(found, theirs=replace(found.theirs, point=found.ours.point + away))
+
+
+def test_series_are_drawn() -> None:
+    steadily = challenge(METRIC, [against(GROUP, np.full((1, 3, HORIZON), 2.0))], seed=0)
+    assert steadily.n_rows == 3 and steadily.difference == pytest.approx(2.0) and steadily.share == 1.0
+    by_one = np.array([30.0, -1.0, -1.0])[:, None] * np.ones((1, 3, HORIZON))
+    unsure = challenge(METRIC, [against(GROUP, by_one)], seed=0)
+    assert unsure.difference > 5 and unsure.share < 0.95, "one series of three decides"
+
+
+def test_origins_are_drawn_where_there_is_one_series() -> None:
+    one = forecasts.group((40,))
+    longer = forecasts.panel((40 + 3 * HORIZON,))
+    rolled = replace(one, panel=longer.until(3 * HORIZON), test=longer.last(3 * HORIZON))
+    found = challenge(METRIC, [against(rolled, np.full((3, 1, HORIZON), 2.0))], seed=0)
+    assert (found.n_rows, found.rows.split(" (")[0]) == (3, "origins")
+    assert found.difference == pytest.approx(2.0)
+
+
+def test_stamps_are_drawn_where_there_is_one_origin() -> None:
+    found = challenge(METRIC, [against(forecasts.group((40,)), np.full((1, 1, HORIZON), 2.0))], seed=0)
+    assert (found.n_rows, found.rows.split(" (")[0]) == (HORIZON, "stamps ahead")
+
+
+def test_series_of_all_groups_are_drawn_together() -> None:
+    south = forecasts.group((25, 20), region="south")
+    both = [against(GROUP, np.ones((1, 3, HORIZON))), against(south, np.ones((1, 2, HORIZON)))]
+    assert challenge(METRIC, both, seed=0).n_rows == 5
+
+
+def test_a_metric_of_quantiles_compares_those(served: OnnxModel) -> None:
+    found = match(GROUP, forecasts.ensemble(GROUP), learnt_from([GROUP]), asked(served), seed=0)
+    assert challenge("WQL", [found], seed=0).difference == pytest.approx(0.0, abs=1e-6)
+    other = replace(found, theirs=replace(found.theirs, quantiles=found.theirs.quantiles * np.nan))
+    with pytest.raises(DataError, match=r"^WQL has a value for 0 stamps, which is too few to compare$"):
+        challenge("WQL", [other], seed=0)
+
+
+def test_a_backtest_compares_where_there_is_no_test(make_group) -> None:
+    from automl_assets.forecasting.steps.backtest import truth
+
+    group = make_group(3, n_test=0)
+    came = truth(group.panel, group.problem)
+    model = replace(forecasts.ensemble(group), predictions=came.y + 1.0)
+
+    def ask(rows: pl.DataFrame) -> pd.DataFrame:
+        ahead = rows.filter(pl.col("target").is_null()).to_pandas()
+        return pd.DataFrame({"time": ahead["time"], "forecast": 0.0})
+
+    found = match(group, model, learnt_from([group]), ask, seed=0)
+    assert not found.is_test and not found.is_fresh.any() and (found.theirs.point[found.truth.is_known] == 0).all()
+    told = challenge(METRIC, [found], seed=0)
+    assert told.challenger_score == pytest.approx(1.0) and told.share == 1.0

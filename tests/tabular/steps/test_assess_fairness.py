@@ -1,0 +1,127 @@
+"""Disparities that were planted are found, small groups prove nothing, and figures are fairlearn's."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from fairlearn import metrics as reference
+
+from automl_assets.records import Fairness
+from automl_assets.tabular.steps.assess_fairness import compare
+
+
+def compared(case, sensitive: pl.Series, features=None) -> Fairness:
+    """On all rows, with one more column, which is sensitive."""
+    table = case.dataset.table.with_columns(sensitive.alias("sensitive"))
+    features = features or all_judged(case)
+    return compare(replace(case.dataset, table=table), features, case.ensemble, ("sensitive",), seed=0)
+
+
+def all_judged(case, **changes):
+    return replace(case.features, split=replace(case.split, is_test=np.ones(case.dataset.n_rows, bool)), **changes)
+
+
+def answers(case) -> np.ndarray:
+    from automl_assets.tabular.steps.predict import answer
+
+    return answer(case.ensemble, case.dataset.table)
+
+
+def test_rates_that_differ_are_told(learned) -> None:
+    case = learned("texts")
+    said_yes = answers(case)[:, 1] > 0.5
+    sensitive = pl.Series(np.where(said_yes ^ (np.arange(240) % 5 == 0), "favoured", "neglected"))
+    (one,) = compared(case, sensitive).comparisons
+    assert one.disparities["demographic_parity_ratio"] < 0.5
+    assert one.worries[0].startswith("sensitive: demographic_parity_ratio is 0.")
+    assert 'for "neglected"' in one.worries[0] and "at least 0.8 is wanted" in one.worries[0]
+
+
+def test_alike_groups_worry_nobody(learned) -> None:
+    case = learned("texts")
+    (one,) = compared(case, pl.Series(["even", "odd"] * 120)).comparisons
+    assert one.disparities["demographic_parity_ratio"] > 0.8
+    assert not [worry for worry in one.worries if "demographic" in worry]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_figures_are_those_of_fairlearn(learned, weighted: bool) -> None:
+    case = learned("texts")
+    weight = np.random.default_rng(0).random(240) if weighted else None
+    colour = pl.Series(np.random.default_rng(1).choice(["red", "green", "blue"], 240))
+    (one,) = compared(case, colour, all_judged(case, weight=weight)).comparisons
+    given = {
+        "y_true": case.features.y,
+        "y_pred": (answers(case)[:, 1] > 0.5).astype(int),
+        "sensitive_features": colour.to_numpy(),
+        "sample_weight": weight,
+    }
+    for name in ("demographic_parity_difference", "demographic_parity_ratio", "equalized_odds_difference"):
+        assert one.disparities[name] == pytest.approx(getattr(reference, name)(**given)), name
+    red = one.table.filter(pl.col("group") == "red")
+    is_red = (colour == "red").to_numpy()
+    assert red["n_rows"].item() == is_red.sum()
+    rows = [{k: v[is_red] for k, v in given.items() if k in ("y_true", "y_pred")}][0]
+    own = None if weight is None else weight[is_red]
+    assert red["selection_rate"].item() == pytest.approx(reference.selection_rate(**rows, sample_weight=own))
+    assert red["recall"].item() == pytest.approx(reference.true_positive_rate(**rows, sample_weight=own))
+
+
+def test_a_group_of_few_rows_is_shown_but_not_compared(learned) -> None:
+    case = learned("texts")
+    sensitive = pl.Series(np.where(np.arange(240) < 5, "few", np.where(np.arange(240) % 2 == 0, "a", "b")))
+    (one,) = compared(case, sensitive).comparisons
+    shown = {name: is_compared for name, is_compared in one.table.select("group", "is_compared").iter_rows()}
+    assert shown == {"a": True, "b": True, "few": False}
+    alone = pl.Series(np.where(np.arange(240) < 5, "few", "many"))
+    (lonely,) = compared(case, alone).comparisons
+    assert (lonely.disparities, lonely.worries) == ({}, ())
+
+
+def test_a_group_without_positives_has_no_recall(learned) -> None:
+    case = learned("texts")
+    sensitive = pl.Series(np.where(case.features.y == 1, "all of them", "none of them"))
+    (one,) = compared(case, sensitive).comparisons
+    recall = dict(one.table.select("group", "recall").iter_rows())
+    assert np.isnan(recall["none of them"]) and recall["all of them"] > 0.5
+
+
+def test_numbers_and_gaps_become_groups(learned) -> None:
+    case = learned("regression")
+    (one,) = compared(case, pl.Series([None if i % 6 == 0 else i for i in range(240)])).comparisons
+    names = one.table["group"].to_list()
+    assert len(names) == 5 and names[0].startswith("up to ") and names[-1] == "(missing)"
+    assert one.table["n_rows"].sum() == 240 and one.table["n_rows"].min() >= 40
+    assert set(one.table.columns[3:]) == {"mean_prediction", "mean_error", "mean_absolute_error", "root_mean_squared_error"}  # fmt: skip
+
+
+def test_errors_of_a_regression_that_differ_are_told(learned) -> None:
+    case = learned("regression")
+    is_worse = np.arange(240) % 2 == 0
+    y = np.where(is_worse, case.features.y + 8000.0, case.features.y)
+    (one,) = compared(case, pl.Series(np.where(is_worse, "worse", "better")), all_judged(case, y=y)).comparisons
+    assert one.disparities["mean_absolute_error_ratio"] < 0.5
+    assert one.worries and 'for "worse"' in one.worries[0]
+    assert one.disparities["mean_error_difference"] == pytest.approx(8000, rel=0.2)
+
+
+def test_of_several_classes_the_worst_counts(learned) -> None:
+    case = learned("three_texts")
+    said = answers(case).argmax(axis=1)
+    (one,) = compared(case, pl.Series(np.where(said == 2, "x", "y"))).comparisons
+    assert one.disparities["demographic_parity_ratio"] == 0.0
+    assert one.disparities["demographic_parity_difference"] == 1.0
+    assert {"accuracy", "recall_macro", "precision_macro"} < set(one.table.columns)
+
+
+def test_the_picture_is_drawn(learned) -> None:
+    found = compared(learned("texts"), learned("texts").dataset.table["colour"])
+    assert [picture.name for picture in found.pictures] == ["groups_of_sensitive"]
+    assert found.pictures[0].image.startswith(b"\x89PNG")
+
+
+def test_columns_without_time_are_left_out_and_told(learned) -> None:
+    case = learned("texts")
+    made = compare(case.dataset, case.features, case.ensemble, ("colour", "label"), seed=0, seconds=0.0)
+    assert (made.comparisons, made.pictures, made.left_out) == ((), (), ("colour", "label"))
