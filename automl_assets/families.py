@@ -10,7 +10,7 @@ import importlib.metadata
 import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,46 @@ from automl_assets.errors import DiscoveryError
 
 HERE = __name__.rpartition(".")[0]
 ENTRY_POINTS = "automl_assets.families"
+
+
+def _unchanged(ensemble: Any, *others: Any) -> Any:
+    return ensemble
+
+
+@dataclass(frozen=True)
+class RowSteps:
+    """The steps that look at raw input, of a family whose rows stand for themselves. All others it shares.
+
+    `guardrails` names what `describe(dataset, experiment)` looks at, which gives the Profile; name -> in words.
+    `featurize(dataset, profile, split, experiment)` gives the Features.
+    `choices(algorithm, features)` are keys of a configuration with the values worth trying beside leaving them out.
+    `lay_out(folder, features, algorithm)` writes what fits read there; `fit_context(features, seed)` is what every fit is
+    told; `fit_fold(folder, family, algorithm, config, fold, context)` gives a `learning.fit_fold.FoldFit`, in a child.
+    `prune(ensemble, candidates, features, most_milliseconds)` may leave models out, so that one row is answered in time.
+    `answer(ensemble, table)` gives probabilities [n_rows, n_classes] or values [n_rows, 1] for rows as they come, and
+    `answer_inputs(ensemble, inputs)` for rows that are features already; inputs have `take(rows)`, and `sizes` to be shown.
+    `explain(ensemble, dataset, features, seed, seconds)` gives an Explanation, and
+    `explain_rows(ensemble, dataset, features, table, seconds)` a table of contributions.
+    `export(ensemble, table, learnt)` gives the OnnxModel, proved and timed on rows of `table`.
+    Where one of the others is None the asset of its name is not there.
+    """
+
+    guardrails: Mapping[str, str]
+    describe: Callable[..., Any]
+    featurize: Callable[..., Any]
+    lay_out: Callable[..., None]
+    fit_context: Callable[..., Any]
+    fit_fold: Callable[..., Any]
+    answer: Callable[..., Any]
+    answer_inputs: Callable[..., Any]
+    export: Callable[..., Any]
+    choices: Callable[..., dict[str, tuple[str, ...]]] = lambda algorithm, features: {}
+    prune: Callable[..., Any] = _unchanged
+    explain: Callable[..., Any] | None = None
+    explain_rows: Callable[..., Any] | None = None
+    analyse_errors: Callable[..., Any] | None = None
+    assess_fairness: Callable[..., Any] | None = None
+    write_training_code: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +82,18 @@ class Family:
     least_rows: int  # with a target, to begin with
     group_keys: Callable[[Any, Any], Mapping[str, Any]] | None = None
     is_target_imputed: bool = False  # whether gaps of the target may be filled
-    preload: tuple[str, ...] = field(default=())  # modules that its child processes need beside those of all others
+    draft: Callable[[Any], str | None] | None = (
+        None  # of a `steps.draft.DraftRequest`; None for what is of no such kind
+    )
+    row_steps: RowSteps | None = None  # None where the family has a graph of its own
+    preload: tuple[str, ...] = ()  # modules that its child processes need beside those of all others
+
+    @property
+    def steps(self) -> RowSteps:
+        """What the shared steps call. Raises DiscoveryError for a family with a graph of its own."""
+        if self.row_steps is None:
+            raise DiscoveryError(f"the family {self.name!r} has no row_steps; its graph makes its own assets")
+        return self.row_steps
 
 
 @cache
@@ -67,3 +118,8 @@ def family(name: str) -> Family:
             f"{module.__name__} must declare FAMILY, a families.Family named {name!r}; got {declared!r}"
         )
     return declared
+
+
+def families() -> list[Family]:
+    """Every family there is."""
+    return [family(name) for name in packages()]

@@ -10,14 +10,13 @@ from functools import partial
 
 import numpy as np
 
+from automl_assets import registry
 from automl_assets.errors import DataError, SettingError, listed, nearest
 from automl_assets.records import Problem
 
 Formula = Callable[[np.ndarray, np.ndarray, np.ndarray | None, Problem], float]
 
-CLASSIFICATION = frozenset({"classification", "image_classification", "text_classification"})
-REGRESSION = frozenset({"regression", "forecasting"})
-FORECASTING = frozenset({"forecasting"})
+CLASSES, VALUES, SERIES = "classes", "values", "series"  # what metrics judge; a task names those that can judge it
 
 
 @dataclass(frozen=True)
@@ -32,14 +31,14 @@ class Need:
 class Metric:
     """A formula with a name.
 
-    Classification: truth int codes [n_rows], prediction probabilities [n_rows, n_classes].
-    Regression: truth and prediction float64 [n_rows]. Weight is float64 [n_rows] or None.
+    Classes: truth int codes [n_rows], prediction probabilities [n_rows, n_classes].
+    Values: truth and prediction float64 [n_rows]. Weight is float64 [n_rows] or None.
     """
 
     name: str
     function: Formula
     greater_is_better: bool
-    tasks: frozenset[str]
+    kind: str  # what it judges
     needs: tuple[Need, ...] = ()
     is_of_labels: bool = False  # looks at the class that is answered, not at how probable it is
 
@@ -50,7 +49,11 @@ def metric_names(task: str) -> tuple[str, ...]:
     >>> metric_names("regression")[:2]
     ('explained_variance', 'mean_absolute_error')
     """
-    return tuple(sorted((name for name, one in METRICS.items() if task in one.tasks), key=str.lower))
+    return tuple(
+        sorted(
+            (name for name, one in METRICS.items() if one.kind in registry.tasks()[task].metric_kinds), key=str.lower
+        )
+    )
 
 
 def metric(name: str, task: str) -> Metric:
@@ -60,7 +63,7 @@ def metric(name: str, task: str) -> Metric:
     False
     """
     found = METRICS.get(name)
-    if found is None or task not in found.tasks:
+    if found is None or found.kind not in registry.tasks()[task].metric_kinds:
         possible = metric_names(task)
         raise SettingError(
             f'metric: got "{name}", which {task} does not have.{nearest(name, possible)} '
@@ -398,20 +401,20 @@ _SERIES = Need("what came before in each series, see `forecast_metrics`", lambda
 
 
 def _class_metrics() -> list[Metric]:
-    better = partial(Metric, greater_is_better=True, tasks=CLASSIFICATION, is_of_labels=True)
+    better = partial(Metric, greater_is_better=True, kind=CLASSES, is_of_labels=True)
     return [
         better("accuracy", _accuracy),
         better("balanced_accuracy", _macro_recall),
         better("norm_macro_recall", _norm_macro_recall),
         better("weighted_accuracy", _weighted_accuracy),
         better("matthews_correlation", _matthews, needs=(_TWO_CLASSES,)),
-        Metric("log_loss", _log_loss, False, CLASSIFICATION),
+        Metric("log_loss", _log_loss, False, CLASSES),
     ]
 
 
 def _rate_metrics(name: str, rates: Callable) -> list[Metric]:
     """The four averages of precision, recall or F1; with one answer per row the micro average is the accuracy."""
-    better = partial(Metric, greater_is_better=True, tasks=CLASSIFICATION, is_of_labels=True)
+    better = partial(Metric, greater_is_better=True, kind=CLASSES, is_of_labels=True)
     by_class = partial(partial, _averaged_rate, rates=rates)
     return [
         better(f"{name}_macro", by_class(average="macro")),
@@ -422,7 +425,7 @@ def _rate_metrics(name: str, rates: Callable) -> list[Metric]:
 
 
 def _area_metrics(name: str, area: Callable, areas: Callable, needs: tuple[Need, ...]) -> list[Metric]:
-    better = partial(Metric, greater_is_better=True, tasks=CLASSIFICATION)
+    better = partial(Metric, greater_is_better=True, kind=CLASSES)
     by_class = partial(partial, _averaged_area, areas=areas)
     return [
         better(f"{name}_macro", by_class(average="macro"), needs=needs),
@@ -433,7 +436,7 @@ def _area_metrics(name: str, area: Callable, areas: Callable, needs: tuple[Need,
 
 
 def _error_metrics() -> list[Metric]:
-    worse = partial(Metric, greater_is_better=False, tasks=REGRESSION)
+    worse = partial(Metric, greater_is_better=False, kind=VALUES)
     return [
         worse("mean_absolute_error", _mean_absolute),
         worse("mean_absolute_percentage_error", _mean_absolute_percentage, needs=(_NO_ZERO,)),
@@ -448,7 +451,7 @@ def _error_metrics() -> list[Metric]:
 
 
 def _fit_metrics() -> list[Metric]:
-    better = partial(Metric, greater_is_better=True, tasks=REGRESSION, needs=(_VARIED,))
+    better = partial(Metric, greater_is_better=True, kind=VALUES, needs=(_VARIED,))
     return [
         better("explained_variance", _explained_variance),
         better("r2_score", _r2),
@@ -459,7 +462,7 @@ def _fit_metrics() -> list[Metric]:
 def _series_metrics() -> list[Metric]:
     """Errors that single rows do not have: measured by the past of each series, or of quantiles."""
     names = ("MASE", "RMSSE", "OWA", "sMAPE", "WAPE", "WQL", "pinball_loss")
-    return [Metric(name, lambda *given: np.nan, False, FORECASTING, needs=(_SERIES,)) for name in names]
+    return [Metric(name, lambda *given: np.nan, False, SERIES, needs=(_SERIES,)) for name in names]
 
 
 METRICS: dict[str, Metric] = {

@@ -53,6 +53,12 @@ class Learner(Protocol):
     is_fallback: bool  # always tried, and answers only where nothing else does
     time_share: float  # how much of the search's time it deserves, relative to its peers
     requires: str  # the package it needs
+    max_rows: int | None  # learns from a seeded sample of so many rows when there are more
+    trial_seconds: Callable[[int], float]  # rows -> of one core, roughly; 0 where fits stop when time is up
+
+
+def _no_seconds(n_rows: int) -> float:
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,7 @@ class Algorithm:
     time_share: float = 1.0  # how much of the search's time it deserves, relative to its peers
     requires: str = "sklearn"  # the package it needs
     max_rows: int | None = None  # learns from a seeded sample of so many rows when there are more
-    trial_seconds: Callable[[int], float] = lambda n_rows: (
-        0.0
-    )  # of one core, roughly; 0 where fits stop when time is up
+    trial_seconds: Callable[[int], float] = _no_seconds  # of one core, roughly; 0 where fits stop when time is up
 
 
 @dataclass(frozen=True)
@@ -144,10 +148,17 @@ class Task:
     title: str
     family: str  # the folder of algorithms that can answer it
     default_metric: str
+    further_metrics: tuple[str, ...]  # shown on the leaderboard beside the experiment's own
     problem: Callable[..., Problem]  # from target values and settings to what is asked of a model
     encode_target: Callable[..., np.ndarray]  # target column to class codes or values
+    metric_kinds: frozenset[str]  # which metrics can judge it: those of `classes`, `values`, `series`
     stratify: bool  # whether folds keep the class shares
     sample: Callable[[int], tuple[pl.DataFrame, str]]  # tiny seeded data and its target, for contract tests
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the target is a number."""
+        return "values" in self.metric_kinds
 
 
 def link_scores(raw: np.ndarray, link: Link) -> np.ndarray:

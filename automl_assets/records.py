@@ -152,21 +152,27 @@ class FeatureColumn:
 
 
 @dataclass(frozen=True)
-class Features:
-    """Every row as numbers, in the two views algorithms ask for, and the recipe that made them.
+class Truth:
+    """What is known of every row's answer, and who learns from it: all that steps of every family look at."""
 
-    `codes` keeps missing values as NaN and categories as whole numbers, for trees;
-    `dense` is imputed with missing markers, one-hot encoded and standardised, for everything else.
-    """
-
-    codes: np.ndarray  # float32 [n_rows, n_codes]
-    dense: np.ndarray  # float32 [n_rows, n_dense]
     y: np.ndarray  # int64 class codes or float64 values [n_rows]; -1 or NaN where the target is missing
     weight: np.ndarray | None  # float64 [n_rows]
-    featurizer: Any  # featurizer.Featurizer: plain values, stored as JSON
-    columns: tuple[FeatureColumn, ...]  # one per column of `codes`
     problem: Problem
     split: Split
+
+    def weights_of(self, rows: np.ndarray) -> np.ndarray | None:
+        """The weights of some rows, by number or mask; None where every row counts alike."""
+        return None if self.weight is None else self.weight[rows]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Every row as the algorithms of its family take it, and the recipe that made it so."""
+
+    truth: Truth
+    inputs: Any  # a record of the family's own, which only its package looks into
+    featurizer: Any  # the recipe, of the family's own: plain values, stored as JSON
+    columns: tuple[FeatureColumn, ...] = ()  # engineered columns and where they come from; as far as there are any
 
 
 class Fitted:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from automl_assets.errors import DiscoveryError
-from automl_assets.families import packages
+from automl_assets.families import Family, family, packages
 from automl_assets.parts import LabelFormat, Learner, Source, Task
 
 Part = TypeVar("Part", Learner, LabelFormat, Source, Task)
@@ -21,6 +21,11 @@ def algorithms(family: str) -> dict[str, Any]:
     found = _discover(f"{packages()[family]}.algorithms", Learner)  # type: ignore[type-abstract]
     able = [part for part in found.values() if importlib.util.find_spec(part.requires)]
     return {part.name: part for part in sorted(able, key=lambda part: (part.time_share, part.name))}
+
+
+def family_of(task: str) -> Family:
+    """The family that answers a task."""
+    return family(tasks()[task].family)
 
 
 @cache

@@ -56,7 +56,7 @@ def _cells(name: str, experiment: Experiment, dataset: Dataset, features: Featur
     if not candidate.trials[0].is_finished:
         return [candidate.trials[0].reason, "", "", "", ""]
     ensemble = blend([candidate], features, experiment.ensemble, experiment.seed)
-    return _figures(candidate, export(ensemble, dataset.table.filter(features.split.is_shown)))
+    return _figures(candidate, export(ensemble, dataset.table.filter(features.truth.split.is_shown)))
 
 
 def _figures(candidate: Candidate, onnx: OnnxModel) -> list[str]:

@@ -11,9 +11,8 @@ import dagster as dg
 from automl_assets.execution.budget import Budget
 from automl_assets.execution.processes import free_bytes
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.forecasting.forecaster import Forecaster
 from automl_assets.metrics import oriented
-from automl_assets.parts import Algorithm
+from automl_assets.parts import Learner
 from automl_assets.resources.run_log import boot, journal_of
 
 STARTED_TAG = "automl/started_at"  # run tag: seconds since 1970 at which the person began to wait
@@ -45,7 +44,7 @@ class Clock(dg.ConfigurableResource):
         self,
         context: Any,
         experiment: Experiment,
-        algorithm: Algorithm | Forecaster,
+        algorithm: Learner,
         n_groups: int = 0,
         n_rows: int = 0,
     ) -> Budget:
@@ -102,17 +101,17 @@ def _now(context: Any) -> float:
     return first["time"] + time.monotonic() - first["ticks"] if first else time.time()
 
 
-def _deserved(part: Algorithm | Forecaster, n_rows: int) -> float:
+def _deserved(part: Learner, n_rows: int) -> float:
     """Its share of the time. In a large table, what learns from a sample alone deserves less the more it leaves aside."""
-    most = part.max_rows if isinstance(part, Algorithm) else None
+    most = part.max_rows
     if most is None or n_rows <= max(most, LARGE_TABLE):
         return part.time_share
     return part.time_share * most / n_rows
 
 
-def _why_not(part: Algorithm | Forecaster, seconds: float, is_roomy: bool, n_rows: int, n_cores: int) -> str:
+def _why_not(part: Learner, seconds: float, is_roomy: bool, n_rows: int, n_cores: int) -> str:
     """Why a candidate is left out, so that its time is others'; empty where it is tried."""
-    needed = part.trial_seconds(n_rows) / n_cores if isinstance(part, Algorithm) else 0.0
+    needed = part.trial_seconds(n_rows) / n_cores
     if needed > seconds:
         return (
             f"one trial over {n_rows:,} rows takes about {needed:.1f} s, and its share of the time is {seconds:.1f} s"
@@ -122,9 +121,7 @@ def _why_not(part: Algorithm | Forecaster, seconds: float, is_roomy: bool, n_row
     return ""
 
 
-def _to_come(
-    context: Any, experiment: Experiment, algorithm: Algorithm | Forecaster, events: list[dict]
-) -> list[Algorithm | Forecaster]:
+def _to_come(context: Any, experiment: Experiment, algorithm: Learner, events: list[dict]) -> list[Learner]:
     """The candidates that have not begun yet, but for this one."""
     begun = {event["candidate"] for event in events if event["event"] == "candidate_started"}
     return [

@@ -19,6 +19,7 @@ import polars as pl
 from automl_assets import records
 from automl_assets.errors import ArtifactError
 from automl_assets.forecasting import records as forecasting_records
+from automl_assets.tabular import records as tabular_records
 from automl_assets.tabular.features import featurizer
 
 RECORD = "record.json"
@@ -31,7 +32,7 @@ BEGINNINGS = {
     b'{\n "cells"': "ipynb",
     b"{": "json",
 }
-HOLD_RECORDS = records, forecasting_records, featurizer
+HOLD_RECORDS = records, tabular_records, forecasting_records, featurizer
 Write = Callable[[str, bytes], Any]
 Read = Callable[[str], bytes]
 

@@ -23,7 +23,16 @@ if "AUTOML_DATA" not in os.environ and DATA.is_dir():
 
 Ask = Callable[..., Experiment]
 
-__all__ = ["answered", "bucket", "database", "learned", "postgres", "postgres_server", "redis", "s3"]  # fixtures for every test
+__all__ = [
+    "answered",
+    "bucket",
+    "database",
+    "learned",
+    "postgres",
+    "postgres_server",
+    "redis",
+    "s3",
+]  # fixtures for every test
 
 
 @pytest.fixture

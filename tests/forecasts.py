@@ -5,16 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from automl_assets import registry
+from automl_assets.data.series_names import series_name
 from automl_assets.forecasting.forecaster import ForecastContext
-from automl_assets.forecasting.records import (
-    Covariate,
-    ForecastEnsemble,
-    ForecastMember,
-    ForecastProblem,
-    Group,
-    Panel,
-    series_name,
-)
+from automl_assets.forecasting.records import Covariate, ForecastEnsemble, ForecastMember, ForecastProblem, Group, Panel
 from automl_assets.forecasting.steps.backtest import windows
 from automl_assets.records import Fitted, Problem
 

@@ -11,12 +11,13 @@ import pytest
 from automl_assets import metrics
 from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import Experiment, parse
-from automl_assets.records import VALID, Candidate, Dataset, Ensemble, Features, Problem, Split
+from automl_assets.records import VALID, Candidate, Dataset, Ensemble, Features, Problem, Split, Truth
 from automl_assets.registry import tasks
 from automl_assets.steps.build_ensemble import blend
 from automl_assets.steps.load import load
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import divide
+from automl_assets.tabular.records import TableInputs
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 
@@ -87,7 +88,7 @@ def answered() -> Answered:
         score = metrics.score(problem.metric, y[known], predictions[known], None, problem)
         none = np.zeros((len(y), 0), np.float32)
         split = Split(np.zeros(len(y), bool), np.full((len(y), 1), VALID, np.int8), "all rows")
-        features = Features(none, none, y, weight, None, (), problem, split)
+        features = Features(Truth(y, weight, problem, split), TableInputs(none, none), None)
         return Ensemble("single", (), None, score, {"single": score}, predictions, None, problem), features
 
     return make

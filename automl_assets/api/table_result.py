@@ -82,14 +82,14 @@ class Result(RunResult):
 
     def predict(self, rows: Any) -> "pd.DataFrame":
         """Predictions beside the rows of a pandas or polars frame."""
-        from automl_assets.tabular.steps.predict import predict
+        from automl_assets.steps.predict import predict
 
         return predict(self.ensemble, _table(rows)).table.to_pandas()
 
     def test(self, trial: str, rows: Any = None) -> Evaluation:
         """Metrics, intervals and pictures of one trial of the leaderboard, or of "ensemble", on the test rows, or on
         labelled rows of a pandas or polars frame. Raises AutomlError for a trial that is unknown or failed."""
-        from automl_assets.tabular.steps.evaluate_trial import examine
+        from automl_assets.steps.evaluate_trial import examine
 
         features = self._load("features")
         chosen = self.ensemble if trial == "ensemble" else self._alone(trial, features)
@@ -121,7 +121,7 @@ class Result(RunResult):
         return PrintedTable(title, columns, tuple(rows), texts=frozenset({"trial", ""}), n_bold=1)
 
     def _alone(self, name: str, features: Features) -> Ensemble:
-        from automl_assets.tabular.steps.evaluate_trial import alone
+        from automl_assets.steps.evaluate_trial import alone
 
         algorithms = {standing.trial: standing.algorithm for standing in self.standings.standings}
         if name not in algorithms:
@@ -137,15 +137,16 @@ class Result(RunResult):
 
         Contributions to an output add up to its score minus `base`: log-odds of a class, or the value of a regression.
         """
-        from automl_assets.tabular.steps.explain import explain_rows
-
+        explain_rows = self.experiment.family.steps.explain_rows
+        if explain_rows is None:
+            self._refuse("its answers cannot be explained")
         dataset, features = self._load("dataset"), self._load("features")
         return explain_rows(self.ensemble, dataset, features, _table(rows), seconds).to_pandas()
 
     def scored(self, batches: "Iterable[pl.DataFrame]") -> "Iterator[pl.DataFrame]":
         """Predictions beside the rows of each batch, through the ONNX file where the experiment makes one."""
+        from automl_assets.steps.predict import predict
         from automl_assets.steps.predict_batches import scorer
-        from automl_assets.tabular.steps.predict import predict
 
         if self.onnx:
             return map(scorer(self.onnx, self.ensemble.problem), batches)
@@ -183,10 +184,9 @@ class Result(RunResult):
 
         from automl_assets.metrics import all_scores
 
-        features = self._load("features")
-        known = ~np.isnan(self.ensemble.predictions).any(axis=1)
-        weight = features.weight[known] if features.weight is not None else None
-        return all_scores(features.y[known], self.ensemble.predictions[known], weight, self.ensemble.problem)
+        truth, predictions = self._load("features").truth, self.ensemble.predictions
+        known = ~np.isnan(predictions).any(axis=1)
+        return all_scores(truth.y[known], predictions[known], truth.weights_of(known), self.ensemble.problem)
 
     def _repr_html_(self) -> str:
         import pandas as pd

@@ -31,7 +31,7 @@ def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg
         context: dg.AssetExecutionContext, clock: Clock, fit_workers: FitWorkers, features: Features
     ) -> dg.MaterializeResult:
         with step(context) as journal:
-            n_rows = int(features.split.is_training.sum())
+            n_rows = int(features.truth.split.is_training.sum())
             budget = clock.budget(context, experiment, algorithm, n_rows=n_rows)
             journal.write("candidate_started", candidate=algorithm.name, seconds=budget.seconds)
 

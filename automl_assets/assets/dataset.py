@@ -65,9 +65,7 @@ def dataset_type(experiment: Experiment) -> dg.DagsterType:
 
 def _constraints(experiment: Experiment) -> dict[str, str]:
     """What the columns with a role must be, in words."""
-    words = {
-        experiment.target: "exists, gaps allowed" if experiment.task == "classification" else "numbers, gaps allowed"
-    }
+    words = {experiment.target: "numbers, gaps allowed" if experiment.task_part.is_numeric else "exists, gaps allowed"}
     if experiment.weight_column:
         words[experiment.weight_column] = "numbers of at least 0, without gaps"
     for column in (experiment.group_column, experiment.time_column):
@@ -80,9 +78,9 @@ def _pandas_columns(experiment: Experiment) -> list[Any]:
     from dagster_pandas import PandasColumn
 
     columns = [
-        PandasColumn.exists(experiment.target)
-        if experiment.task == "classification"
-        else PandasColumn.numeric_column(experiment.target, ignore_missing_vals=True)
+        PandasColumn.numeric_column(experiment.target, ignore_missing_vals=True)
+        if experiment.task_part.is_numeric
+        else PandasColumn.exists(experiment.target)
     ]
     if experiment.weight_column:
         columns.append(PandasColumn.float_column(experiment.weight_column, min_value=0.0, non_nullable=True))

@@ -11,11 +11,12 @@ from automl_assets.steps.build_ensemble import blend
 from automl_assets.steps.calibrate import calibrate
 from automl_assets.steps.choose_threshold import decide
 from automl_assets.steps.conformalize import conform, percent
-from automl_assets.tabular.steps.prune_ensemble import trim
 
 
 def ensemble(experiment: Experiment) -> dg.AssetsDefinition:
     candidates = {f"candidate_{name}": input_of(experiment, f"candidate_{name}") for name in experiment.candidates}
+
+    prune = experiment.family.steps.prune
 
     @dg.asset(
         **described(
@@ -31,10 +32,10 @@ def ensemble(experiment: Experiment) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext, features: Features, **candidates: Candidate) -> dg.MaterializeResult:
         with step(context):
             blended = blend(candidates.values(), features, experiment.ensemble, experiment.seed)
-            trimmed = trim(blended, candidates.values(), features, experiment.ensemble.max_milliseconds)
-            honest = calibrate(trimmed, features, experiment.seed)
-            decisive = decide(honest, features, experiment)
-            made = conform(decisive, features, experiment.coverage, experiment.seed)
+            trimmed = prune(blended, candidates.values(), features, experiment.ensemble.max_milliseconds)
+            honest = calibrate(trimmed, features.truth, experiment.seed)
+            decisive = decide(honest, features.truth, experiment)
+            made = conform(decisive, features.truth, experiment.coverage, experiment.seed)
         return dg.MaterializeResult(value=made, metadata=_metadata(made))
 
     return asset

@@ -1,5 +1,6 @@
 """The asset `error_analysis`: on which rows the ensemble does worst, in words."""
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -8,12 +9,12 @@ from automl_assets.assets.spec import LAST, described, input_of, made_check, pic
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Cohort, Dataset, Ensemble, ErrorAnalysis, Features
 from automl_assets.resources.clock import Clock
-from automl_assets.tabular.steps.analyse_errors import analyse
 
 TIME_SHARE = 0.15  # of what is left of the run
 
 
-def error_analysis(experiment: Experiment) -> dg.AssetsDefinition:
+def error_analysis(experiment: Experiment, analyse_errors: Callable[..., Any]) -> dg.AssetsDefinition:
+
     @dg.asset(
         **described(
             experiment,
@@ -32,7 +33,7 @@ def error_analysis(experiment: Experiment) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         def make() -> ErrorAnalysis:
             seconds = TIME_SHARE * clock.seconds_left(context, experiment)
-            return analyse(dataset, features, ensemble, experiment.seed, seconds)
+            return analyse_errors(dataset, features, ensemble, experiment.seed, seconds)
 
         return spared(context, make, _metadata)
 

@@ -1,5 +1,6 @@
 """The asset `explanation`: which columns the ensemble leans on, and how."""
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -8,12 +9,11 @@ from automl_assets.assets.spec import described, input_of, made_check, pictures,
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Explanation, Features
 from automl_assets.resources.clock import Clock
-from automl_assets.tabular.steps.explain import explain
 
 TIME_SHARE = 0.15  # of what is left of the run
 
 
-def explanation(experiment: Experiment) -> dg.AssetsDefinition:
+def explanation(experiment: Experiment, explain: Callable[..., Any]) -> dg.AssetsDefinition:
     names = ("dataset", "features", "ensemble")
 
     @dg.asset(

@@ -1,5 +1,6 @@
 """The asset `fairness`: metrics by the groups of each sensitive column, with the check that they lie close together."""
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -8,7 +9,6 @@ from automl_assets.assets.spec import LAST, described, input_of, made_check, pic
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Fairness, Features
 from automl_assets.resources.clock import Clock
-from automl_assets.tabular.steps.assess_fairness import compare
 
 ALIKE = "groups_alike"
 TIME_SHARE = 0.15  # of what is left of the run
@@ -18,7 +18,7 @@ ADVICE = (
 )
 
 
-def fairness(experiment: Experiment) -> dg.AssetsDefinition:
+def fairness(experiment: Experiment, assess_fairness: Callable[..., Any]) -> dg.AssetsDefinition:
     key = dg.AssetKey([experiment.name, "fairness"])
 
     @dg.asset(
@@ -42,7 +42,7 @@ def fairness(experiment: Experiment) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         def make() -> Fairness:
             seconds = TIME_SHARE * clock.seconds_left(context, experiment)
-            return compare(dataset, features, ensemble, experiment.sensitive_columns, experiment.seed, seconds)
+            return assess_fairness(dataset, features, ensemble, experiment.sensitive_columns, experiment.seed, seconds)
 
         return spared(context, make, _metadata, lambda made: [_alike(made)])
 

@@ -8,7 +8,6 @@ import dagster as dg
 from automl_assets.assets.spec import described, input_of, step, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Features, Profile, Split
-from automl_assets.tabular.steps.featurize import featurize
 
 MAX_LINEAGE_COLUMNS = 1_000
 
@@ -24,7 +23,7 @@ def features(experiment: Experiment) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, dataset: Dataset, profile: Profile, split: Split
     ) -> dg.MaterializeResult:
         with step(context):
-            made = featurize(dataset, profile, split, experiment)
+            made = experiment.family.steps.featurize(dataset, profile, split, experiment)
         return dg.MaterializeResult(value=made, metadata=_metadata(made, profile, experiment))
 
     return asset
@@ -42,8 +41,7 @@ def _metadata(made: Features, profile: Profile, experiment: Experiment) -> dict[
         "dagster/column_schema": dg.TableSchema(
             [dg.TableColumn(column.name, "float32", description=column.transformation) for column in made.columns]
         ),
-        "n_codes": made.codes.shape[1],
-        "n_dense": made.dense.shape[1],
+        **made.inputs.sizes,
     }
 
 

@@ -19,7 +19,7 @@ from automl_assets.assets.report import report
 from automl_assets.assets.split import split
 from automl_assets.assets.training_code import training_code
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.tabular.steps.report import TOLD
+from automl_assets.steps.report import TOLD
 
 
 def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
@@ -28,12 +28,15 @@ def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
     candidates = list(experiment.candidates.values())
     assets += [candidate(experiment, part, len(candidates) - i) for i, part in enumerate(candidates)]
     assets += [make(experiment) for make in (leaderboard, ensemble, evaluation)]
-    if experiment.training_code:
-        assets.append(training_code(experiment))
-    if experiment.explain:
-        assets += [explanation(experiment), error_analysis(experiment)]
-    if experiment.sensitive_columns:
-        assets.append(fairness(experiment))
+    steps = experiment.family.steps
+    if experiment.training_code and steps.write_training_code:
+        assets.append(training_code(experiment, steps.write_training_code))
+    if experiment.explain and steps.explain:
+        assets.append(explanation(experiment, steps.explain))
+    if experiment.explain and steps.analyse_errors:
+        assets.append(error_analysis(experiment, steps.analyse_errors))
+    if experiment.sensitive_columns and steps.assess_fairness:
+        assets.append(fairness(experiment, steps.assess_fairness))
     if experiment.onnx:
         assets += [onnx_model(experiment), registered_model(experiment)]
     if experiment.predict_source:

@@ -7,7 +7,6 @@ import dagster as dg
 from automl_assets.assets.spec import described, input_of, step, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Features, OnnxModel
-from automl_assets.tabular.steps.export import export
 
 PARITY, LATENCY = "parity", "latency"
 MAX_DIFFERENCE = 1e-4
@@ -36,8 +35,8 @@ def onnx_model(experiment: Experiment) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, dataset: Dataset, features: Features, ensemble: Ensemble
     ) -> dg.MaterializeResult:
         with step(context):
-            rows = features.split.is_shown
-            made = export(ensemble, dataset.table.filter(rows), dataset.table)
+            rows = features.truth.split.is_shown
+            made = experiment.family.steps.export(ensemble, dataset.table.filter(rows), dataset.table)
         results = [
             _check(PARITY, made.max_difference, MAX_DIFFERENCE),
             _check(LATENCY, made.latency_milliseconds, MAX_MILLISECONDS),

@@ -9,8 +9,8 @@ from automl_assets.assets.spec import described, input_of, step, table
 from automl_assets.experiment.experiment import Experiment, SourceSetting
 from automl_assets.records import ColumnDrift, Ensemble, Predictions, Profile
 from automl_assets.steps.drift import drift, drifted_columns, told
+from automl_assets.steps.predict import predict
 from automl_assets.steps.read_source import read
-from automl_assets.tabular.steps.predict import predict
 
 PREVIEW_ROWS = 10
 DRIFT = "drift"  # name of the check

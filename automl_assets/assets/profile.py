@@ -7,26 +7,12 @@ import dagster as dg
 from automl_assets.assets.spec import check, described, input_of, step, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import ColumnProfile, Dataset, Profile
-from automl_assets.tabular.steps.describe import describe
 
-GUARDRAILS = {
-    "missing_values": "Gaps in the features are imputed and marked.",
-    "missing_target": "Rows without a target take no part.",
-    "high_cardinality": "Columns with very many categories.",
-    "ignored_columns": "Columns that cannot help, and why.",
-    "class_balance": "Whether a class is so rare that accuracy hides it.",
-    "unseen_classes": "Whether a validation or test file has classes that the source lacks.",
-    "near_constant_columns": "Columns that hold one value nearly everywhere.",
-    "target_leakage": "Whether a column, or its gaps, give the target away.",
-    "time_leakage": "Whether the target changes with time while rows are divided by chance.",
-    "memory": "What the features will take, against what is free.",
-    "duplicate_rows": "Whether rows repeat each other.",
-}
 BARS = "▁▂▃▄▅▆▇█"
 
 
 def profile(experiment: Experiment) -> dg.AssetsDefinition:
-    key = dg.AssetKey([experiment.name, "profile"])
+    key, steps = dg.AssetKey([experiment.name, "profile"]), experiment.family.steps
 
     @dg.asset(
         **described(
@@ -37,11 +23,11 @@ def profile(experiment: Experiment) -> dg.AssetsDefinition:
             "What is in each column, how it is used, and what to know first.",
         ),
         ins={"dataset": input_of(experiment, "dataset")},
-        check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in GUARDRAILS.items()],
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in steps.guardrails.items()],
     )
     def asset(context: dg.AssetExecutionContext, dataset: Dataset) -> dg.MaterializeResult:
         with step(context):
-            found = describe(dataset, experiment)
+            found = steps.describe(dataset, experiment)
         return dg.MaterializeResult(
             value=found, metadata=_metadata(found), check_results=[check(guardrail) for guardrail in found.guardrails]
         )

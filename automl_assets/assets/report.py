@@ -9,8 +9,8 @@ from automl_assets.assets.spec import described, input_of, step
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Report
 from automl_assets.steps.page import Material
-from automl_assets.tabular.steps.report import headline
-from automl_assets.tabular.steps.report import report as write_report
+from automl_assets.steps.report import headline
+from automl_assets.steps.report import report as write_report
 
 
 def report(experiment: Experiment, about: Sequence[str]) -> dg.AssetsDefinition:

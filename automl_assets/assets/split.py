@@ -9,8 +9,8 @@ from automl_assets.assets.spec import check, described, input_of, step, table
 from automl_assets.errors import listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import TEST_FILE, VALID, Dataset, Profile, Split
+from automl_assets.steps.split_guardrails import train_test_overlap, validation_split
 from automl_assets.steps.split_rows import divide
-from automl_assets.tabular.steps.guardrails import train_test_overlap, validation_split
 
 GUARDRAILS = {
     "validation_split": "How trials are scored, and why so.",

@@ -1,5 +1,6 @@
 """The asset `training_code`: a script and a notebook that train the best model again without this system."""
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -7,12 +8,12 @@ import dagster as dg
 from automl_assets.assets.spec import described, input_of, step
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Leaderboard, TrainingCode
-from automl_assets.tabular.steps.write_training_code import OWN_SECTION, write
+from automl_assets.training_code.program import OWN_SECTION
 
 MOST_LINES = 150  # of code that the UI shows
 
 
-def training_code(experiment: Experiment) -> dg.AssetsDefinition:
+def training_code(experiment: Experiment, write: Callable[..., TrainingCode]) -> dg.AssetsDefinition:
     @dg.asset(
         **described(
             experiment,

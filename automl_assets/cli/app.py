@@ -254,7 +254,7 @@ def code(
 ) -> None:
     """Writes a script and a notebook that train the last model of an experiment again, without this system. Of a
     forecast they train the models of all groups."""
-    from automl_assets.forecasting.steps.write_training_code import ENSEMBLES_FILE
+    from automl_assets.training_code.program import ENSEMBLES_FILE
 
     made = _last_result(experiment, home).training_code
     output.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from automl_assets import families, metrics, registry
+from automl_assets import metrics, registry
 from automl_assets.data import files
 from automl_assets.errors import SettingError, listed, nearest
 from automl_assets.experiment.base import Frozen, shorthand
@@ -299,7 +299,7 @@ class Experiment(Frozen):
     @property
     def family(self) -> Family:
         """What the kind of data that is asked about does in its own way."""
-        return families.family(self.task_part.family)
+        return registry.family_of(self.task)
 
     @property
     def roles(self) -> list[tuple[str, str]]:

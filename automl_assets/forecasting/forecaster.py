@@ -72,3 +72,5 @@ class Forecaster:
     has_cold_start: bool = False
     time_share: float = 1.0
     requires: str = "numpy"  # the package it needs
+    max_rows: int | None = None  # all are learnt from
+    trial_seconds: Callable[[int], float] = lambda n_rows: 0.0  # fits stop when time is up

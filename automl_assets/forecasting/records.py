@@ -4,8 +4,7 @@ Here belong shapes and cuts of a record's own rows. Not here: finding the grid, 
 What is the same for every task (trials, candidates, leaderboards) is in `records`.
 """
 
-import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -16,25 +15,6 @@ from automl_assets.experiment.lag_settings import LagSettings
 from automl_assets.records import Fitted, Guardrail, Importance, Picture, Problem
 
 MEDIAN = 0.5
-
-
-def series_name(values: Iterable[object]) -> str:
-    """The name of a series: the values of its columns, with a bar between them; none is an empty text.
-
-    >>> series_name(["north", 7]), series_name(["a|b", None]), series_name([])
-    ('north|7', 'a\\\\|b|', '')
-    """
-    texts = ("" if value is None else str(value) for value in values)
-    return "|".join(text.replace("\\", "\\\\").replace("|", "\\|") for text in texts)
-
-
-def series_values(name: str) -> list[str]:
-    """The values that a name of `series_name` was made of, as texts.
-
-    >>> series_values(series_name(["a|b", 7, None]))
-    ['a|b', '7', '']
-    """
-    return re.sub(r"\\(.)|\|", lambda found: found[1] or "\0", name, flags=re.DOTALL).split("\0")
 
 
 def free_name(name: str, taken: Container[str]) -> str:

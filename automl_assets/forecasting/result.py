@@ -80,7 +80,7 @@ class ForecastResult(RunResult):
     def predict(self, rows: Any) -> "pd.DataFrame":
         """What is missing in the target of a pandas or polars frame, forecast from the rows before it, which may be newer
         than those learnt from. Raises DataError for rows that are no series, ArtifactError for `onnx: false`."""
-        from automl_assets.resources.model_folders import forecast_rows
+        from automl_assets.forecasting.serving.model_folder import forecast_rows
 
         frame = rows.to_pandas() if hasattr(rows, "to_pandas") else rows
         groups = self.groups

@@ -42,14 +42,18 @@ def _sample(seed: int, n_series: int = 3, n_days: int = 84) -> tuple[pl.DataFram
     return table, "sales"
 
 
+FURTHER_METRICS = ("MASE", "sMAPE", "mean_absolute_error", "normalized_root_mean_squared_error")
+
 PARTS = (
     Task(
         name="forecasting",
         title="What comes next in a series?",
         family="forecasting",
         default_metric="normalized_root_mean_squared_error",
+        further_metrics=FURTHER_METRICS,
         problem=_problem,
         encode_target=_values,
+        metric_kinds=frozenset({"values", "series"}),
         stratify=False,
         sample=_sample,
     ),

@@ -9,8 +9,8 @@ import numpy as np
 
 from automl_assets import registry
 from automl_assets.learning import preparation
-from automl_assets.parts import Algorithm, Config, FitContext, Rows
-from automl_assets.records import TRAIN, VALID, Features, Problem
+from automl_assets.parts import Config, FitContext, Rows
+from automl_assets.records import TRAIN, VALID, Truth
 
 REFIT = -1  # in place of a fold's number: learn from all training rows
 
@@ -24,13 +24,13 @@ class FoldFit:
     seconds: float
 
 
-def _lay_out(folder: Path, features: Features, algorithm: Algorithm) -> None:
-    """Writes what fits read, so that every process maps the same memory."""
-    np.save(folder / "x.npy", features.dense if algorithm.view == "dense" else features.codes)
-    np.save(folder / "y.npy", features.y)
-    np.save(folder / "assignment.npy", features.split.assignment)
-    if features.weight is not None:
-        np.save(folder / "weight.npy", features.weight)
+def lay_out(folder: Path, x: np.ndarray, truth: Truth) -> None:
+    """Writes what fits read, so that every process maps the same memory; `x` is [n_rows, n_features]."""
+    np.save(folder / "x.npy", x)
+    np.save(folder / "y.npy", truth.y)
+    np.save(folder / "assignment.npy", truth.split.assignment)
+    if truth.weight is not None:
+        np.save(folder / "weight.npy", truth.weight)
 
 
 def fit_fold(
@@ -55,11 +55,6 @@ def _rows_of(folder: Path, fold: int, max_rows: int | None, seed: int) -> tuple[
         return _read_rows(folder, sampled(np.flatnonzero((assignment > 0).any(axis=1)), max_rows, seed)), None
     train = sampled(np.flatnonzero(assignment[:, fold] == TRAIN), max_rows, seed)
     return _read_rows(folder, train), _read_rows(folder, np.flatnonzero(assignment[:, fold] == VALID))
-
-
-def context_of(featurizer: Any, problem: Problem, seed: int) -> FitContext:
-    """What every fit is told about the features and the question; threads and deadline are the caller's."""
-    return FitContext(problem=problem, categories=featurizer.n_levels, terms=featurizer.n_terms, seed=seed)
 
 
 def sampled(rows: np.ndarray, max_rows: int | None, seed: int) -> np.ndarray:

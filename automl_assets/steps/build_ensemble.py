@@ -13,7 +13,18 @@ from automl_assets.errors import LearningError
 from automl_assets.experiment.experiment import EnsembleSetting
 from automl_assets.learning.fitting import stopping_early, with_every_class
 from automl_assets.parts import Rows
-from automl_assets.records import Candidate, Ensemble, EnsembleKind, Features, Fitted, Member, Problem, Stack, Trial
+from automl_assets.records import (
+    Candidate,
+    Ensemble,
+    EnsembleKind,
+    Features,
+    Fitted,
+    Member,
+    Problem,
+    Stack,
+    Trial,
+    Truth,
+)
 from automl_assets.steps.combine import apply_stack, combine, stack_inputs
 
 MAX_MEMBERS = 24  # trials considered, the best first and the best of every algorithm among them
@@ -26,8 +37,8 @@ SMALLEST_GAIN = 1e-7
 def blend(candidates: Iterable[Candidate], features: Features, settings: EnsembleSetting, seed: int) -> Ensemble:
     """The best of: the best single trial, a weighted vote, a stack. Raises LearningError when no trial finished."""
     candidates = tuple(candidates)
-    trials = _contenders(candidates, features.problem)
-    scorer = _Scorer(trials, features, seed)
+    trials = _contenders(candidates, features.truth.problem)
+    scorer = _Scorer(trials, features.truth, seed)
     offers: dict[EnsembleKind, _Offer] = {"single": _single(trials, scorer)}
     if settings.voting and len(trials) > 1:
         offers["voting"] = _voting(trials, scorer, settings.iterations)
@@ -36,7 +47,7 @@ def blend(candidates: Iterable[Candidate], features: Features, settings: Ensembl
     scores = {kind: offer.score for kind, offer in offers.items()}
     kind = max(
         scores,
-        key=lambda k: metrics.oriented(features.problem.metric, scores[k]) if np.isfinite(scores[k]) else -np.inf,
+        key=lambda k: metrics.oriented(features.truth.problem.metric, scores[k]) if np.isfinite(scores[k]) else -np.inf,
     )
     return offers[kind].ensemble(kind, scores, features)
 
@@ -67,14 +78,14 @@ def _is_fallback(trial: Trial, problem: Problem) -> bool:
 class _Scorer:
     """The rows every contender predicted, and the metric on them. Greater is better."""
 
-    def __init__(self, trials: Sequence[Trial], features: Features, seed: int):
-        self.problem = features.problem
+    def __init__(self, trials: Sequence[Trial], truth: Truth, seed: int):
+        self.problem = truth.problem
         known = np.logical_and.reduce([~np.isnan(trial.predictions).any(axis=1) for trial in trials])
         self.rows = np.flatnonzero(known)
-        self.y = features.y[self.rows]
+        self.y = truth.y[self.rows]
         most = MAX_CELLS // self.problem.n_outputs
         self.sample = sample(self.y, most, self.problem, np.random.default_rng(seed))  # positions in `rows`
-        self.weight = features.weight[self.rows] if features.weight is not None else None
+        self.weight = truth.weights_of(self.rows)
 
     def predictions(self, trial: Trial) -> np.ndarray:
         return trial.predictions[self.rows]
@@ -122,9 +133,9 @@ class _Offer:
             stack=self.stack,
             score=self.score,
             scores_by_kind=scores,
-            predictions=combine(parts, self.weights, self.stack, features.problem),
+            predictions=combine(parts, self.weights, self.stack, features.truth.problem),
             featurizer=features.featurizer,
-            problem=features.problem,
+            problem=features.truth.problem,
         )
 
 

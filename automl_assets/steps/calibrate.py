@@ -11,7 +11,7 @@ import numpy as np
 
 from automl_assets import metrics
 from automl_assets.parts import link_scores
-from automl_assets.records import Calibration, Ensemble, Features, Problem
+from automl_assets.records import Calibration, Ensemble, Problem, Truth
 from automl_assets.steps.build_ensemble import sample
 
 MIN_ROWS = 500
@@ -59,20 +59,19 @@ class Judged:
             yield np.flatnonzero(fold != i), np.flatnonzero(fold == i)
 
 
-def judged(ensemble: Ensemble, features: Features, most_rows: int | None = None, seed: int = 0) -> Judged:
+def judged(ensemble: Ensemble, truth: Truth, most_rows: int | None = None, seed: int = 0) -> Judged:
     """The ensemble's out-of-fold rows, or a seeded sample of them with every class in it."""
     rows = np.flatnonzero(~np.isnan(ensemble.predictions).any(axis=1))
     if most_rows is not None:
-        rows = rows[sample(features.y[rows], most_rows, ensemble.problem, np.random.default_rng(seed))]
-    weight = None if features.weight is None else features.weight[rows]
-    return Judged(features.y[rows], ensemble.predictions[rows], weight, ensemble.problem)
+        rows = rows[sample(truth.y[rows], most_rows, ensemble.problem, np.random.default_rng(seed))]
+    return Judged(truth.y[rows], ensemble.predictions[rows], truth.weights_of(rows), ensemble.problem)
 
 
-def calibrate(ensemble: Ensemble, features: Features, seed: int) -> Ensemble:
+def calibrate(ensemble: Ensemble, truth: Truth, seed: int) -> Ensemble:
     """The ensemble with the calibration that helps on held-out rows, if there are rows enough to tell."""
     if not ensemble.problem.classes:
         return ensemble
-    rows = judged(ensemble, features, max(2_000, MAX_CELLS // ensemble.problem.n_classes), seed)
+    rows = judged(ensemble, truth, max(2_000, MAX_CELLS // ensemble.problem.n_classes), seed)
     calibration = _helpful(rows, seed) if rows.n_rows >= MIN_ROWS else None
     if calibration is None:
         return ensemble

@@ -9,7 +9,7 @@ import numpy as np
 
 from automl_assets import metrics
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Ensemble, Features
+from automl_assets.records import Ensemble, Truth
 from automl_assets.steps.calibrate import Judged, judged
 
 MIN_MINORITY = 50  # rows of the rarer class
@@ -18,12 +18,12 @@ N_THRESHOLDS = 100
 N_REPEATS = 3
 
 
-def decide(ensemble: Ensemble, features: Features, experiment: Experiment) -> Ensemble:
+def decide(ensemble: Ensemble, truth: Truth, experiment: Experiment) -> Ensemble:
     """The ensemble with the threshold that suits its metric. A threshold that the experiment names stays."""
     problem = ensemble.problem
     if problem.n_classes != 2 or experiment.threshold != "auto" or not metrics.METRICS[problem.metric].is_of_labels:
         return ensemble
-    rows = judged(ensemble, features, MAX_ROWS, experiment.seed)
+    rows = judged(ensemble, truth, MAX_ROWS, experiment.seed)
     if np.bincount(rows.y, minlength=2).min() < MIN_MINORITY:
         return ensemble
     thresholds, gains = zip(*(_repeat(rows, experiment.seed + i) for i in range(N_REPEATS)), strict=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from automl_assets import metrics
-from automl_assets.records import Conformal, Ensemble, Features, Problem, Spread
+from automl_assets.records import Conformal, Ensemble, Problem, Spread, Truth
 from automl_assets.steps.calibrate import Judged, judged
 
 MIN_SPREAD_ROWS = 500
@@ -22,9 +22,9 @@ SLACK = 1e-6  # of a probability: rounding in float32 puts no class out of its s
 NARROWER = 0.98  # of the mean width, for a spread to be worth having
 
 
-def conform(ensemble: Ensemble, features: Features, levels: Sequence[float], seed: int) -> Ensemble:
+def conform(ensemble: Ensemble, truth: Truth, levels: Sequence[float], seed: int) -> Ensemble:
     """The ensemble with a bound for each level that has rows enough: 0.95 takes 19."""
-    rows = judged(ensemble, features)
+    rows = judged(ensemble, truth)
     possible = tuple(sorted(level for level in levels if level <= rows.n_rows / (rows.n_rows + 1)))
     if not possible:
         return ensemble
@@ -32,7 +32,7 @@ def conform(ensemble: Ensemble, features: Features, levels: Sequence[float], see
         doubts = 1.0 - rows.predictions[np.arange(rows.n_rows), rows.y]
         bounds = tuple(1.0 - SLACK - bound for bound in _bounds(doubts, possible, rows.weight))
         return replace(ensemble, conformal=Conformal(possible, bounds))
-    least, most = _natural_ends(features.y[features.split.is_training])
+    least, most = _natural_ends(truth.y[truth.split.is_training])
     return replace(ensemble, conformal=replace(_around(rows, possible, seed), least=least, most=most))
 
 

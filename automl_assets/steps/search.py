@@ -13,15 +13,10 @@ import numpy as np
 from automl_assets import metrics, registry
 from automl_assets.execution.budget import SOFT_SHARE, Budget, has_stalled
 from automl_assets.execution.processes import Job, Outcome, run_jobs, wait_until_warm
-from automl_assets.learning.fit_fold import REFIT, FoldFit, _lay_out, context_of, fit_fold
+from automl_assets.learning.fit_fold import REFIT, FoldFit
 from automl_assets.parts import Algorithm, Config, link_scores
-from automl_assets.records import Candidate, Features, Fitted, Trial
+from automl_assets.records import Candidate, Features, Fitted, Trial, Truth
 from automl_assets.steps.suggest import Suggestions
-
-FURTHER_METRICS = {  # shown on the leaderboard beside the experiment's own
-    "classification": ("accuracy", "AUC_weighted", "log_loss", "norm_macro_recall"),
-    "regression": ("root_mean_squared_error", "mean_absolute_error", "r2_score", "spearman_correlation"),
-}
 
 Report = Callable[[Trial], None]
 RunJobs = Callable[[Iterable[Job], int, int | None], Iterator[Outcome]]  # as `isolation.run_jobs`
@@ -40,7 +35,7 @@ def search(
     started = time.monotonic()
     wait_until_warm()
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
-        _lay_out(Path(folder), features, algorithm)
+        registry.family_of(features.truth.problem.task).steps.lay_out(Path(folder), features, algorithm)
         trials = _Search(features, folder, algorithm, budget, seed, report).trials(run)
     return Candidate(algorithm.name, trials, time.monotonic() - started)
 
@@ -60,10 +55,12 @@ class _Search:
     def __init__(
         self, features: Features, folder: str, algorithm: Algorithm, budget: Budget, seed: int, report: Report
     ):
-        self.features, self.folder = features, folder
+        self.features, self.truth, self.folder = features, features.truth, folder
+        self.family = registry.family_of(features.truth.problem.task)
+        self.steps = self.family.steps
         self.algorithm, self.budget, self.seed, self.report = algorithm, budget, seed, report
         self.deadline = time.monotonic() + budget.seconds
-        self.folds = [*range(features.split.n_folds), *([REFIT] if algorithm.is_refitted else [])]
+        self.folds = [*range(self.truth.split.n_folds), *([REFIT] if algorithm.is_refitted else [])]
         self.n_processes = min(budget.n_processes or budget.n_cores, max(2, len(self.folds)))
         self.suggestions = Suggestions(algorithm, features, seed)
         self.finished: list[Trial] = []
@@ -81,7 +78,7 @@ class _Search:
         return tuple(sorted(self.finished, key=lambda trial: order.index(trial.name)))
 
     def _finish(self, attempt: _Attempt) -> None:
-        trial = _trial(attempt, self.features, self.algorithm)
+        trial = _trial(attempt, self.truth, self.algorithm)
         self.finished.append(trial)
         self.suggestions.tell(trial)
         self.report(trial)
@@ -108,13 +105,12 @@ class _Search:
         n_rounds = -(-n_left // self.n_processes)
         share = max(0.0, deadline - now) / n_rounds
         context = replace(
-            context_of(self.features.featurizer, self.features.problem, self.seed),
+            self.steps.fit_context(self.features, self.seed),
             n_threads=max(1, self.budget.n_cores // self.n_processes),
             deadline=now + SOFT_SHARE * share,
         )
-        family = registry.tasks()[self.features.problem.task].family
-        arguments = (self.folder, family, self.algorithm.name, attempt.config, fold, context)
-        return Job((attempt.name, fold), fit_fold, arguments, deadline)
+        arguments = (self.folder, self.family.name, self.algorithm.name, attempt.config, fold, context)
+        return Job((attempt.name, fold), self.steps.fit_fold, arguments, deadline)
 
     def _may_start(self) -> bool:
         if not self.attempts:
@@ -124,7 +120,7 @@ class _Search:
             return False
         if self.finished and not scores:
             return False  # the default configuration failed: more of the same would too
-        if self.budget.early_stopping and has_stalled(self.finished, self.features.problem.metric):
+        if self.budget.early_stopping and has_stalled(self.finished, self.truth.problem.metric):
             return False
         return now + self._expected_seconds() <= self.deadline
 
@@ -135,13 +131,13 @@ class _Search:
         return n_rounds * float(np.median(seconds)) if seconds else 0.0
 
     def _has_exit_score(self, scores: list[float | None]) -> bool:
-        exit_score, name = self.budget.exit_score, self.features.problem.metric
+        exit_score, name = self.budget.exit_score, self.truth.problem.metric
         if exit_score is None:
             return False
         return any(metrics.oriented(name, s) >= metrics.oriented(name, exit_score) for s in scores if s is not None)
 
 
-def _trial(attempt: _Attempt, features: Features, algorithm: Algorithm) -> Trial:
+def _trial(attempt: _Attempt, truth: Truth, algorithm: Algorithm) -> Trial:
     """Joins the folds of a trial; one failed fold fails it."""
     failed = [outcome for outcome in attempt.outcomes.values() if outcome.status != "done"]
     seconds = sum(outcome.seconds for outcome in attempt.outcomes.values())
@@ -149,17 +145,17 @@ def _trial(attempt: _Attempt, features: Features, algorithm: Algorithm) -> Trial
         reason = f"{failed[0].status}: {failed[0].reason}" if failed[0].status != "error" else failed[0].reason
         return Trial(attempt.name, algorithm.name, attempt.config, "failed", reason, fit_seconds=seconds)
     fits = {fold: outcome.value for fold, outcome in sorted(attempt.outcomes.items())}
-    predictions = out_of_fold(fits, features, algorithm)
-    scores = _scores(predictions, features)
-    if not np.isfinite(scores.get(features.problem.metric, np.nan)):
-        reason = f"{features.problem.metric} of its predictions is not a number"
+    predictions = out_of_fold(fits, truth, algorithm)
+    scores = _scores(predictions, truth)
+    if not np.isfinite(scores.get(truth.problem.metric, np.nan)):
+        reason = f"{truth.problem.metric} of its predictions is not a number"
         return Trial(attempt.name, algorithm.name, attempt.config, "failed", reason, fit_seconds=seconds)
     return Trial(
         name=attempt.name,
         algorithm=algorithm.name,
         config=attempt.config,
         status="finished",
-        score=scores[features.problem.metric],
+        score=scores[truth.problem.metric],
         scores=scores,
         fit_seconds=seconds,
         predictions=predictions,
@@ -172,26 +168,25 @@ def _answering(fits: dict[int, FoldFit]) -> tuple[Any, ...]:
     return (fits[REFIT].model,) if REFIT in fits else tuple(fit.model for fit in fits.values())
 
 
-def out_of_fold(fits: dict[int, FoldFit], features: Features, algorithm: Algorithm) -> np.ndarray:
+def out_of_fold(fits: dict[int, FoldFit], truth: Truth, algorithm: Algorithm) -> np.ndarray:
     """Predictions for each row by models that never saw it, float64 [n_rows, n_outputs]; NaN where there is none."""
-    problem, n_rows = features.problem, len(features.y)
+    problem, n_rows = truth.problem, len(truth.y)
     link = algorithm.link if problem.classes else "value"
     total = np.zeros((n_rows, problem.n_outputs))
     count = np.zeros(n_rows)
     for fold, fit in fits.items():
         if fit.raw is not None:
-            valid = features.split.fold(fold)[1]
+            valid = truth.split.fold(fold)[1]
             total[valid] += link_scores(fit.raw, link)
             count[valid] += 1
     with np.errstate(invalid="ignore"):
         return np.where(count[:, None] > 0, total / np.maximum(count, 1)[:, None], np.nan)
 
 
-def _scores(predictions: np.ndarray, features: Features) -> dict[str, float]:
+def _scores(predictions: np.ndarray, truth: Truth) -> dict[str, float]:
     """The metric and some further ones on the validated rows; none when a prediction is not a number."""
     known = ~np.isnan(predictions).all(axis=1)
     if not np.isfinite(predictions[known]).all():
         return {}
-    weight = features.weight[known] if features.weight is not None else None
-    names = dict.fromkeys((features.problem.metric, *FURTHER_METRICS[features.problem.task]))
-    return metrics.scores_of(names, features.y[known], predictions[known], weight, features.problem)
+    names = dict.fromkeys((truth.problem.metric, *registry.tasks()[truth.problem.task].further_metrics))
+    return metrics.scores_of(names, truth.y[known], predictions[known], truth.weights_of(known), truth.problem)

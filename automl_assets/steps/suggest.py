@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets import metrics
-from automl_assets.learning.preparation import choices, is_imbalanced, variants
+from automl_assets import metrics, registry
+from automl_assets.learning.preparation import variants
 from automl_assets.parts import Algorithm, Config
 from automl_assets.records import Features, Trial
 
@@ -31,11 +31,9 @@ class Suggestions:
     """Configurations of one candidate, one after another; learns from the trials that are told."""
 
     def __init__(self, algorithm: Algorithm, features: Features, seed: int):
-        self.algorithm, self.problem, self.seed = algorithm, features.problem, seed
-        training = features.y[features.split.is_training]
-        encodings = features.featurizer.encodings
-        self.choices = choices(algorithm, self.problem, is_imbalanced(training, self.problem), encodings)
-        self.most = most_trials(len(training))
+        self.algorithm, self.problem, self.seed = algorithm, features.truth.problem, seed
+        self.choices = registry.family_of(self.problem.task).steps.choices(algorithm, features)
+        self.most = most_trials(int(features.truth.split.is_training.sum()))
         self._study: Any = None
         self._asked: list[tuple[Config, Any]] = []  # what Optuna was asked for, with its own trial
 

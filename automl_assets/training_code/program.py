@@ -100,3 +100,9 @@ def _imported(node: ast.AST) -> list[str]:
     if isinstance(node, ast.ImportFrom):
         return [node.module or ""]
     return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+OWN_SECTION = "# --- This experiment"
+
+
+ENSEMBLES_FILE = "ensembles.json"

@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 import yaml
 
-from automl_assets.cli.drafting import draft, infer_task, name_of
+from automl_assets.cli.drafting import draft, name_of
 from automl_assets.errors import SettingError
 from automl_assets.experiment.experiment import load
+from automl_assets.tabular.steps.draft import infer_task
 
 N_ROWS = 100
 

@@ -13,11 +13,11 @@ from automl_assets.records import Dataset, Profile, Split
 from automl_assets.registry import algorithms
 from automl_assets.steps.build_ensemble import blend
 from automl_assets.steps.load import load as load_rows
+from automl_assets.steps.predict import predict
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import divide
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
-from automl_assets.tabular.steps.predict import predict
 
 HEADER = "area,colour,price"
 LINES = [f"{40 + i},{'red' if i % 3 else 'blue'},{'high' if i % 2 else 'low'}" for i in range(40)]

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from automl_assets.forecasting.serving.model_folder import forecast_model
 from automl_assets.forecasting.steps.export import export
 from automl_assets.forecasting.steps.forecast import forecast
-from automl_assets.resources.model_folders import forecast_model
 from tests import forecasts
 from tests.servers import free_port, post, stop, wait
 

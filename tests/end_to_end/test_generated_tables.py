@@ -29,11 +29,11 @@ from automl_assets.steps.build_ensemble import blend
 from automl_assets.steps.load import load
 from automl_assets.steps.predict_batches import scorer
 from automl_assets.steps.rank import rank
+from automl_assets.steps.split_guardrails import train_test_overlap, validation_split
 from automl_assets.steps.split_rows import divide
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.export import export
 from automl_assets.tabular.steps.featurize import featurize
-from automl_assets.tabular.steps.guardrails import train_test_overlap, validation_split
 
 SECONDS = 60  # per case, on a busy machine
 PARITY = 1e-3  # of a probability, or of the target's range: one linear model in float32 over numbers of any size
@@ -113,13 +113,13 @@ def _deadline(seconds: int = SECONDS) -> Iterator[None]:
 def _candidate(features: Features, name: str) -> Candidate:
     """One trial, as `search` would make it, in this process."""
     algorithm = algorithms("tabular")[name]
-    problem, x = features.problem, features.codes if algorithm.view == "codes" else features.dense
-    predictions = np.full((len(features.y), problem.n_outputs), np.nan)
+    problem, x = features.truth.problem, features.inputs.codes if algorithm.view == "codes" else features.inputs.dense
+    predictions = np.full((len(features.truth.y), problem.n_outputs), np.nan)
     models = []
-    for fold in range(features.split.n_folds):
-        train, valid = features.split.fold(fold)
+    for fold in range(features.truth.split.n_folds):
+        train, valid = features.truth.split.fold(fold)
         context = FitContext(problem, features.featurizer.n_levels)
-        rows = Rows(x[train], features.y[train])
+        rows = Rows(x[train], features.truth.y[train])
         models.append(preparation.fit(algorithm, algorithm.portfolio(problem)[0], rows, None, context))
         raw = preparation.predict_raw(algorithm, models[-1], x[valid])
         predictions[valid] = link_scores(raw, algorithm.link if problem.classes else "value")

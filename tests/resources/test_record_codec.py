@@ -15,6 +15,7 @@ from automl_assets import records
 from automl_assets.errors import ArtifactError
 from automl_assets.resources.record_codec import RECORD, read_record, write_record
 from automl_assets.tabular.features import featurizer
+from automl_assets.tabular.records import TableInputs
 
 KEY = b"k" * 32
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -79,7 +80,10 @@ EXAMPLES = [
     records.Profile(3, (COLUMN,), (GUARDRAIL,), PROBLEM),
     SPLIT,
     records.Features(
-        np.full((2, 3), np.nan, np.float32), np.zeros((0, 4), np.float32), np.array([0, -1]), None, RECIPE, (FEATURE,), PROBLEM, SPLIT
+        records.Truth(np.array([0, -1]), None, PROBLEM, SPLIT),
+        TableInputs(np.full((2, 3), np.nan, np.float32), np.zeros((0, 4), np.float32)),
+        RECIPE,
+        (FEATURE,),
     ),
     records.Candidate("knn", (TRIAL, FAILED), 3.5),
     records.Candidate("knn", (), 0.0),

@@ -13,8 +13,8 @@ from automl_assets.assets.profile import profile
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.resources.partitions import CHANGED_TAG
 from automl_assets.resources.store import RecordStore
-from automl_assets.sensors.drift import drift_of
-from automl_assets.sensors.triggers import starters
+from automl_assets.sensors.drift import prediction_drift
+from automl_assets.sensors.triggers import triggers
 from automl_assets.steps.read_source import fingerprint
 
 
@@ -48,7 +48,7 @@ class Watched:
         assert self.experiment.predict_source
         resources = {"records": RecordStore()}
         with dg.build_sensor_context(self.instance, cursor=self.cursor, resources=resources) as context:
-            result = drift_of(self.experiment, self.experiment.predict_source)(context)
+            result = prediction_drift(self.experiment, self.experiment.predict_source)(context)
         assert isinstance(result, dg.SensorResult)
         self.cursor = result.cursor
         return result
@@ -177,4 +177,4 @@ def test_it_looks_at_a_forecast_where_that_is_asked(
     tmp_path: Path, home: Path, more: dict[str, object], is_there: bool
 ) -> None:
     watched = WatchedForecast(tmp_path, dg.DagsterInstance.get(), **more)
-    assert ("watched__known_drift" in {one.name for one in starters(watched.experiment).sensors or ()}) == is_there
+    assert ("watched__known_drift" in {one.name for one in triggers(watched.experiment).sensors or ()}) == is_there

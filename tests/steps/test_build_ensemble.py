@@ -8,9 +8,10 @@ import pytest
 from automl_assets import metrics
 from automl_assets.errors import LearningError
 from automl_assets.experiment.experiment import EnsembleSetting
-from automl_assets.records import VALID, Candidate, Ensemble, Features, Fitted, Problem, Split, Trial
+from automl_assets.records import VALID, Candidate, Ensemble, Features, Fitted, Problem, Split, Trial, Truth
 from automl_assets.steps.build_ensemble import MAX_MEMBERS, blend, sample
 from automl_assets.steps.combine import apply_stack, combine, stack_inputs
+from automl_assets.tabular.records import TableInputs
 
 N_ROWS = 400
 BINARY = Problem("classification", "log_loss", classes=("no", "yes"), positive=1)
@@ -38,7 +39,7 @@ def _guess(problem: Problem, y: np.ndarray, seed: int, noise: float) -> np.ndarr
 def _features(problem: Problem, y: np.ndarray, weight: np.ndarray | None = None) -> Features:
     none = np.zeros((len(y), 0), np.float32)
     split = Split(np.zeros(len(y), bool), np.full((len(y), 1), VALID, np.int8), "all rows")
-    return Features(none, none, y, weight, None, (), problem, split)
+    return Features(Truth(y, weight, problem, split), TableInputs(none, none), None)
 
 
 def _candidate(name: str, problem: Problem, y: np.ndarray, guesses: list[np.ndarray]) -> Candidate:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from automl_assets import metrics
-from automl_assets.records import Calibration, Problem
 from automl_assets.parts import link_scores
+from automl_assets.records import Calibration, Problem
 from automl_assets.steps.calibrate import FLOOR, MIN_ROWS, calibrate, calibrated, judged
 
 BINARY = Problem("classification", "log_loss", classes=("no", "yes"), positive=1)

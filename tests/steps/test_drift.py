@@ -8,9 +8,9 @@ from scipy.stats import wasserstein_distance
 
 from automl_assets.experiment.retraining import Drift
 from automl_assets.records import ColumnDrift, Dataset, Profile
+from automl_assets.steps import drift as step
 from automl_assets.steps.drift import drift, drifted_columns
 from automl_assets.steps.load import load
-from automl_assets.steps import drift as step
 from automl_assets.tabular.steps.describe import describe
 from tests.conftest import Ask
 

@@ -23,7 +23,7 @@ def test_the_whole_portfolio_is_tried_in_order(learned) -> None:
     case, reported = learned("texts"), []
     budget = Budget(seconds=60, n_cores=2)
     candidate = search(case.features, KNN, budget, seed=0, report=reported.append)
-    assert [trial.config for trial in candidate.trials[:EVERY]] == list(KNN.portfolio(case.features.problem))
+    assert [trial.config for trial in candidate.trials[:EVERY]] == list(KNN.portfolio(case.features.truth.problem))
     assert [trial.name for trial in candidate.trials] == [f"knn_{i + 1}" for i in range(len(candidate.trials))]
     assert sorted(trial.name for trial in reported) == sorted(trial.name for trial in candidate.trials)
     assert all(trial.is_finished for trial in candidate.trials)
@@ -36,8 +36,8 @@ def test_predictions_are_out_of_fold(learned) -> None:
     assert np.isfinite(trial.predictions[case.split.is_training]).all()
     assert np.isnan(trial.predictions[case.split.is_test]).all()
     known = case.split.is_training
-    problem = case.features.problem
-    assert trial.score == score("accuracy", case.features.y[known], trial.predictions[known], None, problem)
+    problem = case.features.truth.problem
+    assert trial.score == score("accuracy", case.features.truth.y[known], trial.predictions[known], None, problem)
     assert trial.scores["accuracy"] == trial.score
     assert set(trial.scores) == {"accuracy", "AUC_weighted", "log_loss", "norm_macro_recall"}
 
@@ -71,7 +71,7 @@ def test_no_time_for_one_trial_ends_the_candidate(learned) -> None:
 
 def test_the_wished_score_ends_the_search(learned) -> None:
     case = learned("regression")
-    assert case.features.problem.metric == "normalized_root_mean_squared_error"
+    assert case.features.truth.problem.metric == "normalized_root_mean_squared_error"
     easy = _search(case, exit_score=10.0, n_cores=1)
     assert len(easy.trials) < EVERY
     assert len(_search(case, exit_score=1e-9, n_cores=1).trials) >= EVERY
@@ -84,7 +84,7 @@ def _repeating(algorithm: Algorithm, *configs: dict) -> Algorithm:
 
 def test_the_search_ends_early_when_nothing_gets_better(learned) -> None:
     case = learned("texts")
-    same = _repeating(KNN, *[KNN.portfolio(case.features.problem)[0]] * (PATIENCE + 3))
+    same = _repeating(KNN, *[KNN.portfolio(case.features.truth.problem)[0]] * (PATIENCE + 3))
     n_tried = {
         early: len(_search(case, same, seconds=300, n_cores=1, early_stopping=early).trials) for early in (True, False)
     }
@@ -95,7 +95,7 @@ def test_the_search_ends_early_when_nothing_gets_better(learned) -> None:
 def test_a_trial_has_its_own_time(learned) -> None:
     """A forest without end is stopped in time for the next trial; alone it would take all that the candidate has."""
     case, trees = learned("regression"), algorithms("tabular")["extra_trees"]
-    few = {**trees.portfolio(case.features.problem)[0], "n_estimators": 20}
+    few = {**trees.portfolio(case.features.truth.problem)[0], "n_estimators": 20}
     endless = _repeating(trees, few, {**few, "n_estimators": 200_000}, few)
     candidate = _search(case, endless, seconds=90, trial_seconds=4.0, n_cores=1, early_stopping=False)
     assert candidate.seconds < 45
@@ -107,7 +107,7 @@ def test_a_trial_has_its_own_time(learned) -> None:
 
 def test_the_time_of_a_candidate_ends_its_search(learned) -> None:
     case = learned("texts")
-    endless = _repeating(KNN, *[KNN.portfolio(case.features.problem)[0]] * 2_000)
+    endless = _repeating(KNN, *[KNN.portfolio(case.features.truth.problem)[0]] * 2_000)
     candidate = _search(case, endless, seconds=5.0, early_stopping=False)
     assert 0 < len(candidate.trials) < 2_000
     assert candidate.seconds < 15

@@ -30,7 +30,7 @@ def _told(algorithm, features, score) -> list[dict]:
 
 def test_portfolio_then_variants_then_the_space(learned) -> None:
     features = learned("texts").features
-    portfolio = list(KNN.portfolio(features.problem))
+    portfolio = list(KNN.portfolio(features.truth.problem))
     seen = _told(SEARCHED, features, lambda config: 0.5)
     assert seen[: len(portfolio)] == portfolio
     assert seen[len(portfolio) : len(portfolio) + 2] == [portfolio[0] | {"scaler": s} for s in ("min_max", "l2")]
@@ -40,7 +40,7 @@ def test_portfolio_then_variants_then_the_space(learned) -> None:
 
 def test_without_a_space_the_portfolio_is_all(learned) -> None:
     features = learned("texts").features
-    portfolio = list(KNN.portfolio(features.problem))
+    portfolio = list(KNN.portfolio(features.truth.problem))
     assert list(Suggestions(replace(KNN, space=None, scalers=()), features, seed=0)) == portfolio
 
 
@@ -65,7 +65,7 @@ def test_a_failed_suggestion_stops_nothing(learned) -> None:
 
 def test_class_weights_are_tried_where_a_class_is_rare(learned) -> None:
     features = learned("texts").features
-    rare = replace(features, y=np.where(np.arange(len(features.y)) % 20 == 0, 1, 0))
+    rare = replace(features, y=np.where(np.arange(len(features.truth.y)) % 20 == 0, 1, 0))
     weights = [{c.get("class_weight") for c in Suggestions(KNN, each, 0)} for each in (features, rare)]
     assert weights == [{None}, {None, "balanced"}]
 

@@ -4,17 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from automl_assets.data.series_names import series_name, series_values
 from automl_assets.errors import DataError, listed
 from automl_assets.forecasting.hierarchy import Hierarchy, hierarchy
-from automl_assets.forecasting.records import (
-    Covariate,
-    ForecastProblem,
-    Group,
-    Panel,
-    series_name,
-    series_values,
-    stacked,
-)
+from automl_assets.forecasting.records import Covariate, ForecastProblem, Group, Panel, stacked
 
 
 def with_sums(group: Group) -> Group:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from automl_assets.data.series_names import series_name
 from automl_assets.data.typing import seconds_since_1970
 from automl_assets.errors import DataError, listed
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.forecasting.records import Covariate, series_name
+from automl_assets.forecasting.records import Covariate
 from automl_assets.forecasting.steps.parse_timestamps import in_utc
 from automl_assets.records import SOURCE, Dataset
 

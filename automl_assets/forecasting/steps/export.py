@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from automl_assets.data.series_names import series_values
 from automl_assets.data.time_grid import grid
 from automl_assets.forecasting.forecaster import ForecastContext
 from automl_assets.forecasting.records import (
@@ -20,7 +21,6 @@ from automl_assets.forecasting.records import (
     Group,
     Panel,
     free_name,
-    series_values,
 )
 from automl_assets.forecasting.steps.forecast import forecast
 from automl_assets.forecasting.steps.future_index import whole

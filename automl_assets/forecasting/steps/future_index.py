@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from automl_assets.data.series_names import series_values
 from automl_assets.data.time_grid import grid
-from automl_assets.forecasting.records import Forecast, ForecastProblem, Group, Panel, series_values
+from automl_assets.forecasting.records import Forecast, ForecastProblem, Group, Panel
 
 
 def whole(group: Group) -> Panel:

@@ -22,6 +22,7 @@ from automl_assets.forecasting.metrics import Truth, median_head
 from automl_assets.forecasting.records import ForecastProblem, Group, Panel
 from automl_assets.forecasting.steps import backtest, conformalize
 from automl_assets.forecasting.steps.safe_forecast import Carried, answers, carried, n_heads, part_of
+from automl_assets.forecasting.tasks import FURTHER_METRICS
 from automl_assets.parts import Config
 from automl_assets.records import Candidate, Trial
 from automl_assets.steps.suggest import most_trials, new_study
@@ -31,7 +32,6 @@ MOST_TUNED = 50  # groups for which configurations beyond the portfolio are look
 TRIED_SHARE = 0.3  # of its time after which a forecaster may be given up, when it has forecast so many of the series:
 SEEN_SHARE = 0.2
 FAR_BEHIND = 1.5  # times the error of the best one so far, both beside naive forecasts of the same series
-FURTHER_METRICS = ("MASE", "sMAPE", "mean_absolute_error", "normalized_root_mean_squared_error")
 
 Report = Callable[[str, Trial], None]
 

@@ -17,14 +17,13 @@ from automl_assets.forecasting.forecaster import Forecaster
 from automl_assets.forecasting.metrics import FORMULAS
 from automl_assets.forecasting.records import ForecastEnsemble
 from automl_assets.forecasting.steps import aggregate_hierarchy, guardrails, safe_forecast, training_program
-from automl_assets.forecasting.steps.search import FURTHER_METRICS
+from automl_assets.forecasting.tasks import FURTHER_METRICS
 from automl_assets.parts import Algorithm
 from automl_assets.records import Dataset, TrainingCode
 from automl_assets.training_code.learner import learner
-from automl_assets.training_code.program import namespace, plain, program, reader, readers
+from automl_assets.training_code.program import ENSEMBLES_FILE, namespace, plain, program, reader, readers
 from automl_assets.training_code.source_bundle import Bundle, Key
 
-ENSEMBLES_FILE = "ensembles.json"
 INSTEAD: dict[Callable[..., Any], Callable[..., Any]] = {
     safe_forecast.part_of: training_program.learner_of,
     safe_forecast.fallback: training_program.fallback,

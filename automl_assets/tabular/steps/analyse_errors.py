@@ -13,7 +13,7 @@ from automl_assets.explanation.groups import Groups, grouped
 from automl_assets.pictures import cohorts_picture, heat_picture
 from automl_assets.records import Cohort, Dataset, Ensemble, ErrorAnalysis, Features, Problem
 from automl_assets.steps.evaluate import Answers
-from automl_assets.tabular.steps.holdout_predictions import CHUNK, judge_until, judged_rows
+from automl_assets.steps.holdout_predictions import CHUNK, judge_until, judged_rows
 
 MOST_ROWS = 50_000  # a seeded sample of more
 CELLS_PER_SECOND = 100_000  # of raw columns; an idle core looks at several times as many

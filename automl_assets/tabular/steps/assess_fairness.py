@@ -16,7 +16,7 @@ from automl_assets.metrics import decided
 from automl_assets.pictures import fairness_picture
 from automl_assets.records import Dataset, Ensemble, Fairness, Features, GroupComparison, Problem
 from automl_assets.steps.evaluate import Answers
-from automl_assets.tabular.steps.holdout_predictions import CHUNK, judge_until, judged_rows
+from automl_assets.steps.holdout_predictions import CHUNK, judge_until, judged_rows
 
 MOST_ROWS = 20_000  # a seeded sample of more: fairlearn takes a second for that many
 ROWS_PER_SECOND = 5_000  # of one column, with room to spare

@@ -13,6 +13,20 @@ from automl_assets.tabular.steps import guardrails
 
 IMBALANCE_RATIO = 0.2  # rarest class to most frequent, as in Azure
 
+GUARDRAILS = {
+    "missing_values": "Gaps in the features are imputed and marked.",
+    "missing_target": "Rows without a target take no part.",
+    "high_cardinality": "Columns with very many categories.",
+    "ignored_columns": "Columns that cannot help, and why.",
+    "class_balance": "Whether a class is so rare that accuracy hides it.",
+    "unseen_classes": "Whether a validation or test file has classes that the source lacks.",
+    "near_constant_columns": "Columns that hold one value nearly everywhere.",
+    "target_leakage": "Whether a column, or its gaps, give the target away.",
+    "time_leakage": "Whether the target changes with time while rows are divided by chance.",
+    "memory": "What the features will take, against what is free.",
+    "duplicate_rows": "Whether rows repeat each other.",
+}
+
 
 def describe(dataset: Dataset, experiment: Experiment) -> Profile:
     """Profiles the rows of the source itself; rows of validation and test files are not looked at."""

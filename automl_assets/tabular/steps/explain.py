@@ -60,10 +60,10 @@ def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int,
     In no time, raw columns are shuffled once, on 100 rows, and 20 rows are compared with one other; the rest is left out.
     """
     problem, random, pace = ensemble.problem, np.random.default_rng(seed), Pace(seconds, ENDS)
-    shown = np.flatnonzero(features.split.is_shown)
-    rows = random.permutation(shown[sample(features.y[shown], N_ROWS, problem, random)])
+    shown = np.flatnonzero(features.truth.split.is_shown)
+    rows = random.permutation(shown[sample(features.truth.y[shown], N_ROWS, problem, random)])
     asked, table = Asked.open(ensemble), dataset.table[rows]
-    judged = _Judged(asked.answer, asked.feeds(table), features.y[rows], problem)
+    judged = _Judged(asked.answer, asked.feeds(table), features.truth.y[rows], problem)
     importances = _raw_importances(judged, random, pace)
     leading = [one.column for one in importances] or list(judged.feeds)
     n_explained = _n_explained(judged, pace)
@@ -89,7 +89,7 @@ def explain_rows(
     Raises DataError when a column the model looks at is not there.
     """
     check_columns(ensemble.featurizer.raw_columns, table)
-    background = dataset.table.filter(features.split.is_shown)
+    background = dataset.table.filter(features.truth.split.is_shown)
     made = contribute(Asked.open(ensemble), table, background, ensemble.featurizer.raw_columns, 0, seconds)
     base = pl.DataFrame({"output": made.outputs, "base": made.base})
     columns = ("row", "output", "base", "column", "value", "contribution")
@@ -132,8 +132,8 @@ def _engineered_importances(
     if all(column.name == column.source for column in columns):
         return importances  # nothing was made of several columns or into several: the same shuffles
     session = open_session(engineered_onnx_bytes(ensemble))
-    codes = {str(i): features.codes[rows, i : i + 1] for i in range(len(columns))}
-    judged = _Judged(lambda feeds: answer_in_parts(session, feeds), codes, features.y[rows], ensemble.problem)
+    codes = {str(i): features.inputs.codes[rows, i : i + 1] for i in range(len(columns))}
+    judged = _Judged(lambda feeds: answer_in_parts(session, feeds), codes, features.truth.y[rows], ensemble.problem)
     place = {one.column: i for i, one in enumerate(importances)}
     order = sorted(range(len(columns)), key=lambda i: place.get(columns[i].source, len(place)))
     names, random = [str(i) for i in order], np.random.default_rng(0)

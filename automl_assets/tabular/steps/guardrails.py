@@ -8,14 +8,14 @@ import polars as pl
 
 from automl_assets.execution.processes import free_bytes
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import ColumnProfile, Dataset, Guardrail, Split
+from automl_assets.records import ColumnProfile, Guardrail
+from automl_assets.steps.split_guardrails import _named
 
 LOOKED_AT = 5_000  # rows, by chance, on which a column's power is measured
 MOST_BINS, ROWS_PER_BIN = 100, 10
 LEAK, TIME_DEPENDENCE = 0.97, 0.05  # share of the target's variance that a column explains on rows held out
 CORRELATION = 0.999
 NEAR_CONSTANT = 0.995  # of the rows hold one value
-OVERLAP = 0.01  # of the test rows
 MEMORY_SHARE = 0.5  # of what is free
 BYTES, COPIES = 4, 3  # of a number in the feature tables, and of these tables while folds learn
 DATE_PARTS, MOST_ONE_HOT = 9, 50
@@ -90,39 +90,6 @@ def memory(columns: tuple[ColumnProfile, ...], n_rows: int) -> Guardrail:
     return Guardrail("memory", "alerted", text, figures)
 
 
-def train_test_overlap(dataset: Dataset, split: Split) -> Guardrail:
-    """Test rows whose features stand among the training rows as well."""
-    n_test = int(split.is_test.sum())
-    if not n_test:
-        return Guardrail("train_test_overlap", "passed", "There are no test rows.")
-    marks = dataset.table.select(dataset.roles.features).hash_rows().to_numpy()
-    n_known = int(np.isin(marks[split.is_test], marks[split.is_training]).sum())
-    figures = {"rows": n_known, "share": n_known / n_test}
-    if not n_known:
-        return Guardrail("train_test_overlap", "passed", "No test row stands among the training rows.", figures)
-    text = (
-        f"{n_known} of {n_test} test rows ({n_known / n_test:.1%}) have the features of a training row: the test may "
-        "flatter. Remove copies, or name what they share as group_column."
-    )
-    is_many = n_known > OVERLAP * n_test
-    return Guardrail("train_test_overlap", "alerted" if is_many else "done", text, figures)
-
-
-def validation_split(split: Split, experiment: Experiment) -> Guardrail:
-    """How trials are scored, and why so."""
-    wish, n_rows = experiment.validation, int(split.is_training.sum())
-    is_wished = wish.folds or wish.fraction or wish.source or wish.fold_columns
-    reason = "as the experiment says" if is_wished else f"by the rule `{wish.rule}` for {n_rows} rows"
-    figures = {
-        "strategy": split.strategy,
-        "folds": split.n_folds,
-        "rows": n_rows,
-        "test_rows": int(split.is_test.sum()),
-    }
-    text = f"Trials are scored by {split.strategy}, {reason}. Set `validation` for another way."
-    return Guardrail("validation_split", "passed" if is_wished else "done", text, figures)
-
-
 def power(bins: np.ndarray, targets: np.ndarray) -> float:
     """Share of the variance of `targets` [n_rows, n_outputs] that the means of `bins` [n_rows] explain, 0 to 1.
 
@@ -188,7 +155,3 @@ def _width(column: ColumnProfile) -> int:
     if column.kind == "datetime":
         return 2 * DATE_PARTS
     return 3 if column.kind == "numeric" else 2 + min(column.n_unique, MOST_ONE_HOT)
-
-
-def _named(names: list[str], most: int = 10) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

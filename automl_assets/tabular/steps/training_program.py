@@ -13,11 +13,12 @@ import numpy as np
 import polars as pl
 
 from automl_assets.learning import preparation
-from automl_assets.learning.fit_fold import context_of, sampled
+from automl_assets.learning.fit_fold import sampled
 from automl_assets.parts import Config, Rows
 from automl_assets.records import Dataset, Ensemble, Fitted, Member, Problem, Roles, Split
 from automl_assets.steps.split_rows import divide
 from automl_assets.tabular.features.featurizer import densify, encode
+from automl_assets.tabular.steps.fit import context_of
 from automl_assets.tabular.steps.predict import answer
 from automl_assets.training_code.learner import Learner
 from automl_assets.training_code.learnt_columns import as_learnt, check_columns

@@ -13,13 +13,11 @@ from automl_assets import metrics
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Leaderboard, TrainingCode
 from automl_assets.steps.combine import algorithm_of
-from automl_assets.steps.search import FURTHER_METRICS
 from automl_assets.tabular.steps import training_program
 from automl_assets.training_code.learner import learner
 from automl_assets.training_code.program import namespace, plain, program, readers
 from automl_assets.training_code.source_bundle import Bundle
 
-OWN_SECTION = "# --- This experiment"
 INSTEAD = {
     (algorithm_of.__module__, algorithm_of.__name__): (training_program.__name__, training_program.learner_of.__name__)
 }
@@ -88,7 +86,7 @@ def _recipe(
     configs = {standing.trial: standing.config for standing in leaderboard.standings}
     roles = dataset.roles
     used = {*ensemble.featurizer.raw_columns, roles.target, roles.weight, roles.group, roles.time, *roles.folds}
-    names = dict.fromkeys((experiment.metric, *FURTHER_METRICS[experiment.task]))
+    names = dict.fromkeys((experiment.metric, *experiment.task_part.further_metrics))
     return training_program.Recipe(
         types={name: dtype for name, dtype in dataset.table.schema.items() if name in used},
         roles=roles,

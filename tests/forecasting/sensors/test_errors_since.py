@@ -12,9 +12,9 @@ import pytest
 from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
 from automl_assets.experiment.experiment import Experiment, parse
+from automl_assets.forecasting.sensors.errors_since import errors_since
 from automl_assets.resources.partitions import CHANGED_TAG, CHOSEN_TAG, add_groups, keys_of, range_tags
 from automl_assets.resources.store import RecordStore
-from automl_assets.sensors.forecast_drift import forecast_drift
 from automl_assets.steps.load import load
 
 ASSETS = ("dataset", "features", "candidate_naive", "leaderboard", "ensemble", "evaluation", "forecast")
@@ -60,7 +60,7 @@ class Shops:
     def tick(self, action: str = "retrain") -> dg.SensorResult:
         resources = {"records": RecordStore()}
         with dg.build_sensor_context(self.instance, cursor=self.cursor, resources=resources) as context:
-            result = forecast_drift(self.experiment(action))(context)
+            result = errors_since(self.experiment(action))(context)
         assert isinstance(result, dg.SensorResult)
         self.cursor = result.cursor
         return result

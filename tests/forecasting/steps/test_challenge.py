@@ -9,10 +9,10 @@ import pytest
 
 from automl_assets.errors import DataError
 from automl_assets.forecasting.records import Group
+from automl_assets.forecasting.serving.model_folder import forecast_rows
 from automl_assets.forecasting.steps.challenge import Match, challenge, has_met, learnt_from, match
 from automl_assets.forecasting.steps.export import export
 from automl_assets.records import OnnxModel
-from automl_assets.resources.model_folders import forecast_rows
 from tests import forecasts
 from tests.forecasts import HORIZON
 

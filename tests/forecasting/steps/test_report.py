@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from tests.steps.test_report import ALERT, Page
 
 from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import EnsembleSetting, parse
@@ -19,6 +18,7 @@ from automl_assets.forecasting.steps.search import search
 from automl_assets.records import Guardrail
 from automl_assets.registry import algorithms
 from automl_assets.steps.page import Material
+from tests.steps.test_report import ALERT, Page
 
 SETTINGS = {
     "task": "forecasting",

@@ -9,13 +9,13 @@ import pytest
 from automl_assets.explanation.error_cohorts import leaves
 from automl_assets.metrics import oriented
 from automl_assets.records import ErrorAnalysis
+from automl_assets.steps.holdout_predictions import CHUNK
 from automl_assets.tabular.steps.analyse_errors import _most_rows, analyse
-from automl_assets.tabular.steps.holdout_predictions import CHUNK
 
 
 def planted(case, is_bad: np.ndarray) -> ErrorAnalysis:
     """The analysis where the truth of the bad rows is another one than was learnt; every row is judged."""
-    y, problem = case.features.y, case.ensemble.problem
+    y, problem = case.features.truth.y, case.ensemble.problem
     wrong = (y + 1) % problem.n_classes if problem.classes else y + 5000.0
     split = replace(case.split, is_test=np.ones(len(y), bool))
     features = replace(case.features, y=np.where(is_bad, wrong, y), split=split)
@@ -115,7 +115,7 @@ def test_in_no_time_parts_are_left_out_and_told(learned, seconds: float) -> None
     made = analyse(case.dataset, case.features, case.ensemble, seed=0, seconds=seconds)
     assert made.left_out == ("cohorts", "heat")
     assert (made.cohorts, made.heat_columns, made.pictures) == ((), (), ())
-    assert made.n_rows == case.features.split.is_shown.sum() and made.mean_loss > 0
+    assert made.n_rows == case.features.truth.split.is_shown.sum() and made.mean_loss > 0
 
 
 def test_the_time_bounds_how_many_rows_are_looked_at() -> None:

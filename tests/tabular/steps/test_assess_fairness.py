@@ -52,7 +52,7 @@ def test_figures_are_those_of_fairlearn(learned, weighted: bool) -> None:
     colour = pl.Series(np.random.default_rng(1).choice(["red", "green", "blue"], 240))
     (one,) = compared(case, colour, all_judged(case, weight=weight)).comparisons
     given = {
-        "y_true": case.features.y,
+        "y_true": case.features.truth.y,
         "y_pred": (answers(case)[:, 1] > 0.5).astype(int),
         "sensitive_features": colour.to_numpy(),
         "sample_weight": weight,
@@ -81,7 +81,7 @@ def test_a_group_of_few_rows_is_shown_but_not_compared(learned) -> None:
 
 def test_a_group_without_positives_has_no_recall(learned) -> None:
     case = learned("texts")
-    sensitive = pl.Series(np.where(case.features.y == 1, "all of them", "none of them"))
+    sensitive = pl.Series(np.where(case.features.truth.y == 1, "all of them", "none of them"))
     (one,) = compared(case, sensitive).comparisons
     recall = dict(one.table.select("group", "recall").iter_rows())
     assert np.isnan(recall["none of them"]) and recall["all of them"] > 0.5
@@ -99,7 +99,7 @@ def test_numbers_and_gaps_become_groups(learned) -> None:
 def test_errors_of_a_regression_that_differ_are_told(learned) -> None:
     case = learned("regression")
     is_worse = np.arange(240) % 2 == 0
-    y = np.where(is_worse, case.features.y + 8000.0, case.features.y)
+    y = np.where(is_worse, case.features.truth.y + 8000.0, case.features.truth.y)
     (one,) = compared(case, pl.Series(np.where(is_worse, "worse", "better")), all_judged(case, y=y)).comparisons
     assert one.disparities["mean_absolute_error_ratio"] < 0.5
     assert one.worries and 'for "worse"' in one.worries[0]

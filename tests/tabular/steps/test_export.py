@@ -16,13 +16,14 @@ from automl_assets.onnx.session import onnx_answer, open_session
 from automl_assets.records import Calibration, Candidate, Conformal, Ensemble, Member, Spread, Stack
 from automl_assets.steps.build_ensemble import blend
 from automl_assets.steps.load import load
+from automl_assets.steps.predict import predict
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import divide
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.export import export
 from automl_assets.tabular.steps.featurize import featurize
 from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes, onnx_feeds
-from automl_assets.tabular.steps.predict import answer, predict
+from automl_assets.tabular.steps.predict import answer
 
 CASES = ["texts", "three_texts", "integers", "booleans", "regression"]
 TOLERANCE = 1e-5  # of a probability, or of the range of a target
@@ -80,7 +81,7 @@ def test_texts_and_encodings_answer_alike_in_onnx(ask) -> None:
     profile = describe(dataset, experiment)
     features = featurize(dataset, profile, divide(dataset, profile, experiment), experiment)
     part = experiment.candidates["extra_trees"]
-    default = part.portfolio(features.problem)[0]
+    default = part.portfolio(features.truth.problem)[0]
     part = replace(
         part, portfolio=lambda problem: [default | {"encoding": name} for name in features.featurizer.encodings]
     )

@@ -55,32 +55,32 @@ def test_blocked_transformers_make_no_columns(ask) -> None:
     wishes = {"column_types": {"note": "text"}, "blocked": ["tf_idf", "one_hot_encoder"]}
     features, _ = _features(ask, table, featurization=wishes)
     assert [column.name for column in features.columns] == ["x", "note_n_words", "c", "note"]
-    assert features.dense.shape[1] == 2
+    assert features.inputs.dense.shape[1] == 2
 
 
 def test_every_row_has_numbers_and_a_target(ask) -> None:
     features, _ = _features(ask, TABLE)
-    assert (features.codes.shape, features.dense.shape) == ((N_ROWS, 2), (N_ROWS, 2))
-    assert features.codes[:, 0].tolist() == TABLE["x"].to_list()
-    assert features.y.tolist() == [0, 1, 1] * 20
+    assert (features.inputs.codes.shape, features.inputs.dense.shape) == ((N_ROWS, 2), (N_ROWS, 2))
+    assert features.inputs.codes[:, 0].tolist() == TABLE["x"].to_list()
+    assert features.truth.y.tolist() == [0, 1, 1] * 20
     assert [(column.name, column.source) for column in features.columns] == [("x", "x"), ("c", "c")]
-    assert features.weight is None
+    assert features.truth.weight is None
 
 
 def test_gaps_in_the_target_are_marked(ask) -> None:
     features, _ = _features(ask, TABLE.with_columns(y=pl.Series(["a", None, "b"] * 20)))
-    assert features.y.tolist() == [0, -1, 1] * 20
+    assert features.truth.y.tolist() == [0, -1, 1] * 20
     features, _ = _features(ask, TABLE.with_columns(y=pl.Series([0.5, None, 2.5] * 20)), "regression")
-    np.testing.assert_array_equal(features.y, [0.5, np.nan, 2.5] * 20)
+    np.testing.assert_array_equal(features.truth.y, [0.5, np.nan, 2.5] * 20)
 
 
 def test_weights_are_numbers(ask) -> None:
     features, _ = _features(ask, TABLE.with_columns(w=pl.Series([1, 2, 0] * 20)), weight_column="w")
-    assert features.weight is not None
-    assert features.weight.tolist() == [1.0, 2.0, 0.0] * 20
+    assert features.truth.weight is not None
+    assert features.truth.weight.tolist() == [1.0, 2.0, 0.0] * 20
 
 
 @pytest.mark.parametrize("labels", [[True, False, True], [7, 3, 7], [0.5, 0.25, 0.5], ["b", "a", "b"]])
 def test_classes_of_every_type_are_coded_in_order(ask, labels: list) -> None:
     features, _ = _features(ask, TABLE.with_columns(y=pl.Series(labels * 20)))
-    assert features.y.tolist() == [1, 0, 1] * 20
+    assert features.truth.y.tolist() == [1, 0, 1] * 20

@@ -8,10 +8,11 @@ import pytest
 
 from automl_assets.records import Guardrail
 from automl_assets.steps.load import load
+from automl_assets.steps.split_guardrails import train_test_overlap, validation_split
 from automl_assets.steps.split_rows import divide
 from automl_assets.tabular.steps import guardrails
 from automl_assets.tabular.steps.describe import describe
-from automl_assets.tabular.steps.guardrails import memory, power, train_test_overlap, validation_split
+from automl_assets.tabular.steps.guardrails import memory, power
 
 N_ROWS = 400
 RANDOM = np.random.default_rng(0)

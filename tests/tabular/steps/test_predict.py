@@ -8,7 +8,7 @@ import pytest
 
 from automl_assets.errors import DataError
 from automl_assets.steps.conformalize import conform
-from automl_assets.tabular.steps.predict import predict
+from automl_assets.steps.predict import predict
 
 
 def test_classes_come_with_probabilities(learned) -> None:

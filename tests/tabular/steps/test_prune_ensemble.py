@@ -52,7 +52,11 @@ def test_a_vote_without_a_member_is_scored_again(learned) -> None:
     assert trimmed.score == pytest.approx(trial.score)
     rows = case.split.is_training
     expected = score(
-        case.features.problem.metric, case.features.y[rows], trial.predictions[rows], None, case.features.problem
+        case.features.truth.problem.metric,
+        case.features.truth.y[rows],
+        trial.predictions[rows],
+        None,
+        case.features.truth.problem,
     )
     assert trimmed.scores_by_kind["voting"] == pytest.approx(expected)
 

@@ -49,7 +49,7 @@ def python(code: str, folder: Path) -> str:
 def scores_on_shown_rows(learned: Any, ensemble: Ensemble) -> dict[str, float]:
     rows = learned.split.is_shown
     prediction = answer(ensemble, learned.dataset.table.filter(rows))
-    return metrics.all_scores(learned.features.y[rows], prediction, None, ensemble.problem)
+    return metrics.all_scores(learned.features.truth.y[rows], prediction, None, ensemble.problem)
 
 
 @pytest.mark.parametrize("case", ["texts", "regression"])

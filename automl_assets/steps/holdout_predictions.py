@@ -5,17 +5,17 @@ from typing import Literal
 
 import numpy as np
 
+from automl_assets import registry
 from automl_assets.records import Ensemble, Features
 from automl_assets.steps.evaluate import Answers
-from automl_assets.tabular.steps.predict import answer_codes
 
 CHUNK = 1_000  # rows that are answered before the clock is looked at
 
 
 def judged_rows(features: Features, ensemble: Ensemble) -> np.ndarray:
     """The rows that `judge` answers, bool [n_rows]."""
-    if features.split.is_test.any():
-        return features.split.is_test
+    if features.truth.split.is_test.any():
+        return features.truth.split.is_test
     return ~np.isnan(ensemble.predictions).any(axis=1)
 
 
@@ -27,13 +27,14 @@ def judge(features: Features, ensemble: Ensemble) -> Answers:
 def judge_until(features: Features, ensemble: Ensemble, rows: np.ndarray, end: float) -> tuple[Answers, np.ndarray]:
     """The same of some of these rows, by number: of as many, from the first on, as are answered by `end`; and their
     numbers, in order. CHUNK rows are always answered."""
-    if not features.split.is_test.any():
+    if not features.truth.split.is_test.any():
         return _answers("out_of_fold", features, np.sort(rows), ensemble.predictions[np.sort(rows)]), np.sort(rows)
+    answer = registry.family_of(ensemble.problem.task).steps.answer_inputs
     parts: list[np.ndarray] = []
     for start in range(0, len(rows), CHUNK):
         if parts and time.monotonic() >= end:
             break
-        parts.append(answer_codes(ensemble, features.codes[rows[start : start + CHUNK]]))
+        parts.append(answer(ensemble, features.inputs.take(rows[start : start + CHUNK])))
     answers = np.concatenate(parts)
     order = np.argsort(rows[: len(answers)])
     return _answers("test", features, rows[order], answers[order]), rows[order]
@@ -42,5 +43,4 @@ def judge_until(features: Features, ensemble: Ensemble, rows: np.ndarray, end: f
 def _answers(
     name: Literal["test", "out_of_fold"], features: Features, rows: np.ndarray, answers: np.ndarray
 ) -> Answers:
-    weight = features.weight[rows] if features.weight is not None else None
-    return Answers(name, features.y[rows], answers, weight)
+    return Answers(name, features.truth.y[rows], answers, features.truth.weights_of(rows))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from automl_assets.records import Split
-from automl_assets.tabular.steps.holdout_predictions import CHUNK, judge, judge_until
+from automl_assets.steps.holdout_predictions import CHUNK, judge, judge_until
 from automl_assets.tabular.steps.predict import answer
 
 
@@ -13,14 +13,14 @@ def test_test_rows_are_answered_anew(learned) -> None:
     case = learned("texts")
     found = judge(case.features, case.ensemble)
     assert (found.rows, found.n_rows) == ("test", case.split.is_test.sum())
-    np.testing.assert_array_equal(found.truth, case.features.y[case.split.is_test])
+    np.testing.assert_array_equal(found.truth, case.features.truth.y[case.split.is_test])
     np.testing.assert_array_equal(found.prediction, answer(case.ensemble, case.dataset.table)[case.split.is_test])
 
 
 def test_without_test_rows_out_of_fold_answers_count(learned) -> None:
     case = learned("texts")
     split = Split(np.zeros_like(case.split.is_test), case.split.assignment, "no test rows")
-    features = replace(case.features, split=split, weight=np.arange(len(case.features.y), dtype=float))
+    features = replace(case.features, split=split, weight=np.arange(len(case.features.truth.y), dtype=float))
     found = judge(features, case.ensemble)
     known = case.split.is_training
     assert (found.rows, found.n_rows) == ("out_of_fold", known.sum())

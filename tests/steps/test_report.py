@@ -29,11 +29,11 @@ from automl_assets.records import (
     Standing,
 )
 from automl_assets.steps.evaluate import evaluate
+from automl_assets.steps.holdout_predictions import judge
 from automl_assets.steps.page import Material, Table
 from automl_assets.steps.rank import rank
+from automl_assets.steps.report import onnx_snippet, report
 from automl_assets.tabular.steps.describe import describe
-from automl_assets.tabular.steps.holdout_predictions import judge
-from automl_assets.tabular.steps.report import onnx_snippet, report
 
 EMPTY = {"meta", "img", "link", "br", "hr", "input"}
 ALERT = '"><script>alert(1)</script>'
@@ -87,7 +87,7 @@ def made(learned: Callable[[str], Any]) -> Material:
     """Everything a classification has, from a real one."""
     found = learned("texts")
     profile = describe(found.dataset, found.experiment)
-    truth = found.features.y[found.split.is_training]
+    truth = found.features.truth.y[found.split.is_training]
     importances = (Importance("size", 0.25, 0.01),)
     explanation: Any = Explanation("accuracy", importances, (), None, None, ())  # type: ignore[arg-type]
     records = {

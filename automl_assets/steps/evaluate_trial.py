@@ -10,8 +10,7 @@ from automl_assets.steps.calibrate import calibrate
 from automl_assets.steps.combine import check_columns
 from automl_assets.steps.conformalize import conform
 from automl_assets.steps.evaluate import Answers, evaluate
-from automl_assets.tabular.steps.holdout_predictions import judge
-from automl_assets.tabular.steps.predict import answer
+from automl_assets.steps.holdout_predictions import judge
 
 
 def examine(
@@ -22,7 +21,7 @@ def examine(
     Raises DataError when `table` lacks a column, or holds no row with a known value of the target.
     """
     answers = judge(features, ensemble) if table is None else _answers(ensemble, experiment, table)
-    truth = features.y[features.split.is_training]
+    truth = features.truth.y[features.truth.split.is_training]
     return evaluate(answers, ensemble.problem, truth, experiment.seed, ensemble.conformal)
 
 
@@ -39,10 +38,10 @@ def alone(trial: Trial, features: Features, experiment: Experiment) -> Ensemble:
         scores_by_kind={"single": trial.score},
         predictions=trial.predictions,
         featurizer=features.featurizer,
-        problem=features.problem,
+        problem=features.truth.problem,
     )
-    honest = calibrate(ensemble, features, experiment.seed)
-    return conform(honest, features, experiment.coverage, experiment.seed)
+    honest = calibrate(ensemble, features.truth, experiment.seed)
+    return conform(honest, features.truth, experiment.coverage, experiment.seed)
 
 
 def _answers(ensemble: Ensemble, experiment: Experiment, table: pl.DataFrame) -> Answers:
@@ -58,4 +57,5 @@ def _answers(ensemble: Ensemble, experiment: Experiment, table: pl.DataFrame) ->
         found = listed(table[experiment.target].unique().to_list(), 5)
         raise DataError(f'no row to test on has a known value of the target "{experiment.target}"; got {found}')
     weight = table[experiment.weight_column].cast(float).to_numpy()[known] if experiment.weight_column else None
-    return Answers("test", truth[known], answer(ensemble, table[known]), weight)
+    answers = experiment.family.steps.answer(ensemble, table[known])
+    return Answers("test", truth[known], answers, weight)

@@ -9,7 +9,7 @@ from automl_assets.errors import LearningError
 from automl_assets.parts import link_scores
 from automl_assets.records import Fitted, Problem, Trial
 from automl_assets.steps.calibrate import calibrate
-from automl_assets.tabular.steps.evaluate_trial import alone
+from automl_assets.steps.evaluate_trial import alone
 
 PROBLEM = Problem("classification", "log_loss", classes=("no", "yes"), positive=1)
 N_ROWS = 2_000

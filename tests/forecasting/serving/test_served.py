@@ -11,13 +11,14 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
+from automl_assets.data.series_names import series_values
 from automl_assets.errors import ArtifactError, DataError
-from automl_assets.forecasting.records import Group, series_values
+from automl_assets.forecasting.records import Group
+from automl_assets.forecasting.serving.model_folder import forecast_model, forecast_rows
+from automl_assets.forecasting.serving.served import _values
 from automl_assets.forecasting.steps.export import export
 from automl_assets.forecasting.steps.forecast import forecast
 from automl_assets.records import OnnxModel
-from automl_assets.resources.forecast_serving import _values
-from automl_assets.resources.model_folders import forecast_model, forecast_rows
 from tests import forecasts
 from tests.forecasts import HORIZON, PROBLEM
 

@@ -1,0 +1,1 @@
+"""How registered forecasts are packed for MLflow, and how they answer there."""
