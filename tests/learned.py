@@ -1,8 +1,9 @@
 """Experiments answered once for all tests of the steps, by three quick algorithms in child processes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,7 +18,6 @@ from automl_assets.steps.build_ensemble import blend
 from automl_assets.steps.load import load
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import divide
-from automl_assets.tabular.records import TableInputs
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 
@@ -76,7 +76,12 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Learned
     return make
 
 
-Answered = Callable[..., tuple[Ensemble, Features]]
+def with_truth(features: Features, **changes: Any) -> Features:
+    """Features of another truth."""
+    return replace(features, truth=replace(features.truth, **changes))
+
+
+Answered = Callable[..., tuple[Ensemble, Truth]]
 
 
 @pytest.fixture(scope="session")
@@ -86,10 +91,9 @@ def answered() -> Answered:
     def make(problem: Problem, y: np.ndarray, predictions: np.ndarray, weight: np.ndarray | None = None):
         known = ~np.isnan(predictions).any(axis=1)
         score = metrics.score(problem.metric, y[known], predictions[known], None, problem)
-        none = np.zeros((len(y), 0), np.float32)
         split = Split(np.zeros(len(y), bool), np.full((len(y), 1), VALID, np.int8), "all rows")
-        features = Features(Truth(y, weight, problem, split), TableInputs(none, none), None)
-        return Ensemble("single", (), None, score, {"single": score}, predictions, None, problem), features
+        truth = Truth(y, weight, problem, split)
+        return Ensemble("single", (), None, score, {"single": score}, predictions, None, problem), truth
 
     return make
 
@@ -106,4 +110,4 @@ def _learn(experiment: Experiment) -> Learned:
     )
 
 
-__all__ = ["answered", "learned"]
+__all__ = ["answered", "learned", "with_truth"]

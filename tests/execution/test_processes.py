@@ -133,7 +133,7 @@ jobs = [Job("pid", os.getpid, (), time.monotonic() + 60), Job("long", time.sleep
 def _script(folder: Path, body: str) -> subprocess.Popen:
     file = folder / "script.py"
     file.write_text(PARENT + textwrap.dedent(body), "utf-8")
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.Popen([sys.executable, str(file)], stdout=subprocess.PIPE, text=True, env=environment)
 
 

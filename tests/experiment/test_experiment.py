@@ -302,6 +302,6 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_every_shipped_experiment_is_valid() -> None:
-    files = sorted((Path(__file__).parents[1] / "automl_assets" / "experiments").glob("*.yaml"))
+    files = sorted((Path(__file__).parents[2] / "automl_assets" / "experiments").glob("*.yaml"))
     assert files
     assert {load(file).task for file in files} <= set(registry.tasks())

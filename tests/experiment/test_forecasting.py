@@ -109,7 +109,7 @@ def test_what_only_forecasts_have_is_refused(task: str) -> None:
 
 def test_little_needs_to_be_said() -> None:
     experiment = _parsed()
-    assert experiment.is_forecasting
+    assert experiment.family.name == "forecasting"
     assert experiment.metric == "normalized_root_mean_squared_error"
     assert experiment.quantiles == (0.025, 0.1, 0.5, 0.9, 0.975)
     assert experiment.forecasting.horizon == "auto" and experiment.forecasting.frequency == "auto"

@@ -7,6 +7,7 @@ import numpy as np
 from automl_assets.records import Split
 from automl_assets.steps.holdout_predictions import CHUNK, judge, judge_until
 from automl_assets.tabular.steps.predict import answer
+from tests.learned import with_truth
 
 
 def test_test_rows_are_answered_anew(learned) -> None:
@@ -20,7 +21,7 @@ def test_test_rows_are_answered_anew(learned) -> None:
 def test_without_test_rows_out_of_fold_answers_count(learned) -> None:
     case = learned("texts")
     split = Split(np.zeros_like(case.split.is_test), case.split.assignment, "no test rows")
-    features = replace(case.features, split=split, weight=np.arange(len(case.features.truth.y), dtype=float))
+    features = with_truth(case.features, split=split, weight=np.arange(len(case.features.truth.y), dtype=float))
     found = judge(features, case.ensemble)
     known = case.split.is_training
     assert (found.rows, found.n_rows) == ("out_of_fold", known.sum())
@@ -32,7 +33,7 @@ def test_an_end_bounds_how_many_rows_are_answered(learned) -> None:
     """The first rows that are asked for, in the order of the table."""
     case = learned("texts")
     split = replace(case.split, is_test=np.ones(case.dataset.n_rows, bool))
-    features = replace(case.features, split=split)
+    features = with_truth(case.features, split=split)
     rows = np.tile(np.arange(case.dataset.n_rows)[::-1], 10)
     answers, judged = judge_until(features, case.ensemble, rows, end=0.0)
     assert answers.n_rows == len(judged) == CHUNK

@@ -10,6 +10,7 @@ from automl_assets.parts import Algorithm
 from automl_assets.records import Candidate, Split, Trial
 from automl_assets.registry import algorithms
 from automl_assets.steps.search import search
+from tests.learned import with_truth
 
 KNN = algorithms("tabular")["knn"]
 EVERY = len(KNN.portfolio(None))
@@ -147,6 +148,6 @@ def test_rows_validated_several_times_are_averaged(learned) -> None:
 
 
 def _search_on(case, split: Split) -> Trial:
-    return search(replace(case.features, split=split), KNN, Budget(seconds=60, n_cores=2, max_trials=1), seed=0).trials[
-        0
-    ]
+    return search(
+        with_truth(case.features, split=split), KNN, Budget(seconds=60, n_cores=2, max_trials=1), seed=0
+    ).trials[0]

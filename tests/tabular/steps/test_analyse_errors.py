@@ -11,6 +11,7 @@ from automl_assets.metrics import oriented
 from automl_assets.records import ErrorAnalysis
 from automl_assets.steps.holdout_predictions import CHUNK
 from automl_assets.tabular.steps.analyse_errors import _most_rows, analyse
+from tests.learned import with_truth
 
 
 def planted(case, is_bad: np.ndarray) -> ErrorAnalysis:
@@ -18,7 +19,7 @@ def planted(case, is_bad: np.ndarray) -> ErrorAnalysis:
     y, problem = case.features.truth.y, case.ensemble.problem
     wrong = (y + 1) % problem.n_classes if problem.classes else y + 5000.0
     split = replace(case.split, is_test=np.ones(len(y), bool))
-    features = replace(case.features, y=np.where(is_bad, wrong, y), split=split)
+    features = with_truth(case.features, y=np.where(is_bad, wrong, y), split=split)
     return analyse(case.dataset, features, case.ensemble, seed=0)
 
 
@@ -61,14 +62,14 @@ def test_without_a_bad_cohort_none_is_told(learned) -> None:
     split = replace(case.split, is_test=np.ones(240, bool))
     noise = np.random.default_rng(1).normal(scale=5000.0, size=240)
     y = case.ensemble.predictions[:, 0]
-    features = replace(case.features, y=np.where(np.isnan(y), 0.0, y) + noise, split=split)
+    features = with_truth(case.features, y=np.where(np.isnan(y), 0.0, y) + noise, split=split)
     found = analyse(case.dataset, features, case.ensemble, seed=0)
     assert len(found.cohorts) <= 1  # by chance, once in so many leaves
 
 
 def test_without_test_rows_out_of_fold_rows_are_analysed(learned) -> None:
     case = learned("texts")
-    features = replace(case.features, split=replace(case.split, is_test=np.zeros(240, bool)))
+    features = with_truth(case.features, split=replace(case.split, is_test=np.zeros(240, bool)))
     found = analyse(case.dataset, features, case.ensemble, seed=0)
     assert (found.rows, found.n_rows) == ("out_of_fold", int(case.split.is_training.sum()))
 

@@ -9,6 +9,7 @@ from fairlearn import metrics as reference
 
 from automl_assets.records import Fairness
 from automl_assets.tabular.steps.assess_fairness import compare
+from tests.learned import with_truth
 
 
 def compared(case, sensitive: pl.Series, features=None) -> Fairness:
@@ -19,7 +20,7 @@ def compared(case, sensitive: pl.Series, features=None) -> Fairness:
 
 
 def all_judged(case, **changes):
-    return replace(case.features, split=replace(case.split, is_test=np.ones(case.dataset.n_rows, bool)), **changes)
+    return with_truth(case.features, split=replace(case.split, is_test=np.ones(case.dataset.n_rows, bool)), **changes)
 
 
 def answers(case) -> np.ndarray:
