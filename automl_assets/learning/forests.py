@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from automl_assets.learning.fitting import TargetScale, prepared
-from automl_assets.onnx.trees import add_trees, mean_trees, rescaled, sklearn_trees
+from automl_assets.onnx.graph import Graph
+from automl_assets.onnx.trees import LEAF, Trees, add_trees, mean_trees, rescaled, rounded_down
 from automl_assets.parts import Config, FitContext, Rows
 
 MAX_NODES = 800_000  # of a whole forest: about 30 MB of ONNX
@@ -53,7 +54,31 @@ def forest_scores(model: Forest, x: np.ndarray) -> np.ndarray:
     return model.scale.undo(model.estimator.predict(x))[:, None]
 
 
-def add_forests(models: Sequence[Forest], graph: Any, x: str) -> str:
+def add_forests(models: Sequence[Forest], graph: Graph, x: str) -> str:
     """Adds the mean of the forests as one node."""
-    every = [rescaled(sklearn_trees(m.estimator), m.scale.spread, m.scale.centre) for m in models]
+    every = [rescaled(read_trees(m.estimator), m.scale.spread, m.scale.centre) for m in models]
     return add_trees(graph, x, mean_trees(every))
+
+
+def read_trees(estimator: Any) -> Trees:
+    """Reads a fitted tree of scikit-learn, or a forest, whose score is the mean of its trees: class shares or values."""
+    return mean_trees([_read_tree(each.tree_) for each in getattr(estimator, "estimators_", [estimator])])
+
+
+def _read_tree(tree: Any) -> Trees:
+    leaf = np.flatnonzero(tree.children_left == LEAF)
+    values = tree.value[leaf, 0, :]  # [n_leaves, n_scores]
+    n_scores = values.shape[1]
+    where, score = np.nonzero(values)
+    return Trees(
+        roots=np.zeros(1, np.int64),
+        feature=tree.feature,
+        threshold=rounded_down(tree.threshold),
+        left=tree.children_left,
+        right=tree.children_right,
+        missing_left=tree.missing_go_to_left.astype(bool),
+        leaf=leaf[where],
+        score=score,
+        weight=values[where, score],
+        base=np.zeros(n_scores),
+    )

@@ -4,13 +4,15 @@ Its histogram kind, not the older exact one: that takes no gaps, and hundreds of
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from automl_assets.errors import LearningError
 from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
-from automl_assets.onnx.trees import add_trees, histogram_trees, mean_trees, rescaled
+from automl_assets.onnx.graph import Graph
+from automl_assets.onnx.trees import LEAF, Trees, add_trees, mean_trees, rescaled, rounded_down, sum_trees
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
@@ -100,9 +102,40 @@ def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
         return model.scale.undo(np.reshape(answer(x), (len(x), -1)))
 
 
-def _to_onnx(models: Sequence[Boosted], graph: Any, x: str) -> str:
-    every = [rescaled(histogram_trees(model.booster), model.scale.spread, model.scale.centre) for model in models]
+def _to_onnx(models: Sequence[Boosted], graph: Graph, x: str) -> str:
+    every = [rescaled(read_trees(model.booster), model.scale.spread, model.scale.centre) for model in models]
     return add_trees(graph, x, mean_trees(every))
+
+
+def read_trees(estimator: Any) -> Trees:
+    """Reads scikit-learn's histogram boosting: log-odds, a score per class, or values.
+
+    Raises LearningError for categorical splits.
+    """
+    rounds, base = estimator._predictors, estimator._baseline_prediction  # [n_rounds][n_scores], [1, n_scores]
+    n_scores = base.shape[1]
+    every = [_read_tree(tree.nodes, score, n_scores) for trees in rounds for score, tree in enumerate(trees)]
+    return replace(sum_trees(every), base=base[0].astype(np.float64))
+
+
+def _read_tree(nodes: np.ndarray, score: int, n_scores: int) -> Trees:
+    """`nodes` is a structured array whose children count from 0; rows are compared in double there."""
+    if nodes["is_categorical"].any():
+        raise LearningError("HistGradientBoosting: categorical splits cannot be read; use codes as numbers")
+    is_leaf = nodes["is_leaf"].astype(bool)
+    leaf = np.flatnonzero(is_leaf)
+    return Trees(
+        roots=np.zeros(1, np.int64),
+        feature=nodes["feature_idx"].astype(np.int64),
+        threshold=rounded_down(nodes["num_threshold"]),
+        left=np.where(is_leaf, LEAF, nodes["left"].astype(np.int64)),
+        right=np.where(is_leaf, LEAF, nodes["right"].astype(np.int64)),
+        missing_left=nodes["missing_go_to_left"].astype(bool),
+        leaf=leaf,
+        score=np.full(len(leaf), score),
+        weight=nodes["value"][leaf],
+        base=np.zeros(n_scores),
+    )
 
 
 PART = Algorithm(
