@@ -5,6 +5,7 @@ from typing import Any
 
 from automl_assets.learning.fitting import prepared
 from automl_assets.learning.forests import Forest, add_forests, forest_scores
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
@@ -46,7 +47,7 @@ def _smooth(tree: Any, prior_rows: float) -> None:
     tree.value[:] = (n_rows * tree.value + prior_rows * tree.value[:1]) / (n_rows + prior_rows)
 
 
-def _to_onnx(models: Sequence[Forest], graph: Any, x: str) -> str:
+def _to_onnx(models: Sequence[Forest], graph: Graph, x: str) -> str:
     return add_forests(models, graph, x)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from automl_assets.learning.forests import Forest, add_forests, fit_forest, forest_scores
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
@@ -35,7 +36,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
     return fit_forest(kind, config, training, context)
 
 
-def _to_onnx(models: Sequence[Forest], graph: Any, x: str) -> str:
+def _to_onnx(models: Sequence[Forest], graph: Graph, x: str) -> str:
     return add_forests(models, graph, x)
 
 
