@@ -64,7 +64,13 @@ class FileFormat:
     def add(self, options: Any, rows: pl.DataFrame) -> str:
         """Adds rows, written as those that are there. Raises SourceError where a file is not to be written."""
         given = files.expanded(options)
-        dump, join = partial(self.dump, options=given), partial(self.join, options=given)
+
+        def dump(rows: pl.DataFrame) -> bytes:
+            return self.dump(rows, given)
+
+        def join(content: bytes, rows: pl.DataFrame) -> bytes:
+            return self.join(content, rows, given)
+
         return append_rows.add_rows(given.path, self.extensions, rows, dump, join)
 
     def alone(self, options: Any) -> AbstractContextManager[None]:

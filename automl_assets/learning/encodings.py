@@ -121,14 +121,10 @@ def _cross_fitted(fit: Fit, rows: Rows, context: FitContext) -> np.ndarray:
     part = np.random.default_rng(context.seed).permutation(n_rows) % N_CROSS_FOLDS
     encoded: list[np.ndarray] = []
     for held_out in range(N_CROSS_FOLDS):
-        encoder = fit(_taken(rows, part != held_out), context)
+        encoder = fit(rows.take(part != held_out), context)
         encoded.append(encoder.apply(rows.x[part == held_out]))
     order = np.argsort(part, kind="stable")
     return np.concatenate(encoded)[np.argsort(order)]
-
-
-def _taken(rows: Rows, chosen: np.ndarray) -> Rows:
-    return Rows(rows.x[chosen], rows.y[chosen], None if rows.weight is None else rows.weight[chosen])
 
 
 def _fit_target(rows: Rows, context: FitContext) -> Lookup:

@@ -9,6 +9,7 @@ import numpy as np
 
 from automl_assets import registry
 from automl_assets.learning import preparation
+from automl_assets.learning.fitting import sampled
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import TRAIN, VALID, Features, Problem
 
@@ -60,13 +61,6 @@ def _rows_of(folder: Path, fold: int, max_rows: int | None, seed: int) -> tuple[
 def context_of(featurizer: Any, problem: Problem, seed: int) -> FitContext:
     """What every fit is told about the features and the question; threads and deadline are the caller's."""
     return FitContext(problem=problem, categories=featurizer.n_levels, terms=featurizer.n_terms, seed=seed)
-
-
-def sampled(rows: np.ndarray, max_rows: int | None, seed: int) -> np.ndarray:
-    """Row numbers an algorithm learns from: all, or a seeded sample of as many as it takes."""
-    if max_rows is None or len(rows) <= max_rows:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, max_rows, replace=False))
 
 
 def _read_rows(folder: Path, rows: np.ndarray) -> Rows:

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from automl_assets.learning.fitting import TargetScale, prepared
+from automl_assets.learning.tree_models import add_mean
 from automl_assets.onnx.graph import Graph
-from automl_assets.onnx.trees import LEAF, Trees, add_trees, mean_trees, rescaled, rounded_down
+from automl_assets.onnx.trees import LEAF, Trees, mean_trees, rounded_down
 from automl_assets.parts import Config, FitContext, Rows
 
+N_TREES = 200
 MAX_NODES = 800_000  # of a whole forest: about 30 MB of ONNX
 TREES_AT_A_TIME = 10  # between looks at the clock
 
@@ -25,6 +27,14 @@ class Forest:
 
     estimator: Any
     scale: TargetScale
+
+
+def forest_configs(max_features: Sequence[float | str], min_samples_leaf: Sequence[int]) -> list[Config]:
+    """Configurations of one portfolio, which differ by what trees see at a split and by where they stop."""
+    return [
+        {"n_estimators": N_TREES, "max_features": share, "min_samples_leaf": least}
+        for share, least in zip(max_features, min_samples_leaf, strict=True)
+    ]
 
 
 def fit_forest(estimator_type: Any, config: Config, training: Rows, context: FitContext) -> Forest:
@@ -56,8 +66,7 @@ def forest_scores(model: Forest, x: np.ndarray) -> np.ndarray:
 
 def add_forests(models: Sequence[Forest], graph: Graph, x: str) -> str:
     """Adds the mean of the forests as one node."""
-    every = [rescaled(read_trees(m.estimator), m.scale.spread, m.scale.centre) for m in models]
-    return add_trees(graph, x, mean_trees(every))
+    return add_mean([(read_trees(model.estimator), model.scale) for model in models], graph, x)
 
 
 def read_trees(estimator: Any) -> Trees:

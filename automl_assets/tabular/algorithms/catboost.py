@@ -11,12 +11,12 @@ import numpy as np
 
 from automl_assets.errors import LearningError
 from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
+from automl_assets.learning.tree_models import add_mean, library_parameters, most_rounds
 from automl_assets.onnx.graph import Graph
-from automl_assets.onnx.trees import LEAF, Trees, add_trees, blank_trees, mean_trees, rescaled, select_nodes, sum_trees
+from automl_assets.onnx.trees import LEAF, Trees, blank_trees, select_nodes, sum_trees
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
-ROUNDS_TIMES_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 1,200 at 0.05: bounds size and latency
 FIXED = {
     "logging_level": "Silent",
     "allow_writing_files": False,
@@ -67,7 +67,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
     rows, scale = prepared(training, context.problem)
     rate = learning_rate(len(rows.y)) * config["relative_rate"]
     patience = Patience(context.deadline)
-    n_rounds = round(ROUNDS_TIMES_RATE / rate) if validation else config["rounds"]
+    n_rounds = most_rounds(config, rate, validation is not None)
     if not np.ptp(rows.y):
         config = {key: value for key, value in config.items() if key != "subsample"} | CONSTANT
     booster = CatBoost(_parameters(config, context) | {"learning_rate": rate, "iterations": n_rounds})
@@ -82,7 +82,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
 
 
 def _parameters(config: Config, context: FitContext) -> dict[str, Any]:
-    own = {key: value for key, value in config.items() if key not in ("relative_rate", "rounds")}
+    own = library_parameters(config)
     return own | FIXED | _objective(context.problem) | {"random_seed": context.seed, "thread_count": context.n_threads}
 
 
@@ -117,8 +117,7 @@ def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
 
 
 def _to_onnx(models: Sequence[Boosted], graph: Graph, x: str) -> str:
-    every = [rescaled(read_trees(_json(m.booster)), m.scale.spread, m.scale.centre) for m in models]
-    return add_trees(graph, x, mean_trees(every))
+    return add_mean([(read_trees(_json(model.booster)), model.scale) for model in models], graph, x)
 
 
 def _json(booster: Any) -> str:

@@ -5,7 +5,6 @@ from typing import Any
 
 from automl_assets.learning.fitting import prepared
 from automl_assets.learning.forests import Forest, add_forests, forest_scores
-from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
@@ -47,10 +46,6 @@ def _smooth(tree: Any, prior_rows: float) -> None:
     tree.value[:] = (n_rows * tree.value + prior_rows * tree.value[:1]) / (n_rows + prior_rows)
 
 
-def _to_onnx(models: Sequence[Forest], graph: Graph, x: str) -> str:
-    return add_forests(models, graph, x)
-
-
 PART = Algorithm(
     name="decision_tree",
     title="Decision tree",
@@ -60,7 +55,7 @@ PART = Algorithm(
     space=_space,
     fit=_fit,
     predict=forest_scores,
-    to_onnx=_to_onnx,
+    to_onnx=add_forests,
     link="probability",
     reference="Breiman et al. 1984; scikit-learn DecisionTreeClassifier and DecisionTreeRegressor, smoothed (Cestnik 1990).",
     kinds=frozenset({"scikitlearn"}),

@@ -11,12 +11,12 @@ import numpy as np
 
 from automl_assets.errors import LearningError
 from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
+from automl_assets.learning.tree_models import add_mean, library_parameters, most_rounds
 from automl_assets.onnx.graph import Graph
-from automl_assets.onnx.trees import LEAF, Trees, add_trees, mean_trees, rescaled, rounded_down, sum_trees
+from automl_assets.onnx.trees import LEAF, Trees, rounded_down, sum_trees
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
-ROUNDS_TIMES_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 1,200 at 0.05: bounds size and latency
 LEAST_ROUNDS = 10  # between looks at the clock; a tenth of what is done more, as each first goes through all of that
 ROWS_FOR_THREADS = 10_000  # below, threads wait for one another longer than they work
 
@@ -63,7 +63,7 @@ def _boosted(config: Config, training: Rows, validation: Rows | None, context: F
     rate = learning_rate(len(rows.y)) * config["relative_rate"]
     booster = _booster(config, context, validation is not None).set_params(learning_rate=rate)
     unseen = _unseen(on_scale(validation, scale)) if validation else {}
-    n_rounds = round(ROUNDS_TIMES_RATE / rate) if validation else config["rounds"]
+    n_rounds = most_rounds(config, rate, validation is not None)
     patience, done, is_over = Patience(context.deadline), 0, False
     while done < n_rounds and not is_over:
         booster.max_iter = min(n_rounds, done + LEAST_ROUNDS + done // 10)
@@ -79,7 +79,7 @@ def _booster(config: Config, context: FitContext, is_watched: bool) -> Any:
     """Goes on from where it is with every `fit`. It stops by no rule of its own, but only so it keeps the losses."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    own = {key: value for key, value in config.items() if key not in ("relative_rate", "rounds")}
+    own = library_parameters(config)
     kind = HistGradientBoostingClassifier if context.problem.classes else HistGradientBoostingRegressor
     never = {"n_iter_no_change": 1_000_000}
     return kind(**own, **never, max_iter=0, early_stopping=is_watched, warm_start=True, random_state=context.seed)
@@ -103,8 +103,7 @@ def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
 
 
 def _to_onnx(models: Sequence[Boosted], graph: Graph, x: str) -> str:
-    every = [rescaled(read_trees(model.booster), model.scale.spread, model.scale.centre) for model in models]
-    return add_trees(graph, x, mean_trees(every))
+    return add_mean([(read_trees(model.booster), model.scale) for model in models], graph, x)
 
 
 def read_trees(estimator: Any) -> Trees:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.learning.fitting import sampled
+from automl_assets.learning.fitting import few_rows
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
@@ -40,8 +40,7 @@ def _space(trial: Any, problem: Problem) -> Config:
 
 
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Neighbours:
-    n_kept = max(100, min(MAX_ROWS, MAX_NUMBERS // max(1, training.x.shape[1])))
-    rows = sampled(training, n_kept, context.seed)
+    rows = few_rows(training, MAX_ROWS, MAX_NUMBERS, context.seed)
     weight = np.ones(len(rows.y)) if rows.weight is None else rows.weight / rows.weight.mean()
     n_classes = context.problem.n_classes
     answers = np.eye(n_classes)[rows.y] if n_classes else rows.y[:, None]

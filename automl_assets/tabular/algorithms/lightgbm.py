@@ -10,12 +10,12 @@ import numpy as np
 
 from automl_assets.errors import LearningError
 from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
+from automl_assets.learning.tree_models import add_mean, library_parameters, most_rounds
 from automl_assets.onnx.graph import Graph
-from automl_assets.onnx.trees import LOWEST, Trees, add_trees, blank_trees, mean_trees, rescaled, rounded_down
+from automl_assets.onnx.trees import LOWEST, Trees, blank_trees, rounded_down
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
-ROUNDS_TIMES_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 1,200 at 0.05: bounds size and latency
 FIXED = {"verbosity": -1, "deterministic": True, "force_col_wise": True, "feature_pre_filter": False}
 DEFAULT_LEFT, CATEGORICAL = 2, 1  # bits of decision_type
 NONE_MISSING, NAN_MISSING = 0, 2  # decision_type >> 2
@@ -86,7 +86,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
     booster = lightgbm.train(
         parameters,
         train_set,
-        num_boost_round=round(ROUNDS_TIMES_RATE / rate) if validation else config["rounds"],
+        num_boost_round=most_rounds(config, rate, validation is not None),
         valid_sets=[_valid_set(train_set, on_scale(validation, scale))] if validation else [],
         callbacks=[_stopper(patience)],
     )
@@ -94,7 +94,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
 
 
 def _parameters(config: Config, context: FitContext) -> dict[str, Any]:
-    own = {key: value for key, value in config.items() if key not in ("relative_rate", "rounds")}
+    own = library_parameters(config)
     return FIXED | _objective(context.problem) | own | {"seed": context.seed, "num_threads": context.n_threads}
 
 
@@ -135,8 +135,7 @@ def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
 
 
 def _to_onnx(models: Sequence[Boosted], graph: Graph, x: str) -> str:
-    every = [rescaled(read_trees(model.text), model.scale.spread, model.scale.centre) for model in models]
-    return add_trees(graph, x, mean_trees(every))
+    return add_mean([(read_trees(model.text), model.scale) for model in models], graph, x)
 
 
 def read_trees(model_text: str) -> Trees:

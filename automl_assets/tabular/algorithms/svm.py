@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.learning.fitting import prepared, sampled, stopping_early
+from automl_assets.learning.fitting import few_rows, prepared, stopping_early
 from automl_assets.learning.platt_scaling import with_odds
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
@@ -45,8 +45,7 @@ def _space(trial: Any, problem: Problem) -> Config:
 
 
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Kernel:
-    n_kept = max(100, min(MAX_ROWS, MAX_NUMBERS // max(1, training.x.shape[1])))
-    rows, scale = prepared(sampled(training, n_kept, context.seed), context.problem)
+    rows, scale = prepared(few_rows(training, MAX_ROWS, MAX_NUMBERS, context.seed), context.problem)
     if context.problem.classes:
         return with_odds(lambda some: _classes(config, some), _predict, rows, context)
     from sklearn.svm import SVR

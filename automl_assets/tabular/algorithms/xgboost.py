@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
+from automl_assets.learning.tree_models import add_mean, library_parameters, most_rounds
 from automl_assets.onnx.graph import Graph
-from automl_assets.onnx.trees import LEAF, LOWEST, Trees, add_trees, mean_trees, rescaled
+from automl_assets.onnx.trees import LEAF, LOWEST, Trees
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
-ROUNDS_TIMES_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 1,200 at 0.05: bounds size and latency
 FIXED = {"tree_method": "hist", "verbosity": 0}
 
 
@@ -62,7 +62,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
     booster = xgboost.train(
         _parameters(config, context) | {"learning_rate": rate},
         xgboost.DMatrix(rows.x, rows.y, weight=rows.weight),
-        num_boost_round=round(ROUNDS_TIMES_RATE / rate) if validation else config["rounds"],
+        num_boost_round=most_rounds(config, rate, validation is not None),
         evals=[(_valid_set(on_scale(validation, scale)), "validation")] if validation else [],
         callbacks=[_stopper(patience)],
         verbose_eval=False,
@@ -71,7 +71,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
 
 
 def _parameters(config: Config, context: FitContext) -> dict[str, Any]:
-    own = {key: value for key, value in config.items() if key not in ("relative_rate", "rounds")}
+    own = library_parameters(config)
     return own | FIXED | _objective(context.problem) | {"seed": context.seed, "nthread": context.n_threads}
 
 
@@ -114,8 +114,7 @@ def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
 
 
 def _to_onnx(models: Sequence[Boosted], graph: Graph, x: str) -> str:
-    every = [rescaled(_trees(model), model.scale.spread, model.scale.centre) for model in models]
-    return add_trees(graph, x, mean_trees(every))
+    return add_mean([(_trees(model), model.scale) for model in models], graph, x)
 
 
 def _trees(model: Boosted) -> Trees:
