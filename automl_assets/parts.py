@@ -28,6 +28,10 @@ class Rows:
     y: np.ndarray  # int64 class codes, or float64 values [n_rows]
     weight: np.ndarray | None = None  # float64 [n_rows]
 
+    def take(self, chosen: np.ndarray) -> "Rows":
+        """The rows of these numbers, or those where a mask is true."""
+        return Rows(self.x[chosen], self.y[chosen], None if self.weight is None else self.weight[chosen])
+
 
 @dataclass(frozen=True)
 class FitContext:

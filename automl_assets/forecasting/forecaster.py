@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from automl_assets.forecasting.records import ForecastProblem, Panel
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Config
 
 
@@ -63,7 +64,7 @@ class Forecaster:
     portfolio: Callable[[ForecastProblem, Panel], Sequence[Config]]
     fit: Callable[[Config, Panel, ForecastContext], Any]
     forecast: Callable[[Any, Panel, Panel], np.ndarray]
-    to_onnx: Callable[[Any, Any, SeriesTensors], str]
+    to_onnx: Callable[[Any, Graph, SeriesTensors], str]
     explain: Callable[[Any, Panel, Panel], dict[str, np.ndarray]] | None = None
     heads: Literal["point", "quantiles"] = "point"
     space: Callable[[Any, ForecastProblem], Config] | None = None  # (optuna.Trial, problem) -> a configuration

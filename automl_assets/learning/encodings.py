@@ -7,10 +7,10 @@ from other rows, so that it never saw its own target (Micci-Barreca 2001; Prokho
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import FitContext, Rows
 
 FLOAT, DOUBLE, INT64 = 1, 11, 7  # onnx.TensorProto element types
@@ -39,12 +39,12 @@ class Lookup:
         ]
         return np.hstack([x, *found])
 
-    def add(self, graph: Any, x: str) -> str:
+    def add(self, graph: Graph, x: str) -> str:
         found = [_add_lookup(graph, x, *pair) for pair in zip(self.columns, self.tables, strict=True)]
         return graph.node("Concat", x, *found, axis=1)
 
 
-def _add_lookup(graph: Any, x: str, column: int, table: np.ndarray) -> str:
+def _add_lookup(graph: Graph, x: str, column: int, table: np.ndarray) -> str:
     code = graph.node("Gather", x, graph.constant(np.array(column)), axis=1)
     missing = graph.constant(np.float32(len(table) - 1))
     filled = graph.node("Where", graph.node("IsNaN", code), missing, code)
@@ -63,7 +63,7 @@ class TermScores:
         scores = (x[:, self.columns] > 0).astype(np.float64) @ self.coefficients + self.intercept
         return np.hstack([x, scores.astype(np.float32)])
 
-    def add(self, graph: Any, x: str) -> str:
+    def add(self, graph: Graph, x: str) -> str:
         found = graph.node("Gather", x, graph.constant(self.columns), axis=1)
         is_there = graph.node("Cast", graph.node("Greater", found, graph.constant(np.float32(0))), to=DOUBLE)
         scores = graph.node("MatMul", is_there, graph.constant(self.coefficients))
@@ -89,7 +89,7 @@ class Distances:
         squared = (z * z).sum(axis=1, keepdims=True) - 2.0 * z @ self.centres.T + (self.centres**2).sum(axis=1)
         return np.hstack([x, np.sqrt(np.maximum(squared, 0.0)).astype(np.float32)])
 
-    def add(self, graph: Any, x: str) -> str:
+    def add(self, graph: Graph, x: str) -> str:
         mean, spread = graph.constant(self.mean), graph.constant(self.spread)
         numbers = graph.node("Cast", graph.node("Gather", x, graph.constant(self.columns), axis=1), to=DOUBLE)
         filled = graph.node("Where", graph.node("IsNaN", numbers), mean, numbers)
@@ -121,14 +121,10 @@ def _cross_fitted(fit: Fit, rows: Rows, context: FitContext) -> np.ndarray:
     part = np.random.default_rng(context.seed).permutation(n_rows) % N_CROSS_FOLDS
     encoded: list[np.ndarray] = []
     for held_out in range(N_CROSS_FOLDS):
-        encoder = fit(_taken(rows, part != held_out), context)
+        encoder = fit(rows.take(part != held_out), context)
         encoded.append(encoder.apply(rows.x[part == held_out]))
     order = np.argsort(part, kind="stable")
     return np.concatenate(encoded)[np.argsort(order)]
-
-
-def _taken(rows: Rows, chosen: np.ndarray) -> Rows:
-    return Rows(rows.x[chosen], rows.y[chosen], None if rows.weight is None else rows.weight[chosen])
 
 
 def _fit_target(rows: Rows, context: FitContext) -> Lookup:

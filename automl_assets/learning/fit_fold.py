@@ -9,6 +9,7 @@ import numpy as np
 
 from automl_assets import registry
 from automl_assets.learning import preparation
+from automl_assets.learning.fitting import sampled
 from automl_assets.parts import Config, FitContext, Rows
 from automl_assets.records import TRAIN, VALID, Truth
 
@@ -55,13 +56,6 @@ def _rows_of(folder: Path, fold: int, max_rows: int | None, seed: int) -> tuple[
         return _read_rows(folder, sampled(np.flatnonzero((assignment > 0).any(axis=1)), max_rows, seed)), None
     train = sampled(np.flatnonzero(assignment[:, fold] == TRAIN), max_rows, seed)
     return _read_rows(folder, train), _read_rows(folder, np.flatnonzero(assignment[:, fold] == VALID))
-
-
-def sampled(rows: np.ndarray, max_rows: int | None, seed: int) -> np.ndarray:
-    """Row numbers an algorithm learns from: all, or a seeded sample of as many as it takes."""
-    if max_rows is None or len(rows) <= max_rows:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, max_rows, replace=False))
 
 
 def _read_rows(folder: Path, rows: np.ndarray) -> Rows:

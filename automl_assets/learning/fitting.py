@@ -58,12 +58,22 @@ def with_every_class(rows: Rows, n_classes: int) -> Rows:
     return Rows(x, np.concatenate([rows.y, absent]), np.concatenate([weight, light]))
 
 
-def sampled(rows: Rows, n_kept: int, seed: int) -> Rows:
-    """All rows, or `n_kept` of them by chance where there are more."""
-    if len(rows.y) <= n_kept:
+def sampled(rows: np.ndarray, most: int | None, seed: int) -> np.ndarray:
+    """Row numbers to learn from, in order: all, or `most` of them by chance where there are more.
+
+    >>> sampled(np.arange(10), 3, seed=0).tolist()
+    [5, 6, 9]
+    """
+    if most is None or len(rows) <= most:
         return rows
-    kept = np.sort(np.random.default_rng(seed).choice(len(rows.y), n_kept, replace=False))
-    return Rows(rows.x[kept], rows.y[kept], None if rows.weight is None else rows.weight[kept])
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+
+
+def few_rows(rows: Rows, max_rows: int, max_numbers: int, seed: int) -> Rows:
+    """Rows for a learner whose model holds them: at most so many rows and numbers, chosen by chance, and 100 at least."""
+    most = max(100, min(max_rows, max_numbers // max(1, rows.x.shape[1])))
+    every = np.arange(len(rows.y))
+    return rows if len(every) <= most else rows.take(sampled(every, most, seed))
 
 
 @contextmanager

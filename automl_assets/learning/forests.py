@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from automl_assets.learning.fitting import TargetScale, prepared
-from automl_assets.onnx.trees import add_trees, mean_trees, rescaled, sklearn_trees
+from automl_assets.learning.tree_models import add_mean
+from automl_assets.onnx.graph import Graph
+from automl_assets.onnx.trees import LEAF, Trees, mean_trees, rounded_down
 from automl_assets.parts import Config, FitContext, Rows
 
+N_TREES = 200
 MAX_NODES = 800_000  # of a whole forest: about 30 MB of ONNX
 TREES_AT_A_TIME = 10  # between looks at the clock
 
@@ -24,6 +27,14 @@ class Forest:
 
     estimator: Any
     scale: TargetScale
+
+
+def forest_configs(max_features: Sequence[float | str], min_samples_leaf: Sequence[int]) -> list[Config]:
+    """Configurations of one portfolio, which differ by what trees see at a split and by where they stop."""
+    return [
+        {"n_estimators": N_TREES, "max_features": share, "min_samples_leaf": least}
+        for share, least in zip(max_features, min_samples_leaf, strict=True)
+    ]
 
 
 def fit_forest(estimator_type: Any, config: Config, training: Rows, context: FitContext) -> Forest:
@@ -53,7 +64,30 @@ def forest_scores(model: Forest, x: np.ndarray) -> np.ndarray:
     return model.scale.undo(model.estimator.predict(x))[:, None]
 
 
-def add_forests(models: Sequence[Forest], graph: Any, x: str) -> str:
+def add_forests(models: Sequence[Forest], graph: Graph, x: str) -> str:
     """Adds the mean of the forests as one node."""
-    every = [rescaled(sklearn_trees(m.estimator), m.scale.spread, m.scale.centre) for m in models]
-    return add_trees(graph, x, mean_trees(every))
+    return add_mean([(read_trees(model.estimator), model.scale) for model in models], graph, x)
+
+
+def read_trees(estimator: Any) -> Trees:
+    """Reads a fitted tree of scikit-learn, or a forest, whose score is the mean of its trees: class shares or values."""
+    return mean_trees([_read_tree(each.tree_) for each in getattr(estimator, "estimators_", [estimator])])
+
+
+def _read_tree(tree: Any) -> Trees:
+    leaf = np.flatnonzero(tree.children_left == LEAF)
+    values = tree.value[leaf, 0, :]  # [n_leaves, n_scores]
+    n_scores = values.shape[1]
+    where, score = np.nonzero(values)
+    return Trees(
+        roots=np.zeros(1, np.int64),
+        feature=tree.feature,
+        threshold=rounded_down(tree.threshold),
+        left=tree.children_left,
+        right=tree.children_right,
+        missing_left=tree.missing_go_to_left.astype(bool),
+        leaf=leaf[where],
+        score=score,
+        weight=values[where, score],
+        base=np.zeros(n_scores),
+    )

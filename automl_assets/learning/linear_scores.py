@@ -5,9 +5,10 @@ Not here: how coefficients are learnt; that is in each algorithm's file.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+
+from automl_assets.onnx.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ def linear_scores(model: Linear, x: np.ndarray) -> np.ndarray:
     return x @ model.coefficients + model.intercept
 
 
-def add_linear(models: Sequence[Linear], graph: Any, x: str) -> str:
+def add_linear(models: Sequence[Linear], graph: Graph, x: str) -> str:
     """Adds the mean score of the models, which is one linear score again."""
     coefficients = np.mean([model.coefficients for model in models], axis=0).astype(np.float32)
     intercept = np.mean([model.intercept for model in models], axis=0).astype(np.float32)

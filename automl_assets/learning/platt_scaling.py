@@ -57,11 +57,7 @@ def _parts(rows: Rows, n_classes: int, seed: int) -> Iterator[tuple[Rows, Rows]]
     for number in range(N_PARTS):
         if n_unseen < ENOUGH_ROWS and (part == number).any() and (part != number).any():
             n_unseen += int((part == number).sum())
-            yield with_every_class(_taken(rows, part != number), n_classes), _taken(rows, part == number)
-
-
-def _taken(rows: Rows, is_taken: np.ndarray) -> Rows:
-    return Rows(rows.x[is_taken], rows.y[is_taken], None if rows.weight is None else rows.weight[is_taken])
+            yield with_every_class(rows.take(part != number), n_classes), rows.take(part == number)
 
 
 def odds_of(margins: np.ndarray, y: np.ndarray, weight: np.ndarray, n_classes: int) -> Odds:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from automl_assets.learning.encodings import fit_encoder
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
@@ -31,7 +32,7 @@ class Transform(Protocol):
         """float32 [n_rows, n_features] -> float32 [n_rows, n_prepared]."""
         ...
 
-    def add(self, graph: Any, x: str) -> str:
+    def add(self, graph: Graph, x: str) -> str:
         """Adds the same computation to an ONNX graph."""
         ...
 
@@ -48,7 +49,7 @@ class Scaling:
     def apply(self, x: np.ndarray) -> np.ndarray:
         return np.clip((x - self.shift) * self.scale, np.float32(self.low), np.float32(self.high))
 
-    def add(self, graph: Any, x: str) -> str:
+    def add(self, graph: Graph, x: str) -> str:
         moved = graph.node("Sub", x, graph.constant(self.shift))
         scaled = graph.node("Mul", moved, graph.constant(self.scale))
         if not np.isfinite(self.high):
@@ -66,7 +67,7 @@ class Projection:
     def apply(self, x: np.ndarray) -> np.ndarray:
         return (x - self.shift) @ self.components
 
-    def add(self, graph: Any, x: str) -> str:
+    def add(self, graph: Graph, x: str) -> str:
         moved = graph.node("Sub", x, graph.constant(self.shift))
         return graph.node("MatMul", moved, graph.constant(self.components))
 
@@ -81,7 +82,7 @@ class UnitNorm:
         lengths = {"l1": np.abs(x).sum(1), "l2": np.sqrt((x**2).sum(1)), "max": np.abs(x).max(1)}[self.norm]
         return x / np.maximum(lengths, np.float32(TINY))[:, None]
 
-    def add(self, graph: Any, x: str) -> str:
+    def add(self, graph: Graph, x: str) -> str:
         axes = graph.constant(np.array([1]))
         if self.norm == "max":
             length = graph.node("ReduceMax", graph.node("Abs", x), axes, keepdims=1)
@@ -186,7 +187,7 @@ def mean_raw(algorithm: Algorithm, models: Sequence[Any], x: np.ndarray) -> np.n
     return total / len(models)
 
 
-def add_raw(algorithm: Algorithm, models: Sequence[Any], graph: Any, x: str) -> str:
+def add_raw(algorithm: Algorithm, models: Sequence[Any], graph: Graph, x: str) -> str:
     """The same in ONNX. Models without preparation go to the algorithm together, so that it can fuse them."""
     if not any(isinstance(model, Prepared) for model in models):
         return algorithm.to_onnx(models, graph, x)
@@ -194,7 +195,7 @@ def add_raw(algorithm: Algorithm, models: Sequence[Any], graph: Any, x: str) -> 
     return raws[0] if len(raws) == 1 else graph.node("Mean", *raws)
 
 
-def _add_prepared(algorithm: Algorithm, model: Prepared, graph: Any, x: str) -> str:
+def _add_prepared(algorithm: Algorithm, model: Prepared, graph: Graph, x: str) -> str:
     for transform in model.transforms:
         x = transform.add(graph, x)
     return algorithm.to_onnx([model.model], graph, x)

@@ -1,16 +1,14 @@
 """Parts of a moment as ONNX nodes, as `data.date_parts` computes them."""
 
-from typing import Any
-
 import numpy as np
 
-from automl_assets.onnx.graph import DOUBLE
+from automl_assets.onnx.graph import DOUBLE, Graph
 
 
 class Whole:
     """Integer arithmetic on int64 tensors; `//` and `%` round towards minus infinity, as in Python."""
 
-    def __init__(self, graph: Any):
+    def __init__(self, graph: Graph):
         self.graph = graph
 
     def __call__(self, op: str, left: str, right: "str | int") -> str:
@@ -21,7 +19,7 @@ class Whole:
         return self.graph.node({"+": "Add", "-": "Sub", "*": "Mul", "%": "Mod"}[op], left, number)
 
 
-def calendar_parts(graph: Any, seconds: str) -> dict[str, str]:
+def calendar_parts(graph: Graph, seconds: str) -> dict[str, str]:
     """Every part of a moment, from int64 seconds since 1970, by its name in `data.date_parts.DATE_PARTS`."""
     do = Whole(graph)
     day = do("//", seconds, 86400)

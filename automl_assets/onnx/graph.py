@@ -16,6 +16,7 @@ ML_OPSET = 3  # TreeEnsembleRegressor; see `trees.add_trees` for why not TreeEns
 IR_VERSION = 10  # what belongs to opset 21
 ML = "ai.onnx.ml"
 RUNTIME = "com.microsoft"  # ONNX Runtime's own operators: declared only where a text needs them
+Shape = Sequence[int | str | None]  # of a tensor; a name or None for what is known only at run time
 _COUNTER = (("number", np.int64), ("goes_on", np.bool_))  # what a loop hands to its inside
 
 
@@ -39,7 +40,7 @@ class Graph:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Any] = {}  # (type, shape, content) -> TensorProto
         self._numbers = count(1)  # of names; the inside of a loop goes on with those of the graph around it
 
-    def input(self, name: str, element_type: Any, shape: list[int | str | None] | None) -> str:
+    def input(self, name: str, element_type: Any, shape: Shape | None) -> str:
         """Declares an input. `element_type` is a numpy type (`str` for text) or ONNX's number for it."""
         self._inputs.append(_value_info(name, element_type, shape))
         return name
@@ -90,7 +91,7 @@ class Graph:
         found = self.node("Loop", n_times, "", *carried, n_outputs=len(results), body=inner._proto())
         return (found,) if len(results) == 1 else found
 
-    def output(self, name: str, tensor: str, element_type: Any, shape: list[int | str | None] | None) -> None:
+    def output(self, name: str, tensor: str, element_type: Any, shape: Shape | None) -> None:
         """Declares that `tensor` is an output of the model, under `name`."""
         from onnx import helper
 
@@ -138,7 +139,7 @@ def _content(values: np.ndarray) -> bytes:
     return repr(values.tolist()).encode() if values.dtype == object else values.tobytes()
 
 
-def _value_info(name: str, element_type: Any, shape: list[int | str | None] | None) -> Any:
+def _value_info(name: str, element_type: Any, shape: Shape | None) -> Any:
     from onnx import TensorProto, helper
 
     if element_type is str:

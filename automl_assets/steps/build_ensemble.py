@@ -26,8 +26,8 @@ from automl_assets.records import (
     Truth,
 )
 from automl_assets.steps.combine import apply_stack, combine, stack_inputs
+from automl_assets.steps.ensemble_selection import contenders, greedy_votes
 
-MAX_MEMBERS = 24  # trials considered, the best first and the best of every algorithm among them
 MAX_CELLS = 40_000  # rows x outputs on which votes are shared out, a seeded sample of more: about ten seconds
 MAX_STACK_CELLS = 400_000  # rows x inputs x scores that a stack learns from; likewise
 STACK_FOLDS = 5
@@ -55,7 +55,6 @@ def blend(candidates: Iterable[Candidate], features: Features, settings: Ensembl
 def _contenders(candidates: Sequence[Candidate], problem: Problem) -> list[Trial]:
     """Finished trials, best first. A guess has no vote where anything else has one: under a metric of ranks it would
     seem harmless, and make nonsense of the probabilities."""
-    metric = problem.metric
     finished = [trial for candidate in candidates for trial in candidate.trials if trial.score is not None]
     finished = [trial for trial in finished if not _is_fallback(trial, problem)] or finished
     if not finished:
@@ -63,11 +62,7 @@ def _contenders(candidates: Sequence[Candidate], problem: Problem) -> list[Trial
         raise LearningError(
             f"no trial finished: {reasons or 'nothing was tried'}. Give more time, or look at the reasons."
         )
-    finished.sort(key=lambda trial: -metrics.oriented(metric, trial.score))
-    best_of_each = {trial.algorithm: trial for trial in reversed(finished)}
-    chosen = [trial for trial in finished if best_of_each[trial.algorithm] is trial]
-    chosen += [trial for trial in finished if best_of_each[trial.algorithm] is not trial]
-    return sorted(chosen[:MAX_MEMBERS], key=lambda trial: -metrics.oriented(metric, trial.score))
+    return contenders(finished, problem.metric)
 
 
 def _is_fallback(trial: Trial, problem: Problem) -> bool:
@@ -94,11 +89,11 @@ class _Scorer:
         """The experiment's metric on all rows."""
         return metrics.score(self.problem.metric, self.y, predictions, self.weight, self.problem)
 
-    def goodness(self, predictions: np.ndarray) -> float:
-        """The metric on the sample, greater is better."""
+    def goodness(self, many: np.ndarray) -> np.ndarray:
+        """The metric on the sample of each prediction [n_trials, n_sampled, n_outputs], greater is better."""
+        metric, y = self.problem.metric, self.y[self.sample]
         weight = self.weight[self.sample] if self.weight is not None else None
-        value = metrics.score(self.problem.metric, self.y[self.sample], predictions, weight, self.problem)
-        return metrics.oriented(self.problem.metric, value)
+        return np.array([metrics.oriented(metric, metrics.score(metric, y, one, weight, self.problem)) for one in many])
 
 
 def sample(y: np.ndarray, n_rows: int, problem: Problem, random: np.random.Generator) -> np.ndarray:
@@ -145,25 +140,13 @@ def _single(trials: Sequence[Trial], scorer: _Scorer) -> _Offer:
 
 def _voting(trials: Sequence[Trial], scorer: _Scorer, iterations: int) -> _Offer:
     """The vote that greedy selection with replacement found best."""
-    weights = _greedy_weights([scorer.predictions(trial)[scorer.sample] for trial in trials], scorer, iterations)
+    predictions = [scorer.predictions(trial)[scorer.sample] for trial in trials]
+    votes = greedy_votes(predictions, scorer.goodness, iterations, SMALLEST_GAIN)
+    weights = votes / votes.sum()
     voters = {trial.name: weight for trial, weight in zip(trials, weights.tolist(), strict=True) if weight > 0}
     chosen = [trial for trial in trials if trial.name in voters]
     vote = combine([scorer.predictions(trial) for trial in chosen], list(voters.values()), None, scorer.problem)
     return _Offer(scorer.score(vote), chosen, list(voters.values()))
-
-
-def _greedy_weights(predictions: Sequence[np.ndarray], scorer: _Scorer, iterations: int) -> np.ndarray:
-    """Each step adds the trial that makes the vote best, even if it gets worse; the best vote on the way is kept."""
-    votes, total = np.zeros(len(predictions)), np.zeros_like(predictions[0])
-    best, best_votes = -np.inf, votes
-    for size in range(1, iterations + 1):
-        goodness = [scorer.goodness((total + prediction) / size) for prediction in predictions]
-        winner = int(np.argmax(goodness))
-        total = total + predictions[winner]
-        votes = votes + np.eye(len(predictions))[winner]
-        if goodness[winner] > best + SMALLEST_GAIN:
-            best, best_votes = goodness[winner], votes
-    return best_votes / best_votes.sum()
 
 
 def _stacking(trials: Sequence[Trial], scorer: _Scorer, seed: int) -> _Offer:

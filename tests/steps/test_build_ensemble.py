@@ -9,8 +9,9 @@ from automl_assets import metrics
 from automl_assets.errors import LearningError
 from automl_assets.experiment.experiment import EnsembleSetting
 from automl_assets.records import VALID, Candidate, Ensemble, Features, Fitted, Problem, Split, Trial, Truth
-from automl_assets.steps.build_ensemble import MAX_MEMBERS, blend, sample
+from automl_assets.steps.build_ensemble import blend, sample
 from automl_assets.steps.combine import apply_stack, combine, stack_inputs
+from automl_assets.steps.ensemble_selection import MAX_MEMBERS
 from automl_assets.tabular.records import TableInputs
 
 N_ROWS = 400

@@ -16,9 +16,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from automl_assets.data import files, tables
-from automl_assets.data.append_rows import add_rows, alone
+from automl_assets.data.file_source import FileFormat
 from automl_assets.errors import SourceError, listed
-from automl_assets.parts import Source
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -80,27 +79,6 @@ def batches(options: CsvOptions, most_rows: int) -> Iterator[pl.DataFrame]:
         yield from _without_missing(texts, given.null_values).iter_slices(most_rows)
 
 
-def fingerprint(options: CsvOptions) -> str:
-    """Changes when and only when the bytes of a file do."""
-    return files.fingerprint_files(files.expanded(options).path, EXTENSIONS)
-
-
-def stamp(options: CsvOptions) -> str:
-    """Changes with every write to a file."""
-    return files.stamp_files(files.expanded(options).path, EXTENSIONS)
-
-
-def add(options: CsvOptions, rows: pl.DataFrame) -> str:
-    """Adds rows, written as those that are there. Raises SourceError where a file is not to be written."""
-    given = files.expanded(options)
-    return add_rows(given.path, EXTENSIONS, rows, partial(_dump, options=given), partial(_join, options=given))
-
-
-def describe(options: CsvOptions) -> str:
-    """Where the text lies, variables not filled in."""
-    return files.without_secrets(options.path)
-
-
 def code(options: CsvOptions) -> str:
     """Every cell as text; the types that were found are known to who reads it."""
     given = options if files.has_variable(options.path) else files.expanded(options)
@@ -141,7 +119,7 @@ def _encoded(text: str, options: CsvOptions) -> bytes:
         return text.encode(options.encoding or "utf-8")
     except UnicodeEncodeError as error:
         raise SourceError(
-            f"{describe(options)}: {error.encoding} has no {text[error.start]!r}; leave that row out, or write the file "
+            f"{files.without_secrets(options.path)}: {error.encoding} has no {text[error.start]!r}; leave that row out, or write the file "
             "in UTF-8"
         ) from None
 
@@ -319,18 +297,15 @@ def _not_parsed(error: Exception, name: str) -> str:
     )
 
 
-PART = Source(
+PART = FileFormat(
     name="csv",
     title="Comma-separated text",
     options=CsvOptions,
+    extensions=EXTENSIONS,
     read=read,
-    fingerprint=fingerprint,
-    stamp=stamp,
-    add=add,
-    alone=lambda options: alone(files.expanded(options).path, EXTENSIONS),
-    describe=describe,
-    code=code,
-    claims=partial(files.has_extension, extensions=EXTENSIONS),
     batches=batches,
+    code=code,
+    dump=_dump,
+    join=_join,
     typed=lambda options, rows: typed(rows, options.decimal_comma),
-)
+).source()

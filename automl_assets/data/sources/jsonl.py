@@ -3,16 +3,14 @@
 import gzip
 import json
 from collections.abc import Iterator
-from functools import partial
 from itertools import count, islice
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from automl_assets.data import files, tables
-from automl_assets.data.append_rows import add_rows, alone
+from automl_assets.data.file_source import FileFormat
 from automl_assets.errors import SourceError
-from automl_assets.parts import Source
 
 EXTENSIONS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 ADVICE = 'write one JSON object per line, such as {"age": 31, "city": "Oslo"}'
@@ -46,26 +44,6 @@ def batches(options: JsonlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
                     yield _parse(some, file.name, number)
 
 
-def fingerprint(options: JsonlOptions) -> str:
-    """Changes when and only when the bytes of a file do."""
-    return files.fingerprint_files(files.expanded(options).path, EXTENSIONS)
-
-
-def stamp(options: JsonlOptions) -> str:
-    """Changes with every write to a file."""
-    return files.stamp_files(files.expanded(options).path, EXTENSIONS)
-
-
-def add(options: JsonlOptions, rows: pl.DataFrame) -> str:
-    """Adds rows. Raises SourceError where a file is not to be written."""
-    return add_rows(files.expanded(options).path, EXTENSIONS, rows, _dump, _join)
-
-
-def describe(options: JsonlOptions) -> str:
-    """Where the files lie, variables not filled in."""
-    return files.without_secrets(options.path)
-
-
 def code(options: JsonlOptions) -> str:
     """One call of polars a file, unpacked where it is packed."""
     return f"""\
@@ -77,13 +55,13 @@ return pl.concat([pl.read_ndjson(file, infer_schema_length=None) for file in ope
 """
 
 
-def _dump(rows: pl.DataFrame) -> bytes:
+def _dump(rows: pl.DataFrame, options: JsonlOptions) -> bytes:
     return rows.write_ndjson().encode()
 
 
-def _join(content: bytes, rows: pl.DataFrame) -> bytes:
+def _join(content: bytes, rows: pl.DataFrame, options: JsonlOptions) -> bytes:
     is_packed = content.startswith(b"\x1f\x8b")
-    joined = files.unpacked(content, "the file").rstrip() + b"\n" + _dump(rows)
+    joined = files.unpacked(content, "the file").rstrip() + b"\n" + _dump(rows, options)
     return gzip.compress(joined) if is_packed else joined
 
 
@@ -120,18 +98,15 @@ def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not a JSON number, write null")
 
 
-PART = Source(
+PART = FileFormat(
     name="jsonl",
     title="JSON lines",
     options=JsonlOptions,
+    extensions=EXTENSIONS,
     read=read,
-    fingerprint=fingerprint,
-    stamp=stamp,
-    add=add,
-    alone=lambda options: alone(files.expanded(options).path, EXTENSIONS),
-    describe=describe,
-    code=code,
-    claims=partial(files.has_extension, extensions=EXTENSIONS),
     batches=batches,
+    code=code,
+    dump=_dump,
+    join=_join,
     typed=lambda options, rows: tables.with_dates(rows),
-)
+).source()

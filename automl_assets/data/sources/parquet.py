@@ -9,8 +9,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from automl_assets.data import files, tables
-from automl_assets.data.append_rows import add_rows, alone
-from automl_assets.parts import Source
+from automl_assets.data.file_source import FileFormat
 
 EXTENSIONS = (".parquet", ".pq")
 
@@ -34,26 +33,6 @@ def batches(options: ParquetOptions, most_rows: int) -> Iterator[pl.DataFrame]:
     return tables.read_batches(files.expanded(options).path, EXTENSIONS, parse)
 
 
-def fingerprint(options: ParquetOptions) -> str:
-    """Changes when and only when the bytes of a file do."""
-    return files.fingerprint_files(files.expanded(options).path, EXTENSIONS)
-
-
-def stamp(options: ParquetOptions) -> str:
-    """Changes with every write to a file."""
-    return files.stamp_files(files.expanded(options).path, EXTENSIONS)
-
-
-def add(options: ParquetOptions, rows: pl.DataFrame) -> str:
-    """Adds rows. Raises SourceError where a file is not to be written."""
-    return add_rows(files.expanded(options).path, EXTENSIONS, rows, _dump, _join)
-
-
-def describe(options: ParquetOptions) -> str:
-    """Where the files lie, variables not filled in."""
-    return files.without_secrets(options.path)
-
-
 def code(options: ParquetOptions) -> str:
     """One call of polars a file."""
     return f"""\
@@ -62,16 +41,16 @@ return pl.concat([pl.read_parquet(file) for file in files], how="diagonal_relaxe
 """
 
 
-def _dump(rows: pl.DataFrame) -> bytes:
+def _dump(rows: pl.DataFrame, options: ParquetOptions) -> bytes:
     buffer = io.BytesIO()
     rows.write_parquet(buffer)
     return buffer.getvalue()
 
 
-def _join(content: bytes, rows: pl.DataFrame) -> bytes:
+def _join(content: bytes, rows: pl.DataFrame, options: ParquetOptions) -> bytes:
     """Types stay those of the file."""
     known = pl.read_parquet(io.BytesIO(content))
-    return _dump(known.vstack(rows.select(known.columns).cast(known.schema)))
+    return _dump(known.vstack(rows.select(known.columns).cast(known.schema)), options)
 
 
 def _parse(content: bytes, name: str) -> pl.DataFrame:
@@ -86,17 +65,14 @@ def _parse_batches(stream: Any, name: str, most_rows: int) -> Iterator[pl.DataFr
         yield tables.plain(pl.DataFrame(pl.from_arrow(batch)))
 
 
-PART = Source(
+PART = FileFormat(
     name="parquet",
     title="Parquet",
     options=ParquetOptions,
+    extensions=EXTENSIONS,
     read=read,
-    fingerprint=fingerprint,
-    stamp=stamp,
-    add=add,
-    alone=lambda options: alone(files.expanded(options).path, EXTENSIONS),
-    describe=describe,
-    code=code,
-    claims=partial(files.has_extension, extensions=EXTENSIONS),
     batches=batches,
-)
+    code=code,
+    dump=_dump,
+    join=_join,
+).source()

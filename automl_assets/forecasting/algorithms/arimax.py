@@ -5,7 +5,6 @@ rows of one series that take seconds here. What the covariates explain is taken 
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from automl_assets.forecasting.models import arima_recursion, state_space
 from automl_assets.forecasting.models.components import of_column
 from automl_assets.forecasting.models.state_space import Estimate, StateModel
 from automl_assets.forecasting.records import ForecastProblem, Panel
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Config
 
 MOST_PERIOD = 24  # longer seasons take minutes a series
@@ -118,7 +118,7 @@ def _explained(model: Regression, panel: Panel) -> np.ndarray:
 # --- ONNX
 
 
-def _to_onnx(model: Regression, graph: Any, tensors: SeriesTensors) -> str:
+def _to_onnx(model: Regression, graph: Graph, tensors: SeriesTensors) -> str:
     """The same steps as `_forecast`."""
     weights = graph.node("Gather", graph.constant(model.weights), tensors.series)
     past, ahead = (
@@ -131,7 +131,7 @@ def _to_onnx(model: Regression, graph: Any, tensors: SeriesTensors) -> str:
     return graph.node("Add", forecast, ahead)
 
 
-def _add_explained(model: Regression, graph: Any, covariates: str, weights: str) -> str:
+def _add_explained(model: Regression, graph: Graph, covariates: str, weights: str) -> str:
     """[n_rows, 1]; a design without columns explains nothing."""
     columns = add_design(graph, model.design, covariates)
     if not columns:

@@ -14,6 +14,7 @@ from automl_assets.forecasting.models import state_space
 from automl_assets.forecasting.models.components import LEVEL
 from automl_assets.forecasting.models.state_space import Arrays, Estimate, Recursion, StateModel, fit
 from automl_assets.forecasting.records import ForecastProblem, Panel
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Config
 
 LEAST_ZEROS = 0.3  # share of rows without demand from which on a panel is intermittent
@@ -127,7 +128,7 @@ def _explain(model: StateModel, history: Panel, future: Panel) -> dict[str, np.n
     return state_space.explain(_recursion(model), model, history, future)
 
 
-def _to_onnx(model: StateModel, graph: Any, tensors: SeriesTensors) -> str:
+def _to_onnx(model: StateModel, graph: Graph, tensors: SeriesTensors) -> str:
     return state_space.to_onnx(_recursion(model), model, graph, tensors)
 
 

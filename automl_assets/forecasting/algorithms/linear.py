@@ -22,6 +22,7 @@ from automl_assets.forecasting.features.window_normalization import (
 from automl_assets.forecasting.forecaster import ForecastContext, Forecaster, SeriesTensors
 from automl_assets.forecasting.models.components import LAGS, LEVEL
 from automl_assets.forecasting.records import ForecastProblem, Panel
+from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.tracing import Symbol
 from automl_assets.parts import Config
 
@@ -148,7 +149,7 @@ def _explain(model: Linear, history: Panel, future: Panel) -> dict[str, np.ndarr
 # ONNX
 
 
-def _to_onnx(model: Linear, graph: Any, tensors: SeriesTensors) -> str:
+def _to_onnx(model: Linear, graph: Graph, tensors: SeriesTensors) -> str:
     """The same as `_forecast`, of one series."""
     past, level, scale = model.lookback.add_seen(graph, tensors)
     x: Any = np.concatenate([past, Symbol(graph, graph.constant(np.ones((1, 1))))], axis=1)
@@ -157,7 +158,7 @@ def _to_onnx(model: Linear, graph: Any, tensors: SeriesTensors) -> str:
     return model.lookback.add_answer(graph, tensors, answers)
 
 
-def _add_weights(model: Linear, graph: Any, series: str) -> str:
+def _add_weights(model: Linear, graph: Graph, series: str) -> str:
     """float64 [n_values + 1, horizon]; of a series not learnt from, number -1, those at last."""
     from onnx import TensorProto
 

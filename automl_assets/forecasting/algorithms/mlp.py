@@ -24,6 +24,7 @@ from automl_assets.forecasting.forecaster import ForecastContext, Forecaster, Se
 from automl_assets.forecasting.models.components import LAGS, LEVEL
 from automl_assets.forecasting.records import ForecastProblem, Panel
 from automl_assets.learning.torch_training import AdamW, threads
+from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.tracing import Symbol
 from automl_assets.parts import Config
 
@@ -254,7 +255,7 @@ def _explain(model: Perceptron, history: Panel, future: Panel) -> dict[str, np.n
     return {LEVEL: before, LAGS: model.lookback.given(answers) - before}
 
 
-def _to_onnx(model: Perceptron, graph: Any, tensors: SeriesTensors) -> str:
+def _to_onnx(model: Perceptron, graph: Graph, tensors: SeriesTensors) -> str:
     """The same of one series."""
     x, level, unit = model.lookback.add_seen(graph, tensors)
     weights = {name: _add_weight(graph, array) for name, array in model.weights.items()}
@@ -262,7 +263,7 @@ def _to_onnx(model: Perceptron, graph: Any, tensors: SeriesTensors) -> str:
     return model.lookback.add_answer(graph, tensors, level + unit * z)
 
 
-def _add_weight(graph: Any, array: np.ndarray) -> Symbol:
+def _add_weight(graph: Graph, array: np.ndarray) -> Symbol:
     """As a float32 that is widened: half the size."""
     from onnx import TensorProto
 

@@ -1,12 +1,11 @@
 """Naive forecasts: the last value, the last season, and their means. Whatever happens, one of them can answer."""
 
-from typing import Any
-
 import numpy as np
 
 from automl_assets.forecasting.forecaster import ForecastContext, Forecaster, SeriesTensors
 from automl_assets.forecasting.models.components import LEVEL, SEASONS
 from automl_assets.forecasting.records import ForecastProblem, Panel
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Config
 
 AVERAGED = 4  # last seasons that a seasonal average is taken over
@@ -48,7 +47,7 @@ def _explain(model: Config, history: Panel, future: Panel) -> dict[str, np.ndarr
     return {LEVEL: np.broadcast_to(levels, point.shape), SEASONS: point - levels}
 
 
-def _to_onnx(model: Config, graph: Any, tensors: SeriesTensors) -> str:
+def _to_onnx(model: Config, graph: Graph, tensors: SeriesTensors) -> str:
     one = graph.constant(np.array([1], np.int64))
     length = graph.node("Shape", tensors.y)
     block = graph.node("Min", graph.constant(np.array([model["block"]], np.int64)), length)

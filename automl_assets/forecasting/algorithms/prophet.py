@@ -29,6 +29,7 @@ from automl_assets.forecasting.features.regressors import (
 from automl_assets.forecasting.forecaster import ForecastContext, Forecaster, SeriesTensors
 from automl_assets.forecasting.models.components import LEVEL, TREND, of_column
 from automl_assets.forecasting.records import ForecastProblem, Panel
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Config
 
 LEAST_ROWS = 10  # below which a trend and its noise cannot be told apart
@@ -263,7 +264,7 @@ def _curve_parts(model: Curves, number: int, rows: Panel) -> dict[str, np.ndarra
 # --- ONNX
 
 
-def _to_onnx(model: Curves, graph: Any, tensors: SeriesTensors) -> str:
+def _to_onnx(model: Curves, graph: Graph, tensors: SeriesTensors) -> str:
     """The same steps as `_forecast`."""
     future = _add_curve(model, graph, tensors.series, (tensors.future_seconds, tensors.future_covariates))
     if not model.level_rows:
@@ -278,7 +279,7 @@ def _to_onnx(model: Curves, graph: Any, tensors: SeriesTensors) -> str:
     return graph.node("Add", future, graph.node("ReduceMean", residuals, keepdims=1))
 
 
-def _add_curve(model: Curves, graph: Any, series: str, rows: tuple[str, str]) -> str:
+def _add_curve(model: Curves, graph: Graph, series: str, rows: tuple[str, str]) -> str:
     """The curve at the seconds and covariates of `rows`, [n_rows, 1]."""
     from onnx import TensorProto
 

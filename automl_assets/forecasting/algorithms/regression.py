@@ -22,6 +22,7 @@ from automl_assets.forecasting.forecaster import ForecastContext, Forecaster, Se
 from automl_assets.forecasting.models.components import CALENDAR, HOLIDAYS, LEVEL, SERIES, of_column
 from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
 from automl_assets.learning import preparation
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 
 MOST_CELLS = 1_500_000  # rows times features that are learnt from
@@ -168,7 +169,7 @@ def _components(algorithm: Algorithm, model: Regression, x: np.ndarray, unit: Un
 # ONNX
 
 
-def _to_onnx(algorithm: Algorithm, model: Regression, graph: Any, tensors: SeriesTensors) -> str:
+def _to_onnx(algorithm: Algorithm, model: Regression, graph: Graph, tensors: SeriesTensors) -> str:
     plan = model.plan
     values = lag_features_onnx.add_values(graph, plan, tensors.y)
     scales = lag_features_onnx.add_scales(graph, model.scales, tensors.series, values)
@@ -176,7 +177,7 @@ def _to_onnx(algorithm: Algorithm, model: Regression, graph: Any, tensors: Serie
     ahead = lag_features_onnx.add_look_ahead(graph, plan, tensors)
     horizon = graph.node("Shape", tensors.future_seconds)
 
-    def answered(inner: Any, recent: str, steps: str, known: str) -> str:
+    def answered(inner: Graph, recent: str, steps: str, known: str) -> str:
         back, unit = lag_features_onnx.add_look_back(inner, plan, recent, steps, scales)
         x = _add_viewed(inner, model.design, lag_features_onnx.add_rows(inner, back, known))
         raw = preparation.add_raw(algorithm, [model.model], inner, x)
@@ -189,7 +190,7 @@ def _to_onnx(algorithm: Algorithm, model: Regression, graph: Any, tensors: Serie
     return lag_features_onnx.add_given(graph, plan, found)
 
 
-def _add_viewed(graph: Any, design: Design | None, x: str) -> str:
+def _add_viewed(graph: Graph, design: Design | None, x: str) -> str:
     from onnx import TensorProto
 
     if design is None:
@@ -198,11 +199,11 @@ def _add_viewed(graph: Any, design: Design | None, x: str) -> str:
     return graph.node("Cast", dense, to=TensorProto.FLOAT)
 
 
-def _add_recursion(graph: Any, tensors: tuple[str, str, str], answered: Callable[[Any, str, str, str], str]) -> str:
+def _add_recursion(graph: Graph, tensors: tuple[str, str, str], answered: Callable[[Graph, str, str, str], str]) -> str:
     """What is answered becomes the last of the recent values."""
     past, ahead, horizon = tensors
 
-    def step(inner: Any, number: str, recent: str) -> list[str]:
+    def step(inner: Graph, number: str, recent: str) -> list[str]:
         one = inner.constant(np.array([1], np.int64))
         known = inner.node("Gather", ahead, inner.node("Reshape", number, one))
         answer = answered(inner, recent, one, known)

@@ -30,6 +30,7 @@ from automl_assets.forecasting.forecaster import ForecastContext, Forecaster, Se
 from automl_assets.forecasting.models.components import LEVEL, PATTERN, SEASONS, of_column
 from automl_assets.forecasting.records import MEDIAN, ForecastProblem, Panel
 from automl_assets.learning.torch_training import AdamW, threads
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Config
 
 LEAST_ORIGINS = 100  # from which a whole horizon can be learnt, with as many rows before them
@@ -389,7 +390,7 @@ def _without(sight: Sight, inputs: Inputs, name: str) -> Inputs:
 # --- ONNX
 
 
-def _to_onnx(model: Network, graph: Any, tensors: SeriesTensors) -> str:
+def _to_onnx(model: Network, graph: Graph, tensors: SeriesTensors) -> str:
     """The same steps as `_quantiles`, in one pass; `past` and `ahead` are what `Inputs` holds of one window."""
     past, ahead, centre, spread = add_window(model.sight, graph, tensors)
     whole = [_add_convolved(model, graph, past), *_add_vector(model, graph, tensors.series)]
@@ -402,7 +403,7 @@ def _to_onnx(model: Network, graph: Any, tensors: SeriesTensors) -> str:
     return answer if model.sight.least is None else graph.node("Exp", answer)
 
 
-def _add_vector(model: Network, graph: Any, series: str) -> list[str]:
+def _add_vector(model: Network, graph: Graph, series: str) -> list[str]:
     """The learnt vector of the series [1, n], or the mean of all for one that was not learnt from."""
     vectors = model.weights["vectors"]
     if not vectors.shape[1]:
@@ -412,12 +413,12 @@ def _add_vector(model: Network, graph: Any, series: str) -> list[str]:
     return [graph.node("Gather", graph.constant(vectors), number, axis=0)]
 
 
-def _add_affine(model: Network, graph: Any, x: str, name: str, bias: str) -> str:
+def _add_affine(model: Network, graph: Graph, x: str, name: str, bias: str) -> str:
     product = graph.node("MatMul", x, graph.constant(model.weights[name]))
     return graph.node("Add", product, graph.constant(model.weights[bias]))
 
 
-def _add_convolved(model: Network, graph: Any, past: str) -> str:
+def _add_convolved(model: Network, graph: Graph, past: str) -> str:
     """What `_convolved` answers [1, channels], by dilated convolutions of all rows."""
     x = graph.node("Transpose", _add_affine(model, graph, past, "premix", "premix_bias"))
     x = graph.node("Unsqueeze", x, graph.constant(np.array([0])))
@@ -429,13 +430,13 @@ def _add_convolved(model: Network, graph: Any, past: str) -> str:
     return graph.node("Squeeze", x, graph.constant(np.array([2])))
 
 
-def _add_convolution(model: Network, graph: Any, x: str, name: str, apart: int) -> str:
+def _add_convolution(model: Network, graph: Graph, x: str, name: str, apart: int) -> str:
     matrix, bias = model.weights[name], model.weights[name.replace("_", "_bias_")]
     kernel = matrix.reshape(3, -1, matrix.shape[1]).transpose(2, 1, 0)  # [channels, channels, 3]
     return graph.node("Conv", x, graph.constant(kernel), graph.constant(bias), dilations=[apart], kernel_shape=[3])
 
 
-def _add_decoded(model: Network, graph: Any, whole: str, ahead: str) -> str:
+def _add_decoded(model: Network, graph: Graph, whole: str, ahead: str) -> str:
     """The second half of `_outputs`: scaled quantiles [n_ahead_rows, n_quantiles]."""
     weights, n_lags = model.weights, model.weights["skip"].shape[0]
     horizon = graph.node("Shape", ahead, start=0, end=1)

@@ -5,7 +5,6 @@ Rows are the stamps to be forecast. Here belongs the arithmetic of features; whi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from automl_assets.forecasting.features.regressors import add_local
 from automl_assets.forecasting.features.stl import Decomposition
 from automl_assets.forecasting.forecaster import SeriesTensors
 from automl_assets.onnx.date_parts import Whole, calendar_parts
+from automl_assets.onnx.graph import Graph
 
 FLOAT, DOUBLE = 1, 11  # onnx.TensorProto element types
 
@@ -28,31 +28,31 @@ class UnitTensors:
     scale: str
 
 
-def add_values(graph: Any, plan: Plan, y: str) -> str:
+def add_values(graph: Graph, plan: Plan, y: str) -> str:
     """Values as they are learnt."""
     return graph.node("Log", _plus(graph, _most(graph, y, 0.0), 1.0)) if plan.is_log else y
 
 
-def add_answer(graph: Any, unit: UnitTensors, raw: str, bounds: tuple[float, float]) -> str:
+def add_answer(graph: Graph, unit: UnitTensors, raw: str, bounds: tuple[float, float]) -> str:
     """What a model answers, within bounds, as values of the learnt kind, [n, 1]."""
     wide = graph.node("Cast", raw, to=DOUBLE)
     bounded = graph.node("Clip", wide, *(graph.constant(np.float64(bound)) for bound in bounds))
     return graph.node("Add", unit.anchor, graph.node("Mul", unit.scale, bounded))
 
 
-def add_given(graph: Any, plan: Plan, values: str) -> str:
+def add_given(graph: Graph, plan: Plan, values: str) -> str:
     """Values as they were given."""
     return _plus(graph, graph.node("Exp", values), -1.0) if plan.is_log else values
 
 
-def add_recent(graph: Any, plan: Plan, values: str) -> str:
+def add_recent(graph: Graph, plan: Plan, values: str) -> str:
     """The last values of the history, [1, depth]."""
     padded = graph.node("Concat", graph.constant(np.full(plan.depth, np.nan)), values, axis=0)
     tail = graph.node("Slice", padded, _ints(graph, -plan.depth), _ints(graph, np.iinfo(np.int64).max))
     return graph.node("Unsqueeze", tail, _ints(graph, 0))
 
 
-def add_scales(graph: Any, scales: Scales, series: str, values: str) -> tuple[str, str]:
+def add_scales(graph: Graph, scales: Scales, series: str, values: str) -> tuple[str, str]:
     """Level and scale of the series learnt from, or of the history of another: [1, 1] each."""
     is_other = graph.node("Less", series, _ints(graph, 0))
     number = graph.node("Max", series, _ints(graph, 0))
@@ -62,7 +62,7 @@ def add_scales(graph: Any, scales: Scales, series: str, values: str) -> tuple[st
     return level, scale
 
 
-def _own_scales(graph: Any, values: str) -> tuple[str, str]:
+def _own_scales(graph: Graph, values: str) -> tuple[str, str]:
     level = _mean(graph, values)
     spread = _deviation(graph, values)
     is_zero = graph.node("Equal", level, graph.constant(np.float64(0)))
@@ -71,12 +71,12 @@ def _own_scales(graph: Any, values: str) -> tuple[str, str]:
     return level, graph.node("Where", is_spread, spread, floor)
 
 
-def add_rows(graph: Any, back: str, ahead: str) -> str:
+def add_rows(graph: Graph, back: str, ahead: str) -> str:
     """Rows as a model takes them, float32 [n, n_features]."""
     return graph.node("Cast", _joined(graph, [back, ahead]), to=FLOAT)
 
 
-def add_shifted(graph: Any, recent: str, answer: str) -> str:
+def add_shifted(graph: Graph, recent: str, answer: str) -> str:
     """The recent values [1, depth] one stamp later, when the answer [1, 1] is the last of them."""
     later = _slice(graph, recent, 1, None)
     return graph.node("Concat", later, answer, axis=1)
@@ -85,7 +85,7 @@ def add_shifted(graph: Any, recent: str, answer: str) -> str:
 # What is known at the origin
 
 
-def add_look_back(graph: Any, plan: Plan, past: str, steps: str, scales: tuple[str, str]) -> tuple[str, UnitTensors]:
+def add_look_back(graph: Graph, plan: Plan, past: str, steps: str, scales: tuple[str, str]) -> tuple[str, UnitTensors]:
     """Features of `past` [1, depth] for `steps` int64 [n], [n, n_features], and the unit of each row."""
     unit = _unit(graph, plan, past, steps, scales)
     still = [_from_level(graph, unit, _levels(graph, plan, past))]
@@ -106,11 +106,11 @@ def add_look_back(graph: Any, plan: Plan, past: str, steps: str, scales: tuple[s
     return _joined(graph, [graph.node("Expand", block, shape) for block in (*still, *moving, *last)]), unit
 
 
-def _from_level(graph: Any, unit: UnitTensors, values: str) -> str:
+def _from_level(graph: Graph, unit: UnitTensors, values: str) -> str:
     return graph.node("Div", graph.node("Sub", values, unit.level), unit.scale)
 
 
-def _unit(graph: Any, plan: Plan, past: str, steps: str, scales: tuple[str, str]) -> UnitTensors:
+def _unit(graph: Graph, plan: Plan, past: str, steps: str, scales: tuple[str, str]) -> UnitTensors:
     level, scale = scales
     if plan.local:
         tail = _tail(graph, past, plan.local)
@@ -124,7 +124,7 @@ def _unit(graph: Any, plan: Plan, past: str, steps: str, scales: tuple[str, str]
     return UnitTensors(anchor, level, scale)
 
 
-def _levels(graph: Any, plan: Plan, past: str) -> str:
+def _levels(graph: Graph, plan: Plan, past: str) -> str:
     columns = [_lag(graph, past, lag) for lag in plan.lags]
     for window in plan.windows:
         tail = _tail(graph, past, window)
@@ -132,7 +132,7 @@ def _levels(graph: Any, plan: Plan, past: str) -> str:
     return _joined(graph, columns + [_weighted(graph, past, life) for life in plan.half_lives])
 
 
-def _seasons(graph: Any, plan: Plan, past: str, steps: str) -> str:
+def _seasons(graph: Graph, plan: Plan, past: str, steps: str) -> str:
     columns = []
     for period in plan.periods:
         values = [_same_season(graph, past, steps, period, ago) for ago in range(SEASONS)]
@@ -140,7 +140,7 @@ def _seasons(graph: Any, plan: Plan, past: str, steps: str) -> str:
     return _joined(graph, columns)
 
 
-def _decomposed(graph: Any, stl: Decomposition, past: str, steps: str, unit: UnitTensors) -> list[str]:
+def _decomposed(graph: Graph, stl: Decomposition, past: str, steps: str, unit: UnitTensors) -> list[str]:
     """[n, 1] or [1, 1] each"""
     do, tail = Whole(graph), _tail(graph, past, stl.n_values)
     every = graph.node("MatMul", graph.constant(stl.seasonal), graph.node("Transpose", tail))
@@ -153,7 +153,7 @@ def _decomposed(graph: Any, stl: Decomposition, past: str, steps: str, unit: Uni
     return blocks
 
 
-def _same_season(graph: Any, past: str, steps: str, period: int, ago: int) -> str:
+def _same_season(graph: Graph, past: str, steps: str, period: int, ago: int) -> str:
     """[n, 1]"""
     do = Whole(graph)
     periods = do("+", do("//", do("+", steps, period - 1), period), ago)
@@ -162,42 +162,42 @@ def _same_season(graph: Any, past: str, steps: str, period: int, ago: int) -> st
     return graph.node("Unsqueeze", values, _ints(graph, 1))
 
 
-def _length(graph: Any, past: str) -> str:
+def _length(graph: Graph, past: str) -> str:
     return graph.node("Shape", past, start=1)
 
 
-def _differences(graph: Any, plan: Plan, past: str) -> str:
+def _differences(graph: Graph, plan: Plan, past: str) -> str:
     changes = graph.node("Sub", _slice(graph, past, plan.anchor, None), _slice(graph, past, 0, -plan.anchor))
     columns = [_lag(graph, changes, lag) for lag in plan.lags]
     columns += [_mean(graph, _tail(graph, changes, window)) for window in plan.windows]
     return _joined(graph, columns + [_weighted(graph, changes, life) for life in plan.half_lives])
 
 
-def _lag(graph: Any, past: str, lag: int) -> str:
+def _lag(graph: Graph, past: str, lag: int) -> str:
     return graph.node("Gather", past, _ints(graph, -lag), axis=1)
 
 
-def _tail(graph: Any, past: str, length: int) -> str:
+def _tail(graph: Graph, past: str, length: int) -> str:
     return _slice(graph, past, -length, None)
 
 
-def _slice(graph: Any, values: str, first: int, end: int | None) -> str:
+def _slice(graph: Graph, values: str, first: int, end: int | None) -> str:
     """Columns from `first` to `end`."""
     bounds = (first, np.iinfo(np.int64).max if end is None else end, 1)
     return graph.node("Slice", values, *(_ints(graph, bound) for bound in bounds))
 
 
-def _mean(graph: Any, values: str) -> str:
+def _mean(graph: Graph, values: str) -> str:
     """Mean along the rows of what is there, [n, 1]."""
     return _weighted_mean(graph, values, None)
 
 
-def _weighted(graph: Any, past: str, half_life: float) -> str:
+def _weighted(graph: Graph, past: str, half_life: float) -> str:
     """Changes reach less far than values: `span` is at most what there is."""
     return _weighted_mean(graph, _tail(graph, past, span(half_life)), decay(half_life, span(half_life)))
 
 
-def _weighted_mean(graph: Any, values: str, weights: np.ndarray | None) -> str:
+def _weighted_mean(graph: Graph, values: str, weights: np.ndarray | None) -> str:
     is_missing = graph.node("IsNaN", values)
     there = graph.node("Cast", graph.node("Not", is_missing), to=DOUBLE)
     known = graph.node("Where", is_missing, graph.constant(np.float64(0)), values)
@@ -207,12 +207,12 @@ def _weighted_mean(graph: Any, values: str, weights: np.ndarray | None) -> str:
     return graph.node("Div", total, count)
 
 
-def _deviation(graph: Any, values: str) -> str:
+def _deviation(graph: Graph, values: str) -> str:
     centred = graph.node("Sub", values, _mean(graph, values))
     return graph.node("Sqrt", _mean(graph, graph.node("Mul", centred, centred)))
 
 
-def _extreme(graph: Any, op_type: str, values: str) -> str:
+def _extreme(graph: Graph, op_type: str, values: str) -> str:
     never = graph.constant(np.float64(np.inf if op_type == "ReduceMin" else -np.inf))
     known = graph.node("Where", graph.node("IsNaN", values), never, values)
     return graph.node(op_type, known, _ints(graph, 1), keepdims=1)
@@ -221,7 +221,7 @@ def _extreme(graph: Any, op_type: str, values: str) -> str:
 # What is known of the stamps to be forecast
 
 
-def add_look_ahead(graph: Any, plan: Plan, tensors: SeriesTensors) -> str:
+def add_look_ahead(graph: Graph, plan: Plan, tensors: SeriesTensors) -> str:
     """Features of the stamps, [horizon, n_features]."""
     horizon = graph.node("Shape", tensors.future_seconds)
     steps = add_steps(graph, horizon)
@@ -238,13 +238,13 @@ def add_look_ahead(graph: Any, plan: Plan, tensors: SeriesTensors) -> str:
     return _joined(graph, blocks) if blocks else graph.node("Expand", graph.constant(np.zeros((1, 0))), shape)
 
 
-def add_steps(graph: Any, horizon: str) -> str:
+def add_steps(graph: Graph, horizon: str) -> str:
     """1, 2, … up to the horizon, int64 [horizon]."""
     one = graph.constant(np.int64(1))
     return graph.node("Range", one, graph.node("Add", graph.node("Squeeze", horizon), one), one)
 
 
-def _calendar(graph: Any, calendar: Calendar, seconds: str) -> list[str]:
+def _calendar(graph: Graph, calendar: Calendar, seconds: str) -> list[str]:
     """Columns [horizon] in the order of `calendar.names`."""
     local = add_local(graph, calendar.clock, seconds)
     every = calendar_parts(graph, local)
@@ -260,7 +260,7 @@ def _calendar(graph: Any, calendar: Calendar, seconds: str) -> list[str]:
     ]
 
 
-def _covariates(graph: Any, plan: Plan, tensors: SeriesTensors, steps: str) -> list[str]:
+def _covariates(graph: Graph, plan: Plan, tensors: SeriesTensors, steps: str) -> list[str]:
     """Blocks [horizon, n]; rows before the history are NaN."""
     if not plan.known and not plan.past:
         return []
@@ -290,28 +290,28 @@ def _covariates(graph: Any, plan: Plan, tensors: SeriesTensors, steps: str) -> l
     return blocks
 
 
-def _pad_shape(graph: Any, plan: Plan, tensors: SeriesTensors) -> str:
+def _pad_shape(graph: Graph, plan: Plan, tensors: SeriesTensors) -> str:
     n_columns = graph.node("Shape", tensors.history_covariates, start=1)
     return graph.node("Concat", _ints(graph, plan.covariate_reach), n_columns, axis=0)
 
 
-def _at(graph: Any, values: str, places: str, lags: Sequence[int]) -> str:
+def _at(graph: Graph, values: str, places: str, lags: Sequence[int]) -> str:
     """Values at `places` [n] and so many rows before, [n, n_lags]."""
     back = graph.node("Sub", graph.node("Unsqueeze", places, _ints(graph, 1)), _ints(graph, *lags))
     return graph.node("Gather", values, back)
 
 
-def _joined(graph: Any, blocks: Sequence[str]) -> str:
+def _joined(graph: Graph, blocks: Sequence[str]) -> str:
     return blocks[0] if len(blocks) == 1 else graph.node("Concat", *blocks, axis=1)
 
 
-def _most(graph: Any, values: str, least: float) -> str:
+def _most(graph: Graph, values: str, least: float) -> str:
     return graph.node("Max", values, graph.constant(np.float64(least)))
 
 
-def _plus(graph: Any, values: str, number: float) -> str:
+def _plus(graph: Graph, values: str, number: float) -> str:
     return graph.node("Add", values, graph.constant(np.float64(number)))
 
 
-def _ints(graph: Any, *values: int) -> str:
+def _ints(graph: Graph, *values: int) -> str:
     return graph.constant(np.array(values, np.int64))

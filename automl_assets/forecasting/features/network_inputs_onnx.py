@@ -1,15 +1,14 @@
 """What a net that forecasts looks at, as ONNX nodes for one series: the same steps as `sight`, in double."""
 
-from typing import Any
-
 import numpy as np
 
 from automl_assets.forecasting.features.network_inputs import FARTHEST, LEAST_SPREAD, Sight
 from automl_assets.forecasting.features.regressors import add_design, add_moments
 from automl_assets.forecasting.forecaster import SeriesTensors
+from automl_assets.onnx.graph import Graph
 
 
-def add_window(sight: Sight, graph: Any, tensors: SeriesTensors) -> tuple[str, str, str, str]:
+def add_window(sight: Sight, graph: Graph, tensors: SeriesTensors) -> tuple[str, str, str, str]:
     """The same steps as `windows`: past [field, n_past], ahead [n_ahead_rows, n_ahead], centre and spread [1]."""
     y, horizon = tensors.y, graph.node("Shape", tensors.future_seconds)
     if sight.least is not None:
@@ -35,7 +34,7 @@ def add_window(sight: Sight, graph: Any, tensors: SeriesTensors) -> tuple[str, s
     return past, to_float(graph, graph.node("Concat", *ahead, axis=1)), centre, spread
 
 
-def _add_ahead(sight: Sight, graph: Any, tensors: SeriesTensors, horizon: str) -> list[str]:
+def _add_ahead(sight: Sight, graph: Graph, tensors: SeriesTensors, horizon: str) -> list[str]:
     """Known covariates and moments of the steps ahead, and those covariates in the last seasons."""
     known = add_design(graph, sight.known, tensors.future_covariates)
     moments = add_moments(graph, sight.moments, tensors.future_seconds)
@@ -47,7 +46,7 @@ def _add_ahead(sight: Sight, graph: Any, tensors: SeriesTensors, horizon: str) -
     return [*known, *moments, *then]
 
 
-def _add_middle(graph: Any, values: str, is_row: str) -> tuple[str, str]:
+def _add_middle(graph: Graph, values: str, is_row: str) -> tuple[str, str]:
     """Mean, and mean distance from it, of the rows that there are, [1] each."""
     count = graph.node("Max", graph.node("ReduceSum", is_row, keepdims=1), graph.constant(1.0))
     total = graph.node("ReduceSum", graph.node("Mul", values, is_row), keepdims=1)
@@ -56,7 +55,7 @@ def _add_middle(graph: Any, values: str, is_row: str) -> tuple[str, str]:
     return centre, graph.node("Div", graph.node("ReduceSum", away, keepdims=1), count)
 
 
-def _add_last(graph: Any, rows: str, n_rows: int) -> str:
+def _add_last(graph: Graph, rows: str, n_rows: int) -> str:
     """The last rows, behind zeros where there are not so many."""
     zero = graph.constant(np.array([0]))
     shape = graph.node("Concat", graph.constant(np.array([n_rows])), graph.node("Shape", rows, start=1), axis=0)
@@ -65,27 +64,27 @@ def _add_last(graph: Any, rows: str, n_rows: int) -> str:
     return graph.node("Slice", whole, graph.constant(np.array([-n_rows])), graph.constant(np.array([2**62])), zero)
 
 
-def add_from(graph: Any, rows: str, first: int, axis: int = 0) -> str:
+def add_from(graph: Graph, rows: str, first: int, axis: int = 0) -> str:
     bounds = graph.constant(np.array([first])), graph.constant(np.array([2**62]))
     return graph.node("Slice", rows, *bounds, graph.constant(np.array([axis])))
 
 
-def add_until(graph: Any, rows: str, horizon: str) -> str:
+def add_until(graph: Graph, rows: str, horizon: str) -> str:
     zero = graph.constant(np.array([0]))
     return graph.node("Slice", rows, zero, horizon, zero)
 
 
-def _column(graph: Any, values: str) -> str:
+def _column(graph: Graph, values: str) -> str:
     return graph.node("Unsqueeze", values, graph.constant(np.array([1])))
 
 
-def to_float(graph: Any, tensor: str) -> str:
+def to_float(graph: Graph, tensor: str) -> str:
     from onnx import TensorProto
 
     return graph.node("Cast", tensor, to=TensorProto.FLOAT)
 
 
-def to_double(graph: Any, tensor: str) -> str:
+def to_double(graph: Graph, tensor: str) -> str:
     from onnx import TensorProto
 
     return graph.node("Cast", tensor, to=TensorProto.DOUBLE)

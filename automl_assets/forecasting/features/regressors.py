@@ -5,13 +5,13 @@ The same in ONNX beside each. Not here: lags, and calendar parts as trees take t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from automl_assets.forecasting.features.calendar import HOLIDAY_PARTS, Calendar, Clock, fit_calendar
 from automl_assets.forecasting.models.components import HOLIDAYS, SEASONS
 from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
+from automl_assets.onnx.graph import Graph
 
 DAY = 86_400.0  # seconds
 CALENDAR = (("daily", DAY), ("weekly", 7 * DAY), ("yearly", 365.25 * DAY))
@@ -56,7 +56,7 @@ def _scale(values: np.ndarray, is_number: bool) -> tuple[float, float]:
     return (float(known.mean()), float(known.std()) or 1.0) if is_number and len(known) else (0.0, 1.0)
 
 
-def add_design(graph: Any, design: Design, covariates: str) -> list[str]:
+def add_design(graph: Graph, design: Design, covariates: str) -> list[str]:
     """The same as `Design.of`: one tensor float64 [n_rows, n_columns], or none where there are no columns."""
     from onnx import TensorProto
 
@@ -157,7 +157,7 @@ def _holidays(calendar: Calendar, stamps: np.ndarray) -> tuple[np.ndarray, int]:
     return np.column_stack(columns).astype(np.int8), calendar.holidays.first
 
 
-def add_moments(graph: Any, moments: Moments, seconds: str) -> list[str]:
+def add_moments(graph: Graph, moments: Moments, seconds: str) -> list[str]:
     """The same as `Moments.of`, of int64 [n_rows]: tensors [n_rows, n], none where there is no column."""
     from onnx import TensorProto
 
@@ -181,7 +181,7 @@ def add_moments(graph: Any, moments: Moments, seconds: str) -> list[str]:
     return found
 
 
-def add_local(graph: Any, clock: Clock | None, seconds: str) -> str:
+def add_local(graph: Graph, clock: Clock | None, seconds: str) -> str:
     """The same as `Clock.local`, of int64 [n_rows]; without a clock the time is that of the stamps."""
     from onnx import TensorProto
 

@@ -12,6 +12,7 @@ import numpy as np
 from automl_assets.forecasting.features.lag_selection import usable_periods
 from automl_assets.forecasting.forecaster import SeriesTensors
 from automl_assets.forecasting.records import ForecastProblem, Panel
+from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.tracing import Symbol
 
 DEFAULT_SIZES = (8, 16)  # values looked at where there is no season
@@ -71,7 +72,7 @@ class Lookback:
         level, unit = self.unit(past, self.floors[self.numbers(history)])
         return (past - level) / unit, level, unit
 
-    def add_seen(self, graph: Any, tensors: SeriesTensors) -> tuple[Any, Any, Any]:
+    def add_seen(self, graph: Graph, tensors: SeriesTensors) -> tuple[Any, Any, Any]:
         """The same of one series, as symbols."""
         padded = graph.node("Concat", graph.constant(np.full(self.n_values, np.nan)), tensors.y, axis=0)
         tail = graph.node("Slice", padded, _ints(graph, -self.n_values), _ints(graph, np.iinfo(np.int64).max))
@@ -81,7 +82,7 @@ class Lookback:
         level, unit = self.unit(past, floor)
         return (past - level) / unit, level, unit
 
-    def add_answer(self, graph: Any, tensors: SeriesTensors, answers: Any) -> str:
+    def add_answer(self, graph: Graph, tensors: SeriesTensors, answers: Any) -> str:
         """Symbols [1, horizon] of that scale as a tensor [n_ahead, 1], as they are given."""
         given: Any = np.exp(answers) - 1.0 if self.is_log else answers
         column = graph.node("Reshape", given.name, _ints(graph, -1, 1))
@@ -110,5 +111,5 @@ def seasons(problem: ForecastProblem, history: Panel) -> tuple[int, int] | None:
     return (periods[0], periods[-1]) if periods else None
 
 
-def _ints(graph: Any, *values: int) -> str:
+def _ints(graph: Graph, *values: int) -> str:
     return graph.constant(np.array(values, np.int64))

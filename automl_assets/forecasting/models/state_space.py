@@ -19,6 +19,7 @@ import numpy as np
 from automl_assets.forecasting.forecaster import ForecastContext, Forecaster, SeriesTensors
 from automl_assets.forecasting.models.components import CORRECTION
 from automl_assets.forecasting.records import Panel
+from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.tracing import Symbol
 from automl_assets.parts import Config
 
@@ -178,7 +179,7 @@ def _contributions(parameters: Arrays, parts: Arrays) -> Arrays:
     return {name: after - earlier for name, after, earlier in zip(parts, sums, before, strict=True)}
 
 
-def to_onnx(recursion: Recursion, model: StateModel, graph: Any, tensors: SeriesTensors) -> str:
+def to_onnx(recursion: Recursion, model: StateModel, graph: Graph, tensors: SeriesTensors) -> str:
     """Gathers what is known of the series, takes in its new rows, and goes on through the horizon: [horizon, 1]."""
     horizon = graph.node("Squeeze", graph.node("Shape", tensors.future_seconds))
     if not model.parameters:
@@ -190,7 +191,7 @@ def to_onnx(recursion: Recursion, model: StateModel, graph: Any, tensors: Series
     parameters = {name: gathered[name] for name in model.parameters}
     known = _take_in(recursion, parameters, {name: gathered[name] for name in model.state}, graph, tensors)
 
-    def step(inner: Any, number: str, *carried: str) -> list[str]:
+    def step(inner: Graph, number: str, *carried: str) -> list[str]:
         symbols = _symbols(inner, parameters)
         state = _symbols(inner, dict(zip(model.state, carried, strict=True)))
         _, point, state = _ahead(recursion, symbols, state)
@@ -202,11 +203,13 @@ def to_onnx(recursion: Recursion, model: StateModel, graph: Any, tensors: Series
     return graph.node("Reshape", points, graph.constant(np.array([-1, 1], np.int64)))
 
 
-def _take_in(recursion: Recursion, parameters: Arrays, state: Arrays, graph: Any, tensors: SeriesTensors) -> list[str]:
+def _take_in(
+    recursion: Recursion, parameters: Arrays, state: Arrays, graph: Graph, tensors: SeriesTensors
+) -> list[str]:
     """The state after the last `n_new` rows of the history."""
     first = graph.node("Sub", graph.node("Shape", tensors.y), tensors.n_new)
 
-    def step(inner: Any, number: str, *carried: str) -> list[str]:
+    def step(inner: Graph, number: str, *carried: str) -> list[str]:
         place = inner.node("Reshape", inner.node("Add", first, number), inner.constant(np.array([1, 1], np.int64)))
         symbols = _symbols(inner, parameters)
         y = _as_learnt(symbols, Symbol(inner, inner.node("Gather", tensors.y, place)))
@@ -216,18 +219,18 @@ def _take_in(recursion: Recursion, parameters: Arrays, state: Arrays, graph: Any
     return list(graph.loop(graph.node("Squeeze", tensors.n_new), list(state.values()), step))
 
 
-def _nan_of_lost(model: StateModel, graph: Any, tensors: SeriesTensors) -> str:
+def _nan_of_lost(model: StateModel, graph: Graph, tensors: SeriesTensors) -> str:
     marks = np.zeros((len(model.n_rows), 1))
     marks[list(model.lost)] = np.nan
     return graph.node("Gather", graph.constant(marks), tensors.series)
 
 
-def _shape(graph: Any, horizon: str) -> str:
+def _shape(graph: Graph, horizon: str) -> str:
     one = graph.constant(np.array([1], np.int64))
     return graph.node("Concat", graph.node("Reshape", horizon, one), one, axis=0)
 
 
-def _symbols(graph: Any, names: Arrays) -> Arrays:
+def _symbols(graph: Graph, names: Arrays) -> Arrays:
     return {name: Symbol(graph, tensor) for name, tensor in names.items()}
 
 

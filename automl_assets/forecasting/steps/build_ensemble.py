@@ -26,10 +26,10 @@ from automl_assets.forecasting.steps.safe_forecast import fallback
 from automl_assets.forecasting.steps.search import backtested, point_of
 from automl_assets.parts import Config
 from automl_assets.records import Candidate, Fitted, Trial
+from automl_assets.steps.ensemble_selection import contenders, greedy_votes
 
 Kind = Literal["single", "voting", "median"]
 
-MAX_MEMBERS = 24  # trials considered, the best first and the best of every algorithm among them
 MAX_CELLS = 20_000  # values of the backtest on which a vote is shared out; of more series a seeded sample
 MEDIAN_MEMBERS = (3, 5)  # fewest and most
 PATIENCE = 5  # votes without gain
@@ -226,11 +226,7 @@ class _Contest:
     ) -> "_Contest | None":
         metric, truth = group.problem.problem.metric, backtest.truth(group.panel, group.problem)
         finished = [trial for candidate in candidates for trial in candidate.trials if trial.is_finished]
-        finished.sort(key=lambda trial: -metrics.oriented(metric, trial.score))
-        heads = {trial.algorithm: trial for trial in reversed(finished)}
-        kept = sorted(finished, key=lambda trial: heads[trial.algorithm] is not trial)[:MAX_MEMBERS]
-        names = {trial.name for trial in kept}
-        trials = tuple(trial for trial in finished if trial.name in names)
+        trials = tuple(contenders(finished, metric))
         points = np.array([point_of(trial, truth) for trial in trials])
         return cls(trials, points, truth, metric, settings.iterations, seed) if trials else None
 
@@ -272,7 +268,8 @@ class _Contest:
 
     def _shared_out(self) -> dict[int, float]:
         """Greedy shares drawn towards equal ones, the more so the fewer windows and series there are."""
-        votes = self._sampled()._greedy_votes()
+        sample = self._sampled()
+        votes = greedy_votes(sample.points, sample._goodness, self.iterations, patience=PATIENCE)
         n_members, n_told = int((votes > 0).sum()), len(self.truth.ends) * np.sqrt(self.truth.learnt.n_series)
         drawn = n_members / (n_members + n_told)
         weights = (1 - drawn) * votes / votes.sum() + drawn * (votes > 0) / n_members
@@ -285,21 +282,6 @@ class _Contest:
         n_kept = max(1, MAX_CELLS * n_series // cells)
         random = np.random.default_rng(self.seed)
         return self._on(slice(None), np.sort(random.choice(n_series, n_kept, replace=False)))
-
-    def _greedy_votes(self) -> np.ndarray:
-        """Each step adds the trial that makes the vote best, even if it gets worse; the best vote on the way is kept."""
-        votes, total = np.zeros(len(self.trials)), np.zeros(self.points.shape[1:])
-        best, best_size, kept = -np.inf, 0, votes
-        for size in range(1, self.iterations + 1):
-            goodness = self._goodness((total + self.points) / size)
-            winner = int(np.argmax(goodness))
-            total = total + self.points[winner]
-            votes = votes + (np.arange(len(votes)) == winner)
-            if goodness[winner] > best or size == 1:
-                best, best_size, kept = goodness[winner], size, votes
-            elif size - best_size >= PATIENCE:
-                break
-        return kept
 
 
 def _is_statistical(trial: Trial, parts: Mapping[str, Forecaster]) -> bool:

@@ -3,20 +3,19 @@
 The same arithmetic as in `forecast`, for one series. Not here: raw columns, and what a member computes.
 """
 
-from typing import Any
-
 import numpy as np
 
 from automl_assets import registry
 from automl_assets.forecasting.records import MEDIAN, ForecastEnsemble, ForecastMember, ForecastProblem
 from automl_assets.forecasting.steps.raw_columns_onnx import RawSeries
 from automl_assets.forecasting.steps.safe_forecast import REACH
+from automl_assets.onnx.graph import Graph
 
 DOUBLE, INT64 = 11, 7  # onnx.TensorProto element types
 NAN, INFINITY = float("nan"), float("inf")
 
 
-def add_point(graph: Any, raw: RawSeries, ensemble: ForecastEnsemble, fallback: ForecastMember) -> str:
+def add_point(graph: Graph, raw: RawSeries, ensemble: ForecastEnsemble, fallback: ForecastMember) -> str:
     """The point forecast, float64 [horizon]: members together, and where none has an answer that of `fallback`."""
     points = [_member_point(graph, raw, member, ensemble.problem) for member in ensemble.members]
     joined = graph.node("Concat", *(graph.node("Unsqueeze", point, _ints(graph, 0)) for point in points), axis=0)
@@ -25,7 +24,7 @@ def add_point(graph: Any, raw: RawSeries, ensemble: ForecastEnsemble, fallback: 
     return graph.node("Where", graph.node("IsNaN", together), other, together)
 
 
-def _tamed(graph: Any, point: str, y: str) -> str:
+def _tamed(graph: Graph, point: str, y: str) -> str:
     """As `ask.tamed`: nothing infinite, nothing far beyond all the series ever was."""
     low, high = (graph.node(op, y, _ints(graph, 0)) for op in ("ReduceMin", "ReduceMax"))
     size = graph.node("Max", graph.node("Sub", high, low), graph.node("Abs", low), graph.node("Abs", high))
@@ -35,14 +34,14 @@ def _tamed(graph: Any, point: str, y: str) -> str:
     return graph.node("Where", is_lost, _number(graph, NAN), inside)
 
 
-def add_together(graph: Any, points: str, ensemble: ForecastEnsemble) -> str:
+def add_together(graph: Graph, points: str, ensemble: ForecastEnsemble) -> str:
     """What members that have an answer say together, [horizon] of [n_members, horizon]; NaN where none has."""
     if ensemble.kind == "median":
         return _median(graph, points, len(ensemble.members))
     return _mean(graph, points, np.array([member.weight for member in ensemble.members]))
 
 
-def _member_point(graph: Any, raw: RawSeries, member: ForecastMember, problem: ForecastProblem) -> str:
+def _member_point(graph: Graph, raw: RawSeries, member: ForecastMember, problem: ForecastProblem) -> str:
     """A member's point forecast [horizon]; NaN for a series that it has not learnt from and so cannot forecast."""
     part = registry.algorithms("forecasting")[member.algorithm]
     heads = part.to_onnx(member.fitted.models[0], graph, raw.tensors)
@@ -51,7 +50,7 @@ def _member_point(graph: Any, raw: RawSeries, member: ForecastMember, problem: F
     return point if part.has_cold_start else graph.node("Where", raw.is_known, point, _number(graph, NAN))
 
 
-def _mean(graph: Any, points: str, weights: np.ndarray) -> str:
+def _mean(graph: Graph, points: str, weights: np.ndarray) -> str:
     """The mean of those that have an answer, by their weights."""
     is_known = graph.node("Not", graph.node("IsNaN", points))
     shares = graph.node("Mul", graph.node("Cast", is_known, to=DOUBLE), graph.constant(weights[:, None]))
@@ -59,7 +58,7 @@ def _mean(graph: Any, points: str, weights: np.ndarray) -> str:
     return graph.node("Div", _sum(graph, shared), _sum(graph, shares))
 
 
-def _median(graph: Any, points: str, n_points: int) -> str:
+def _median(graph: Graph, points: str, n_points: int) -> str:
     """The median of those that have an answer, which is the mean of the two in the middle."""
     is_known = graph.node("Not", graph.node("IsNaN", points))
     known_first = graph.node("Where", is_known, points, _number(graph, INFINITY))
@@ -71,14 +70,14 @@ def _median(graph: Any, points: str, n_points: int) -> str:
     return graph.node("Where", graph.node("IsInf", middle), _number(graph, NAN), middle)
 
 
-def _taken(graph: Any, points: str, places: str) -> str:
+def _taken(graph: Graph, points: str, places: str) -> str:
     """Of each stamp the value at its place, [horizon] of [n_points, horizon]; a place beyond the last is the last."""
     last = graph.node("Sub", graph.node("Shape", points, start=0, end=1), _ints(graph, 1))
     row = graph.node("Unsqueeze", graph.node("Min", places, last), _ints(graph, 0))
     return graph.node("Squeeze", graph.node("GatherElements", points, row, axis=0), _ints(graph, 0))
 
 
-def add_quantiles(graph: Any, raw: RawSeries, point: str, ensemble: ForecastEnsemble) -> str:
+def add_quantiles(graph: Graph, raw: RawSeries, point: str, ensemble: ForecastEnsemble) -> str:
     """Point and calibrated margins in units of the series' scale, ascending: float64 [horizon, n_quantiles]."""
     scale = graph.node("Gather", graph.constant(np.append(ensemble.scales, NAN)), raw.tensors.series)
     scale = graph.node("Where", raw.is_known, scale, _scale(graph, raw.tensors.y, ensemble.problem.season))
@@ -88,7 +87,7 @@ def add_quantiles(graph: Any, raw: RawSeries, point: str, ensemble: ForecastEnse
     return graph.node("TopK", spread, n_quantiles, axis=1, largest=0, n_outputs=2)[0]
 
 
-def _scale(graph: Any, y: str, season: int) -> str:
+def _scale(graph: Graph, y: str, season: int) -> str:
     """As `forecast_metrics.scales`: mean absolute seasonal difference [1], of a short series from one value to the next;
     where it never changes its own size, or 1."""
     length, one = graph.node("Shape", y), _ints(graph, 1)
@@ -102,18 +101,18 @@ def _scale(graph: Any, y: str, season: int) -> str:
     return graph.node("Where", graph.node("Greater", change, zero), change, own)
 
 
-def _mean_size(graph: Any, values: str, n_values: str) -> str:
+def _mean_size(graph: Graph, values: str, n_values: str) -> str:
     count = graph.node("Cast", graph.node("Max", n_values, _ints(graph, 1)), to=DOUBLE)
     return graph.node("Div", _sum(graph, graph.node("Abs", values), keepdims=1), count)
 
 
-def _sum(graph: Any, values: str, keepdims: int = 0) -> str:
+def _sum(graph: Graph, values: str, keepdims: int = 0) -> str:
     return graph.node("ReduceSum", values, _ints(graph, 0), keepdims=keepdims)
 
 
-def _number(graph: Any, value: float) -> str:
+def _number(graph: Graph, value: float) -> str:
     return graph.constant(np.array(value, np.float64))
 
 
-def _ints(graph: Any, *values: int) -> str:
+def _ints(graph: Graph, *values: int) -> str:
     return graph.constant(np.array(values, np.int64))

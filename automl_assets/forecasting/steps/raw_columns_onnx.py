@@ -5,12 +5,12 @@ Here belong inputs and their names. Not here: forecasting, and how members answe
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from automl_assets.forecasting.forecaster import SeriesTensors
 from automl_assets.forecasting.records import Covariate, ForecastProblem, free_name
+from automl_assets.onnx.graph import Graph
 
 DOUBLE, INT64 = 11, 7  # onnx.TensorProto element types
 NAN = float("nan")
@@ -39,7 +39,7 @@ def seconds(stamps: np.ndarray) -> np.ndarray:
     return stamps.astype("datetime64[s]").astype(np.int64)
 
 
-def add_series(graph: Any, names: Sequence[str], ends: np.ndarray, problem: ForecastProblem) -> RawSeries:
+def add_series(graph: Graph, names: Sequence[str], ends: np.ndarray, problem: ForecastProblem) -> RawSeries:
     """Declares the inputs. `ends` are the last seconds learnt from, int64 [n_series]; rows after them are new.
 
     The history begins with its first known value, and gaps repeat the value before.
@@ -70,7 +70,7 @@ def add_series(graph: Any, names: Sequence[str], ends: np.ndarray, problem: Fore
     return RawSeries(tensors, graph.node("GreaterOrEqual", number, _ints(graph, 0)))
 
 
-def _declared(graph: Any, problem: ForecastProblem) -> Iterator[str]:
+def _declared(graph: Graph, problem: ForecastProblem) -> Iterator[str]:
     """Declares all inputs, and tells the names of `series` and `time`."""
     types = input_types(problem)
     lengths = {name: ["n_rows"] for name in types} | {one.name: [1] for one in problem.statics}
@@ -82,7 +82,7 @@ def _declared(graph: Any, problem: ForecastProblem) -> Iterator[str]:
     return iter((series, time))
 
 
-def _without_gaps(graph: Any, raw: str, n_history: str) -> tuple[str, str]:
+def _without_gaps(graph: Graph, raw: str, n_history: str) -> tuple[str, str]:
     """Number of the first known value [1], and the values from there on; a series without any is one zero."""
     is_value = graph.node("Not", graph.node("IsNaN", raw))
     n_before = graph.node("CumSum", graph.node("Cast", is_value, to=INT64), graph.constant(np.int64(0)))
@@ -94,14 +94,14 @@ def _without_gaps(graph: Any, raw: str, n_history: str) -> tuple[str, str]:
     return first, graph.node("Gather", values, graph.node("Slice", place, first, n_history))
 
 
-def _n_new(graph: Any, number: str, seconds: str, ends: np.ndarray) -> str:
+def _n_new(graph: Graph, number: str, seconds: str, ends: np.ndarray) -> str:
     """Rows after the end of what was learnt from, int64 [1]. An unknown series, number -1, has none."""
     end = graph.node("Gather", graph.constant(np.append(ends, NEVER)), number)
     is_new = graph.node("Cast", graph.node("Greater", seconds, end), to=INT64)
     return graph.node("ReduceSum", is_new, _ints(graph, 0))
 
 
-def _columns(graph: Any, columns: Sequence[Covariate], n_rows: str) -> str:
+def _columns(graph: Graph, columns: Sequence[Covariate], n_rows: str) -> str:
     """Raw columns as numbers side by side, float64 [n_rows, n_columns]."""
     if not columns:
         shape = graph.node("Concat", n_rows, _ints(graph, 0), axis=0)
@@ -110,13 +110,13 @@ def _columns(graph: Any, columns: Sequence[Covariate], n_rows: str) -> str:
     return graph.node("Concat", *numbers, axis=1)
 
 
-def _known(graph: Any, columns: Sequence[Covariate], ahead: str) -> str:
+def _known(graph: Graph, columns: Sequence[Covariate], ahead: str) -> str:
     """Covariates of the stamps to be forecast: of past ones nothing is known, whatever was sent."""
     is_past = np.array([one.role == "past" for one in columns], bool)
     return graph.node("Where", graph.constant(is_past), graph.constant(np.array(NAN)), ahead) if any(is_past) else ahead
 
 
-def _numbers(graph: Any, column: Covariate) -> str:
+def _numbers(graph: Graph, column: Covariate) -> str:
     """A raw column as float64 [n_rows]."""
     if column.categories:
         codes = np.arange(len(column.categories), dtype=np.float32)
@@ -126,7 +126,7 @@ def _numbers(graph: Any, column: Covariate) -> str:
     return graph.node("Cast", filled, to=DOUBLE)
 
 
-def _looked_up(graph: Any, column: Covariate, codes: np.ndarray) -> str:
+def _looked_up(graph: Graph, column: Covariate, codes: np.ndarray) -> str:
     return graph.node(
         "LabelEncoder",
         column.name,
@@ -137,5 +137,5 @@ def _looked_up(graph: Any, column: Covariate, codes: np.ndarray) -> str:
     )
 
 
-def _ints(graph: Any, *values: int) -> str:
+def _ints(graph: Graph, *values: int) -> str:
     return graph.constant(np.array(values, np.int64))

@@ -1,10 +1,10 @@
 """Answers the same for every row: class shares or the mean. What any model must beat."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
@@ -25,7 +25,7 @@ def _predict(model: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.tile(model, (len(x), 1))
 
 
-def _to_onnx(models: Sequence[np.ndarray], graph: Any, x: str) -> str:
+def _to_onnx(models: Sequence[np.ndarray], graph: Graph, x: str) -> str:
     return graph.rows(x, np.mean(models, axis=0).astype(np.float32))
 
 

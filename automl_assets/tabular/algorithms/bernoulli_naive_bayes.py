@@ -9,6 +9,7 @@ import numpy as np
 from automl_assets.learning.fitting import prepared
 from automl_assets.learning.linear_scores import Linear, add_linear, between_classes, linear_scores
 from automl_assets.learning.platt_scaling import with_odds
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
@@ -58,7 +59,7 @@ def _predict(model: Switches, x: np.ndarray) -> np.ndarray:
     return linear_scores(model.linear, _above(x, model.threshold))
 
 
-def _to_onnx(models: Sequence[Switches], graph: Any, x: str) -> str:
+def _to_onnx(models: Sequence[Switches], graph: Graph, x: str) -> str:
     """All models of a trial share its threshold."""
     from onnx import TensorProto
 

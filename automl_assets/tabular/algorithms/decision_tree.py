@@ -46,10 +46,6 @@ def _smooth(tree: Any, prior_rows: float) -> None:
     tree.value[:] = (n_rows * tree.value + prior_rows * tree.value[:1]) / (n_rows + prior_rows)
 
 
-def _to_onnx(models: Sequence[Forest], graph: Any, x: str) -> str:
-    return add_forests(models, graph, x)
-
-
 PART = Algorithm(
     name="decision_tree",
     title="Decision tree",
@@ -59,7 +55,7 @@ PART = Algorithm(
     space=_space,
     fit=_fit,
     predict=forest_scores,
-    to_onnx=_to_onnx,
+    to_onnx=add_forests,
     link="probability",
     reference="Breiman et al. 1984; scikit-learn DecisionTreeClassifier and DecisionTreeRegressor, smoothed (Cestnik 1990).",
     kinds=frozenset({"scikitlearn"}),

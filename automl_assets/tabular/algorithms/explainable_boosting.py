@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets.learning.fitting import Patience, TargetScale, on_scale, prepared
+from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.trees import LEAF, Trees, add_trees, rounded_down
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
@@ -284,7 +285,7 @@ def _predict(model: Additive, x: np.ndarray) -> np.ndarray:
 # --- ONNX
 
 
-def _to_onnx(models: Sequence[Additive], graph: Any, x: str) -> str:
+def _to_onnx(models: Sequence[Additive], graph: Graph, x: str) -> str:
     base = np.mean([model.scale.undo(model.base) for model in models], axis=0)
     shares = [
         replace(term, table=term.table * model.scale.spread / len(models)) for model in models for term in model.terms

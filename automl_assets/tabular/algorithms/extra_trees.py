@@ -3,20 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from automl_assets.learning.forests import Forest, add_forests, fit_forest, forest_scores
+from automl_assets.learning.forests import N_TREES, Forest, add_forests, fit_forest, forest_configs, forest_scores
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
-
-N_TREES = 200
 
 
 def _portfolio(problem: Problem) -> Sequence[Config]:
     features = ("sqrt", 0.75, 1.0) if problem.classes else (1.0, 0.75, 0.5)
     leaves = (2, 1, 4) if problem.classes else (1, 3, 1)
-    return [
-        {"n_estimators": N_TREES, "max_features": share, "min_samples_leaf": least}
-        for share, least in zip(features, leaves, strict=True)
-    ]
+    return forest_configs(features, leaves)
 
 
 def _space(trial: Any, problem: Problem) -> Config:
@@ -35,10 +30,6 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
     return fit_forest(kind, config, training, context)
 
 
-def _to_onnx(models: Sequence[Forest], graph: Any, x: str) -> str:
-    return add_forests(models, graph, x)
-
-
 PART = Algorithm(
     name="extra_trees",
     title="Extra trees",
@@ -48,7 +39,7 @@ PART = Algorithm(
     space=_space,
     fit=_fit,
     predict=forest_scores,
-    to_onnx=_to_onnx,
+    to_onnx=add_forests,
     link="probability",
     reference="Geurts, Ernst and Wehenkel 2006; scikit-learn ExtraTreesClassifier and ExtraTreesRegressor.",
     kinds=frozenset({"scikitlearn"}),

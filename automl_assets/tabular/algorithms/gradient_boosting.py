@@ -4,17 +4,19 @@ Its histogram kind, not the older exact one: that takes no gaps, and hundreds of
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from automl_assets.errors import LearningError
 from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
-from automl_assets.onnx.trees import add_trees, histogram_trees, mean_trees, rescaled
+from automl_assets.learning.tree_models import add_mean, library_parameters, most_rounds
+from automl_assets.onnx.graph import Graph
+from automl_assets.onnx.trees import LEAF, Trees, rounded_down, sum_trees
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
-ROUNDS_TIMES_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 1,200 at 0.05: bounds size and latency
 LEAST_ROUNDS = 10  # between looks at the clock; a tenth of what is done more, as each first goes through all of that
 ROWS_FOR_THREADS = 10_000  # below, threads wait for one another longer than they work
 
@@ -61,7 +63,7 @@ def _boosted(config: Config, training: Rows, validation: Rows | None, context: F
     rate = learning_rate(len(rows.y)) * config["relative_rate"]
     booster = _booster(config, context, validation is not None).set_params(learning_rate=rate)
     unseen = _unseen(on_scale(validation, scale)) if validation else {}
-    n_rounds = round(ROUNDS_TIMES_RATE / rate) if validation else config["rounds"]
+    n_rounds = most_rounds(config, rate, validation is not None)
     patience, done, is_over = Patience(context.deadline), 0, False
     while done < n_rounds and not is_over:
         booster.max_iter = min(n_rounds, done + LEAST_ROUNDS + done // 10)
@@ -77,7 +79,7 @@ def _booster(config: Config, context: FitContext, is_watched: bool) -> Any:
     """Goes on from where it is with every `fit`. It stops by no rule of its own, but only so it keeps the losses."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    own = {key: value for key, value in config.items() if key not in ("relative_rate", "rounds")}
+    own = library_parameters(config)
     kind = HistGradientBoostingClassifier if context.problem.classes else HistGradientBoostingRegressor
     never = {"n_iter_no_change": 1_000_000}
     return kind(**own, **never, max_iter=0, early_stopping=is_watched, warm_start=True, random_state=context.seed)
@@ -100,9 +102,39 @@ def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
         return model.scale.undo(np.reshape(answer(x), (len(x), -1)))
 
 
-def _to_onnx(models: Sequence[Boosted], graph: Any, x: str) -> str:
-    every = [rescaled(histogram_trees(model.booster), model.scale.spread, model.scale.centre) for model in models]
-    return add_trees(graph, x, mean_trees(every))
+def _to_onnx(models: Sequence[Boosted], graph: Graph, x: str) -> str:
+    return add_mean([(read_trees(model.booster), model.scale) for model in models], graph, x)
+
+
+def read_trees(estimator: Any) -> Trees:
+    """Reads scikit-learn's histogram boosting: log-odds, a score per class, or values.
+
+    Raises LearningError for categorical splits.
+    """
+    rounds, base = estimator._predictors, estimator._baseline_prediction  # [n_rounds][n_scores], [1, n_scores]
+    n_scores = base.shape[1]
+    every = [_read_tree(tree.nodes, score, n_scores) for trees in rounds for score, tree in enumerate(trees)]
+    return replace(sum_trees(every), base=base[0].astype(np.float64))
+
+
+def _read_tree(nodes: np.ndarray, score: int, n_scores: int) -> Trees:
+    """`nodes` is a structured array whose children count from 0; rows are compared in double there."""
+    if nodes["is_categorical"].any():
+        raise LearningError("HistGradientBoosting: categorical splits cannot be read; use codes as numbers")
+    is_leaf = nodes["is_leaf"].astype(bool)
+    leaf = np.flatnonzero(is_leaf)
+    return Trees(
+        roots=np.zeros(1, np.int64),
+        feature=nodes["feature_idx"].astype(np.int64),
+        threshold=rounded_down(nodes["num_threshold"]),
+        left=np.where(is_leaf, LEAF, nodes["left"].astype(np.int64)),
+        right=np.where(is_leaf, LEAF, nodes["right"].astype(np.int64)),
+        missing_left=nodes["missing_go_to_left"].astype(bool),
+        leaf=leaf,
+        score=np.full(len(leaf), score),
+        weight=nodes["value"][leaf],
+        base=np.zeros(n_scores),
+    )
 
 
 PART = Algorithm(

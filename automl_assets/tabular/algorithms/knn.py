@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.learning.fitting import sampled
+from automl_assets.learning.fitting import few_rows
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
@@ -39,8 +40,7 @@ def _space(trial: Any, problem: Problem) -> Config:
 
 
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Neighbours:
-    n_kept = max(100, min(MAX_ROWS, MAX_NUMBERS // max(1, training.x.shape[1])))
-    rows = sampled(training, n_kept, context.seed)
+    rows = few_rows(training, MAX_ROWS, MAX_NUMBERS, context.seed)
     weight = np.ones(len(rows.y)) if rows.weight is None else rows.weight / rows.weight.mean()
     n_classes = context.problem.n_classes
     answers = np.eye(n_classes)[rows.y] if n_classes else rows.y[:, None]
@@ -70,7 +70,7 @@ def _closeness(cells: np.ndarray) -> np.ndarray:
     return 1.0 / np.sqrt(np.maximum(cells, 0.0) + 1.0)
 
 
-def _to_onnx(models: Sequence[Neighbours], graph: Any, x: str) -> str:
+def _to_onnx(models: Sequence[Neighbours], graph: Graph, x: str) -> str:
     from onnx import TensorProto
 
     wide = graph.node("Cast", x, to=TensorProto.DOUBLE)
@@ -79,7 +79,7 @@ def _to_onnx(models: Sequence[Neighbours], graph: Any, x: str) -> str:
     return graph.node("Cast", mean, to=TensorProto.FLOAT)
 
 
-def _add_answers(graph: Any, x: str, model: Neighbours) -> str:
+def _add_answers(graph: Graph, x: str, model: Neighbours) -> str:
     """The same steps as `_answers`, in double."""
     axes, k = graph.constant(np.array([1])), graph.constant(np.array([model.k]))
     cells, nearest = graph.node("TopK", _add_cells(graph, x, model), k, n_outputs=2, axis=1, largest=0, sorted=0)
@@ -93,7 +93,7 @@ def _add_answers(graph: Any, x: str, model: Neighbours) -> str:
     return graph.node("Div", summed, weight)
 
 
-def _add_cells(graph: Any, x: str, model: Neighbours) -> str:
+def _add_cells(graph: Graph, x: str, model: Neighbours) -> str:
     axes = graph.constant(np.array([1]))
     own = graph.node("ReduceSumSquare", x, axes, keepdims=1)
     crossed = graph.node("MatMul", x, graph.constant(-2 * model.x.T))
@@ -101,7 +101,7 @@ def _add_cells(graph: Any, x: str, model: Neighbours) -> str:
     return graph.node("Round", graph.node("Mul", squared, graph.constant(CELLS)))
 
 
-def _add_closeness(graph: Any, cells: str) -> str:
+def _add_closeness(graph: Graph, cells: str) -> str:
     positive = graph.node("Max", cells, graph.constant(0.0))
     root = graph.node("Sqrt", graph.node("Add", positive, graph.constant(1.0)))
     return graph.node("Unsqueeze", graph.node("Reciprocal", root), graph.constant(np.array([2])))

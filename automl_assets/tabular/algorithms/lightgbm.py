@@ -1,19 +1,25 @@
 """LightGBM: boosted trees that grow leaf by leaf over histograms. Categories are ordered codes."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from automl_assets.errors import LearningError
 from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
-from automl_assets.onnx.trees import add_trees, lightgbm_trees, mean_trees, rescaled
+from automl_assets.learning.tree_models import add_mean, library_parameters, most_rounds
+from automl_assets.onnx.graph import Graph
+from automl_assets.onnx.trees import LOWEST, Trees, blank_trees, rounded_down
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
-ROUNDS_TIMES_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 1,200 at 0.05: bounds size and latency
 FIXED = {"verbosity": -1, "deterministic": True, "force_col_wise": True, "feature_pre_filter": False}
+DEFAULT_LEFT, CATEGORICAL = 2, 1  # bits of decision_type
+NONE_MISSING, NAN_MISSING = 0, 2  # decision_type >> 2
+ZERO = np.float32(1e-35)  # what is not farther from zero than this is zero there
 ABSOLUTE: Config = {
     "objective": "regression_l1",
     "metric": "l1",
@@ -80,7 +86,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
     booster = lightgbm.train(
         parameters,
         train_set,
-        num_boost_round=round(ROUNDS_TIMES_RATE / rate) if validation else config["rounds"],
+        num_boost_round=most_rounds(config, rate, validation is not None),
         valid_sets=[_valid_set(train_set, on_scale(validation, scale))] if validation else [],
         callbacks=[_stopper(patience)],
     )
@@ -88,7 +94,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
 
 
 def _parameters(config: Config, context: FitContext) -> dict[str, Any]:
-    own = {key: value for key, value in config.items() if key not in ("relative_rate", "rounds")}
+    own = library_parameters(config)
     return FIXED | _objective(context.problem) | own | {"seed": context.seed, "num_threads": context.n_threads}
 
 
@@ -128,9 +134,72 @@ def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
     return model.scale.undo(np.reshape(raw, (len(x), -1)))
 
 
-def _to_onnx(models: Sequence[Boosted], graph: Any, x: str) -> str:
-    every = [rescaled(lightgbm_trees(model.text), model.scale.spread, model.scale.centre) for model in models]
-    return add_trees(graph, x, mean_trees(every))
+def _to_onnx(models: Sequence[Boosted], graph: Graph, x: str) -> str:
+    return add_mean([(read_trees(model.text), model.scale) for model in models], graph, x)
+
+
+def read_trees(model_text: str) -> Trees:
+    """Reads LightGBM's text model, as `Booster.model_to_string` writes it.
+
+    Raises LearningError for what has no counterpart here: categorical splits, linear leaves, zero as missing.
+    """
+    fields = _tree_fields(model_text)
+    n_leaves, kinds = _numbers(fields["num_leaves"], np.int64), _numbers(fields["decision_type"], np.int64)
+    _refuse_foreign(fields, kinds)
+    n_trees, n_splits = len(n_leaves), n_leaves - 1
+    roots = np.cumsum(n_leaves + n_splits) - (n_leaves + n_splits)
+    split, split_tree = _nodes_of(roots, n_splits)
+    leaf, leaf_tree = _nodes_of(roots + n_splits, n_leaves)
+    trees = blank_trees(roots, len(split) + len(leaf))
+    threshold = _numbers(fields["threshold"], np.float64)
+    trees.feature[split] = _numbers(fields["split_feature"], np.int64)
+    trees.threshold[split] = _thresholds(threshold)
+    for side, key in ((trees.left, "left_child"), (trees.right, "right_child")):
+        child = _numbers(fields[key], np.int64)
+        side[split] = roots[split_tree] + np.where(child >= 0, child, n_splits[split_tree] + ~child)
+    is_none = kinds >> 2 == NONE_MISSING  # then a missing value counts as zero
+    trees.missing_left[split] = np.where(is_none, threshold >= 0.0, (kinds & DEFAULT_LEFT) > 0)
+    n_scores = int(fields["num_tree_per_iteration"][0])
+    score = (np.arange(n_trees) % n_scores)[leaf_tree]
+    return replace(
+        trees, leaf=leaf, score=score, weight=_numbers(fields["leaf_value"], np.float64), base=np.zeros(n_scores)
+    )
+
+
+def _tree_fields(model_text: str) -> dict[str, list[str]]:
+    """What stands after `key=`, once per tree, by key."""
+    fields: dict[str, list[str]] = defaultdict(list)
+    for line in model_text.split("\n"):
+        key, _, value = line.partition("=")
+        fields[key].append(value)
+    return fields
+
+
+def _numbers(texts: list[str], dtype: Any) -> np.ndarray:
+    """All numbers in the texts, which are separated by blanks."""
+    return np.fromstring(" ".join(texts), dtype, sep=" ")
+
+
+def _thresholds(thresholds: np.ndarray) -> np.ndarray:
+    """Thresholds in float32; those close to zero are moved so that all that counts as zero goes the way of zero."""
+    exact = rounded_down(thresholds)
+    moved = np.where(thresholds >= 0.0, ZERO, np.nextafter(-ZERO, LOWEST))
+    return np.where(np.abs(thresholds) <= ZERO, moved, exact)
+
+
+def _refuse_foreign(fields: dict[str, list[str]], kinds: np.ndarray) -> None:
+    is_missing_known = np.isin(kinds >> 2, (NONE_MISSING, NAN_MISSING))
+    if (kinds & CATEGORICAL).any() or not is_missing_known.all():
+        raise LearningError("LightGBM: categorical splits and zero_as_missing cannot be read; use codes as numbers")
+    if "1" in fields["is_linear"] or "average_output" in fields:
+        raise LearningError("LightGBM: linear_tree and boosting=rf cannot be read; use boosting=gbdt")
+
+
+def _nodes_of(first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For `count` nodes from `first` on, in every tree: the nodes, and the tree of each."""
+    tree = np.repeat(np.arange(len(first)), count)
+    within = np.arange(len(tree)) - np.repeat(np.cumsum(count) - count, count)
+    return first[tree] + within, tree
 
 
 PART = Algorithm(

@@ -14,6 +14,7 @@ import numpy as np
 
 from automl_assets.learning.fitting import TargetScale, on_scale, prepared
 from automl_assets.learning.torch_training import AdamW, threads
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
@@ -362,12 +363,12 @@ def _mean_answer(weights: Weights, inputs: Inputs, is_classifier: bool, x: np.nd
 # --- ONNX
 
 
-def _to_onnx(models: Sequence[Network], graph: Any, x: str) -> str:
+def _to_onnx(models: Sequence[Network], graph: Graph, x: str) -> str:
     total = [_add_answer(graph, x, model) for model in models]
     return graph.node("Mean", *total)
 
 
-def _add_answer(graph: Any, x: str, model: Network) -> str:
+def _add_answer(graph: Graph, x: str, model: Network) -> str:
     """The same steps as `_mean_answer`."""
     outputs = _add_outputs(graph, _add_first(graph, x, model), model.weights)
     if model.is_classifier:
@@ -379,7 +380,7 @@ def _add_answer(graph: Any, x: str, model: Network) -> str:
     return graph.node("Add", scaled, graph.constant(np.float32(model.scale.centre)))
 
 
-def _add_first(graph: Any, x: str, model: Network) -> str:
+def _add_first(graph: Graph, x: str, model: Network) -> str:
     """What leaves the first matrix, [n_rows, width]."""
     inputs, weights = model.inputs, model.weights
     parts = []
@@ -394,7 +395,7 @@ def _add_first(graph: Any, x: str, model: Network) -> str:
     return parts[0] if len(parts) == 1 else graph.node("Add", *parts)
 
 
-def _add_dense(graph: Any, x: str, inputs: Inputs) -> str:
+def _add_dense(graph: Graph, x: str, inputs: Inputs) -> str:
     """The same steps as `Inputs.dense`."""
     from onnx import TensorProto
 
@@ -411,7 +412,7 @@ def _add_dense(graph: Any, x: str, inputs: Inputs) -> str:
     return graph.node("Concat", soft, marker, _add_pieces(graph, filled, inputs), axis=1)
 
 
-def _add_pieces(graph: Any, filled: str, inputs: Inputs) -> str:
+def _add_pieces(graph: Graph, filled: str, inputs: Inputs) -> str:
     deep = graph.node("Unsqueeze", filled, graph.constant(np.array([2])))
     beyond = graph.node("Sub", deep, graph.constant(inputs.lower))
     share = graph.node("Mul", beyond, graph.constant(inputs.steepness))
@@ -419,7 +420,7 @@ def _add_pieces(graph: Any, filled: str, inputs: Inputs) -> str:
     return graph.node("Flatten", pieces, axis=1)
 
 
-def _add_levels(graph: Any, x: str, inputs: Inputs) -> str:
+def _add_levels(graph: Graph, x: str, inputs: Inputs) -> str:
     """The same steps as `Inputs.levels`."""
     from onnx import TensorProto
 
@@ -431,7 +432,7 @@ def _add_levels(graph: Any, x: str, inputs: Inputs) -> str:
     return graph.node("Add", level, graph.constant(inputs.first_level))
 
 
-def _add_outputs(graph: Any, first: str, weights: Weights) -> str:
+def _add_outputs(graph: Graph, first: str, weights: Weights) -> str:
     """The same steps as `_outputs`, from the first layer's adapters on."""
 
     def adapted(tensor: str, layer: int) -> str:

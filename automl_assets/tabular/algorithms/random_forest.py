@@ -3,20 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from automl_assets.learning.forests import Forest, add_forests, fit_forest, forest_scores
+from automl_assets.learning.forests import N_TREES, Forest, add_forests, fit_forest, forest_configs, forest_scores
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
-
-N_TREES = 200
 
 
 def _portfolio(problem: Problem) -> Sequence[Config]:
     features = ("sqrt", 0.5, "log2") if problem.classes else (0.5, 1.0, "sqrt")
     leaves = (2, 3, 1) if problem.classes else (2, 3, 2)
-    return [
-        {"n_estimators": N_TREES, "max_features": share, "min_samples_leaf": least}
-        for share, least in zip(features, leaves, strict=True)
-    ]
+    return forest_configs(features, leaves)
 
 
 def _space(trial: Any, problem: Problem) -> Config:
@@ -36,10 +31,6 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
     return fit_forest(kind, config, training, context)
 
 
-def _to_onnx(models: Sequence[Forest], graph: Any, x: str) -> str:
-    return add_forests(models, graph, x)
-
-
 PART = Algorithm(
     name="random_forest",
     title="Random forest",
@@ -49,7 +40,7 @@ PART = Algorithm(
     space=_space,
     fit=_fit,
     predict=forest_scores,
-    to_onnx=_to_onnx,
+    to_onnx=add_forests,
     link="probability",
     reference="Breiman 2001; scikit-learn RandomForestClassifier and RandomForestRegressor.",
     kinds=frozenset({"scikitlearn"}),

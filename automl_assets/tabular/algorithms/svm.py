@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.learning.fitting import prepared, sampled, stopping_early
+from automl_assets.learning.fitting import few_rows, prepared, stopping_early
 from automl_assets.learning.platt_scaling import with_odds
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
@@ -44,8 +45,7 @@ def _space(trial: Any, problem: Problem) -> Config:
 
 
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Kernel:
-    n_kept = max(100, min(MAX_ROWS, MAX_NUMBERS // max(1, training.x.shape[1])))
-    rows, scale = prepared(sampled(training, n_kept, context.seed), context.problem)
+    rows, scale = prepared(few_rows(training, MAX_ROWS, MAX_NUMBERS, context.seed), context.problem)
     if context.problem.classes:
         return with_odds(lambda some: _classes(config, some), _predict, rows, context)
     from sklearn.svm import SVR
@@ -100,7 +100,7 @@ def _scores(model: Kernel, x: np.ndarray) -> np.ndarray:
     return np.exp(-model.gamma * squared) @ model.coefficients + model.intercept
 
 
-def _to_onnx(models: Sequence[Kernel], graph: Any, x: str) -> str:
+def _to_onnx(models: Sequence[Kernel], graph: Graph, x: str) -> str:
     """In double: large coefficients of opposite sign cancel out."""
     from onnx import TensorProto
 
@@ -110,7 +110,7 @@ def _to_onnx(models: Sequence[Kernel], graph: Any, x: str) -> str:
     return graph.node("Cast", mean, to=TensorProto.FLOAT)
 
 
-def _add_scores(graph: Any, x: str, model: Kernel) -> str:
+def _add_scores(graph: Graph, x: str, model: Kernel) -> str:
     """The same steps as `_scores`, with gamma inside."""
     own = graph.node("ReduceSumSquare", x, graph.constant(np.array([1])), keepdims=1)
     crossed = graph.node("MatMul", x, graph.constant(2 * model.gamma * model.support.T))

@@ -1,5 +1,6 @@
 """XGBoost: boosted trees that grow level by level, with second-order regularisation. Categories are ordered codes."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
-from automl_assets.onnx.trees import add_trees, mean_trees, rescaled, xgboost_trees
+from automl_assets.learning.tree_models import add_mean, library_parameters, most_rounds
+from automl_assets.onnx.graph import Graph
+from automl_assets.onnx.trees import LEAF, LOWEST, Trees
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 
-ROUNDS_TIMES_RATE = 60.0  # at most 600 rounds at learning rate 0.1, 1,200 at 0.05: bounds size and latency
 FIXED = {"tree_method": "hist", "verbosity": 0}
 
 
@@ -60,7 +62,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
     booster = xgboost.train(
         _parameters(config, context) | {"learning_rate": rate},
         xgboost.DMatrix(rows.x, rows.y, weight=rows.weight),
-        num_boost_round=round(ROUNDS_TIMES_RATE / rate) if validation else config["rounds"],
+        num_boost_round=most_rounds(config, rate, validation is not None),
         evals=[(_valid_set(on_scale(validation, scale)), "validation")] if validation else [],
         callbacks=[_stopper(patience)],
         verbose_eval=False,
@@ -69,7 +71,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
 
 
 def _parameters(config: Config, context: FitContext) -> dict[str, Any]:
-    own = {key: value for key, value in config.items() if key not in ("relative_rate", "rounds")}
+    own = library_parameters(config)
     return own | FIXED | _objective(context.problem) | {"seed": context.seed, "nthread": context.n_threads}
 
 
@@ -111,13 +113,50 @@ def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
     return model.scale.undo(np.reshape(raw, (len(x), -1)).astype(np.float64))
 
 
-def _to_onnx(models: Sequence[Boosted], graph: Any, x: str) -> str:
-    every = [rescaled(_trees(model), model.scale.spread, model.scale.centre) for model in models]
-    return add_trees(graph, x, mean_trees(every))
+def _to_onnx(models: Sequence[Boosted], graph: Graph, x: str) -> str:
+    return add_mean([(_trees(model), model.scale) for model in models], graph, x)
 
 
-def _trees(model: Boosted) -> Any:
-    return xgboost_trees(bytes(_booster(model).save_raw("json")))
+def _trees(model: Boosted) -> Trees:
+    return read_trees(bytes(_booster(model).save_raw("json")))
+
+
+def read_trees(raw: bytes | str) -> Trees:
+    """Reads XGBoost's JSON model, as `Booster.save_raw("json")` writes it: `x < split` goes left there."""
+    learner = json.loads(raw)["learner"]
+    model = learner["gradient_booster"]["model"]
+
+    def joined(key: str, dtype: Any) -> np.ndarray:
+        return np.concatenate([np.array(tree[key], dtype) for tree in model["trees"]])
+
+    n_nodes = np.array([len(tree["left_children"]) for tree in model["trees"]])
+    roots = np.cumsum(n_nodes) - n_nodes
+    tree = np.repeat(np.arange(len(n_nodes)), n_nodes)
+    left, right = joined("left_children", np.int64), joined("right_children", np.int64)
+    value = joined("split_conditions", np.float32)
+    leaf = np.flatnonzero(left == LEAF)
+    return Trees(
+        roots=roots,
+        feature=joined("split_indices", np.int64),
+        threshold=np.nextafter(value, LOWEST),
+        left=np.where(left == LEAF, LEAF, left + roots[tree]),
+        right=np.where(left == LEAF, LEAF, right + roots[tree]),
+        missing_left=joined("default_left", bool),
+        leaf=leaf,
+        score=np.array(model["tree_info"], np.int64)[tree[leaf]],
+        weight=value[leaf].astype(np.float64),
+        base=_base(learner),
+    )
+
+
+def _base(learner: dict[str, Any]) -> np.ndarray:
+    """The margin every row starts from. XGBoost stores a text: a number, or since 3.1 a vector; as a probability
+    where the objective has a logistic link."""
+    stored = np.array(json.loads(learner["learner_model_param"]["base_score"]), np.float32).reshape(-1)
+    if learner["objective"]["name"] == "binary:logistic":
+        return -np.log(np.float32(1) / stored - np.float32(1)).astype(np.float64)
+    n_scores = max(1, int(learner["learner_model_param"]["num_class"]))
+    return np.broadcast_to(stored, n_scores).astype(np.float64)
 
 
 PART = Algorithm(

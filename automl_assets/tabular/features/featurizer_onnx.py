@@ -3,13 +3,11 @@
 Numbers come in as float, categories as strings ("" is missing), dates as double seconds since 1970 (UTC).
 """
 
-from typing import Any
-
 import numpy as np
 
 from automl_assets.errors import ArtifactError
 from automl_assets.onnx.date_parts import calendar_parts
-from automl_assets.onnx.graph import BOOL, DOUBLE, FLOAT, INT64, STRING
+from automl_assets.onnx.graph import BOOL, DOUBLE, FLOAT, INT64, STRING, Graph
 from automl_assets.tabular.features.featurizer import CLIP, MISSING_TEXTS, DateParts, Featurizer, Frequencies, Levels
 from automl_assets.tabular.features.tfidf import NO_WORD, UNKNOWN, Terms
 
@@ -24,7 +22,7 @@ def input_types(featurizer: Featurizer) -> dict[str, str]:
     return numbers | dates | texts | {levels.column: "string" for levels in featurizer.categories}
 
 
-def add_codes(graph: Any, featurizer: Featurizer) -> str:
+def add_codes(graph: Graph, featurizer: Featurizer) -> str:
     """Declares an input per raw column and computes `codes`, float [n_rows, n_codes]."""
     if featurizer.embeddings:
         raise ArtifactError("a text embedding runs outside of ONNX; ask for predictions instead, or leave it out")
@@ -39,7 +37,7 @@ def add_codes(graph: Any, featurizer: Featurizer) -> str:
     return _joined(graph, blocks)
 
 
-def _numbers(graph: Any, featurizer: Featurizer) -> list[str]:
+def _numbers(graph: Graph, featurizer: Featurizer) -> list[str]:
     """Every number, infinities as missing, then the markers; what is to be filled is filled."""
     numbers = _finite(graph, _joined(graph, list(featurizer.numbers)))
     if not featurizer.fills:
@@ -55,7 +53,7 @@ def _numbers(graph: Any, featurizer: Featurizer) -> list[str]:
     return [filled, graph.node("Cast", marked, to=FLOAT)]
 
 
-def add_dense(graph: Any, featurizer: Featurizer, codes: str) -> str:
+def add_dense(graph: Graph, featurizer: Featurizer, codes: str) -> str:
     """Computes the dense view from `codes`, float [n_rows, n_dense]."""
     recipe, n_numbers = featurizer.dense, featurizer.n_numbers
     blocks = []
@@ -73,26 +71,26 @@ def add_dense(graph: Any, featurizer: Featurizer, codes: str) -> str:
     return _joined(graph, blocks)
 
 
-def _one_hot(graph: Any, pairs: tuple[tuple[int, int], ...], codes: str) -> str:
+def _one_hot(graph: Graph, pairs: tuple[tuple[int, int], ...], codes: str) -> str:
     where, values = np.array(pairs).T
     gathered = graph.node("Gather", codes, _ints(graph, *where), axis=1)
     filled = graph.node("Where", graph.node("IsNaN", gathered), _scalar(graph, -1.0), gathered)
     return graph.node("Cast", graph.node("Equal", filled, _floats(graph, tuple(values))), to=FLOAT)
 
 
-def _finite(graph: Any, numbers: str) -> str:
+def _finite(graph: Graph, numbers: str) -> str:
     return graph.node("Where", graph.node("IsInf", numbers), _scalar(graph, NAN), numbers)
 
 
-def _category(graph: Any, levels: Levels) -> str:
+def _category(graph: Graph, levels: Levels) -> str:
     return _looked_up(graph, levels.column, levels.codes, levels.other, levels.missing)
 
 
-def _frequency(graph: Any, found: Frequencies) -> str:
+def _frequency(graph: Graph, found: Frequencies) -> str:
     return _looked_up(graph, found.column, found.known, found.rare, NAN)
 
 
-def _looked_up(graph: Any, raw: str, known: dict[str, float], other: float, missing: float) -> str:
+def _looked_up(graph: Graph, raw: str, known: dict[str, float], other: float, missing: float) -> str:
     keys = [*known, *MISSING_TEXTS]
     values = [*known.values(), *[missing] * len(MISSING_TEXTS)]
     return graph.node(
@@ -100,7 +98,7 @@ def _looked_up(graph: Any, raw: str, known: dict[str, float], other: float, miss
     )
 
 
-def _terms(graph: Any, text: Terms) -> list[str]:
+def _terms(graph: Graph, text: Terms) -> list[str]:
     """TF-IDF of the terms, if there are any, and the number of words. Words are numbers from the first node on."""
     words = graph.node(
         "Tokenizer", text.column, domain="com.microsoft", mark=0, mincharnum=1, pad_value="", tokenexp=text.pattern
@@ -118,7 +116,7 @@ def _terms(graph: Any, text: Terms) -> list[str]:
     return [*([_tf_idf(graph, numbers, text)] if text.terms else []), n_words]
 
 
-def _tf_idf(graph: Any, numbers: str, text: Terms) -> str:
+def _tf_idf(graph: Graph, numbers: str, text: Terms) -> str:
     lengths = [len(term) for term in text.terms]
     firsts = [sum(n for n in lengths if n < length) for length in range(1, max(lengths) + 1)]
     counts = graph.node(
@@ -141,7 +139,7 @@ def _tf_idf(graph: Any, numbers: str, text: Terms) -> str:
     return graph.node("Cast", graph.node("Div", weighted, length), to=FLOAT)
 
 
-def _date_parts(graph: Any, date: DateParts) -> list[str]:
+def _date_parts(graph: Graph, date: DateParts) -> list[str]:
     """Calendar arithmetic on whole numbers, after Howard Hinnant's `civil_from_days`."""
     is_missing = graph.node("IsNaN", date.column)
     filled = graph.node("Where", is_missing, graph.constant(np.array(0.0)), date.column)
@@ -151,17 +149,17 @@ def _date_parts(graph: Any, date: DateParts) -> list[str]:
     return [graph.node("Where", is_missing, nan, graph.node("Cast", parts[part], to=FLOAT)) for part in date.parts]
 
 
-def _joined(graph: Any, blocks: list[str]) -> str:
+def _joined(graph: Graph, blocks: list[str]) -> str:
     return blocks[0] if len(blocks) == 1 else graph.node("Concat", *blocks, axis=1)
 
 
-def _scalar(graph: Any, value: float) -> str:
+def _scalar(graph: Graph, value: float) -> str:
     return graph.constant(np.array(value, np.float32))
 
 
-def _floats(graph: Any, values: tuple) -> str:
+def _floats(graph: Graph, values: tuple) -> str:
     return graph.constant(np.array(values, np.float32))
 
 
-def _ints(graph: Any, *values: int) -> str:
+def _ints(graph: Graph, *values: int) -> str:
     return graph.constant(np.array(values, np.int64))

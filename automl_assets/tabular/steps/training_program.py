@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets.learning import preparation
-from automl_assets.learning.fit_fold import sampled
+from automl_assets.learning.fitting import sampled
 from automl_assets.parts import Config, Rows
 from automl_assets.records import Dataset, Ensemble, Fitted, Member, Problem, Roles, Split
 from automl_assets.steps.split_rows import divide
@@ -99,12 +99,8 @@ def _fit_fold(learner: Any, config: Config, rows: Rows, split: Split, fold: int 
     seed = recipe.settings.seed
     train, valid = (np.flatnonzero(split.is_training), None) if fold is None else split.fold(fold)
     context = replace(context_of(recipe.ensemble.featurizer, recipe.problem, seed), n_threads=os.cpu_count() or 1)
-    training = _take(rows, sampled(train, learner.max_rows, seed))
-    return preparation.fit(learner, config, training, None if valid is None else _take(rows, valid), context)
-
-
-def _take(rows: Rows, chosen: np.ndarray) -> Rows:
-    return Rows(rows.x[chosen], rows.y[chosen], None if rows.weight is None else rows.weight[chosen])
+    training = rows.take(sampled(train, learner.max_rows, seed))
+    return preparation.fit(learner, config, training, None if valid is None else rows.take(valid), context)
 
 
 def _target(dataset: Dataset, recipe: Recipe) -> np.ndarray:

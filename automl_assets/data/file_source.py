@@ -1,0 +1,82 @@
+"""What every source of files shares: a location with variables, a hash, a lock, rows added.
+
+Not here: what one format alone knows (`sources`).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel
+
+from automl_assets.data import append_rows, files
+from automl_assets.parts import Source
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A format of files. `options` has a `path`: a file, a folder or a glob, which may hold ${NAME}.
+
+    `read`, `batches`, `code` and `typed` are those of `parts.Source`. `dump(rows, options)` is the content of a new file,
+    and `join(content, rows, options)` that of an old one with rows below; both get options whose variables are filled in.
+    """
+
+    name: str
+    title: str
+    options: type[BaseModel]
+    extensions: tuple[str, ...]
+    read: Callable[[Any], pl.DataFrame]
+    batches: Callable[[Any, int], Iterator[pl.DataFrame]]
+    code: Callable[[Any], str]
+    dump: Callable[[pl.DataFrame, Any], bytes]
+    join: Callable[[bytes, pl.DataFrame, Any], bytes]
+    typed: Callable[[Any, pl.DataFrame], pl.DataFrame] = lambda options, rows: rows
+
+    def source(self) -> Source:
+        """The format as a part of the system."""
+        return Source(
+            name=self.name,
+            title=self.title,
+            options=self.options,
+            read=self.read,
+            fingerprint=self.fingerprint,
+            stamp=self.stamp,
+            add=self.add,
+            alone=self.alone,
+            describe=self.describe,
+            code=self.code,
+            claims=partial(files.has_extension, extensions=self.extensions),
+            batches=self.batches,
+            typed=self.typed,
+        )
+
+    def fingerprint(self, options: Any) -> str:
+        """Changes when and only when the bytes of a file do."""
+        return files.fingerprint_files(files.expanded(options).path, self.extensions)
+
+    def stamp(self, options: Any) -> str:
+        """Changes with every write to a file."""
+        return files.stamp_files(files.expanded(options).path, self.extensions)
+
+    def add(self, options: Any, rows: pl.DataFrame) -> str:
+        """Adds rows, written as those that are there. Raises SourceError where a file is not to be written."""
+        given = files.expanded(options)
+
+        def dump(rows: pl.DataFrame) -> bytes:
+            return self.dump(rows, given)
+
+        def join(content: bytes, rows: pl.DataFrame) -> bytes:
+            return self.join(content, rows, given)
+
+        return append_rows.add_rows(given.path, self.extensions, rows, dump, join)
+
+    def alone(self, options: Any) -> AbstractContextManager[None]:
+        """One process of this machine at a time adds rows."""
+        return append_rows.alone(files.expanded(options).path, self.extensions)
+
+    def describe(self, options: Any) -> str:
+        """Where the files lie, variables not filled in."""
+        return files.without_secrets(options.path)
