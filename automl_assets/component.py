@@ -9,13 +9,11 @@ from typing import Any, Self
 
 import dagster as dg
 import yaml
-from dagster._core.definitions.utils import check_valid_name
-from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
-from dagster.components.scaffold.scaffold import Scaffolder, ScaffoldRequest
 from pydantic import BaseModel, ConfigDict
 
 from automl_assets.errors import SettingError, told
 from automl_assets.experiment import experiment as settings
+from automl_assets.resources.dagster_internals import check_valid_name
 from automl_assets.resources.home import home
 from automl_assets.sensors.automation import automated
 from automl_assets.sensors.run_requests import most_seconds
@@ -41,10 +39,10 @@ class Attributes(BaseModel):
     model_config = ConfigDict(extra="allow", json_schema_extra=_add_keys)
 
 
-class ExperimentScaffolder(Scaffolder):
+class ExperimentScaffolder(dg.Scaffolder):
     """Writes a complete example that runs as it is."""
 
-    def scaffold(self, request: ScaffoldRequest) -> None:
+    def scaffold(self, request: dg.ScaffoldRequest) -> None:
         request.target_path.mkdir(parents=True, exist_ok=True)
         example = yaml.safe_load((SHIPPED / "breast_cancer.yaml").read_text("utf-8"))
         text = yaml.safe_dump({"type": request.type_name, "attributes": example}, sort_keys=False)
@@ -166,7 +164,7 @@ def definitions_of(experiment: settings.Experiment) -> dg.Definitions:
         selection=dg.AssetSelection.assets(*[key for asset in assets for key in asset.keys]),
         description=f"Everything of the experiment {experiment.name}.",
         tags={
-            MAX_RUNTIME_SECONDS_TAG: str(most_seconds(experiment.limits.timeout_minutes)),
+            dg.MAX_RUNTIME_SECONDS_TAG: str(most_seconds(experiment.limits.timeout_minutes)),
             "automl/experiment": experiment.name,
         },
     )

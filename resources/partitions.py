@@ -4,10 +4,10 @@ An experiment of a family without groups has none: it is made as a whole. Not he
 """
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset
+from automl_assets.resources.dagster_internals import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from automl_assets.steps.load import load
 
 CHANGED_TAG = "automl/changed"  # run tag: "true" remakes only the groups whose rows or settings changed

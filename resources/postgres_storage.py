@@ -10,13 +10,6 @@ from functools import partial
 from typing import Any, Self
 
 import dagster as dg
-from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Checks
-from dagster._core.storage.event_log.schema import AssetEventTagsTable as Tags
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
-from dagster._core.storage.runs.schema import RunTagsTable
-from dagster._core.storage.tags import RUN_FAILURE_REASON_TAG
-from dagster._serdes import ConfigurableClassData, serialize_value
 from dagster_postgres import (
     DagsterPostgresStorage,
     PostgresEventLogStorage,
@@ -27,6 +20,14 @@ from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy import Engine, create_engine, event, select
 
 from automl_assets.errors import ServiceError
+from automl_assets.resources.dagster_internals import (
+    RUN_FAILURE_REASON_TAG,
+    ConfigurableClassData,
+    RunTagsTable,
+)
+from automl_assets.resources.dagster_internals import AssetCheckExecutionsTable as Checks
+from automl_assets.resources.dagster_internals import AssetEventTagsTable as Tags
+from automl_assets.resources.dagster_internals import SqlEventLogStorageTable as Events
 from automl_assets.resources.home import DATABASE
 from automl_assets.resources.postgres_connections import Patience, SteadyConnection, check, reason, unbroken
 
@@ -110,15 +111,15 @@ class PatientSchedules(Waits, PostgresScheduleStorage):
 class PatientEventLog(Waits, PostgresEventLogStorage):
     """Stores an event again when the connection breaks meanwhile."""
 
-    def store_event(self, event: EventLogEntry) -> None:
+    def store_event(self, event: dg.EventLogEntry) -> None:
         unbroken(partial(super().store_event, event), between=lambda: self._remove([event]))
 
-    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         unbroken(partial(super().store_event_batch, events), between=lambda: self._remove(events))
 
-    def _remove(self, events: Sequence[EventLogEntry]) -> None:
+    def _remove(self, events: Sequence[dg.EventLogEntry]) -> None:
         """What an attempt that was cut off may have left, so that no event is there twice."""
-        texts = [serialize_value(event) for event in events]
+        texts = [dg.serialize_value(event) for event in events]
         with self.run_connection(events[0].run_id) as connection:
             are_these = Events.c.run_id == events[0].run_id, Events.c.event.in_(texts)
             left = connection.execute(select(Events.c.id).where(*are_these)).scalars().all()

@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from dagster import DagsterInstance, DagsterRun
-from dagster._core.events import DagsterEventType
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
-from dagster._serdes import ConfigurableClassData
+from dagster import DagsterEventType, DagsterInstance, DagsterRun, DefaultRunLauncher
+
+from automl_assets.resources.dagster_internals import CheckRunHealthResult, ConfigurableClassData, WorkerStatus
 
 PROCESS_NUMBER = re.compile(r"\(pid: (\d+)\)")
 ENDED = "ZX"  # states of a process whose parent has not taken note of its end yet

@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import dagster as dg
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event
 
+from automl_assets.resources.dagster_internals import ConfigurableClassData, SqliteEventLogStorage
 from automl_assets.resources.home import home
 
 FOLDER = "history/runs"  # in the home: where Dagster keeps its event log by default

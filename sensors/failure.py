@@ -1,8 +1,8 @@
 """Tells people about every run that failed: which assets could not be made, why, and whether it is tried again."""
 
 import dagster as dg
-from dagster._core.storage.tags import WILL_RETRY_TAG
 
+from automl_assets.resources.dagster_internals import WILL_RETRY_TAG
 from automl_assets.resources.notifications import Notice, tell
 from automl_assets.resources.run_log import journal_of
 

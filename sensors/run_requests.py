@@ -4,7 +4,6 @@ import json
 import time
 
 import dagster as dg
-from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.resources.partitions import CHOSEN_TAG, range_tags
@@ -48,7 +47,7 @@ def _is_left_behind(record: dg.RunRecord, instance: dg.DagsterInstance, experime
     if run.status in BEGINNING:
         waited = now - record.update_timestamp.timestamp()
         return waited > (instance.run_monitoring_start_timeout_seconds or START_SECONDS)
-    most = float(run.tags.get(MAX_RUNTIME_SECONDS_TAG) or most_seconds(experiment.limits.timeout_minutes))
+    most = float(run.tags.get(dg.MAX_RUNTIME_SECONDS_TAG) or most_seconds(experiment.limits.timeout_minutes))
     return record.start_time is not None and now - record.start_time > most
 
 

@@ -11,12 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    MAX_RUNTIME_SECONDS_TAG,
-    RESUME_RETRY_TAG,
-)
 from sqlalchemy.exc import DBAPIError
 
 from automl_assets.api.result import RunResult
@@ -34,6 +28,11 @@ from automl_assets.errors import (
 from automl_assets.execution.processes import warm_up
 from automl_assets.experiment import experiment as settings
 from automl_assets.resources.clock import STARTED_TAG
+from automl_assets.resources.dagster_internals import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    RESUME_RETRY_TAG,
+)
 from automl_assets.resources.home import database, open_instance, prepare
 from automl_assets.resources.partitions import CHANGED_TAG, CHOSEN_TAG, add_groups, has_groups, keys_of, range_tags
 from automl_assets.resources.run_launcher import HOST_TAG, is_alive
@@ -73,7 +72,7 @@ def run(
     with _told_when_full(folder), _streams_given_back(), open_instance() as instance:
         last = _cut_off(instance, settings_of_run.name) if resume else None
         tags |= _tags_of(last) if last else _group_tags(instance, settings_of_run, changed)
-        tags |= {MAX_RUNTIME_SECONDS_TAG: str(most_seconds(timeout_minutes))} if timeout_minutes else {}
+        tags |= {dg.MAX_RUNTIME_SECONDS_TAG: str(most_seconds(timeout_minutes))} if timeout_minutes else {}
         with _ended_when_cut_off(instance, tags[TAG]):
             outcome = dg.execute_job(
                 dg.build_reconstructable_job(__name__, "job_of", (str(file),)),

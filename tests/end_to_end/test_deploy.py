@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -108,51 +107,6 @@ def test_hadolint_finds_nothing_in_the_dockerfile(tmp_path: Path) -> None:
     spoilt = tmp_path / "Dockerfile"
     spoilt.write_text((DEPLOY / "Dockerfile").read_text().replace("USER 1000", "USR 1000"))
     assert "unexpected 'U'" in hadolint(spoilt)
-
-
-def test_what_the_image_copies_is_all_that_is_installed(tmp_path: Path) -> None:
-    context = tmp_path / "context"
-    context.mkdir()
-    for line in (DEPLOY / "Dockerfile").read_text().splitlines():
-        if line.startswith("COPY "):
-            *sources, target = line.split()[1:]
-            for source in sources:
-                copy(PROJECT / source, context / target)
-    build = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        tmp_path,
-        context,
-    ]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert packed == {f"automl_assets/{name}" for name in shipped()}
-
-
-def copy(source: Path, target: Path) -> None:
-    """As `COPY` does: a folder's content, a file into a folder."""
-    if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-    else:
-        shutil.copy(source, target)
-
-
-def shipped() -> set[str]:
-    """Every file of the package, by its place below it."""
-    roots = {PROJECT / "automl_assets": "", PROJECT / "resources": "resources/", PROJECT / "sensors": "sensors/"}
-    return {
-        f"{prefix}{file.relative_to(root)}"
-        for root, prefix in roots.items()
-        for file in root.rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts
-    }
 
 
 def test_the_jobs_of_kubernetes_are_what_dagster_makes_and_kubernetes_accepts() -> None:

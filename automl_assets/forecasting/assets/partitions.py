@@ -13,18 +13,18 @@ from functools import cached_property
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import (
-    DEFAULT_DATA_VERSION,
-    NULL_EVENT_POINTER,
-    get_input_data_version_tag,
-    get_input_event_pointer_tag,
-)
-from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
 from automl_assets.assets.spec import code_version, described, step
 from automl_assets.errors import LearningError, listed, told
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Candidate
+from automl_assets.resources.dagster_internals import (
+    DEFAULT_DATA_VERSION,
+    NULL_EVENT_POINTER,
+    SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
 from automl_assets.resources.partition_store import Shelf
 from automl_assets.resources.partitions import CHANGED_TAG, CHOSEN_TAG, groups_of
 from automl_assets.resources.run_log import Journal, Pace

@@ -1,0 +1,80 @@
+"""All that is used of Dagster's private parts: names of tags, and what our storages and the run launcher are built on.
+
+Not here: what `import dagster` itself offers, and anything of our own. Every name is private to Dagster 1.13, which may
+move or drop it with any version: whoever raises the version looks here first. Should one go, use in its place
+
+    check_valid_name                         the pattern ^[A-Za-z0-9_]+$; Dagster refuses its reserved words later
+    tags, DEFAULT_DATA_VERSION, NULL_…       their texts as they are: runs that are stored bear them
+    get_input_…_tag                          "dagster/input_data_version/KEY" and "dagster/input_event_pointer/KEY"
+    SYSTEM_METADATA_KEY_SOURCE_ASSET_…       one output for each partition, as that keeps an output from being logged
+    CheckRunHealthResult, WorkerStatus       Dagster's own launcher and the time limits of run monitoring
+    ConfigurableClassData                    `Any`: it is only handed on
+    SqliteEventLogStorage, …Table            Dagster's own storage, slower and without patience
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dagster._core.definitions.data_version import (
+    DEFAULT_DATA_VERSION,
+    NULL_EVENT_POINTER,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+from dagster._core.definitions.utils import check_valid_name
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    RESUME_RETRY_TAG,
+    RUN_FAILURE_REASON_TAG,
+    WILL_RETRY_TAG,
+)
+from dagster._serdes import ConfigurableClassData
+
+if TYPE_CHECKING:
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+    from dagster._core.storage.event_log.schema import (
+        AssetCheckExecutionsTable,
+        AssetEventTagsTable,
+        SqlEventLogStorageTable,
+    )
+    from dagster._core.storage.runs.schema import RunTagsTable
+
+# Loaded when first used: they bring the database libraries along, a second that only who opens a storage should pay.
+_STORAGE = {
+    "SqliteEventLogStorage": "dagster._core.storage.event_log",
+    "AssetCheckExecutionsTable": "dagster._core.storage.event_log.schema",
+    "AssetEventTagsTable": "dagster._core.storage.event_log.schema",
+    "SqlEventLogStorageTable": "dagster._core.storage.event_log.schema",
+    "RunTagsTable": "dagster._core.storage.runs.schema",
+}
+
+__all__ = [
+    "ASSET_PARTITION_RANGE_END_TAG",
+    "ASSET_PARTITION_RANGE_START_TAG",
+    "DEFAULT_DATA_VERSION",
+    "NULL_EVENT_POINTER",
+    "RESUME_RETRY_TAG",
+    "RUN_FAILURE_REASON_TAG",
+    "SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION",
+    "WILL_RETRY_TAG",
+    "AssetCheckExecutionsTable",
+    "AssetEventTagsTable",
+    "CheckRunHealthResult",
+    "ConfigurableClassData",
+    "RunTagsTable",
+    "SqlEventLogStorageTable",
+    "SqliteEventLogStorage",
+    "WorkerStatus",
+    "check_valid_name",
+    "get_input_data_version_tag",
+    "get_input_event_pointer_tag",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _STORAGE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_STORAGE[name]), name)
