@@ -38,7 +38,8 @@ class RowSteps:
     `answer_inputs(ensemble, inputs)` for rows that are features already; inputs have `take(rows)`, and `sizes` to be shown.
     `explain(ensemble, dataset, features, seed, seconds)` gives an Explanation, and
     `explain_rows(ensemble, dataset, features, table, seconds)` a table of contributions.
-    `export(ensemble, table, learnt)` gives the OnnxModel, proved and timed on rows of `table`.
+    `onnx_bytes(ensemble)` is the whole pipeline from raw columns to answers as a serialised ONNX model, and
+    `input_types(featurizer)` names its raw columns: -> float, double or string.
     Where one of the others is None the asset of its name is not there.
     """
 
@@ -50,7 +51,8 @@ class RowSteps:
     fit_fold: Callable[..., Any]
     answer: Callable[..., Any]
     answer_inputs: Callable[..., Any]
-    export: Callable[..., Any]
+    onnx_bytes: Callable[[Any], bytes]
+    input_types: Callable[[Any], dict[str, str]]
     choices: Callable[..., dict[str, tuple[str, ...]]] = lambda algorithm, features: {}
     prune: Callable[..., Any] = _unchanged
     explain: Callable[..., Any] | None = None

@@ -13,11 +13,11 @@ from automl_assets.execution.processes import wait_until_warm
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.records import Candidate, Dataset, Features, OnnxModel
 from automl_assets.steps.build_ensemble import blend
+from automl_assets.steps.export import export
 from automl_assets.steps.load import load
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import divide
 from automl_assets.tabular.steps.describe import describe
-from automl_assets.tabular.steps.export import export
 from automl_assets.tabular.steps.featurize import featurize
 
 SETS = {  # scikit-learn's own -> the task, and the metric shown

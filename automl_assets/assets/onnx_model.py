@@ -7,6 +7,7 @@ import dagster as dg
 from automl_assets.assets.spec import described, input_of, step, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Features, OnnxModel
+from automl_assets.steps.export import export
 
 PARITY, LATENCY = "parity", "latency"
 MAX_DIFFERENCE = 1e-4
@@ -36,7 +37,7 @@ def onnx_model(experiment: Experiment) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         with step(context):
             rows = features.truth.split.is_shown
-            made = experiment.family.steps.export(ensemble, dataset.table.filter(rows), dataset.table)
+            made = export(ensemble, dataset.table.filter(rows), dataset.table)
         results = [
             _check(PARITY, made.max_difference, MAX_DIFFERENCE),
             _check(LATENCY, made.latency_milliseconds, MAX_MILLISECONDS),

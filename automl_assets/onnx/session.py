@@ -1,5 +1,6 @@
 """Asking an ONNX model: sessions that answer one row fast, and columns as tensors."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,11 @@ def open_session(content: bytes) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def feeds_of(table: pl.DataFrame, inputs: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Raw columns as an ONNX model takes them, each [n_rows, 1]; `inputs` says of which element type each is."""
+    return {name: feed(table[name], kind) for name, kind in inputs.items()}
 
 
 def feed(column: pl.Series, kind: str) -> np.ndarray:

@@ -4,16 +4,17 @@ from typing import Any
 
 from automl_assets.families import Family, RowSteps
 from automl_assets.learning.fit_fold import fit_fold
+from automl_assets.tabular.features.featurizer_onnx import input_types
 from automl_assets.tabular.settings import check_settings
 from automl_assets.tabular.steps.analyse_errors import analyse
 from automl_assets.tabular.steps.assess_fairness import compare
 from automl_assets.tabular.steps.describe import GUARDRAILS, describe
 from automl_assets.tabular.steps.draft import draft
 from automl_assets.tabular.steps.explain import explain, explain_rows
-from automl_assets.tabular.steps.export import export
 from automl_assets.tabular.steps.featurize import featurize
 from automl_assets.tabular.steps.fit import choices_for, fit_context, lay_out
 from automl_assets.tabular.steps.load_table import load_table
+from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes
 from automl_assets.tabular.steps.predict import answer, answer_inputs
 from automl_assets.tabular.steps.prune_ensemble import trim
 from automl_assets.tabular.steps.write_training_code import write
@@ -61,7 +62,8 @@ FAMILY = Family(
         explain_rows=explain_rows,
         analyse_errors=analyse,
         assess_fairness=compare,
-        export=export,
+        onnx_bytes=onnx_bytes,
+        input_types=input_types,
         write_training_code=write,
     ),
 )

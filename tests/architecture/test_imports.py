@@ -132,6 +132,12 @@ def test_parts_never_import_siblings() -> None:
     assert siblings == []
 
 
+NAMED_ELSEWHERE = {
+    "automl_assets.tabular.settings": "`forecasting` is a key of the YAML, which means nothing to tables",
+    "automl_assets.forecasting.algorithms.regression": "takes the algorithms of tables as they are, by the registry",
+}
+
+
 def test_no_code_asks_which_family_an_experiment_is_of() -> None:
     """A family's name stands in its own package alone, as that of an algorithm does in its own file."""
     named = [
@@ -140,6 +146,7 @@ def test_no_code_asks_which_family_an_experiment_is_of() -> None:
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.Constant) and node.value in {*packages(), *registry.tasks()}
         if module.split(".")[1:2] != [_family_of(str(node.value))]
+        if module not in NAMED_ELSEWHERE and ".algorithms." not in module  # an algorithm names the tasks it can answer
     ]
     assert named == []
 

@@ -24,13 +24,13 @@ from automl_assets.parts import FitContext, Rows, link_scores
 from automl_assets.records import Candidate, Features, Fitted, Trial
 from automl_assets.registry import algorithms
 from automl_assets.steps.build_ensemble import blend
+from automl_assets.steps.export import export
 from automl_assets.steps.load import load
 from automl_assets.steps.predict_batches import scorer
 from automl_assets.steps.rank import rank
 from automl_assets.steps.split_guardrails import train_test_overlap, validation_split
 from automl_assets.steps.split_rows import divide
 from automl_assets.tabular.steps.describe import describe
-from automl_assets.tabular.steps.export import export
 from automl_assets.tabular.steps.featurize import featurize
 from tests.command_line import automl
 

@@ -21,6 +21,7 @@ from automl_assets.records import Candidate, OnnxModel, Problem
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.serving import _feed, _read_csv
 from automl_assets.steps.build_ensemble import blend
+from automl_assets.steps.export import export
 from automl_assets.steps.load import load
 from automl_assets.steps.predict_batches import scorer
 from automl_assets.steps.read_source import batches
@@ -29,7 +30,6 @@ from automl_assets.steps.split_rows import divide
 from automl_assets.tabular.features.featurizer import encode, fit_featurizer
 from automl_assets.tabular.features.featurizer_onnx import add_codes
 from automl_assets.tabular.steps.describe import describe
-from automl_assets.tabular.steps.export import export
 from automl_assets.tabular.steps.featurize import featurize
 
 AS_SERVED = {

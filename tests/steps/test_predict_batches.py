@@ -8,9 +8,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from automl_assets.errors import DataError, SettingError
+from automl_assets.steps.export import export
 from automl_assets.steps.predict import predict
 from automl_assets.steps.predict_batches import scorer, write
-from automl_assets.tabular.steps.export import export
 
 ROWS = pl.DataFrame({"a": range(5), "b": ["u", None, 'say "x"', "w\nw", "ü"]})
 READ = {".csv": pl.read_csv, ".parquet": pl.read_parquet, ".jsonl": pl.read_ndjson}

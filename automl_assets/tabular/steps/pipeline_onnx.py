@@ -5,7 +5,7 @@ import polars as pl
 
 from automl_assets.learning.preparation import add_raw
 from automl_assets.onnx.graph import FLOAT, Graph
-from automl_assets.onnx.session import feed
+from automl_assets.onnx.session import feeds_of
 from automl_assets.records import Ensemble, Member, Problem
 from automl_assets.steps.combine import algorithm_of
 from automl_assets.steps.ensemble_onnx import add_combination
@@ -55,4 +55,4 @@ def add_member(graph: Graph, member: Member, views: dict[str, str], problem: Pro
 
 def onnx_feeds(ensemble: Ensemble, table: pl.DataFrame) -> dict[str, np.ndarray]:
     """Raw columns as the ONNX model takes them, each [n_rows, 1]."""
-    return {name: feed(table[name], kind) for name, kind in input_types(ensemble.featurizer).items()}
+    return feeds_of(table, input_types(ensemble.featurizer))

@@ -24,9 +24,8 @@ from automl_assets.tabular.features.featurizer import (
     encode,
     fit_featurizer,
 )
-from automl_assets.tabular.features.featurizer_onnx import add_codes, add_dense
+from automl_assets.tabular.features.featurizer_onnx import add_codes, add_dense, input_types
 from automl_assets.tabular.features.tfidf import MAX_TEXT_COLUMNS
-from automl_assets.tabular.steps.export import input_types
 
 NAMES = [f"word{i}" for i in range(120)]
 KINDS: dict[str, Kind] = {"number": "numeric", "moment": "datetime", "category": "categorical"}

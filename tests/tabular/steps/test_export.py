@@ -15,12 +15,12 @@ from automl_assets.execution.budget import Budget
 from automl_assets.onnx.session import onnx_answer, open_session
 from automl_assets.records import Calibration, Candidate, Conformal, Ensemble, Member, Spread, Stack
 from automl_assets.steps.build_ensemble import blend
+from automl_assets.steps.export import export
 from automl_assets.steps.load import load
 from automl_assets.steps.predict import predict
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import divide
 from automl_assets.tabular.steps.describe import describe
-from automl_assets.tabular.steps.export import export
 from automl_assets.tabular.steps.featurize import featurize
 from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes, onnx_feeds
 from automl_assets.tabular.steps.predict import answer

@@ -1,4 +1,7 @@
-"""export: featurizer and whole ensemble as one ONNX graph over raw columns, with the proof that it answers alike."""
+"""export: the whole pipeline as one ONNX file over raw columns, with the proof that it answers as Python does.
+
+What the graph computes of raw columns is each family's own.
+"""
 
 import time
 from datetime import date
@@ -7,11 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from automl_assets.onnx.session import onnx_answer, open_session
+from automl_assets import registry
+from automl_assets.onnx.session import feeds_of, onnx_answer, open_session
 from automl_assets.records import Ensemble, OnnxModel, RawInput
-from automl_assets.tabular.features.featurizer_onnx import input_types
-from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes, onnx_feeds
-from automl_assets.tabular.steps.predict import answer
 
 N_CHECKED = 1_000  # rows on which ONNX and Python are compared
 N_TIMED = 200  # single rows that are timed
@@ -20,30 +21,30 @@ N_TIMED = 200  # single rows that are timed
 def export(ensemble: Ensemble, table: pl.DataFrame, learnt: pl.DataFrame | None = None) -> OnnxModel:
     """The model file, compared with Python on rows of `table` and timed on single rows. `learnt`, by default the same
     rows, says which columns have gaps."""
-    content = onnx_bytes(ensemble)
-    rows = table.head(N_CHECKED)
-    session = open_session(content)
-    feeds = onnx_feeds(ensemble, rows)
-    found, expected = onnx_answer(session, feeds), answer(ensemble, rows)
+    steps, rows = registry.family_of(ensemble.problem.task).steps, table.head(N_CHECKED)
+    content, inputs = steps.onnx_bytes(ensemble), steps.input_types(ensemble.featurizer)
+    session, feeds = open_session(content), feeds_of(rows, inputs)
+    found, expected = onnx_answer(session, feeds), steps.answer(ensemble, rows)
     low, high = ensemble.problem.target_range
     scale = 1.0 if ensemble.problem.classes else max(high - low, 1e-12)
     return OnnxModel(
         onnx=content,
-        inputs=input_types(ensemble.featurizer),
+        inputs=inputs,
         n_checked=rows.height,
         max_difference=float(np.abs(found - expected).max() / scale),
         latency_milliseconds=_latency(session, feeds),
         example=_example(rows.select(*feeds)),
-        raw=raw_inputs(ensemble, table if learnt is None else learnt),
+        raw=_raw_inputs(inputs, table if learnt is None else learnt),
     )
 
 
-def raw_inputs(ensemble: Ensemble, learnt: pl.DataFrame) -> dict[str, RawInput]:
+def _raw_inputs(inputs: dict[str, str], learnt: pl.DataFrame) -> dict[str, RawInput]:
     """Raw column -> how it came, in the order of the inputs. What has gaps is no whole number elsewhere: pandas and JSON
     make fractions of them."""
-    types = input_types(ensemble.featurizer).items()
-    gaps = {name: learnt[name].null_count() > 0 for name, _ in types}
-    return {name: RawInput(_raw_type(learnt[name].dtype, kind, gaps[name]), gaps[name]) for name, kind in types}
+    gaps = {name: learnt[name].null_count() > 0 for name in inputs}
+    return {
+        name: RawInput(_raw_type(learnt[name].dtype, kind, gaps[name]), gaps[name]) for name, kind in inputs.items()
+    }
 
 
 def _raw_type(
