@@ -25,7 +25,7 @@ import polars as pl
 
 from automl_assets.errors import DiscoveryError
 
-PACKAGE = __name__.rpartition(".")[0]
+PACKAGE = __name__.partition(".")[0]
 WIDTH = 116
 FUTURE = "from __future__ import annotations"
 
