@@ -17,7 +17,6 @@ MOST_RECENT = 24  # lags one after another
 DEFAULT_LAGS = 8  # that are tried where there is no season
 MOST_SERIES = 20  # whose autocorrelation is asked for
 HALF_LIVES = (2.0, 8.0)
-TINY = 1e-12
 CONFIGURED = ("strategy", "anchor", "local", "log", "early_stopping")  # keys of a configuration that are read here
 
 
@@ -131,20 +130,11 @@ def _deseasonalised(y: np.ndarray, period: int) -> np.ndarray:
 
 
 def partial_autocorrelations(y: np.ndarray, n_lags: int) -> np.ndarray:
-    """Of lags 1 to `n_lags`, by Durbin and Levinson's recursion; zero for a constant series. float64 [n_lags].
+    """Of lags 1 to `n_lags`, at most half of the values; zero for a constant series. float64 [n_lags].
 
     >>> partial_autocorrelations(np.tile([1.0, -1.0], 50), 1).round(2)
     array([-0.99])
     """
-    centred = y - y.mean()
-    covariances = np.array([centred[lag:] @ centred[: len(y) - lag] for lag in range(n_lags + 1)])
-    if covariances[0] <= 0:
-        return np.zeros(n_lags)
-    correlations = covariances / covariances[0]
-    found, weights, left = np.zeros(n_lags), np.zeros(0), 1.0
-    for lag in range(1, n_lags + 1):
-        partial = (correlations[lag] - weights @ correlations[1:lag][::-1]) / max(left, TINY)
-        weights = np.append(weights - partial * weights[::-1], partial)
-        left *= 1 - partial**2
-        found[lag - 1] = partial
-    return found
+    from statsmodels.tsa.stattools import pacf
+
+    return pacf(y, n_lags, method="ldb")[1:] if y.var() > 0 else np.zeros(n_lags)
