@@ -2,7 +2,6 @@
 YAML of a folder. A broken file becomes an asset that shows its error; it takes nothing else down."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -13,15 +12,12 @@ from pydantic import BaseModel, ConfigDict
 
 from automl_assets.errors import SettingError, told
 from automl_assets.experiment import experiment as settings
+from automl_assets.experiments import SHIPPED, attempt, files, is_strict
 from automl_assets.resources.dagster_internals import check_valid_name
-from automl_assets.resources.home import home
 from automl_assets.sensors.automation import automated
 from automl_assets.sensors.run_requests import most_seconds
 from automl_assets.sensors.triggers import triggers
 
-SHIPPED = Path(__file__).parent / "experiments"
-FOLDERS = "AUTOML_EXPERIMENTS"  # environment variable: more folders, separated as in PATH
-STRICT = "AUTOML_STRICT"  # environment variable: "1" makes a broken experiment an error
 INVALID = "invalid_experiments"
 
 
@@ -80,17 +76,9 @@ class Experiment(dg.Component):
 
     @classmethod
     def of(cls, read: Callable[[], settings.Experiment], name: str) -> Self:
-        """An experiment, or the error that kept it from being one (raised when strict).
-
-        Every kind of error: whatever is wrong with one experiment, the others must load.
-        """
-        try:
-            experiment = read()
-        except Exception as error:
-            if is_strict():
-                raise
-            return cls(None, name, error)
-        return cls(experiment, experiment.name)
+        """An experiment, or the error that kept it from being one (raised when strict)."""
+        made = attempt(read)
+        return cls(None, name, made) if isinstance(made, Exception) else cls(made, made.name)
 
     def second(self, place: Path) -> Self:
         """Itself as a broken experiment under a name of its own, because its name is taken (an error when strict)."""
@@ -131,23 +119,6 @@ class ExperimentFolder(dg.Component, dg.Model, dg.Resolvable):
             unique = loaded.second(file) if loaded.place in found else loaded
             found[unique.place] = _with_reference(unique.build_defs(), file)
         return dg.Definitions.merge(*found.values())
-
-
-def is_strict() -> bool:
-    """Whether a broken experiment is an error instead of an asset that shows it."""
-    return os.environ.get(STRICT) == "1"
-
-
-def files(folders: list[Path]) -> Iterator[Path]:
-    """Every YAML of the shipped folder, of `folders`, of AUTOML_EXPERIMENTS and of the home, each once."""
-    named = [Path(path) for path in os.environ.get(FOLDERS, "").split(os.pathsep) if path]
-    seen: set[Path] = set()
-    for folder in [SHIPPED, *folders, *named, home() / "experiments"]:
-        for file in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
-            real = file.resolve()
-            if real not in seen:
-                seen.add(real)
-                yield real
 
 
 def experiments(folders: list[Path]) -> Iterator[tuple[Path, Experiment]]:

@@ -14,13 +14,15 @@ import shutil
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dagster as dg
 from upath import UPath
 
 from automl_assets.errors import SettingError
 from automl_assets.former_names import MODULES
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 DEFAULT = ".automl"
 DATABASE = "AUTOML_DATABASE"  # environment variable: URL of a PostgreSQL database, in the place of SQLite in the home
@@ -81,8 +83,10 @@ def prepare(folder: str | Path | None = None) -> Path:
     return path
 
 
-def open_instance() -> dg.DagsterInstance:
+def open_instance() -> "dg.DagsterInstance":
     """Dagster's instance of the home. One process at a time: two that make its databases at once would both number them."""
+    import dagster as dg
+
     with alone("dagster"):
         return dg.DagsterInstance.from_config(str(home()))
 

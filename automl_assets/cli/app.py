@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -108,15 +109,18 @@ def run(
 @app.command(name="list")
 def list_experiments(home: Home = None) -> None:
     """The experiments there are."""
-    from automl_assets.component import experiments
+    from automl_assets.experiment.experiment import load
+    from automl_assets.experiments import attempt, files
     from automl_assets.resources.home import prepare
 
     prepare(home)
     table = Table("name", "task", "target", "metric", "file", box=None, header_style="bold")
-    for file, loaded in experiments([]):
-        found = loaded.experiment
-        row = (found.task, plain(found.target), found.metric) if found else ("[red]broken[/]", "", "")
-        table.add_row(loaded.name, *row, plain(_short(file)))
+    for file in files([]):
+        found = attempt(partial(load, file))
+        row: tuple[Any, ...] = (plain(file.stem), "[red]broken[/]", "", "")
+        if not isinstance(found, Exception):
+            row = (found.name, found.task, plain(found.target), found.metric)
+        table.add_row(*row, plain(_short(file)))
     console.print(table)
 
 
