@@ -7,10 +7,10 @@ export AUTOML_DATA ?= $(abspath ../shared/data)
 export DAGSTER_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check audit ui bench clean
+.PHONY: help demo test test-all check audit ui bench clean
 
 help:  ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or 3.12 is needed: make PYTHON=...")'
@@ -23,7 +23,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)  ## Install, run a real experiment through Dagster, print its leaderboard and test metrics
 	$(BIN)/automl run breast_cancer
 
-test: $(INSTALLED)  ## Install and run every test
+test: $(INSTALLED)  ## Install and run the tests that show each behaviour once: a quarter of an hour
+	$(BIN)/python -m pytest -m "not long"
+
+test-all: $(INSTALLED)  ## Run the long tests as well: everything killed at every moment, compose, every server
 	$(BIN)/python -m pytest
 
 check: $(INSTALLED)  ## Format, lint, types and definitions

@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 
 from automl_assets.experiment.experiment import Experiment, parse
+from tests.cpu_seconds import CpuSeconds
+from tests.homes import bare_home, dagster_home, home, mlflow_home, new_home
 from tests.learned import answered, learned
 from tests.services import bucket, database, postgres, postgres_server, redis, s3
 
@@ -23,16 +25,25 @@ if "AUTOML_DATA" not in os.environ and DATA.is_dir():
 
 Ask = Callable[..., Experiment]
 
-__all__ = [
+__all__ = [  # fixtures for every test
     "answered",
+    "bare_home",
     "bucket",
+    "dagster_home",
     "database",
+    "home",
     "learned",
+    "mlflow_home",
+    "new_home",
     "postgres",
     "postgres_server",
     "redis",
     "s3",
-]  # fixtures for every test
+]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(CpuSeconds(), "cpu_seconds")
 
 
 @pytest.fixture
@@ -61,15 +72,6 @@ limits: {{timeout_minutes: 2}}
 """
 CLASSIFICATION = {"task": "classification", "target": "answer", "other": "bill", "algorithm": "logistic_regression"}
 REGRESSION = {"task": "regression", "target": "bill", "other": "answer", "algorithm": "elastic_net"}
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home that is ready for Dagster, for one test."""
-    from automl_assets.resources.home import prepare
-
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
-    return prepare()
 
 
 @pytest.fixture(scope="session")

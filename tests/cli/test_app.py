@@ -11,8 +11,10 @@ import pytest
 
 from automl_assets.cli.app import main, ui
 from automl_assets.experiment.experiment import load
+from tests import command_line
 
 AUTOML = Path(sys.executable).with_name("automl")
+WIDE = {"COLUMNS": "300"}
 
 
 def automl(folder: Path, *arguments: object) -> subprocess.CompletedProcess:
@@ -42,7 +44,8 @@ def test_help_lists_the_commands(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir()), "help should leave nothing behind"
 
 
-def test_the_ui_finds_its_databases_made(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ui_finds_its_databases_made(bare_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = bare_home
     begun: list[bool] = []
     monkeypatch.setattr("signal.signal", lambda *about: None)
     monkeypatch.setattr("os.execv", lambda *command: begun.append((home / "schedules").exists()))
@@ -57,7 +60,7 @@ def test_new_writes_a_yaml_that_loads(tmp_path: Path, tiny: Callable[..., Path])
     assert answer.returncode == 0, answer.stderr
     drafted = load(tmp_path / "tiny.yaml")
     assert (drafted.task, drafted.target, drafted.test.fraction) == ("regression", "bill", 0.2)
-    again = automl(tmp_path, "new", "tiny.csv", "--target", "answer")
+    again = command_line.automl("new", "tiny.csv", "--target", "answer", cwd=tmp_path, env=WIDE)
     assert "tiny.yaml is there already; give another name with -o, or replace it with --force" in message(again.stderr)
     assert again.returncode == 1
     assert load(tmp_path / "tiny.yaml").target == "bill"
@@ -102,7 +105,7 @@ def test_a_mistake_is_told_in_one_message(
 
 
 def test_an_unknown_name_is_told_in_one_message(tmp_path: Path) -> None:
-    answer = automl(tmp_path, "run", "breast_cancr")
+    answer = command_line.automl("run", "breast_cancr", "--home", tmp_path / "home", env=WIDE)
     assert answer.returncode == 1
     text = message(answer.stderr)
     assert "no experiment is called 'breast_cancr'; there are " in text and 'Did you mean "breast_cancer"' in text

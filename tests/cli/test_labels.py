@@ -313,7 +313,7 @@ def begin_two(folder: Path) -> list[subprocess.Popen]:
 
 
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="only Linux tells who waits for a lock")
-@pytest.mark.parametrize("source", ["rows.csv", "rows/*.csv"])
+@pytest.mark.parametrize("source", ["rows.csv", pytest.param("rows/*.csv", marks=pytest.mark.long)])
 def test_two_at_once_lose_no_row_and_double_none(folder: Path, source: str) -> None:
     """Both have begun when either may go on."""
     import fcntl
@@ -331,7 +331,7 @@ def test_two_at_once_lose_no_row_and_double_none(folder: Path, source: str) -> N
     assert sorted(found.rows()) == ALL
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.long), "postgres"])
 def database_of_rows(folder: Path, request: pytest.FixtureRequest) -> str:
     """URL of a database with the known rows in a table, which the experiment reads."""
     is_file = request.param == "sqlite"

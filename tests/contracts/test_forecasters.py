@@ -1,12 +1,14 @@
 """Promises that every forecaster keeps, found by the registry: fitted on one panel, asked with the same or a longer one.
 
 How tensors are fed to a forecaster's ONNX nodes is shown by `_onnx_forecast`: a graph of one forecaster whose inputs
-are `SeriesTensors`, run once for each series.
+are `SeriesTensors`, run once for each series. What can be checked on one fit is checked on one: `_usual` makes it once.
 """
 
 import pickle
 import time
 from dataclasses import fields, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -95,6 +97,19 @@ def _fitted(part: Forecaster, history: Panel, config: Config | None = None, seed
     return part.fit(config or _configs(part)[0], history, ForecastContext(PROBLEM, seed=seed))
 
 
+@cache
+def _usual(name: str) -> tuple[Any, Panel, Panel]:
+    """The first configuration's model, the history it was fitted on, and what is ahead; nothing may change them."""
+    part = registry.algorithms("forecasting")[name]
+    history = _suited(part).until(HORIZON)
+    return _fitted(part, history), history, _future(_suited(part))
+
+
+@cache
+def _usual_forecast(name: str) -> np.ndarray:
+    return registry.algorithms("forecasting")[name].forecast(*_usual(name))
+
+
 def _session(part: Forecaster, model) -> onnxruntime.InferenceSession:
     graph = Graph()
     shapes = {
@@ -112,9 +127,8 @@ def _session(part: Forecaster, model) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(graph.build().SerializeToString())
 
 
-def _onnx_forecast(part: Forecaster, model, history: Panel, future: Panel, n_new: int) -> np.ndarray:
+def _onnx_forecast(session: onnxruntime.InferenceSession, history: Panel, future: Panel, n_new: int) -> np.ndarray:
     """What the ONNX nodes answer for each series, [n_series, horizon, n_heads]."""
-    session = _session(part, model)
     wanted = {given.name for given in session.get_inputs()}
     answers = []
     for number in range(history.n_series):
@@ -165,15 +179,17 @@ def test_configurations_of_the_portfolio_differ(part):
 
 @every_configuration
 def test_every_configuration_forecasts_and_its_onnx_says_the_same(part, config):
-    """Right after the fit, and with rows that came since."""
+    """Right after the fit, and with rows that came since: of one model."""
     panel = _suited(part)
-    history, future = panel.until(HORIZON), _future(panel)
+    model = _fitted(part, panel.until(HORIZON + N_NEW), config)
+    session = _session(part, model)
     for n_new in (0, N_NEW):
-        model = _fitted(part, history.until(n_new), config)
+        known = panel.until(N_NEW - n_new)
+        history, future = known.until(HORIZON), _future(known)
         forecast = part.forecast(model, history, future)
         assert forecast.shape == (history.n_series, HORIZON, _n_heads(part))
         assert np.isfinite(forecast).all()
-        _assert_same(_onnx_forecast(part, model, history, future, n_new), forecast)
+        _assert_same(_onnx_forecast(session, history, future, n_new), forecast)
 
 
 @every_forecaster
@@ -182,7 +198,7 @@ def test_beats_the_mean_of_a_seasonal_series(part):
     if panel is not PANELS["seasonal"]:
         pytest.skip(f"{part.title} is for intermittent demand, where the mean is hard to beat")
     history, truth = panel.until(HORIZON), panel.last(HORIZON).as_matrix()
-    forecast = part.forecast(_fitted(part, history), history, _future(panel))
+    forecast = _usual_forecast(part.name)
     middle = forecast[:, :, forecast.shape[2] // 2]
     means = np.array([y.mean() for y in history.series()])[:, None]
     assert np.abs(middle - truth).mean() < 0.9 * np.abs(means - truth).mean()
@@ -190,37 +206,32 @@ def test_beats_the_mean_of_a_seasonal_series(part):
 
 @every_forecaster
 def test_same_seed_same_forecast(part):
-    panel = _suited(part)
-    history, future = panel.until(HORIZON), _future(panel)
-    first, second = (part.forecast(_fitted(part, history, seed=5), history, future) for _ in range(2))
-    np.testing.assert_array_equal(first, second)
+    _, history, future = _usual(part.name)
+    again = part.forecast(_fitted(part, history), history, future)
+    np.testing.assert_array_equal(again, _usual_forecast(part.name))
 
 
 @every_forecaster
 def test_pickled_and_loaded_forecasts_the_same(part):
-    panel = _suited(part)
-    history, future = panel.until(HORIZON), _future(panel)
-    model = _fitted(part, history)
+    model, history, future = _usual(part.name)
     loaded = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(part.forecast(loaded, history, future), part.forecast(model, history, future))
 
 
 @every_forecaster
 def test_some_of_the_series_and_stamps_are_forecast_as_among_all(part):
-    panel, some = _suited(part), np.array([2, 0])
-    history, future = panel.until(HORIZON), _future(panel)
-    model = _fitted(part, history)
-    among_all = part.forecast(model, history, future)[some][:, : HORIZON - 2]
+    model, history, future = _usual(part.name)
+    some = np.array([2, 0])
+    among_all = _usual_forecast(part.name)[some][:, : HORIZON - 2]
     alone = part.forecast(model, history.of(some), future.of(some).until(2))
     np.testing.assert_allclose(alone, among_all, rtol=1e-6)
 
 
 @every_forecaster
 def test_the_truth_to_come_is_not_looked_at(part):
-    panel = _suited(part)
-    history, future = panel.until(HORIZON), panel.last(HORIZON)
-    model = _fitted(part, history)
-    np.testing.assert_array_equal(part.forecast(model, history, future), part.forecast(model, history, _future(panel)))
+    model, history, _ = _usual(part.name)
+    truth = _suited(part).last(HORIZON)
+    np.testing.assert_array_equal(part.forecast(model, history, truth), _usual_forecast(part.name))
 
 
 ODD = {
@@ -244,14 +255,12 @@ def test_odd_series_are_survived(part, kind):
     is_lost = np.isnan(forecast).any(axis=(1, 2))
     assert np.isnan(forecast[is_lost]).all()
     assert np.isfinite(forecast[~is_lost]).all()
-    _assert_same(_onnx_forecast(part, model, history, future, 0), forecast)
+    _assert_same(_onnx_forecast(_session(part, model), history, future, 0), forecast)
 
 
 @every_forecaster
 def test_deadline_in_the_past_is_kept(part):
-    panel = _suited(part)
-    history, future = panel.until(HORIZON), _future(panel)
-    _fitted(part, history)  # what is imported and compiled at the first fit is not what is asked here
+    _, history, future = _usual(part.name)  # what is imported and compiled at the first fit is not what is asked here
     started = time.monotonic()
     model = part.fit(_configs(part)[0], history, ForecastContext(PROBLEM, deadline=started - 1))
     assert time.monotonic() - started < 2
@@ -260,10 +269,8 @@ def test_deadline_in_the_past_is_kept(part):
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part.explain], ids=lambda part: part.name)
 def test_components_add_up_to_the_point(part):
-    panel = _suited(part)
-    history, future = panel.until(HORIZON), _future(panel)
-    model = _fitted(part, history)
-    forecast = part.forecast(model, history, future)
+    model, history, future = _usual(part.name)
+    forecast = _usual_forecast(part.name)
     contributions = part.explain(model, history, future)
     assert set(contributions) <= {*components.WORDS, *(components.of_column(one.name) for one in PROBLEM.covariates)}
     middle = forecast[:, :, forecast.shape[2] // 2]

@@ -1,8 +1,7 @@
 """A tiny experiment that is trained again and again: who answers then, and why; and the way back."""
 
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,10 @@ from automl_assets.records import Registration
 from automl_assets.resources.model_registry import Champions
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
+from tests.command_line import Answer, automl
+from tests.processes import AUTOML
 from tests.servers import OTHER_HOST, free_port, listens, post, stop, wait
 
-AUTOML = str(Path(sys.executable).with_name("automl"))
 YAML = """\
 task: classification
 source: rows/*.csv
@@ -63,16 +63,15 @@ class Told:
     def client(self) -> MlflowClient:
         return self.champions.client
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess:
-        command = [AUTOML, *arguments, "--home", str(self.folder / "home")]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    def command(self, *arguments: str) -> Answer:
+        return automl(*arguments, "--home", self.folder / "home")
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+def told(tmp_path_factory: pytest.TempPathFactory, new_home: Callable[[Path], Path]) -> Iterator[Told]:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("champion")
-        patch.setenv("DAGSTER_HOME", str(folder / "home"))
+        patch.setenv("DAGSTER_HOME", str(new_home(folder / "home")))
         yield Told(folder)
 
 
@@ -122,21 +121,19 @@ def test_the_decision_is_kept_as_tags_and_on_the_page(story: list[Registration],
 
 
 @pytest.fixture(scope="module")
-def rolled_back(story: list[Registration], told: Told) -> subprocess.CompletedProcess:
+def rolled_back(story: list[Registration], told: Told) -> Answer:
     assert told.champions.current() == "2"
     return told.command("rollback", "sides")
 
 
-def test_rollback_is_one_command(rolled_back: subprocess.CompletedProcess, told: Told) -> None:
+def test_rollback_is_one_command(rolled_back: Answer, told: Told) -> None:
     assert rolled_back.returncode == 0, rolled_back.stderr
     assert "sides: version 1 answers again, instead of version 2." in rolled_back.stdout
     assert told.champions.current() == "1"
     assert [(reign.version, reign.before) for reign in told.champions.reigns()] == [("1", None), ("2", "1"), ("1", "2")]
 
 
-def test_the_server_answers_with_the_version_gone_back_to(
-    rolled_back: subprocess.CompletedProcess, told: Told, tmp_path: Path
-) -> None:
+def test_the_server_answers_with_the_version_gone_back_to(rolled_back: Answer, told: Told, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
     rows = sides(40, 9)
     with log.open("w") as file:
@@ -156,14 +153,14 @@ def test_the_server_answers_with_the_version_gone_back_to(
     assert heard == {OTHER_HOST}, "the server does not listen where it was told to"
 
 
-def test_there_is_nothing_before_the_first(rolled_back: subprocess.CompletedProcess, told: Told) -> None:
+def test_there_is_nothing_before_the_first(rolled_back: Answer, told: Told) -> None:
     refused = told.command("rollback", "sides")
     assert refused.returncode == 1
     assert "version 1 of sides has taken no other's place" in " ".join(refused.stderr.replace("│", "").split())
     assert told.champions.current() == "1"
 
 
-def test_versions_are_listed_with_their_times_and_reasons(rolled_back: subprocess.CompletedProcess, told: Told) -> None:
+def test_versions_are_listed_with_their_times_and_reasons(rolled_back: Answer, told: Told) -> None:
     shown = told.command("models", "sides")
     assert shown.returncode == 0, shown.stderr
     versions = [line.split()[0] for line in shown.stdout.splitlines() if line[1:2].isdigit()]
@@ -172,7 +169,7 @@ def test_versions_are_listed_with_their_times_and_reasons(rolled_back: subproces
     assert "first model" in shown.stdout and "beyond" in shown.stdout
 
 
-def test_serving_refuses_a_champion_whose_files_are_gone(rolled_back: subprocess.CompletedProcess, told: Told) -> None:
+def test_serving_refuses_a_champion_whose_files_are_gone(rolled_back: Answer, told: Told) -> None:
     known = told.client.get_model_version("sides", "1")
     place = Path(known.source.removeprefix("file://"))
     place.rename(place.with_name("away"))

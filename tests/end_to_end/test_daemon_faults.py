@@ -17,7 +17,7 @@ from automl_assets.resources.store import RecordStore
 from tests.daemons import EVENTUALLY, Machine, machine_in
 from tests.processes import kill, slow_experiment, started, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 LAST = "candidate_catboost"
 MADE_BEFORE = {"dataset", "profile", "split", "features", "candidate_baseline", "candidate_logistic_regression"}

@@ -85,6 +85,7 @@ def command(home: Path, project: Path, name: str, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.long  # `make check` runs the same command
 def test_dagster_definitions_validate(home: Path) -> None:
     told = command(home, PROJECT, "dagster", "definitions", "validate", "-w", "workspace.yaml")
     assert "Validation successful for code location automl" in told
@@ -103,6 +104,7 @@ def test_dg_scaffold_defs_writes_a_complete_experiment(scaffolded: Path) -> None
     assert load(scaffolded / "churn.yaml", yaml.safe_dump(written["attributes"])).task == "classification"
 
 
+@pytest.mark.long
 def test_dg_check_defs(home: Path, scaffolded: Path) -> None:
     told = command(home, scaffolded, "dg", "check", "defs")
     assert "All component YAML validated successfully" in told
@@ -117,6 +119,7 @@ def test_dg_list_defs_shows_what_was_scaffolded(home: Path, scaffolded: Path) ->
     assert {check["asset_key"] for check in found["asset_checks"]} >= {"churn/profile", "churn/onnx_model"}
 
 
+@pytest.mark.long
 def test_dg_launch_makes_assets(home: Path) -> None:
     command(home, PROJECT, "dg", "launch", "--assets", "tiny/dataset,tiny/profile")
     for name in ("dataset", "profile"):
@@ -143,19 +146,23 @@ class Server:
     log: Path
 
 
+SERVERS = {"dg": ("dg", "dev"), "ui": ("automl", "ui"), "elsewhere": ("automl", "ui", "--host", OTHER_HOST)}
+
+
 @pytest.fixture(scope="module")
-def servers(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
-    """`dg dev`, and twice `automl ui`, which is `dagster dev`: started at the same time, each with a home of its own."""
+def servers(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    """`dg dev`, and twice `automl ui`, which is `dagster dev`: each with a home of its own, started when asked for."""
     folder = tmp_path_factory.mktemp("servers")
-    commands = {"dg": ("dg", "dev"), "ui": ("automl", "ui"), "elsewhere": ("automl", "ui", "--host", OTHER_HOST)}
-    started = {}
-    try:
-        for name, arguments in commands.items():
-            started[name] = _start(shutil.copytree(home, folder / name, symlinks=True), arguments)
-        yield started
-    finally:
-        for server in started.values():
-            server.process.kill()
+    started: dict[str, Server] = {}
+
+    def server(name: str) -> Server:
+        if name not in started:
+            started[name] = _start(shutil.copytree(home, folder / name, symlinks=True), SERVERS[name])
+        return started[name]
+
+    yield server
+    for one in started.values():
+        one.process.kill()
 
 
 def _heed_interrupts() -> None:
@@ -195,22 +202,27 @@ def repository(server: Server) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", ["dg", "ui"])
-def test_the_ui_comes_up_with_every_experiment(servers: dict[str, Server], name: str) -> None:
-    assert {job["name"] for job in repository(servers[name])["jobs"]} >= {*SHIPPED, "tiny"}
+def other(name: str) -> Any:
+    """A server that shows once more what `automl ui` shows."""
+    return pytest.param(name, marks=pytest.mark.long)
 
 
-@pytest.mark.parametrize("name", ["ui", "elsewhere"])
+@pytest.mark.parametrize("name", [other("dg"), "ui"])
+def test_the_ui_comes_up_with_every_experiment(servers: Callable[[str], Server], name: str) -> None:
+    assert {job["name"] for job in repository(servers(name))["jobs"]} >= {*SHIPPED, "tiny"}
+
+
+@pytest.mark.parametrize("name", ["ui", other("elsewhere")])
 def test_the_ui_listens_where_it_is_told_to_and_is_for_this_machine_by_default(
-    servers: dict[str, Server], name: str
+    servers: Callable[[str], Server], name: str
 ) -> None:
-    repository(servers[name])
-    assert listens(servers[name].process) == {servers[name].host}
+    repository(servers(name))
+    assert listens(servers(name).process) == {servers(name).host}
 
 
-def test_assets_can_be_made_from_the_ui(servers: dict[str, Server]) -> None:
+def test_assets_can_be_made_from_the_ui(servers: Callable[[str], Server]) -> None:
     """The way of a click on `Materialize`: through the queue and our launcher into a process of its own."""
-    server = servers["ui"]
+    server = servers("ui")
     selector = {
         "repositoryLocationName": "automl",
         "repositoryName": repository(server)["name"],
@@ -227,8 +239,8 @@ def test_assets_can_be_made_from_the_ui(servers: dict[str, Server]) -> None:
     assert until(status, 90) == "SUCCESS"
 
 
-@pytest.mark.parametrize("name", ["dg", "ui", "elsewhere"])
-def test_the_ui_ends_when_told_to(servers: dict[str, Server], name: str) -> None:
-    repository(servers[name])
-    servers[name].process.terminate()
-    servers[name].process.wait(30)
+@pytest.mark.parametrize("name", [other("dg"), "ui", other("elsewhere")])
+def test_the_ui_ends_when_told_to(servers: Callable[[str], Server], name: str) -> None:
+    repository(servers(name))
+    servers(name).process.terminate()
+    servers(name).process.wait(30)

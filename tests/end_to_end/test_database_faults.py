@@ -11,7 +11,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from tests.processes import AUTOML, command, is_making, slow_experiment, until
+from tests.command_line import automl
+from tests.processes import AUTOML, is_making, slow_experiment, until
 from tests.services import PASSWORD, Postgres, new_database
 
 pytestmark = pytest.mark.slow
@@ -72,6 +73,7 @@ def test_a_run_waits_while_the_server_is_restarted_and_while_it_recovers_from_a_
     assert installation.materialised() == {dg.DagsterRunStatus.SUCCESS: Counter(dict.fromkeys(ASSETS, 1))}
 
 
+@pytest.mark.long
 def test_a_run_that_waited_in_vain_says_so_and_is_resumed(installation: Installation) -> None:
     with installation.run(AUTOML_DATABASE_SECONDS="2") as run:
         installation.wait_until("candidate_catboost")
@@ -82,7 +84,7 @@ def test_a_run_that_waited_in_vain_says_so_and_is_resumed(installation: Installa
     assert "PostgreSQL has been away for 2 s" in told and "go on by `automl run --resume`" in told
     assert "Traceback" not in said and PASSWORD not in said
     installation.server.start()
-    resumed = command("run", installation.yaml, "--home", installation.home, "--resume")
+    resumed = automl("run", installation.yaml, "--home", installation.home, "--resume")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     made = installation.materialised()
     assert made == {

@@ -243,6 +243,7 @@ def composed(postgres: str, s3: str, tiny: Callable[..., Path], tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_services_of_the_compose_file_run_an_experiment_though_the_database_is_restarted(
     composed: Composed, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

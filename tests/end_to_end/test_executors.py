@@ -31,7 +31,7 @@ def events(folder: Path, event: str) -> list[dict[str, Any]]:
 
 def test_a_dask_worker_is_killed_in_the_middle_of_a_candidate(tmp_path: Path, tiny: Callable[..., Path]) -> None:
     pytest.importorskip("dagster_dask")
-    tiny(tmp_path)
+    tiny(tmp_path, more="onnx: false\nexplain: false\ntraining_code: false\nreport: false\n")
     with started(tmp_path, *RUN, AUTOML_EXECUTOR="dask") as run:
         first = _candidate_started(tmp_path)
         os.kill(first["process"], signal.SIGKILL)
@@ -53,6 +53,7 @@ def _candidate_started(folder: Path) -> dict[str, Any]:
     raise AssertionError((folder / "log").read_text())
 
 
+@pytest.mark.long
 def test_celerys_workers_make_the_assets(home: Path, tmp_path: Path, tiny: Callable[..., Path], redis: str) -> None:
     pytest.importorskip("dagster_celery")
     tiny(tmp_path)

@@ -19,8 +19,10 @@ from mlflow import MlflowClient
 import automl_assets
 from automl_assets.api.run import job_of
 from automl_assets.errors import SettingError
+from automl_assets.resources.home import open_instance, prepare
 from automl_assets.resources.run_log import read_journal
-from tests.processes import AUTOML, children, command, is_making, journals, kill, slow_experiment, started, until
+from tests.command_line import Answer, automl
+from tests.processes import AUTOML, children, is_making, journals, kill, slow_experiment, started, until
 
 pytestmark = pytest.mark.slow
 
@@ -48,9 +50,11 @@ class Killed:
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., Path]) -> Killed:
+def killed(
+    tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., Path], new_home: Callable[[Path], Path]
+) -> Killed:
     folder = tmp_path_factory.mktemp("killed")
-    file, home = slow_experiment(folder, tiny), folder / "home"
+    file, home = slow_experiment(folder, tiny), new_home(folder / "home")
     with (folder / "output").open("wb") as output:
         run = subprocess.Popen([AUTOML, "run", file, "--home", home], stdout=output, stderr=subprocess.STDOUT)
     until(lambda: is_fitting_catboost(home), 90)
@@ -63,9 +67,9 @@ def killed(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., Path]) 
 
 
 @pytest.fixture(scope="module")
-def resumed(killed: Killed) -> subprocess.CompletedProcess:
+def resumed(killed: Killed) -> Answer:
     """`automl run --resume` after the kill."""
-    return command("run", killed.yaml, "--home", killed.home, "--resume", "--json", killed.home / "result.json")
+    return automl("run", killed.yaml, "--home", killed.home, "--resume", "--json", killed.home / "result.json")
 
 
 def test_fits_end_with_the_run_that_asked_for_them(killed: Killed) -> None:
@@ -73,23 +77,23 @@ def test_fits_end_with_the_run_that_asked_for_them(killed: Killed) -> None:
     assert killed.seconds_until_fits_ended < 5
 
 
-def test_a_resumed_run_ends_well(resumed: subprocess.CompletedProcess) -> None:
+def test_a_resumed_run_ends_well(resumed: Answer) -> None:
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert "Leaderboard of tiny" in resumed.stdout
 
 
-def test_only_what_is_missing_is_made_again(killed: Killed, resumed: subprocess.CompletedProcess) -> None:
+def test_only_what_is_missing_is_made_again(killed: Killed, resumed: Answer) -> None:
     first, second = journals(killed.home)
     assert started(killed.home, first) == {*EARLIER, "candidate_catboost"}
     assert started(killed.home, second) == LATER
 
 
-def test_trials_of_before_are_on_the_leaderboard(killed: Killed, resumed: subprocess.CompletedProcess) -> None:
+def test_trials_of_before_are_on_the_leaderboard(killed: Killed, resumed: Answer) -> None:
     for trial in ("baseline_1", "logistic_regression_1", "catboost_1"):
         assert trial in resumed.stdout
 
 
-def test_the_result_is_told_in_full_as_json(killed: Killed, resumed: subprocess.CompletedProcess) -> None:
+def test_the_result_is_told_in_full_as_json(killed: Killed, resumed: Answer) -> None:
     told = json.loads((killed.home / "result.json").read_text())
     assert told["test_metrics"]["accuracy"] > 0.8
     assert {row["trial"] for row in told["leaderboard"]} == {"baseline_1", "logistic_regression_1", *catboost(told)}
@@ -103,7 +107,7 @@ def catboost(told: dict) -> list[str]:
 
 
 def test_there_is_nothing_to_resume_after_that(
-    killed: Killed, resumed: subprocess.CompletedProcess, monkeypatch: pytest.MonkeyPatch
+    killed: Killed, resumed: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(killed.home))
     with pytest.raises(SettingError, match="nothing to resume: the last run of tiny ended well"):
@@ -115,7 +119,7 @@ def test_a_lost_by_product_leaves_the_answer(home: Path, tiny: Callable[..., Pat
     file = tiny(home.parent, more="explain: false\nonnx: false\n")
     (home / "artifacts" / "tiny").mkdir(parents=True)
     (home / "artifacts" / "tiny" / "report").write_text("in the way")
-    ran = command("run", file, "--home", home, "--json", home / "told.json")
+    ran = automl("run", file, "--home", home, "--json", home / "told.json")
     assert ran.returncode == 1
     assert "Leaderboard of tiny" in ran.stdout and "report could not be made" in ran.stderr
     told = json.loads((home / "told.json").read_text())
@@ -187,6 +191,21 @@ def fill(disk: Path) -> Path:
     return filler
 
 
+def test_a_disk_that_is_full_from_the_start_is_told(
+    small_disk: Path, tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, home = tiny(small_disk), small_disk / "home"
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    prepare(home)
+    open_instance().dispose()
+    filler = fill(small_disk)
+    refused = automl("run", file, "--home", home)
+    filler.unlink()
+    assert refused.returncode == 1
+    assert "full; make room" in " ".join(refused.stderr.replace("│", " ").split())
+
+
+@pytest.mark.long
 def test_a_full_disk_is_told_and_what_was_made_stays(small_disk: Path, tiny: Callable[..., Path]) -> None:
     file, home = slow_experiment(small_disk, tiny), small_disk / "home"
     with subprocess.Popen([AUTOML, "run", file, "--home", home], stderr=subprocess.PIPE, text=True) as run:
@@ -196,11 +215,12 @@ def test_a_full_disk_is_told_and_what_was_made_stays(small_disk: Path, tiny: Cal
     assert run.returncode == 1
     assert "full; make room" in " ".join(told.replace("│", " ").split()) and "Traceback" not in told
     filler.unlink()
-    resumed = command("run", file, "--home", home, "--resume")
+    resumed = automl("run", file, "--home", home, "--resume")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert started(home, journals(home)[-1]) == LATER
 
 
+@pytest.mark.long
 def test_two_runs_at_once_are_both_whole(tmp_path: Path, tiny: Callable[..., Path]) -> None:
     """Both make the home, the databases and the first version of the model."""
     file, home = tiny(tmp_path, more="explain: false\nreport: false\n"), tmp_path / "home"
@@ -218,7 +238,7 @@ def test_two_runs_at_once_are_both_whole(tmp_path: Path, tiny: Callable[..., Pat
 
 
 def test_a_changed_model_is_refused_and_made_again(
-    killed: Killed, resumed: subprocess.CompletedProcess, monkeypatch: pytest.MonkeyPatch
+    killed: Killed, resumed: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(killed.home))
     candidate = killed.home / "artifacts" / "tiny" / "candidate_catboost"
@@ -237,6 +257,7 @@ def made(file: Path, *assets: str) -> str:
     return " ".join(event.step_failure_data.user_failure_data.description for event in failures)
 
 
+@pytest.mark.long
 def test_a_step_that_is_killed_fails_its_run_and_is_made_again(tmp_path: Path, tiny: Callable[..., Path]) -> None:
     """Where each step has a process of its own."""
     file, home = slow_experiment(tmp_path, tiny), tmp_path / "home"
@@ -247,7 +268,7 @@ def test_a_step_that_is_killed_fails_its_run_and_is_made_again(tmp_path: Path, t
         _, told = run.communicate(timeout=400)
     assert run.returncode == 1
     assert "candidate_catboost: " in told and "Traceback" not in told
-    resumed = command("run", file, "--home", home, "--resume")
+    resumed = automl("run", file, "--home", home, "--resume")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert LATER <= started(home, journals(home)[-1]) <= {*LATER, "candidate_baseline"}
 
@@ -307,6 +328,7 @@ explain: false
 N_SHOPS = 24
 
 
+@pytest.mark.long
 def test_a_forecast_that_is_killed_goes_on_group_by_group(tmp_path: Path) -> None:
     home, ets = tmp_path / "home", tmp_path / "home" / "artifacts" / "shops" / "candidate_ets"
     (tmp_path / "shops.yaml").write_text(SHOPS)
@@ -317,7 +339,7 @@ def test_a_forecast_that_is_killed_goes_on_group_by_group(tmp_path: Path) -> Non
         until(lambda: list(ets.glob("*/current")), 200)
         run.kill()
     before = {pointer: pointer.read_text() for pointer in home.glob("artifacts/shops/*/*/current")}
-    resumed = command("run", tmp_path / "shops.yaml", "--home", home, "--resume")
+    resumed = automl("run", tmp_path / "shops.yaml", "--home", home, "--resume")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert {pointer: pointer.read_text() for pointer in before} == before
     assert len(list(ets.glob("*/current"))) == N_SHOPS > sum(ets in pointer.parents for pointer in before)

@@ -1,7 +1,7 @@
 """A forecast that goes on by itself: a file with news of one group and with a new one is dropped, the daemon does the rest."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +66,8 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    home = tmp_path_factory.mktemp("machine")
+def story(tmp_path_factory: pytest.TempPathFactory, new_home: Callable[[Path], Path]) -> Iterator[Story]:
+    home = new_home(tmp_path_factory.mktemp("machine"))
     for folder in ("rows", "experiments"):
         (home / folder).mkdir()
     (home / "experiments" / "shops.yaml").write_text(YAML)

@@ -4,9 +4,7 @@ The steps run in this process, one fast algorithm and the baseline learn; a case
 """
 
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -34,6 +32,7 @@ from automl_assets.steps.split_rows import divide
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.export import export
 from automl_assets.tabular.steps.featurize import featurize
+from tests.command_line import automl
 
 SECONDS = 60  # per case, on a busy machine
 PARITY = 1e-3  # of a probability, or of the target's range: one linear model in float32 over numbers of any size
@@ -221,7 +220,6 @@ def test_columns_of_the_same_name_are_refused(tmp_path: Path) -> None:
         load(experiment)
 
 
-RUN = ("automl", "run", "strange.yaml", "--home", "home")
 YAML = """\
 task: classification
 source: rows.parquet
@@ -234,7 +232,7 @@ explain: false
 
 
 @pytest.mark.slow
-def test_a_whole_run_over_strange_columns(tmp_path: Path) -> None:
+def test_a_whole_run_over_strange_columns(tmp_path: Path, new_home: Callable[[Path], Path]) -> None:
     """Through Dagster, MLflow and the files, where names of columns and classes meet the outside."""
     numbers = RANDOM.normal(size=90)
     made = {
@@ -247,7 +245,6 @@ def test_a_whole_run_over_strange_columns(tmp_path: Path) -> None:
     target = np.where(numbers > 0, "<i>yes\n", "../no")
     pl.DataFrame(made).with_columns(y=pl.Series(target)).write_parquet(tmp_path / "rows.parquet")
     (tmp_path / "strange.yaml").write_text(YAML)
-    command = [Path(sys.executable).with_name(RUN[0]), *RUN[1:]]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    done = automl("run", "strange.yaml", "--home", new_home(tmp_path / "home"), cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ONNX model: " in done.stdout

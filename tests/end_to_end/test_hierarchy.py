@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
@@ -11,9 +12,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from automl_assets.api.forecast_result import ForecastResult
 from automl_assets.api.run import run
+from automl_assets.forecasting.result import ForecastResult
 from automl_assets.resources.tracker import Tracker
+from tests.command_line import automl
 
 HORIZON = 4
 
@@ -29,7 +31,7 @@ def _rows() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> ForecastResult:
+def result(tmp_path_factory: pytest.TempPathFactory, new_home: Callable[[Path], Path]) -> ForecastResult:
     folder = tmp_path_factory.mktemp("hierarchy")
     _rows().to_csv(folder / "shops.csv", index=False)
     settings = {
@@ -49,7 +51,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> ForecastResult:
     }
     file = folder / "shops.yaml"
     file.write_text(yaml.safe_dump(settings))
-    return run(file, home=folder / "home")
+    return run(file, home=new_home(folder / "home"))
 
 
 @pytest.mark.slow
@@ -63,10 +65,7 @@ def test_forecasts_of_all_levels_add_up(result: ForecastResult) -> None:
 
 @pytest.mark.slow
 def test_the_code_forecasts_what_the_run_did(result: ForecastResult, tmp_path: Path) -> None:
-    written = subprocess.run(
-        [Path(sys.executable).parent / "automl", "code", "shops", "--home", result.home, "-o", tmp_path],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    written = automl("code", "shops", "--home", result.home, "-o", tmp_path)
     assert written.returncode == 0, written.stderr
     code = (
         "import sys\nsys.modules['automl_assets'] = None\nsys.path[0] = '.'\nimport training_code\ntraining_code.main()"

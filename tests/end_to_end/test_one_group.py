@@ -13,7 +13,7 @@ import yaml
 from automl_assets.resources.home import prepare
 from tests.forecasts import SHOPS_MADE, SHOPS_SETTINGS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def materialise(home: Path, assets: tuple[str, ...], *arguments: str) -> None:

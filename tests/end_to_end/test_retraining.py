@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,12 +84,12 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(tmp_path_factory: pytest.TempPathFactory, new_home: Callable[[Path], Path]) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("bank")
     (folder / "rows").mkdir()
     (folder / "bank.yaml").write_text(YAML)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAGSTER_HOME", str(folder / "home"))
+        patch.setenv("DAGSTER_HOME", str(new_home(folder / "home")))
         patch.setattr("automl_assets.sensors.poll_source.REST_SECONDS", 1)
         prepare()
         _part("train.csv", N_KNOWN).write_csv(folder / "rows" / "train.csv")

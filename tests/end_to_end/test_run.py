@@ -1,7 +1,5 @@
 """An experiment answered from a script, and what can be done with the answer afterwards."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +13,7 @@ from automl_assets.api.table_result import Result
 from automl_assets.component import experiments
 from automl_assets.errors import AutomlError
 from automl_assets.experiment.experiment import load
-
-AUTOML = Path(sys.executable).with_name("automl")
+from tests.command_line import automl
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +23,8 @@ def result(scripted: Path) -> Iterator[Result]:
         yield Result(load(scripted / "flowers.yaml"), scripted / "home", 1.0, {"dataset": 0.5})
 
 
-def automl(*arguments: object) -> str:
-    done = subprocess.run([AUTOML, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
+def said(*arguments: object) -> str:
+    done = automl(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -83,7 +80,7 @@ def test_an_experiment_outside_known_folders_is_kept_for_the_ui(scripted: Path, 
 
 
 def test_the_command_line_shows_the_leaderboard(scripted: Path) -> None:
-    told = automl("leaderboard", "flowers", "--home", scripted / "home")
+    told = said("leaderboard", "flowers", "--home", scripted / "home")
     assert "Leaderboard of flowers" in told
     assert told.index("logistic_regression_") < told.index("baseline_1")
 
@@ -99,7 +96,7 @@ def test_a_trial_is_tested_on_demand(scripted: Path, result: Result) -> None:
     rows = pd.read_csv(scripted / "tiny.csv")
     every = result.test(name, rows.assign(answer=rows["answer"].where(rows.index > 2, None)))
     assert every.n_rows == len(rows) - 3 and every.metrics["accuracy"] > 0.8
-    told = automl("test", "flowers", name, scripted / "tiny.csv", "--home", scripted / "home")
+    told = said("test", "flowers", name, scripted / "tiny.csv", "--home", scripted / "home")
     assert "On 120 test rows" in told and "coverage_80: " in told
 
 
@@ -121,7 +118,7 @@ def test_a_test_that_cannot_be_is_refused(
 
 def test_the_command_line_predicts_into_a_file(scripted: Path) -> None:
     written = scripted / "again.csv"
-    automl("predict", "flowers", scripted / "unlabelled.csv", "-o", written, "--home", scripted / "home")
+    said("predict", "flowers", scripted / "unlabelled.csv", "-o", written, "--home", scripted / "home")
     again, before = pl.read_csv(written), pl.read_csv(scripted / "predicted.csv")
     assert again["prediction"].equals(before["prediction"])
     assert again["probability_yes"].to_numpy() == pytest.approx(before["probability_yes"].to_numpy(), abs=1e-5)
@@ -129,10 +126,10 @@ def test_the_command_line_predicts_into_a_file(scripted: Path) -> None:
 
 def test_the_command_line_explains_rows(scripted: Path, result: Result) -> None:
     written, rows = scripted / "explained.csv", scripted / "unlabelled.csv"
-    automl("explain", "flowers", rows, "-o", written, "--home", scripted / "home")
+    said("explain", "flowers", rows, "-o", written, "--home", scripted / "home")
     explained = pl.read_csv(written)
     score = explained.group_by("row", maintain_order=True).agg(pl.col("contribution").sum() + pl.col("base").first())
     yes = result.predict(pl.read_csv(rows, try_parse_dates=True))["probability_yes"].to_numpy()
     assert score["contribution"].to_numpy() == pytest.approx(np.log(yes / (1 - yes)), abs=1e-3)
-    shown = automl("explain", "flowers", rows, "--seconds", 1, "--home", scripted / "home")
+    shown = said("explain", "flowers", rows, "--seconds", 1, "--home", scripted / "home")
     assert "moved most by" in shown and "size " in shown

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from sqlalchemy import NullPool, create_engine, inspect, text
 
+from tests.command_line import Answer, automl
 from tests.processes import command
 from tests.services import new_database
 
@@ -28,7 +29,7 @@ class Left:
     folder: Path
     database: str
     ended_well: subprocess.CompletedProcess
-    refused: subprocess.CompletedProcess
+    refused: Answer
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def left(postgres: str, tiny: Callable[..., Path], tmp_path_factory: pytest.Temp
     secrets = {"AUTOML_DATABASE": database, "AUTOML_KEY": KEY, "SHOP_PASSWORD": PASSWORD}
     ask = ["run", "tiny.yaml", "--home", "home"]
     ended_well = command(*ask, "--json", "told.json", cwd=folder, env=os.environ | secrets)
-    refused = command(*ask, cwd=folder, env=os.environ | secrets | {"SHOP_PASSWORD": f"no-{PASSWORD}"})
+    refused = automl(*ask, cwd=folder, env=secrets | {"SHOP_PASSWORD": f"no-{PASSWORD}"})
     yield Left(folder, database, ended_well, refused)
 
 

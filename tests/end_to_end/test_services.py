@@ -1,9 +1,6 @@
 """A home whose parts lie in services: what is noted in PostgreSQL, what is made in an object store."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
+from tests.command_line import Answer, automl
 from tests.services import new_bucket, new_database, s3_settings
 
-AUTOML = Path(sys.executable).with_name("automl")
 SECRETS = "s3cret", "word"  # of the password of the database
 KEY = "5e" * 32
 LOCAL = {
@@ -40,17 +37,9 @@ class Deployed:
     bucket: str
     output: str
 
-    def automl(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    def automl(self, *arguments: str, **environment: str) -> Answer:
         own = {"AUTOML_DATABASE": self.database, "AUTOML_ARTIFACTS": f"{self.bucket}/models", "AUTOML_KEY": KEY}
-        return subprocess.run(
-            [AUTOML, *arguments],
-            cwd=self.folder,
-            env=os.environ | own | environment,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
+        return automl(*arguments, cwd=self.folder, env=own | environment)
 
     def count(self, table: str) -> int:
         with create_engine(self.database, poolclass=NullPool).connect() as connection:

@@ -134,7 +134,8 @@ def test_every_process_gets_the_same_key(home: Path) -> None:
     assert [path.name for path in home.glob(".installation*")] == [], "temporary files are left"
 
 
-def test_one_process_at_a_time_makes_the_databases(home: Path) -> None:
+def test_one_process_at_a_time_makes_the_databases(bare_home: Path) -> None:
+    home = bare_home
     with ThreadPoolExecutor() as threads:
         with (home / "dagster.lock").open("w") as other:
             fcntl.flock(other, fcntl.LOCK_EX)

@@ -1,6 +1,10 @@
-"""The asset graph of a forecast, made for real with naive forecasts alone: a partition per group, one run for many."""
+"""The asset graph of a forecast, made for real with naive forecasts alone: a partition per group, one run for many.
+
+One run over all groups is made once; each test that goes on from there gets the folder as that run left it.
+"""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +24,7 @@ from automl_assets.definitions import shared
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.forecasting.records import ForecastEnsemble, Group, Refusal
 from automl_assets.records import Report, TrainingCode
+from automl_assets.resources.home import prepare
 from automl_assets.resources.partitions import CHANGED_TAG, add_groups, keys_of
 from automl_assets.resources.store import RecordStore
 from automl_assets.steps.load import load
@@ -149,6 +154,38 @@ def shop(home: Path) -> Iterator[Shop]:
         yield made
 
 
+@dataclass(frozen=True)
+class FirstRun:
+    """The run over all groups, its folder, and a copy of what it left there."""
+
+    folder: Path
+    kept: Path
+    made: Made
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
+    folder = tmp_path_factory.mktemp("shop")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(folder / "home"))
+        prepare()
+        with dg.DagsterInstance.get() as instance:
+            one = Shop(folder, instance)
+            one.write()
+            made = one.run()
+    return FirstRun(folder, shutil.copytree(folder, tmp_path_factory.mktemp("kept") / "shop", symlinks=True), made)
+
+
+@pytest.fixture
+def made_shop(first_run: FirstRun, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """The shop after its first run, at the place where that was made: paths are part of what is recorded."""
+    monkeypatch.setenv("DAGSTER_HOME", str(first_run.folder / "home"))
+    shutil.rmtree(first_run.folder)
+    shutil.copytree(first_run.kept, first_run.folder, symlinks=True)
+    with dg.DagsterInstance.get() as instance:
+        yield Shop(first_run.folder, instance)
+
+
 def test_definitions_are_valid(shop: Shop) -> None:
     definitions = dg.Definitions.merge(definitions_of(shop.experiment), shared())
     dg.Definitions.validate_loadable(definitions)
@@ -158,13 +195,13 @@ def test_definitions_are_valid(shop: Shop) -> None:
     assert partitioned >= set(PARTITIONED) and not partitioned & {*UNPARTITIONED, "training_code"}
 
 
-def test_one_run_makes_every_group_and_tells_of_each_once(shop: Shop) -> None:
-    made = shop.run()
+def test_one_run_makes_every_group_and_tells_of_each_once(made_shop: Shop, first_run: FirstRun) -> None:
+    made = first_run.made
     assert made.result.success
     assert made.materialized == {**{name: [*SHOPS] for name in PARTITIONED}, **{name: [None] for name in UNPARTITIONED}}
     planned = Counter(
         event.dagster_event.asset_key.path[-1]
-        for event in shop.instance.all_logs(
+        for event in made_shop.instance.all_logs(
             made.result.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
         )
         if event.dagster_event and event.dagster_event.asset_key
@@ -172,18 +209,17 @@ def test_one_run_makes_every_group_and_tells_of_each_once(shop: Shop) -> None:
     assert planned["ensemble"] == len(SHOPS)
 
 
-def test_what_was_made_is_in_step_with_what_it_was_made_of_until_that_changes(shop: Shop) -> None:
-    shop.run()
-    assert {shop.staleness(asset, "b") for asset in PARTITIONED} == {""}
-    shop.write(b=200.0)
-    shop.run(assets=("dataset",))
-    assert shop.staleness("features", "b") == "has a new dependency data version"
-    shop.run()
-    assert {shop.staleness(asset, "b") for asset in PARTITIONED} == {""}
+def test_what_was_made_is_in_step_with_what_it_was_made_of_until_that_changes(made_shop: Shop) -> None:
+    assert {made_shop.staleness(asset, "b") for asset in PARTITIONED} == {""}
+    made_shop.write(b=200.0)
+    made_shop.run(assets=("dataset",))
+    assert made_shop.staleness("features", "b") == "has a new dependency data version"
+    made_shop.run(assets=PARTITIONED)
+    assert {made_shop.staleness(asset, "b") for asset in PARTITIONED} == {""}
 
 
-def test_each_group_shows_what_was_made_of_it(shop: Shop) -> None:
-    made = shop.run()
+def test_each_group_shows_what_was_made_of_it(made_shop: Shop, first_run: FirstRun) -> None:
+    made = first_run.made
     features, forecast = made.metadata("features", "b"), made.metadata("forecast", "b")
     assert (features["group"], features["status"], features["horizon"], features["frequency"]) == (
         "b",
@@ -201,10 +237,16 @@ def test_each_group_shows_what_was_made_of_it(shop: Shop) -> None:
     assert all(f">{key}</th>".encode() in report.page for key in SHOPS) and report.page.count(b"<img") == 2 + len(SHOPS)
 
 
-def test_one_key_can_be_made_by_itself(shop: Shop) -> None:
-    shop.run()
-    made = shop.run("b", assets=PARTITIONED)
+def test_one_key_can_be_made_by_itself(made_shop: Shop) -> None:
+    made = made_shop.run("b", assets=PARTITIONED)
     assert made.result.success
+    assert made.materialized == {name: ["b"] for name in PARTITIONED}
+
+
+def test_a_partition_key_of_dagsters_own_makes_one_group_and_no_other(made_shop: Shop) -> None:
+    """As `dagster asset materialize --partition` gives it, in the place of our range of keys."""
+    keys = [dg.AssetKey(["shops", name]) for name in PARTITIONED]
+    made = Made(made_shop.job.execute_in_process(instance=made_shop.instance, asset_selection=keys, partition_key="b"))
     assert made.materialized == {name: ["b"] for name in PARTITIONED}
 
 
@@ -225,23 +267,22 @@ def test_a_group_that_cannot_be_forecast_is_told_and_stops_nobody(shop: Shop) ->
     assert list(json.loads(code.ensembles or b"")) == ["a", "c"]
 
 
-def test_only_changed_groups_are_made_again(shop: Shop) -> None:
-    shop.run()
+def test_only_changed_groups_are_made_again(made_shop: Shop) -> None:
+    shop, assets = made_shop, ("dataset", *PARTITIONED)
     before = {key: shop.read("forecast", key).point for key in SHOPS}
     shop.write(b=500.0)
-    made = shop.run(**{CHANGED_TAG: "true"})
+    made = shop.run(assets=assets, **{CHANGED_TAG: "true"})
     assert {name: made.materialized[name] for name in PARTITIONED} == {name: ["b"] for name in PARTITIONED}
     assert np.array_equal(shop.read("forecast", "a").point, before["a"])
     assert shop.read("forecast", "b").point.min() > before["b"].max() + 300
-    again = shop.run(**{CHANGED_TAG: "true"})
+    again = shop.run(assets=assets, **{CHANGED_TAG: "true"})
     assert not set(again.materialized) & set(PARTITIONED)
 
 
-def test_a_record_of_other_rows_is_never_mixed_with_those_of_today(shop: Shop) -> None:
-    shop.run()
-    shop.write(b=500.0)
-    shop.run("b", assets=("dataset", "features"))
-    made = shop.run(assets=("evaluation",))
+def test_a_record_of_other_rows_is_never_mixed_with_those_of_today(made_shop: Shop) -> None:
+    made_shop.write(b=500.0)
+    made_shop.run("b", assets=("dataset", "features"))
+    made = made_shop.run(assets=("evaluation",))
     assert made.materialized["evaluation"] == ["a", "c"]
     assert "b: its ensemble is missing, or of other rows" in made.failed_checks["evaluation.every_group_made"]
 
