@@ -5,6 +5,8 @@ import importlib.metadata
 import platform
 import sys
 import textwrap
+from collections.abc import Mapping
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -91,9 +93,15 @@ def _requirements(script: str) -> tuple[str, ...]:
     """The packages that the script imports, anywhere in it, in the versions in use."""
     tree = ast.walk(ast.parse(script))
     names = {name.split(".")[0] for node in tree for name in _imported(node)} - {NAME, *sys.stdlib_module_names}
-    owners = importlib.metadata.packages_distributions()
+    owners = _distributions()
     found = {owner: importlib.metadata.version(owner) for name in names for owner in owners.get(name, [name])[:1]}
     return (f"# Python {platform.python_version()}", *(f"{name}=={version}" for name, version in sorted(found.items())))
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Package -> distributions that bring it; to look through all that is installed takes a second."""
+    return importlib.metadata.packages_distributions()
 
 
 def _imported(node: ast.AST) -> list[str]:
