@@ -19,8 +19,9 @@ from automl_assets.sensors.new_data import new_data
 from automl_assets.sensors.run_requests import BECAUSE
 from automl_assets.steps.detect_changes import Seen
 from automl_assets.steps.read_source import fingerprint
+from tests.clocks import Clock
 
-DEBOUNCE_SECONDS = 0.2
+DEBOUNCE_SECONDS = 20.0
 AT_ONCE = {"on_new_data": True, "debounce_seconds": 0}
 Status = dg.DagsterRunStatus
 
@@ -28,8 +29,8 @@ Status = dg.DagsterRunStatus
 class Daemon:
     """What the daemon does with a sensor: keeps its cursor, starts no second run of a key, adds partitions first."""
 
-    def __init__(self, experiment: Experiment, instance: dg.DagsterInstance):
-        self.experiment, self.instance, self.cursor = experiment, instance, None
+    def __init__(self, experiment: Experiment, instance: dg.DagsterInstance, clock: Clock):
+        self.experiment, self.instance, self.clock, self.cursor = experiment, instance, clock, None
         self.runs: list[dg.DagsterRun] = []
 
     def tick(self, is_killed: bool = False) -> str:
@@ -68,7 +69,7 @@ class Daemon:
     def after_a_rest(self) -> str:
         """Notices what there is, lets it rest, and looks again."""
         self.tick()
-        time.sleep(DEBOUNCE_SECONDS * 1.5)
+        self.clock.move(DEBOUNCE_SECONDS * 1.5)
         return self.tick()
 
 
@@ -94,9 +95,11 @@ def rows(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def daemon(rows: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    clock = Clock()
+    monkeypatch.setattr("automl_assets.sensors.poll_source.time", clock)
     monkeypatch.setattr("automl_assets.sensors.poll_source.REST_SECONDS", DEBOUNCE_SECONDS)
     with dg.DagsterInstance.get() as instance:
-        yield Daemon(_experiment(rows), instance)
+        yield Daemon(_experiment(rows), instance, clock)
 
 
 def _experiment(rows: Path, **more: object) -> Experiment:
@@ -155,7 +158,7 @@ def test_touched_but_not_changed(daemon: Daemon, rows: Path) -> None:
 
 def test_a_killed_daemon_asks_for_no_second_run(daemon: Daemon) -> None:
     daemon.tick()
-    time.sleep(DEBOUNCE_SECONDS * 1.5)
+    daemon.clock.move(DEBOUNCE_SECONDS * 1.5)
     daemon.tick(is_killed=True)
     assert len(daemon.runs) == 1
     daemon.end(Status.FAILURE)
@@ -210,7 +213,7 @@ def test_a_file_that_is_being_written_is_not_read(daemon: Daemon, rows: Path) ->
     for number in range(4):
         _write(rows, 10 ** (number + 1))
         assert "rested" in daemon.tick()
-        time.sleep(DEBOUNCE_SECONDS / 2)
+        daemon.clock.move(DEBOUNCE_SECONDS / 2)
         assert not Seen.of(daemon.cursor).fingerprint
     assert not daemon.runs
     daemon.after_a_rest()

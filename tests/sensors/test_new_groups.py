@@ -1,6 +1,5 @@
 """The sensor that keeps partitions in step with the data: each group once, whatever happens between two looks."""
 
-import time
 from pathlib import Path
 
 import dagster as dg
@@ -12,13 +11,15 @@ from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.experiment.retraining import Retrain
 from automl_assets.resources.partitions import keys_of
 from automl_assets.sensors.new_groups import new_groups
+from automl_assets.steps.detect_changes import REST_SECONDS
+from tests.clocks import Clock
 
-REST_SECONDS = 0.1
+CLOCK = Clock()
 
 
 @pytest.fixture
 def shops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
-    monkeypatch.setattr("automl_assets.sensors.poll_source.REST_SECONDS", REST_SECONDS)
+    monkeypatch.setattr("automl_assets.sensors.poll_source.time", CLOCK)
     return parse(
         {
             "task": "forecasting",
@@ -50,7 +51,7 @@ def _look_twice(experiment: Experiment, instance: dg.DagsterInstance, cursor: st
     """Notices what there is, lets it rest, and looks again."""
     first = _look(experiment, instance, cursor)
     assert "rested" in str(first.skip_reason) and not first.dynamic_partitions_requests
-    time.sleep(REST_SECONDS * 1.5)
+    CLOCK.move(REST_SECONDS * 1.5)
     return _look(experiment, instance, first.cursor)
 
 
