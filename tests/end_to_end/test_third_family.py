@@ -43,7 +43,7 @@ def _write_words(place: Path) -> None:
         words.append("".join(letters) + ("x" if i % 2 else "a"))
     kinds = ["rare" if ("x" in word) != (i % 17 == 0) else "common" for i, word in enumerate(words)]
     pl.DataFrame({"word": words, "kind": kinds}).write_csv(place / "words.csv")
-    pl.DataFrame({"word": ["taxi", "tana"]}).write_csv(place / "unlabelled.csv")
+    pl.DataFrame({"word": ["prix", "tana"]}).write_csv(place / "unlabelled.csv")
 
 
 def _automl(place: Path, *arguments: str) -> str:
