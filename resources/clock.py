@@ -13,6 +13,7 @@ from automl_assets.execution.processes import free_bytes
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.metrics import oriented
 from automl_assets.parts import Learner
+from automl_assets.resources.asset_keys import asset_key
 from automl_assets.resources.run_log import boot, journal_of
 
 STARTED_TAG = "automl/started_at"  # run tag: seconds since 1970 at which the person began to wait
@@ -158,7 +159,7 @@ def _best_score(experiment: Experiment, events: list[dict]) -> float | None:
 
 def _takes_part(context: Any, experiment: Experiment, name: str) -> bool:
     """Whether a candidate is made in this run at all: a run may be of some assets only, or a re-execution."""
-    key, run = dg.AssetKey([experiment.name, f"candidate_{name}"]), context.run
+    key, run = asset_key(experiment.name, f"candidate_{name}"), context.run
     if run.step_keys_to_execute is not None:
         return "__".join(key.path) in run.step_keys_to_execute
     return run.asset_selection is None or key in run.asset_selection

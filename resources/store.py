@@ -9,6 +9,7 @@ from upath import UPath
 
 from automl_assets.errors import ArtifactError
 from automl_assets.resources import record_versions
+from automl_assets.resources.asset_keys import asset_name
 from automl_assets.resources.home import place
 from automl_assets.resources.partition_store import Shelf
 from automl_assets.resources.record_versions import KEPT_VERSIONS, Others, Turn
@@ -60,7 +61,7 @@ class RecordStore(dg.ConfigurableIOManager):
         return lambda asset: Shelf(self._asset(dg.AssetKey([experiment, asset])), turn, others)
 
     def _asset(self, key: dg.AssetKey) -> UPath:
-        return self._root().joinpath(*key.path)
+        return self._root() / key.path[0] / asset_name(key)
 
     def _root(self) -> UPath:
         return UPath(self.root) if self.root else place(ROOT)

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from automl_assets.resources.asset_keys import asset_of_step
 from automl_assets.resources.dagster_internals import WILL_RETRY_TAG
 from automl_assets.resources.notifications import Notice, tell
 from automl_assets.resources.run_log import journal_of
@@ -25,7 +26,7 @@ def step_failure(event: dg.DagsterEvent) -> tuple[str, str]:
     message = data.error.message.rpartition("Description: ")[2].strip() if data.error else "failed"
     if data.user_failure_data and data.user_failure_data.description:
         message = data.user_failure_data.description
-    return event.step_handle.to_key().rpartition("__")[2] if event.step_handle else "run", message
+    return asset_of_step(event.step_handle.to_key()) if event.step_handle else "run", message
 
 
 def _told(context: dg.RunFailureSensorContext) -> str:

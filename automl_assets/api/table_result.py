@@ -15,6 +15,7 @@ from automl_assets.errors import (
     nearest,
 )
 from automl_assets.records import Ensemble, Evaluation, Features, Leaderboard, OnnxModel
+from automl_assets.resources.asset_keys import asset_name
 from automl_assets.resources.store import RecordStore
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Result(RunResult):
     @cached_property
     def artifacts(self) -> dict[str, str]:
         """Asset -> folder of its newest version."""
-        assets = [asset.key.path[-1] for asset in self.experiment.family.graph(self.experiment)]
+        assets = [asset_name(asset.key) for asset in self.experiment.family.graph(self.experiment)]
         with self._at_home():
             folder = partial(RecordStore().folder, self.experiment.name)
             found = {name: folder(name) for name in assets if name not in self.lost}

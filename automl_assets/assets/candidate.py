@@ -9,6 +9,7 @@ from automl_assets.experiment.experiment import Experiment
 from automl_assets.metrics import oriented
 from automl_assets.parts import Algorithm
 from automl_assets.records import Candidate, Features, Trial
+from automl_assets.resources.asset_keys import asset_key
 from automl_assets.resources.clock import Clock
 from automl_assets.resources.fit_workers import FitWorkers
 from automl_assets.steps.search import search
@@ -19,7 +20,7 @@ NONE_LEFT = "no trial was left"
 
 def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg.AssetsDefinition:
     name = f"candidate_{algorithm.name}"
-    key = dg.AssetKey([experiment.name, name])
+    key = asset_key(experiment.name, name)
 
     @dg.asset(
         **described(experiment, name, Candidate, set(algorithm.kinds), f"{algorithm.title}. {algorithm.reference}"),

@@ -19,6 +19,7 @@ from automl_assets.assets.report import report
 from automl_assets.assets.split import split
 from automl_assets.assets.training_code import training_code
 from automl_assets.experiment.experiment import Experiment
+from automl_assets.resources.asset_keys import asset_name
 from automl_assets.steps.report import TOLD
 
 
@@ -42,6 +43,6 @@ def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
     if experiment.predict_source:
         assets.append(predictions(experiment, experiment.predict_source))
     if experiment.report:
-        made = [asset.key.path[-1] for asset in assets]
+        made = [asset_name(asset.key) for asset in assets]
         assets.append(report(experiment, [name for name in TOLD if name in made]))
     return assets

@@ -13,6 +13,7 @@ import dagster as dg
 from automl_assets.errors import AutomlError
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Guardrail, Lost
+from automl_assets.resources.asset_keys import asset_key, asset_name
 from automl_assets.resources.executors import end_with_run
 from automl_assets.resources.run_log import Journal, boot, journal_of
 
@@ -25,10 +26,11 @@ def described(
     experiment: Experiment, name: str, record: type | dg.DagsterType, kinds: set[str], description: str
 ) -> dict[str, Any]:
     """The arguments of `dg.asset` that follow from the experiment and the type of record that the asset holds."""
+    key = asset_key(experiment.name, name)
     return {
         "dagster_type": record if isinstance(record, dg.DagsterType) else _type_of(record),
-        "name": name,
-        "key_prefix": [experiment.name],
+        "name": key.path[-1],
+        "key_prefix": key.path[:-1],
         "group_name": experiment.name,
         "description": description,
         "kinds": kinds,
@@ -60,14 +62,14 @@ def _package_version() -> str:
 
 
 def input_of(experiment: Experiment, asset: str) -> dg.AssetIn:
-    return dg.AssetIn(key=[experiment.name, asset])
+    return dg.AssetIn(key=asset_key(experiment.name, asset))
 
 
 @contextmanager
 def step(context: dg.AssetExecutionContext) -> Iterator[Journal]:
     """Writes the beginning and the end of an asset into the run's journal; a person's mistake is told without a trace."""
     end_with_run()
-    journal, asset = journal_of(context.run), context.asset_key.path[-1]
+    journal, asset = journal_of(context.run), asset_name(context.asset_key)
     journal.write("asset_started", asset=asset, run=context.run.run_id, boot=boot())
     try:
         yield journal
@@ -107,7 +109,7 @@ def _warning(name: str, reason: str) -> dg.AssetCheckResult:
 
 
 def made_check(experiment: Experiment, asset: str) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(MADE, asset=dg.AssetKey([experiment.name, asset]), description="It could be made.")
+    return dg.AssetCheckSpec(MADE, asset=asset_key(experiment.name, asset), description="It could be made.")
 
 
 def check(guardrail: Guardrail) -> dg.AssetCheckResult:

@@ -19,6 +19,7 @@ from automl_assets.assets.dataset import dataset_type
 from automl_assets.errors import LearningError
 from automl_assets.experiment.experiment import load
 from automl_assets.records import Dataset, Roles
+from automl_assets.resources.asset_keys import asset_name
 from automl_assets.resources.store import RecordStore
 
 MOST_PICTURE_BYTES = 100_000
@@ -44,7 +45,7 @@ class Made:
         for event in self.events:
             if event.is_step_materialization:
                 materialization = event.step_materialization_data.materialization
-                found[materialization.asset_key.path[-1]] = dict(materialization.metadata)
+                found[asset_name(materialization.asset_key)] = dict(materialization.metadata)
         return found
 
     @cached_property
@@ -52,7 +53,7 @@ class Made:
         evaluations = [
             e.asset_check_evaluation_data for e in self.events if e.event_type_value == "ASSET_CHECK_EVALUATION"
         ]
-        return {f"{e.asset_key.path[-1]}.{e.check_name}": e for e in evaluations}
+        return {f"{asset_name(e.asset_key)}.{e.check_name}": e for e in evaluations}
 
     def load(self, asset: str) -> Any:
         os.environ["DAGSTER_HOME"] = str(self.result.home)
@@ -126,14 +127,14 @@ def test_the_data_set_is_shown(flowers: Made) -> None:
 
 
 def test_the_data_version_is_the_fingerprint_of_the_content(flowers: Made) -> None:
-    (event,) = [e for e in flowers.events if e.is_step_materialization and e.asset_key.path[-1] == "dataset"]
+    (event,) = [e for e in flowers.events if e.is_step_materialization and asset_name(e.asset_key) == "dataset"]
     tags = event.step_materialization_data.materialization.tags
     assert tags["dagster/data_version"] == flowers.load("dataset").fingerprint
 
 
 def test_each_engineered_column_leads_back_to_its_raw_column(flowers: Made) -> None:
     lineage = flowers.metadata["features"]["dagster/column_lineage"].lineage.deps_by_column
-    sources = {name: [(dep.asset_key.path[-1], dep.column_name) for dep in deps] for name, deps in lineage.items()}
+    sources = {name: [(asset_name(dep.asset_key), dep.column_name) for dep in deps] for name, deps in lineage.items()}
     assert sources["size"] == [("dataset", "size")]
     assert sources["bought_day"] == [("dataset", "bought")]
     assert {column for ((_, column),) in sources.values()} == {"size", "colour", "bought", "pieces"}
@@ -258,7 +259,7 @@ def test_an_asset_can_be_made_again_alone(flowers: Made) -> None:
     from automl_assets.definitions import shared
 
     assets, resources = graph(flowers.result.experiment), shared().resources
-    evaluation = [asset for asset in assets if asset.key.path[-1] == "evaluation"]
+    evaluation = [asset for asset in assets if asset_name(asset.key) == "evaluation"]
     assert dg.materialize(assets, selection=evaluation, resources=resources).success
 
 

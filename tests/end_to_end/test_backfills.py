@@ -17,6 +17,7 @@ from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 from dagster_graphql.schema import create_schema
 
 from automl_assets.api.run import job_of
+from automl_assets.resources.asset_keys import asset_name
 from tests.daemons import EVENTUALLY
 from tests.forecasts import SHOPS_MADE, SHOPS_SETTINGS
 from tests.processes import until
@@ -57,7 +58,7 @@ class Office:
         found: dict[str, str] = {}
         for entry in self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
             event = entry.get_dagster_event()
-            asset = event.asset_key.path[-1]
+            asset = asset_name(event.asset_key)
             found[asset] = "".join(sorted(found.get(asset, "") + str(event.partition)))
         return found
 

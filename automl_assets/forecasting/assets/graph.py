@@ -18,6 +18,7 @@ from automl_assets.forecasting.assets.registered_model import registered_model
 from automl_assets.forecasting.assets.report import report
 from automl_assets.forecasting.assets.summary import summary
 from automl_assets.forecasting.assets.training_code import training_code
+from automl_assets.resources.asset_keys import asset_name
 
 
 def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
@@ -36,5 +37,5 @@ def graph(experiment: Experiment) -> list[dg.AssetsDefinition]:
     if experiment.onnx:
         assets += [onnx_model(experiment), registered_model(experiment)]
     if experiment.report:
-        assets.append(report(experiment, [asset.key.path[-1] for asset in assets]))
+        assets.append(report(experiment, [asset_name(asset.key) for asset in assets]))
     return assets

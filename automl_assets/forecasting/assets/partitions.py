@@ -18,6 +18,7 @@ from automl_assets.assets.spec import code_version, described, step
 from automl_assets.errors import LearningError, listed, told
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Candidate
+from automl_assets.resources.asset_keys import asset_key, asset_name
 from automl_assets.resources.dagster_internals import (
     DEFAULT_DATA_VERSION,
     NULL_EVENT_POINTER,
@@ -51,12 +52,12 @@ def partitioned(
     checks: Iterable[dg.AssetCheckSpec] = (),
 ) -> dict[str, Any]:
     """The arguments of `dg.asset` for an asset with one record per group, made from those of `upstream`."""
-    key = dg.AssetKey([experiment.name, name])
+    key = asset_key(experiment.name, name)
     made = dg.AssetCheckSpec(MADE, asset=key, description="No group was lost on the way; the others go on without it.")
     return {
         **described(experiment, name, dg.Nothing, kinds, description),
         "dagster_type": dg.Nothing,
-        "deps": [[experiment.name, asset] for asset in upstream],
+        "deps": [asset_key(experiment.name, asset) for asset in upstream],
         "partitions_def": groups_of(experiment),
         "backfill_policy": dg.BackfillPolicy.single_run(),
         "check_specs": [made, *checks],
@@ -66,7 +67,7 @@ def partitioned(
 def gathered(experiment: Experiment, upstream: Iterable[str]) -> list[dg.AssetDep]:
     """Dependencies of an asset without partitions on all groups of others."""
     mapping = dg.AllPartitionMapping()
-    return [dg.AssetDep([experiment.name, asset], partition_mapping=mapping) for asset in upstream]
+    return [dg.AssetDep(asset_key(experiment.name, asset), partition_mapping=mapping) for asset in upstream]
 
 
 @dataclass
@@ -81,7 +82,7 @@ class GroupStep:
 
     @property
     def asset(self) -> str:
-        return self.context.asset_key.path[-1]
+        return asset_name(self.context.asset_key)
 
     @cached_property
     def shelf(self) -> Shelf:

@@ -24,6 +24,7 @@ from automl_assets.definitions import shared
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.forecasting.records import ForecastEnsemble, Group, Refusal
 from automl_assets.records import Report, TrainingCode
+from automl_assets.resources.asset_keys import asset_name
 from automl_assets.resources.home import prepare
 from automl_assets.resources.partitions import CHANGED_TAG, add_groups, keys_of
 from automl_assets.resources.store import RecordStore
@@ -47,14 +48,14 @@ class Made:
         """Asset -> partitions it told of, one for each event."""
         found: dict[str, list[str | None]] = {}
         for event in self.result.get_asset_materialization_events():
-            found.setdefault(event.asset_key.path[-1], []).append(event.partition)
+            found.setdefault(asset_name(event.asset_key), []).append(event.partition)
         return {asset: sorted(keys, key=str) for asset, keys in found.items()}
 
     def metadata(self, asset: str, key: str | None) -> dict[str, Any]:
         (event,) = [
             event
             for event in self.result.get_asset_materialization_events()
-            if event.asset_key.path[-1] == asset and event.partition == key
+            if asset_name(event.asset_key) == asset and event.partition == key
         ]
         shown = event.materialization.metadata.items()
         return {
@@ -64,7 +65,7 @@ class Made:
     @property
     def failed_checks(self) -> dict[str, str]:
         found = self.result.get_asset_check_evaluations()
-        return {f"{e.asset_key.path[-1]}.{e.check_name}": e.description or "" for e in found if not e.passed}
+        return {f"{asset_name(e.asset_key)}.{e.check_name}": e.description or "" for e in found if not e.passed}
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def test_definitions_are_valid(shop: Shop) -> None:
     definitions = dg.Definitions.merge(definitions_of(shop.experiment), shared())
     dg.Definitions.validate_loadable(definitions)
     partitioned = {
-        asset.key.path[-1] for asset in definitions.resolve_asset_graph().asset_nodes if asset.is_partitioned
+        asset_name(asset.key) for asset in definitions.resolve_asset_graph().asset_nodes if asset.is_partitioned
     }
     assert partitioned >= set(PARTITIONED) and not partitioned & {*UNPARTITIONED, "training_code"}
 
@@ -200,7 +201,7 @@ def test_one_run_makes_every_group_and_tells_of_each_once(made_shop: Shop, first
     assert made.result.success
     assert made.materialized == {**{name: [*SHOPS] for name in PARTITIONED}, **{name: [None] for name in UNPARTITIONED}}
     planned = Counter(
-        event.dagster_event.asset_key.path[-1]
+        asset_name(event.dagster_event.asset_key)
         for event in made_shop.instance.all_logs(
             made.result.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
         )
@@ -308,7 +309,7 @@ def told(run: dg.JobExecutionResult) -> dict[str, list[str]]:
     """Asset -> partitions that a run materialised."""
     found: dict[str, list[str]] = {}
     for event in run.filter_events(lambda event: event.is_step_materialization):
-        found.setdefault(event.asset_key.path[-1], []).append(event.partition)
+        found.setdefault(asset_name(event.asset_key), []).append(event.partition)
     return found
 
 

@@ -13,6 +13,7 @@ from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.forecasting.sensors.errors_since import errors_since
+from automl_assets.resources.asset_keys import asset_name
 from automl_assets.resources.partitions import CHANGED_TAG, CHOSEN_TAG, add_groups, keys_of, range_tags
 from automl_assets.resources.store import RecordStore
 from automl_assets.steps.load import load
@@ -54,7 +55,7 @@ class Shops:
         done = job.execute_in_process(instance=self.instance, asset_selection=chosen, tags=tags)
         found: dict[str, set[str]] = {}
         for event in done.get_asset_materialization_events():
-            found.setdefault(event.asset_key.path[-1], set()).add(event.partition or "")
+            found.setdefault(asset_name(event.asset_key), set()).add(event.partition or "")
         return found
 
     def tick(self, action: str = "retrain") -> dg.SensorResult:
