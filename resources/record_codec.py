@@ -1,6 +1,6 @@
 """Records as files and back: JSON for plain values, Parquet for tables, npy for arrays, pictures and ONNX as they are.
 
-Fitted models are pickled and signed with the installation's key; a signature that does not hold is never unpickled.
+Fitted models are pickled (`model_codec`) and signed with the installation's key; what is not signed so is never unpickled.
 """
 
 import dataclasses
@@ -9,7 +9,6 @@ import hmac
 import io
 import itertools
 import json
-import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -18,12 +17,11 @@ import polars as pl
 
 from automl_assets import records
 from automl_assets.errors import ArtifactError
-from automl_assets.forecasting import records as forecasting_records
-from automl_assets.tabular import records as tabular_records
-from automl_assets.tabular.features import featurizer
+from automl_assets.resources.model_codec import read_models, write_models
+from automl_assets.resources.stored_kinds import record_kind, record_name
+from automl_assets.stored import OTHER_VERSION, current_fields
 
 RECORD = "record.json"
-ELSEWHERE = "it may come from another version. Make it again."
 BEGINNINGS = {
     b"\x89PNG": "png",
     b"<svg": "svg",
@@ -32,7 +30,6 @@ BEGINNINGS = {
     b'{\n "cells"': "ipynb",
     b"{": "json",
 }
-HOLD_RECORDS = records, tabular_records, forecasting_records, featurizer
 Write = Callable[[str, bytes], Any]
 Read = Callable[[str], bytes]
 
@@ -48,7 +45,7 @@ def read_record(read: Read, key: bytes) -> Any:
     try:
         return _Decoder(read, key).decode(json.loads(read(RECORD)))
     except (KeyError, TypeError, ValueError) as error:  # other fields than today's, or no record at all
-        raise ArtifactError(f"a stored record cannot be read ({error}); {ELSEWHERE}") from None
+        raise ArtifactError(f"a stored record cannot be read ({error}); {OTHER_VERSION}") from None
 
 
 class _Encoder:
@@ -76,7 +73,7 @@ class _Encoder:
             raise ArtifactError(f"a record cannot hold a {type(value).__name__} (at {path})")
         names = [field.name for field in dataclasses.fields(value)]
         inner = {name: self.encode(getattr(value, name), f"{path}_{name}".lstrip("_")) for name in names}
-        return {"$record": type(value).__name__, **inner}
+        return {"$record": record_name(type(value)), **inner}
 
     def _file(self, value: Any, path: str) -> dict[str, str]:
         kind, content = _content(value)
@@ -107,8 +104,9 @@ class _Decoder:
             return self._file(value)
         if "$dict" in value:
             return {name: self.decode(inner) for name, inner in value["$dict"].items()}
-        record = _record_type(value["$record"])
-        return record(**{name: self.decode(inner) for name, inner in value.items() if name != "$record"})
+        kind = record_kind(value["$record"])
+        fields = {name: self.decode(inner) for name, inner in value.items() if name != "$record"}
+        return kind(**current_fields(kind, record_name(kind), fields))
 
     def _file(self, value: dict[str, str]) -> Any:
         file, kind = value["$file"], value["$file"].rpartition(".")[2]
@@ -125,7 +123,7 @@ class _Decoder:
             raise ArtifactError(
                 f"{file} was not written by this installation, or has been changed since. Make it again."
             )
-        return pickle.loads(content)
+        return read_models(content)
 
 
 def _content(value: Any) -> tuple[str, bytes]:
@@ -139,15 +137,8 @@ def _content(value: Any) -> tuple[str, bytes]:
             np.save(buffer, value, allow_pickle=False)
             return "npy", buffer.getvalue()
         case records.Fitted():
-            return "models", pickle.dumps(value.models, protocol=5)
+            return "models", write_models(value.models)
     return next((kind for start, kind in BEGINNINGS.items() if value.startswith(start)), "onnx"), value
-
-
-def _record_type(name: str) -> type:
-    found = next((getattr(module, name) for module in HOLD_RECORDS if hasattr(module, name)), None)
-    if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
-        raise ArtifactError(f"a stored record is of unknown kind {name!r}; {ELSEWHERE}")
-    return found
 
 
 def _signature(content: bytes, key: bytes) -> str:

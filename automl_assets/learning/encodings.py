@@ -12,6 +12,7 @@ import numpy as np
 
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import FitContext, Rows
+from automl_assets.stored import stored_as
 
 FLOAT, DOUBLE, INT64 = 1, 11, 7  # onnx.TensorProto element types
 ENCODED_LEVELS = 10  # categories above which a column is encoded
@@ -25,6 +26,7 @@ CLIP = 10.0  # standard deviations
 TINY = 1e-12
 
 
+@stored_as("learning.CategoryEncoding")
 @dataclass(frozen=True)
 class Lookup:
     """A table per column of categories; its last line is for missing values."""
@@ -51,6 +53,7 @@ def _add_lookup(graph: Graph, x: str, column: int, table: np.ndarray) -> str:
     return graph.node("Gather", graph.constant(table), graph.node("Cast", filled, to=INT64), axis=0)
 
 
+@stored_as("learning.TermScores")
 @dataclass(frozen=True)
 class TermScores:
     """Linear in which terms occur: (x[columns] > 0) @ coefficients + intercept."""
@@ -71,6 +74,7 @@ class TermScores:
         return graph.node("Concat", x, graph.node("Cast", shifted, to=FLOAT), axis=1)
 
 
+@stored_as("learning.ClusterDistances")
 @dataclass(frozen=True)
 class Distances:
     """Euclidean distances to cluster centres, over numbers that are imputed, standardised and clipped."""

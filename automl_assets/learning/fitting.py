@@ -13,11 +13,13 @@ import numpy as np
 
 from automl_assets.parts import Rows
 from automl_assets.records import Problem
+from automl_assets.stored import stored_as
 
 ABSENT_WEIGHT = 1e-3  # of a mean row: enough to name a class, too little to predict it
 MAX_PATIENCE = 300
 
 
+@stored_as("learning.TargetScale")
 @dataclass(frozen=True)
 class TargetScale:
     """Centre and spread of a target, so that learners meet values around one whatever the unit.

@@ -15,12 +15,14 @@ from automl_assets.learning.tree_models import add_mean
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.trees import LEAF, Trees, mean_trees, rounded_down
 from automl_assets.parts import Config, FitContext, Rows
+from automl_assets.stored import stored_as
 
 N_TREES = 200
 MAX_NODES = 800_000  # of a whole forest: about 30 MB of ONNX
 TREES_AT_A_TIME = 10  # between looks at the clock
 
 
+@stored_as("learning.Forest")
 @dataclass(frozen=True)
 class Forest:
     """A fitted forest of scikit-learn and the scale its target was learnt on."""

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl_assets.onnx.graph import Graph
+from automl_assets.stored import stored_as
 
 
+@stored_as("learning.LinearModel")
 @dataclass(frozen=True)
 class Linear:
     """scores = x @ coefficients + intercept"""

@@ -15,6 +15,7 @@ from automl_assets.learning.encodings import fit_encoder
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
+from automl_assets.stored import stored_as
 
 ENCODING, SCALER, CLASS_WEIGHT = "encoding", "scaler", "class_weight"
 KEYS = (ENCODING, SCALER, CLASS_WEIGHT)
@@ -37,6 +38,7 @@ class Transform(Protocol):
         ...
 
 
+@stored_as("learning.Scaling")
 @dataclass(frozen=True)
 class Scaling:
     """x becomes (x - shift) * scale, clipped to [low, high]."""
@@ -57,6 +59,7 @@ class Scaling:
         return graph.node("Clip", scaled, *(graph.constant(np.float32(bound)) for bound in (self.low, self.high)))
 
 
+@stored_as("learning.Projection")
 @dataclass(frozen=True)
 class Projection:
     """x becomes (x - shift) @ components."""
@@ -72,6 +75,7 @@ class Projection:
         return graph.node("MatMul", moved, graph.constant(self.components))
 
 
+@stored_as("learning.UnitNorm")
 @dataclass(frozen=True)
 class UnitNorm:
     """Every row is divided by its norm; a row of zeros stays."""
@@ -140,6 +144,7 @@ SCALERS: dict[str, Callable[[np.ndarray, int], Transform]] = {
 }
 
 
+@stored_as("learning.PreparedModel")
 @dataclass(frozen=True)
 class Prepared:
     """A model and what was learnt before it in the same fold, in the order in which it is applied."""

@@ -26,6 +26,7 @@ import polars as pl
 from automl_assets.errors import DiscoveryError
 
 PACKAGE = __name__.partition(".")[0]
+LEFT_OUT = "stored_as"  # a decorator that says nothing outside of this package
 WIDTH = 116
 FUTURE = "from __future__ import annotations"
 
@@ -250,7 +251,9 @@ class Bundle:
         )
         for (line, first, last), name in sorted(edits, reverse=True):
             lines[line - 1] = lines[line - 1][:first] + name.encode() + lines[line - 1][last:]
-        return b"\n".join(lines[_first_line(node, module) : node.end_lineno]).decode()
+        left_out = {line for decorator in _decorators(node) if _is_left_out(decorator) for line in _lines(decorator)}
+        kept = range(_first_line(node, module), node.end_lineno or 0)
+        return b"\n".join(lines[number] for number in kept if number not in left_out).decode()
 
 
 _MODULE_OF_MARK = re.compile("⟨[^:⟩]*:")
@@ -292,10 +295,23 @@ def _joined(opening: str, items: list[str], closing: str, indent: int) -> str:
 
 def _first_line(node: ast.stmt, module: _Module) -> int:
     """Index of the first line of a definition, its decorators and the comment right above included."""
-    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]) - 1
+    first = min([node.lineno, *(decorator.lineno for decorator in _decorators(node))]) - 1
     while first and module.lines[first - 1].startswith(b"#"):
         first -= 1
     return first
+
+
+def _decorators(node: ast.stmt) -> list[ast.expr]:
+    return getattr(node, "decorator_list", [])
+
+
+def _is_left_out(decorator: ast.expr) -> bool:
+    return isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == LEFT_OUT
+
+
+def _lines(node: ast.expr) -> range:
+    """Indices of the lines that it takes."""
+    return range(node.lineno - 1, node.end_lineno or node.lineno)
 
 
 def _place_of_name(node: Any, module: _Module) -> tuple[int, int, int]:
@@ -349,7 +365,8 @@ class _Reader(ast.NodeVisitor):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         """Fields are no names of the module, even where one is called like them."""
-        for outside in (*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)):
+        decorators = [decorator for decorator in node.decorator_list if not _is_left_out(decorator)]
+        for outside in (*decorators, *node.bases, *(keyword.value for keyword in node.keywords)):
             self.visit(outside)
         for statement in node.body:
             match statement:

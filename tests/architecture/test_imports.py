@@ -43,7 +43,9 @@ LAYERS = (
     ("explanation", "pictures", "data", "onnx"),
     ("metrics",),
     ("registry",),
-    ("families", "parts", "records", "errors", "experiment.lag_settings", "experiment.featurizer_options"),
+    ("families", "parts", "records", "experiment.lag_settings", "experiment.featurizer_options"),
+    ("stored",),
+    ("former_names", "errors"),
 )
 PARTS = ("algorithms", "sources", "labels", "tasks")
 KNOW_DAGSTER = ("definitions", "component", "assets", "sensors", "resources", "api", "cli")

@@ -16,6 +16,7 @@ from automl_assets.forecasting.models.state_space import Estimate, StateModel
 from automl_assets.forecasting.records import ForecastProblem, Panel
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Config
+from automl_assets.stored import stored_as
 
 MOST_PERIOD = 24  # longer seasons take minutes a series
 MOST_ROWS = 600  # the last ones are learnt from
@@ -25,6 +26,7 @@ LEAST_ROWS_A_TERM = 5  # of a series, for every covariate that enters
 NEW = 1e-3  # share of a column's size that columns before it must not explain
 
 
+@stored_as("forecasting.arimax.Model")
 @dataclass(frozen=True)
 class Regression:
     """Weights of the columns of a design in each series, and what remains when they are taken off."""

@@ -25,6 +25,7 @@ from automl_assets.forecasting.records import ForecastProblem, Panel
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.tracing import Symbol
 from automl_assets.parts import Config
+from automl_assets.stored import stored_as
 
 PULLS = (0.1, 1.0, 10.0)  # what draws a series to the shared regression, in rows of middling size
 MOST_SIMPLE = 20  # short seasons in a long one: with more, a few short ones are worth a look
@@ -34,6 +35,7 @@ MOST_WEIGHTS = 10_000_000  # of all series together: with more, none has its own
 SHARED_PENALTY = 1e-3  # per window
 
 
+@stored_as("forecasting.linear.Model")
 @dataclass(frozen=True)
 class Linear:
     """Weights of the last values, and at last of a constant, for each step of each series."""

@@ -27,6 +27,7 @@ from automl_assets.learning.torch_training import AdamW, threads
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.tracing import Symbol
 from automl_assets.parts import Config
+from automl_assets.stored import stored_as
 
 LEAST_WINDOWS = 100  # to learn from, of all series
 FARTHEST = 10.0  # units from the level that are looked at, or answered
@@ -41,6 +42,7 @@ MOST_WEIGHT = 5.0  # of a window beside one that varies as its series does from 
 Weights = dict[str, Any]  # name -> numpy array, torch tensor while learning, or symbol
 
 
+@stored_as("forecasting.mlp.Network")
 @dataclass(frozen=True)
 class Perceptron:
     """A fitted net, and what it looks at."""

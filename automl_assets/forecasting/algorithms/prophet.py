@@ -31,6 +31,7 @@ from automl_assets.forecasting.models.components import LEVEL, TREND, of_column
 from automl_assets.forecasting.records import ForecastProblem, Panel
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Config
+from automl_assets.stored import stored_as
 
 LEAST_ROWS = 10  # below which a trend and its noise cannot be told apart
 MOST_ROWS = 10_000  # of a longer history every so-manieth is learnt from: Stan's time grows with rows times terms
@@ -38,6 +39,7 @@ MOST_HARMONICS = 10
 N_CHANGES = 25  # places where the trend may bend, over the first 80 % of a history
 
 
+@stored_as("forecasting.prophet.Curve")
 @dataclass(frozen=True)
 class Curve:
     """What was learnt of one series. Terms are the columns of `Curves.moments`, then those of `Curves.regressors`."""
@@ -52,6 +54,7 @@ class Curve:
     weights: np.ndarray  # float64 [n_terms]
 
 
+@stored_as("forecasting.prophet.Model")
 @dataclass(frozen=True)
 class Curves:
     """The model: one curve per series, NaN where none could be fitted, for the reason given."""

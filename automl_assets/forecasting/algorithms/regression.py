@@ -24,6 +24,7 @@ from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
 from automl_assets.learning import preparation
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
+from automl_assets.stored import stored_as
 
 MOST_CELLS = 1_500_000  # rows times features that are learnt from
 MOST_OTHERS = 2  # configurations of an algorithm beside its default: how to look matters more
@@ -32,6 +33,7 @@ MOST_CODES = 32  # of a column: with more, what stands for categories is taken f
 FORECASTING = "forecasting"
 
 
+@stored_as("forecasting.regression.Model")
 @dataclass(frozen=True)
 class Regression:
     """One model of all series of a panel."""

@@ -32,6 +32,7 @@ from automl_assets.forecasting.records import MEDIAN, ForecastProblem, Panel
 from automl_assets.learning.torch_training import AdamW, threads
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Config
+from automl_assets.stored import stored_as
 
 LEAST_ORIGINS = 100  # from which a whole horizon can be learnt, with as many rows before them
 MOST_CELLS = 7  # a receptive field of 509 rows
@@ -48,6 +49,7 @@ CHUNK = 256  # windows that are answered at once
 Weights = dict[str, Any]  # name -> numpy array, or torch tensor while learning
 
 
+@stored_as("forecasting.tcn.Network")
 @dataclass(frozen=True)
 class Network:
     """A fitted network: what it looks at, what was learnt, and of which series."""

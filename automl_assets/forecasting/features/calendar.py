@@ -13,6 +13,7 @@ import numpy as np
 from automl_assets.data.date_parts import DATE_PARTS
 from automl_assets.errors import LearningError
 from automl_assets.forecasting.records import ForecastProblem
+from automl_assets.stored import stored_as
 
 DAY, WEEK, MONTH = 86_400, 7 * 86_400, 28 * 86_400  # seconds; no month is shorter
 # Part of a stamp -> the most seconds between stamps with which it says something.
@@ -30,6 +31,7 @@ REACH, WEEKLY_REACH = 3, 14  # days around a holiday that are near it; where sta
 HOLIDAY_PARTS = ("holiday", "next_holiday", "days_to_next", "last_holiday", "days_since_last")
 
 
+@stored_as("forecasting.UtcOffsets")
 @dataclass(frozen=True)
 class Clock:
     """How far the local time is ahead of UTC, from one moment to the next."""
@@ -41,6 +43,7 @@ class Clock:
         return seconds + self.ahead[np.searchsorted(self.starts, seconds, side="right")]
 
 
+@stored_as("forecasting.Holidays")
 @dataclass(frozen=True)
 class Holidays:
     """Days around each day, looked up; days before the first and after the last are like these."""
@@ -53,6 +56,7 @@ class Holidays:
         return self.table[np.clip(days - self.first, 0, len(self.table) - 1)]
 
 
+@stored_as("forecasting.Calendar")
 @dataclass(frozen=True)
 class Calendar:
     """Which parts of a stamp are looked at."""

@@ -13,6 +13,7 @@ import numpy as np
 from automl_assets.forecasting.features.calendar import Calendar, calendar_features
 from automl_assets.forecasting.features.stl import Decomposition
 from automl_assets.forecasting.records import Panel
+from automl_assets.stored import stored_as
 
 CHUNK = 4096  # rows whose past is held at once
 SEASONS = 4  # same-season values that are averaged
@@ -20,6 +21,7 @@ LEAST_SCALE = 0.1  # of the scale of the whole series: what an origin's own scal
 TINY = 1e-12
 
 
+@stored_as("forecasting.LagFeatures")
 @dataclass(frozen=True)
 class Plan:
     """Which features there are, and what is learnt: how far a value is from its anchor.
@@ -101,6 +103,7 @@ class Unit:
     scale: np.ndarray  # float64 [n]
 
 
+@stored_as("forecasting.SeriesScales")
 @dataclass(frozen=True)
 class Scales:
     """Level and scale of each whole series."""

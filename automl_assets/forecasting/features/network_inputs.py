@@ -11,6 +11,7 @@ import numpy as np
 
 from automl_assets.forecasting.features.regressors import Design, Moments, fit_design, fit_moments
 from automl_assets.forecasting.records import ForecastProblem, Panel
+from automl_assets.stored import stored_as
 
 CYCLES = 2  # of each season that every step ahead is shown
 MOST_HARMONICS = 4  # of a day, a week, a year
@@ -18,6 +19,7 @@ FARTHEST = 20.0  # spreads from the mean of a window that is shown
 LEAST_SPREAD = 0.1  # of a window, as a share of the spread of its series
 
 
+@stored_as("forecasting.NetworkInputs")
 @dataclass(frozen=True)
 class Sight:
     """What the network looks at, from wherever it forecasts."""

@@ -12,12 +12,14 @@ from automl_assets.forecasting.features.calendar import HOLIDAY_PARTS, Calendar,
 from automl_assets.forecasting.models.components import HOLIDAYS, SEASONS
 from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
 from automl_assets.onnx.graph import Graph
+from automl_assets.stored import stored_as
 
 DAY = 86_400.0  # seconds
 CALENDAR = (("daily", DAY), ("weekly", 7 * DAY), ("yearly", 365.25 * DAY))
 LEAST_CYCLES = 2  # of a season that a history must hold to teach it
 
 
+@stored_as("forecasting.Regressors")
 @dataclass(frozen=True)
 class Design:
     """Covariates as columns: a number on its own scale, or whether it is one of its categories."""
@@ -72,6 +74,7 @@ def add_design(graph: Graph, design: Design, covariates: str) -> list[str]:
     return [graph.node("Where", graph.node("IsNaN", scaled), graph.constant(np.float64(0)), scaled)]
 
 
+@stored_as("forecasting.Season")
 @dataclass(frozen=True)
 class Season:
     """A pattern that comes back."""
@@ -109,6 +112,7 @@ def seconds_of(stamps: np.ndarray) -> np.ndarray:
     return stamps.astype("datetime64[s]").astype(np.float64)
 
 
+@stored_as("forecasting.CalendarRegressors")
 @dataclass(frozen=True)
 class Moments:
     """What stamps say of themselves, as columns: the sines of all seasons, their cosines, then holidays; in local time."""

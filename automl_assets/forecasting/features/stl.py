@@ -10,9 +10,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from automl_assets.stored import stored_as
+
 JUMPS_PER_PERIOD = 7  # places in a season at which trends are fitted; between them lies a straight line
 
 
+@stored_as("forecasting.Decomposition")
 @dataclass(frozen=True)
 class Decomposition:
     """Weights of the last values: rows say the season of the next stamps, and, where wished, the trend."""

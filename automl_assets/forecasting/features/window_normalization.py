@@ -14,6 +14,7 @@ from automl_assets.forecasting.forecaster import SeriesTensors
 from automl_assets.forecasting.records import ForecastProblem, Panel
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.tracing import Symbol
+from automl_assets.stored import stored_as
 
 DEFAULT_SIZES = (8, 16)  # values looked at where there is no season
 CHUNK = 4096  # windows of a series that are held at once
@@ -21,6 +22,7 @@ LEAST_SCALE = 0.1  # of how much a whole series varies: what its last values var
 TINY = 1e-9
 
 
+@stored_as("forecasting.WindowNormalization")
 @dataclass(frozen=True)
 class Lookback:
     """How many of the last values are looked at, and how."""

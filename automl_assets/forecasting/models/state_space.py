@@ -22,6 +22,7 @@ from automl_assets.forecasting.records import Panel
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.tracing import Symbol
 from automl_assets.parts import Config
+from automl_assets.stored import stored_as
 
 REACH = 3  # forecasts stay within so many ranges of what was seen; beyond is an explosion, not a forecast
 
@@ -50,6 +51,7 @@ class Estimate:
     state: Arrays  # after the last row
 
 
+@stored_as("forecasting.StateSpaceModel")
 @dataclass(frozen=True)
 class StateModel:
     """Estimates of all series of a panel, one below the other. Narrower arrays end with zeros."""

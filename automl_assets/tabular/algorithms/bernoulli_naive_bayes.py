@@ -12,8 +12,10 @@ from automl_assets.learning.platt_scaling import with_odds
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
+from automl_assets.stored import stored_as
 
 
+@stored_as("tabular.bernoulli_naive_bayes.Model")
 @dataclass(frozen=True)
 class Switches:
     """A linear score of which columns lie above the threshold."""

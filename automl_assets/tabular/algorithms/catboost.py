@@ -16,6 +16,7 @@ from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.trees import LEAF, Trees, blank_trees, select_nodes, sum_trees
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
+from automl_assets.stored import stored_as
 
 FIXED = {
     "logging_level": "Silent",
@@ -25,6 +26,7 @@ FIXED = {
 CONSTANT = {"allow_const_label": True, "bootstrap_type": "No"}  # nothing differs by which rows could be drawn
 
 
+@stored_as("tabular.catboost.Model")
 @dataclass(frozen=True)
 class Boosted:
     """CatBoost's own object, up to the best round, and the scale its target was learnt on."""

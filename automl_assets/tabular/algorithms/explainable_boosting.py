@@ -16,6 +16,7 @@ from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.trees import LEAF, Trees, add_trees, rounded_down
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
+from automl_assets.stored import stored_as
 
 MAX_BINS = 256  # of a curve
 MAX_PAIR_BINS = 24  # of each side of a surface: a tree of at most 625 leaves
@@ -30,6 +31,7 @@ CATEGORIES = {"min_cat_samples": 10, "cat_smooth": 10.0, "max_cat_threshold": 2*
 Columns = tuple[int, ...]
 
 
+@stored_as("tabular.explainable_boosting.Term")
 @dataclass(frozen=True)
 class Term:
     """A function of one or two columns, constant within bins: bin 0 holds missing values, bin i + 1 those up to cut i."""
@@ -43,6 +45,7 @@ class Term:
         return self.table[tuple(_bins(x[:, c], cuts) for c, cuts in zip(self.columns, self.cuts, strict=True))]
 
 
+@stored_as("tabular.explainable_boosting.Model")
 @dataclass(frozen=True)
 class Additive:
     """A row's score is the sum of the terms and the base, on the scale its target was learnt on."""

@@ -16,11 +16,13 @@ from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.trees import LEAF, Trees, rounded_down, sum_trees
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
+from automl_assets.stored import stored_as
 
 LEAST_ROUNDS = 10  # between looks at the clock; a tenth of what is done more, as each first goes through all of that
 ROWS_FOR_THREADS = 10_000  # below, threads wait for one another longer than they work
 
 
+@stored_as("tabular.gradient_boosting.Model")
 @dataclass(frozen=True)
 class Boosted:
     """scikit-learn's own object, up to the best round, and the scale its target was learnt on."""

@@ -10,6 +10,7 @@ from automl_assets.learning.fitting import few_rows
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
+from automl_assets.stored import stored_as
 
 MAX_ROWS = 5000
 MAX_NUMBERS = 250_000  # rows times features that are kept: bounds the latency of a row
@@ -17,6 +18,7 @@ CELLS = 8192.0  # squared distances are rounded to 1 / 8192, so that equal ones 
 CHUNK = 256  # rows whose distances are held at once
 
 
+@stored_as("tabular.knn.Model")
 @dataclass(frozen=True)
 class Neighbours:
     """The rows that were learnt. A row's answer is `votes` of its neighbours, over the sum of their weights."""

@@ -17,6 +17,7 @@ from automl_assets.learning.torch_training import AdamW, threads
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
+from automl_assets.stored import stored_as
 
 MAX_ROWS = 50_000
 MAX_ENCODED = 640  # piecewise linear inputs of all numbers together: bounds the cost of a step
@@ -31,6 +32,7 @@ CHUNK = 512  # rows that are scored at once
 Weights = dict[str, Any]  # name -> numpy array, or torch tensor while learning
 
 
+@stored_as("tabular.mlp.Inputs")
 @dataclass(frozen=True)
 class Inputs:
     """From codes to what the first layer takes. Missing numbers become the median, and have a marker."""
@@ -64,6 +66,7 @@ class Inputs:
         return np.where(is_known, codes, self.n_levels).astype(np.int64) + self.first_level
 
 
+@stored_as("tabular.mlp.Network")
 @dataclass(frozen=True)
 class Network:
     """A fitted network: how rows enter, what was learnt, and the scale its target was learnt on."""

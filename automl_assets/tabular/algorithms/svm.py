@@ -12,6 +12,7 @@ from automl_assets.learning.platt_scaling import with_odds
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
+from automl_assets.stored import stored_as
 
 MAX_ROWS = 3000  # time grows with their square
 MAX_NUMBERS = 150_000  # rows times features that are learnt from: bounds the latency of a row
@@ -19,6 +20,7 @@ MAX_ITERATIONS = 200_000
 CHUNK = 256  # rows whose similarities are held at once
 
 
+@stored_as("tabular.svm.Model")
 @dataclass(frozen=True)
 class Kernel:
     """scores = exp(-gamma * |x - support|^2) @ coefficients + intercept"""

@@ -13,10 +13,12 @@ from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.trees import LEAF, LOWEST, Trees
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
+from automl_assets.stored import stored_as
 
 FIXED = {"tree_method": "hist", "verbosity": 0}
 
 
+@stored_as("tabular.xgboost.Model")
 @dataclass(frozen=True)
 class Boosted:
     """XGBoost's own bytes (UBJSON), up to the best round, and the scale its target was learnt on."""

@@ -11,11 +11,13 @@ import numpy as np
 import polars as pl
 
 from automl_assets.errors import SettingError
+from automl_assets.stored import stored_as
 
 MAX_TOKENS = 128  # of a text; what follows is cut off, as in Azure
 BATCH_TEXTS = 64
 
 
+@stored_as("tabular.TextEmbedding")
 @dataclass(frozen=True)
 class Embedding:
     """Which model reads a text column, and how many columns it makes of it."""

@@ -16,6 +16,7 @@ from automl_assets.data.typing import as_numbers, seconds_since_1970
 from automl_assets.experiment.featurizer_options import Wishes
 from automl_assets.learning.encodings import ENCODED_LEVELS
 from automl_assets.records import FeatureColumn, Kind
+from automl_assets.stored import stored_as
 from automl_assets.tabular.features.embedding import Embedding, embedding_columns, fit_embedding
 from automl_assets.tabular.features.tfidf import MAX_TEXT_COLUMNS, Terms, fit_terms, term_columns
 
@@ -33,6 +34,7 @@ BOOLEANS = {"true": "True", "false": "False"}  # as polars writes them -> as Pyt
 WHOLE = re.compile(r"(-?[0-9]+)(\.0)?")
 
 
+@stored_as("tabular.CategoryCodes")
 @dataclass(frozen=True)
 class Levels:
     """Categories of a column by code, the most frequent first, then the buckets that the `hashed` ones share.
@@ -93,6 +95,7 @@ def _other_spelling(value: str) -> str | None:
     return BOOLEANS.get(value)
 
 
+@stored_as("tabular.CategoryFrequencies")
 @dataclass(frozen=True)
 class Frequencies:
     """How often each category occurs, for columns with too many to have a code each; `rare` for those unheard of."""
@@ -108,6 +111,7 @@ class Frequencies:
         return spelled(dict(zip(self.values, self.shares, strict=True)))
 
 
+@stored_as("tabular.NumberImputation")
 @dataclass(frozen=True)
 class Fill:
     """What a missing number becomes, as the experiment says; `is_marked`: a further column says that it was missing."""
@@ -117,6 +121,7 @@ class Fill:
     is_marked: bool
 
 
+@stored_as("tabular.DateParts")
 @dataclass(frozen=True)
 class DateParts:
     """Which parts of a moment vary in the training rows."""
@@ -125,6 +130,7 @@ class DateParts:
     parts: tuple[str, ...]
 
 
+@stored_as("tabular.DenseView")
 @dataclass(frozen=True)
 class Dense:
     """From `codes` to the dense view: numbers imputed and standardised, then markers, then one-hot columns."""
@@ -135,6 +141,7 @@ class Dense:
     one_hot: tuple[tuple[int, int], ...]  # (column of `codes`, code), code -1 for a missing value
 
 
+@stored_as("tabular.Featurizer")
 @dataclass(frozen=True)
 class Featurizer:
     """The recipe, as plain values. Columns of `codes`: numbers, markers of filled numbers, parts of dates, terms of

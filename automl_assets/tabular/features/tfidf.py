@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from automl_assets.stored import stored_as
+
 MAX_TEXT_COLUMNS = 300  # over all text columns
 MAX_WORDS = 1_000  # words of which terms are made, the most frequent ones
 MIN_ROWS = 3  # in which a term occurs
@@ -22,6 +24,7 @@ SOLID_LANGUAGES = ("zho", "cmn", "yue", "jpn", "tha", "khm", "lao", "mya")  # wr
 STOP_WORDS_LANGUAGE = "eng"  # the only one that scikit-learn has a list for
 
 
+@stored_as("tabular.TextTerms")
 @dataclass(frozen=True)
 class Terms:
     """What is looked for in a text column. Its columns in `codes`: one per term, then the number of words."""

@@ -1,0 +1,79 @@
+"""What went by other names in homes that earlier versions wrote. An entry stays as long as such homes are to be opened.
+
+Here belong plain tables from then to now. Nothing else of the code may depend on a name from then.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Fields = dict[str, Any]
+
+# Classes in models of before 30 November 2026, by the path below automl_assets where they were imported from -> the
+# name that `stored_as` gives them.
+MODELS: dict[str, str] = {
+    "algorithms.tabular.bernoulli_naive_bayes.Switches": "tabular.bernoulli_naive_bayes.Model",
+    "algorithms.tabular.catboost.Boosted": "tabular.catboost.Model",
+    "algorithms.tabular.explainable_boosting.Additive": "tabular.explainable_boosting.Model",
+    "algorithms.tabular.explainable_boosting.Term": "tabular.explainable_boosting.Term",
+    "algorithms.tabular.gradient_boosting.Boosted": "tabular.gradient_boosting.Model",
+    "algorithms.tabular.knn.Neighbours": "tabular.knn.Model",
+    "algorithms.tabular.lightgbm.Boosted": "tabular.lightgbm.Model",
+    "algorithms.tabular.mlp.Inputs": "tabular.mlp.Inputs",
+    "algorithms.tabular.mlp.Network": "tabular.mlp.Network",
+    "algorithms.tabular.svm.Kernel": "tabular.svm.Model",
+    "algorithms.tabular.xgboost.Boosted": "tabular.xgboost.Model",
+    "algorithms.forecasting.arimax.Regression": "forecasting.arimax.Model",
+    "algorithms.forecasting.linear.Linear": "forecasting.linear.Model",
+    "algorithms.forecasting.mlp.Perceptron": "forecasting.mlp.Network",
+    "algorithms.forecasting.prophet.Curve": "forecasting.prophet.Curve",
+    "algorithms.forecasting.prophet.Curves": "forecasting.prophet.Model",
+    "algorithms.forecasting.regression.Regression": "forecasting.regression.Model",
+    "algorithms.forecasting.tcn.Network": "forecasting.tcn.Network",
+    "calendar_features.Calendar": "forecasting.Calendar",
+    "calendar_features.Clock": "forecasting.UtcOffsets",
+    "calendar_features.Holidays": "forecasting.Holidays",
+    "decomposition.Decomposition": "forecasting.Decomposition",
+    "design.Design": "forecasting.Regressors",
+    "design.Moments": "forecasting.CalendarRegressors",
+    "design.Season": "forecasting.Season",
+    "innovations.StateModel": "forecasting.StateSpaceModel",
+    "lagged.Plan": "forecasting.LagFeatures",
+    "lagged.Scales": "forecasting.SeriesScales",
+    "lookback.Lookback": "forecasting.WindowNormalization",
+    "sight.Sight": "forecasting.NetworkInputs",
+    "encodings.Distances": "learning.ClusterDistances",
+    "encodings.Lookup": "learning.CategoryEncoding",
+    "encodings.TermScores": "learning.TermScores",
+    "fitting.TargetScale": "learning.TargetScale",
+    "forests.Forest": "learning.Forest",
+    "linear.Linear": "learning.LinearModel",
+    "preparation.Prepared": "learning.PreparedModel",
+    "preparation.Projection": "learning.Projection",
+    "preparation.Scaling": "learning.Scaling",
+    "preparation.UnitNorm": "learning.UnitNorm",
+}
+
+# Kinds of records, as `record.json` names them -> as it does today.
+RECORDS: dict[str, str] = {
+    "DateParts": "tabular.DateParts",
+    "Dense": "tabular.DenseView",
+    "Embedding": "tabular.TextEmbedding",
+    "Featurizer": "tabular.Featurizer",
+    "Fill": "tabular.NumberImputation",
+    "Frequencies": "tabular.CategoryFrequencies",
+    "Levels": "tabular.CategoryCodes",
+    "Terms": "tabular.TextTerms",
+}
+
+# Kind of a record or model, as it is called today -> what makes its fields of then into those of today. It is given
+# fields of today as well, and leaves them as they are.
+FIELDS: dict[str, Callable[[Fields], Fields]] = {}
+
+
+def renamed(names: Mapping[str, str]) -> Callable[[Fields], Fields]:
+    """For `FIELDS`: the same values under the names that they have today.
+
+    >>> renamed({"standings": "rows"})({"metric": "accuracy", "standings": ()})
+    {'metric': 'accuracy', 'rows': ()}
+    """
+    return lambda fields: {names.get(name, name): value for name, value in fields.items()}

@@ -1,0 +1,81 @@
+"""Names under which classes stand in what is stored: they stay when modules move and when classes are renamed.
+
+Here belong the names, and how what was stored of a class becomes one of today. Not here: finding the modules where
+classes lie (`resources.stored_kinds`), reading and writing.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from automl_assets.errors import ArtifactError, DiscoveryError, listed
+from automl_assets.former_names import FIELDS, Fields
+
+OTHER_VERSION = "it may come from another version. Make it again."
+
+Kind = TypeVar("Kind", bound=Callable[..., Any])  # a class, or a function that models refer to
+
+_kinds: dict[str, Any] = {}
+_names: dict[Any, str] = {}
+
+
+def stored_as(name: str) -> Callable[[Kind], Kind]:
+    """Names a class whose instances are stored: by its family (or package), its algorithm, and what it is.
+
+    What was stored under a name is looked for under it for ever: rename the class and move its module as you like, but
+    leave the name alone. When fields of a dataclass change, `former_names.FIELDS` says how those of then become those
+    of now. Raises DiscoveryError for a name that another class has.
+
+    >>> @stored_as("example.Mean")
+    ... @dataclasses.dataclass(frozen=True)
+    ... class MeanModel:
+    ...     mean: float
+    >>> stored_name(MeanModel), stored_kind("example.Mean") is MeanModel
+    ('example.Mean', True)
+    """
+
+    def name_it(kind: Kind) -> Kind:
+        known = _kinds.setdefault(name, kind)
+        if _path(known) != _path(kind):
+            raise DiscoveryError(f"two classes are stored as {name!r}: {_path(known)} and {_path(kind)}")
+        _kinds[name], _names[kind] = kind, name  # a module that is imported anew brings its classes anew
+        if dataclasses.is_dataclass(kind) and "__setstate__" not in vars(kind):
+            kind.__setstate__ = _set_state  # type: ignore[attr-defined]
+        return kind
+
+    return name_it
+
+
+def stored_name(kind: Any) -> str | None:
+    """The name that a class or function was given; its subclasses have names of their own, or none."""
+    return _names.get(kind)
+
+
+def stored_kind(name: str) -> Any | None:
+    """What has the name, as far as its module has been imported."""
+    return _kinds.get(name)
+
+
+def current_fields(kind: type, name: str, stored: Fields) -> Fields:
+    """Fields of a dataclass as they are called today. Raises ArtifactError for those that it needs or does not know."""
+    given = FIELDS[name](stored) if name in FIELDS else stored
+    known = {field.name for field in dataclasses.fields(kind)}
+    needed = {field.name for field in dataclasses.fields(kind) if not _has_default(field)}
+    lacking, unknown = sorted(needed - set(given)), sorted(set(given) - known)
+    if lacking or unknown:
+        told = [f"lacks {listed(lacking)}"] * bool(lacking) + [f"has {listed(unknown)} besides"] * bool(unknown)
+        raise ArtifactError(f"a stored {name} cannot be read (it {' and '.join(told)}); {OTHER_VERSION}")
+    return given
+
+
+def _set_state(self: Any, state: Fields) -> None:
+    """Unpickles a dataclass by its fields, so that one of another version is noticed here and not where it is used."""
+    self.__init__(**current_fields(type(self), _names.get(type(self), type(self).__name__), state))
+
+
+def _has_default(field: Any) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+
+
+def _path(kind: Any) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
