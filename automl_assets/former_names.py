@@ -53,6 +53,12 @@ MODELS: dict[str, str] = {
     "preparation.UnitNorm": "learning.UnitNorm",
 }
 
+# Modules that a home's dagster.yaml names -> where they are today.
+MODULES: dict[str, str] = {
+    "automl_assets.resources.event_log": "automl_assets.resources.sqlite_storage",
+    "automl_assets.resources.patience": "automl_assets.resources.postgres_storage",
+}
+
 # Kinds of records, as `record.json` names them -> as it does today.
 RECORDS: dict[str, str] = {
     "DateParts": "tabular.DateParts",
@@ -65,10 +71,6 @@ RECORDS: dict[str, str] = {
     "Terms": "tabular.TextTerms",
 }
 
-# Kind of a record or model, as it is called today -> what makes its fields of then into those of today. It is given
-# fields of today as well, and leaves them as they are.
-FIELDS: dict[str, Callable[[Fields], Fields]] = {}
-
 
 def renamed(names: Mapping[str, str]) -> Callable[[Fields], Fields]:
     """For `FIELDS`: the same values under the names that they have today.
@@ -77,3 +79,23 @@ def renamed(names: Mapping[str, str]) -> Callable[[Fields], Fields]:
     {'metric': 'accuracy', 'rows': ()}
     """
     return lambda fields: {names.get(name, name): value for name, value in fields.items()}
+
+
+def _truth_apart(fields: Fields) -> Fields:
+    """Features held the truth and the matrices of a table among their own fields."""
+    if "truth" in fields:
+        return fields
+    truth = {name: fields[name] for name in ("y", "weight", "problem", "split")}
+    inputs = {name: fields[name] for name in ("codes", "dense")}
+    return {
+        "truth": {"$record": "Truth"} | truth,
+        "inputs": {"$record": "TableInputs"} | inputs,
+        **{name: fields[name] for name in ("featurizer", "columns")},
+    }
+
+
+# Kind of a record or model, as it is called today -> what makes its fields of then into those of today, as they are
+# stored: of a record in its JSON, of a model pickled. It is given fields of today as well, and leaves them alone.
+FIELDS: dict[str, Callable[[Fields], Fields]] = {
+    "Features": _truth_apart,
+}

@@ -56,21 +56,27 @@ def stored_kind(name: str) -> Any | None:
     return _kinds.get(name)
 
 
-def current_fields(kind: type, name: str, stored: Fields) -> Fields:
-    """Fields of a dataclass as they are called today. Raises ArtifactError for those that it needs or does not know."""
-    given = FIELDS[name](stored) if name in FIELDS else stored
+def current_fields(name: str, stored: Fields) -> Fields:
+    """What was stored of a record or a model, with its fields as they are called today."""
+    return FIELDS[name](stored) if name in FIELDS else stored
+
+
+def check_fields(kind: Any, name: str, fields: Fields) -> None:
+    """Raises ArtifactError where a dataclass lacks fields, or has others than today."""
     known = {field.name for field in dataclasses.fields(kind)}
     needed = {field.name for field in dataclasses.fields(kind) if not _has_default(field)}
-    lacking, unknown = sorted(needed - set(given)), sorted(set(given) - known)
+    lacking, unknown = sorted(needed - set(fields)), sorted(set(fields) - known)
     if lacking or unknown:
         told = [f"lacks {listed(lacking)}"] * bool(lacking) + [f"has {listed(unknown)} besides"] * bool(unknown)
         raise ArtifactError(f"a stored {name} cannot be read (it {' and '.join(told)}); {OTHER_VERSION}")
-    return given
 
 
 def _set_state(self: Any, state: Fields) -> None:
     """Unpickles a dataclass by its fields, so that one of another version is noticed here and not where it is used."""
-    self.__init__(**current_fields(type(self), _names.get(type(self), type(self).__name__), state))
+    name = _names.get(type(self), type(self).__name__)
+    fields = current_fields(name, state)
+    check_fields(type(self), name, fields)
+    self.__init__(**fields)
 
 
 def _has_default(field: Any) -> bool:

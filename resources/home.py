@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import importlib.util
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ import dagster as dg
 from upath import UPath
 
 from automl_assets.errors import SettingError
+from automl_assets.former_names import MODULES
 
 DEFAULT = ".automl"
 DATABASE = "AUTOML_DATABASE"  # environment variable: URL of a PostgreSQL database, in the place of SQLite in the home
@@ -61,7 +63,8 @@ def database() -> str:
 
 
 def prepare(folder: str | Path | None = None) -> Path:
-    """Makes the home ready and points Dagster at it. Settings that are there already are left as they are.
+    """Makes the home ready and points Dagster at it. Settings that are there already are left as they are, but for
+    modules of ours that have moved since they were written.
 
     Raises SettingError for a service that cannot be used, or that the settings contradict.
     """
@@ -71,6 +74,7 @@ def prepare(folder: str | Path | None = None) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(path)
     _write_settings(path)
+    _follow_moved_modules(path / "dagster.yaml")
     _check_settings(path / "dagster.yaml")
     if database():
         os.environ.setdefault(EVENT_BATCH, "100")  # one statement for so many, where many groups are made
@@ -100,6 +104,16 @@ def _write_settings(path: Path) -> None:
         storage = "storage_postgres.yaml" if database() else "storage_sqlite.yaml"
         texts = [(shipped / name).read_text("utf-8") for name in ("dagster.yaml", storage)]
         (path / "dagster.yaml").write_text("\n".join(texts), "utf-8")
+
+
+def _follow_moved_modules(file: Path) -> None:
+    """Puts today's names of our modules into settings that an earlier version wrote."""
+    before = file.read_text("utf-8")
+    after = re.sub(r"(?<=module: )[\w.]+", lambda match: MODULES.get(match[0], match[0]), before)
+    if after != before:
+        temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+        temporary.write_text(after, "utf-8")
+        os.replace(temporary, file)  # another process may be reading it
 
 
 def _check_settings(file: Path) -> None:

@@ -58,5 +58,5 @@ class _Unpickler(pickle.Unpickler):
             return super().find_class(module, name)
         except (ImportError, AttributeError) as error:
             raise ArtifactError(
-                f"a stored model needs {module}.{name}, which is not installed; {OTHER_VERSION}"
+                f"a stored model needs {module}.{name}, which no installed package has; {OTHER_VERSION}"
             ) from error

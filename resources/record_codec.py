@@ -19,7 +19,7 @@ from automl_assets import records
 from automl_assets.errors import ArtifactError
 from automl_assets.resources.model_codec import read_models, write_models
 from automl_assets.resources.stored_kinds import record_kind, record_name
-from automl_assets.stored import OTHER_VERSION, current_fields
+from automl_assets.stored import OTHER_VERSION, check_fields, current_fields
 
 RECORD = "record.json"
 BEGINNINGS = {
@@ -104,9 +104,15 @@ class _Decoder:
             return self._file(value)
         if "$dict" in value:
             return {name: self.decode(inner) for name, inner in value["$dict"].items()}
+        return self._record(value)
+
+    def _record(self, value: dict[str, Any]) -> Any:
         kind = record_kind(value["$record"])
-        fields = {name: self.decode(inner) for name, inner in value.items() if name != "$record"}
-        return kind(**current_fields(kind, record_name(kind), fields))
+        name = record_name(kind)
+        stored = current_fields(name, {field: inner for field, inner in value.items() if field != "$record"})
+        fields = {field: self.decode(inner) for field, inner in stored.items()}
+        check_fields(kind, name, fields)
+        return kind(**fields)
 
     def _file(self, value: dict[str, str]) -> Any:
         file, kind = value["$file"], value["$file"].rpartition(".")[2]

@@ -4,7 +4,6 @@ How tensors are fed to a forecaster's ONNX nodes is shown by `_onnx_forecast`: a
 are `SeriesTensors`, run once for each series. What can be checked on one fit is checked on one: `_usual` makes it once.
 """
 
-import pickle
 import time
 from dataclasses import fields, replace
 from functools import cache
@@ -21,6 +20,7 @@ from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Config
 from automl_assets.records import Problem
+from automl_assets.resources.model_codec import read_models, write_models
 
 HORIZON, N_NEW, MONTHS = 6, 5, 12
 PROBLEM = ForecastProblem(
@@ -212,10 +212,10 @@ def test_same_seed_same_forecast(part):
 
 
 @every_forecaster
-def test_pickled_and_loaded_forecasts_the_same(part):
+def test_stored_and_read_forecasts_the_same(part):
     model, history, future = _usual(part.name)
-    loaded = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(part.forecast(loaded, history, future), part.forecast(model, history, future))
+    (read,) = read_models(write_models((model,)))
+    np.testing.assert_array_equal(part.forecast(read, history, future), part.forecast(model, history, future))
 
 
 @every_forecaster

@@ -1,6 +1,7 @@
 """A home is made once, is accepted by Dagster, and keeps one secret however many processes ask for it first."""
 
 import fcntl
+import importlib
 import os
 import stat
 import subprocess
@@ -12,6 +13,7 @@ import dagster as dg
 import pytest
 
 from automl_assets.errors import SettingError
+from automl_assets.former_names import MODULES
 from automl_assets.resources.home import home as current_home
 from automl_assets.resources.home import installation_key, open_instance, prepare
 from automl_assets.resources.run_launcher import LocalRunLauncher
@@ -38,6 +40,18 @@ def test_settings_are_written_once_and_then_left_alone(home: Path) -> None:
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}  # mine\n")
     assert prepare() == home
     assert "# mine" in (home / "dagster.yaml").read_text()
+
+
+@pytest.mark.parametrize(("then", "now"), MODULES.items())
+def test_settings_of_an_earlier_version_follow_our_modules_and_are_left_alone_else(
+    home: Path, then: str, now: str
+) -> None:
+    file = home / "dagster.yaml"
+    today = f"{file.read_text()}\n# mine, not {then}\nrun_storage:\n  module: {now}\n"
+    file.write_text(today.replace(f"module: {now}", f"module: {then}"))
+    prepare()
+    assert file.read_text() == today
+    assert importlib.import_module(now)
 
 
 def test_dagster_accepts_the_settings(home: Path) -> None:

@@ -1,6 +1,10 @@
 """Homes that earlier versions wrote are opened: records are read, and models answer as they did then."""
 
+import hashlib
+import hmac
+import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +13,7 @@ import pytest
 from upath import UPath
 
 from automl_assets import registry
+from automl_assets.errors import ArtifactError
 from automl_assets.former_names import MODELS, RECORDS
 from automl_assets.learning.preparation import predict_raw
 from automl_assets.resources import model_codec
@@ -36,10 +41,12 @@ def opened(old_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def read(folder: Path) -> Any:
-    key = bytes.fromhex(
-        (next(up for up in folder.parents if up.name == "artifacts").parent / "installation.key").read_text()
-    )
-    return read_record(lambda name: (folder / name).read_bytes(), key)
+    return read_record(lambda name: (folder / name).read_bytes(), installation_key(folder))
+
+
+def installation_key(folder: Path) -> bytes:
+    artifacts = next(parent for parent in folder.parents if parent.name == "artifacts")
+    return bytes.fromhex((artifacts.parent / "installation.key").read_text())
 
 
 def folders(root: Path) -> list[Path]:
@@ -91,6 +98,73 @@ def test_every_class_of_then_is_asked_for_and_known(old_home: Path, monkeypatch:
         for trial in getattr(read(folder), "trials", ()):
             _ = trial.fitted and trial.fitted.models
     assert {path.removeprefix("automl_assets.") for path in asked} == set(MODELS)
+
+
+# What cannot be opened says so in one sentence
+
+
+@pytest.fixture
+def copied(old_home: Path, tmp_path: Path) -> Path:
+    """A home to be tampered with."""
+    return Path(shutil.copytree(old_home, tmp_path / "home"))
+
+
+ELSEWHERE = "it may come from another version. Make it again.$"
+
+
+def test_a_class_that_is_gone_is_told(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(MODELS, "algorithms.tabular.knn.Neighbours")
+    gone = "automl_assets.algorithms.tabular.knn.Neighbours"
+    with pytest.raises(
+        ArtifactError, match=f"^a stored model holds a {gone}, which this version does not have; {ELSEWHERE}"
+    ):
+        _ = read(copied / "artifacts" / "models" / "tabular" / "knn").trials[0].fitted.models
+
+
+def test_a_module_of_a_library_that_is_gone_is_told(copied: Path) -> None:
+    folder = copied / "artifacts" / "models" / "tabular" / "extra_trees"
+    forge(
+        folder,
+        "trials_0_fitted.models",
+        lambda content: content.replace(b"sklearn.ensemble._forest", b"sklearn.ensemble._wooods"),
+    )
+    gone = "sklearn.ensemble._wooods.ExtraTreesClassifier"
+    with pytest.raises(
+        ArtifactError, match=f"^a stored model needs {gone}, which no installed package has; {ELSEWHERE}"
+    ):
+        _ = read(folder).trials[0].fitted.models
+
+
+def test_a_record_of_unknown_kind_is_told(copied: Path) -> None:
+    change(copied / "artifacts" / "models" / "tabular" / "knn", '"$record": "Candidate"', '"$record": "Contender"')
+    with pytest.raises(ArtifactError, match=f"^a stored record is of unknown kind 'Contender'; {ELSEWHERE}"):
+        read(copied / "artifacts" / "models" / "tabular" / "knn")
+
+
+def test_a_record_with_other_fields_is_told(copied: Path) -> None:
+    change(copied / "artifacts" / "models" / "tabular" / "knn", '"seconds"', '"hours"')
+    with pytest.raises(
+        ArtifactError,
+        match=rf"^a stored Candidate cannot be read \(it lacks seconds and has hours besides\); {ELSEWHERE}",
+    ):
+        read(copied / "artifacts" / "models" / "tabular" / "knn")
+
+
+def change(folder: Path, before: str, after: str) -> None:
+    text = (folder / RECORD).read_text()
+    assert before in text
+    (folder / RECORD).write_text(text.replace(before, after))
+
+
+def forge(folder: Path, file: str, edit: Callable[[bytes], bytes]) -> None:
+    """Changes models and signs them anew."""
+    content = (folder / file).read_bytes()
+    (folder / file).write_bytes(edit(content))
+    change(folder, signature(folder, content), signature(folder, edit(content)))
+
+
+def signature(folder: Path, content: bytes) -> str:
+    return hmac.new(installation_key(folder), content, hashlib.sha256).hexdigest()
 
 
 def test_tables_of_former_names_lead_to_what_there_is() -> None:

@@ -68,6 +68,7 @@ TRIAL = records.Trial(
 FAILED = records.Trial("knn_2", "knn", {}, "failed", "out of memory: “needs” more\nthan 1 GiB")
 
 SPLIT = records.Split(np.array([True, False]), np.array([[1, 2], [0, 1]], np.int8), "2-fold")
+TRUTH = records.Truth(np.array([0, -1]), None, PROBLEM, SPLIT)
 CONTRIBUTIONS = records.Contributions(("yes",), (0.5,), TABLE, 64)
 COHORT = records.Cohort(("age > 40", 'job is "a/b"'), 12, 0.1, 2.5, 0.5, None, 0.9)
 RAW = records.RawInput("double", has_gaps=True)
@@ -79,8 +80,9 @@ EXAMPLES = [
     records.Dataset(TABLE, np.array([0, 1, 2], np.int8), ROLES, "0123456789abcdef"),
     records.Profile(3, (COLUMN,), (GUARDRAIL,), PROBLEM),
     SPLIT,
+    TRUTH,
     records.Features(
-        records.Truth(np.array([0, -1]), None, PROBLEM, SPLIT),
+        TRUTH,
         TableInputs(np.full((2, 3), np.nan, np.float32), np.zeros((0, 4), np.float32)),
         RECIPE,
         (FEATURE,),
