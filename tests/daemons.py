@@ -18,9 +18,9 @@ from tests.processes import environment_of, kill, processes, until
 EVENTUALLY = 240  # seconds: a run, a start of the daemon, all on a busy machine
 LOCATION = """
 from automl_assets.definitions import defs
-from automl_assets.sensors import look, new_data
+from automl_assets.sensors import new_data, poll_source
 
-look.REST_SECONDS, new_data.INTERVAL_SECONDS = 0, -1  # Dagster takes 0 for its own 30
+poll_source.REST_SECONDS, new_data.INTERVAL_SECONDS = 0, -1  # Dagster takes 0 for its own 30
 """
 IMPATIENT = """
 load_from:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from automl_assets.resources.home import open_instance
@@ -29,9 +30,24 @@ def events(folder: Path, event: str) -> list[dict[str, Any]]:
     return [line for name in names for line in read_journal(folder / "home", name) if line["event"] == event]
 
 
+def test_workers_of_dask_make_the_assets(
+    home: Path, tiny: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("dagster_dask")
+    monkeypatch.setenv("AUTOML_EXECUTOR", "dask")
+    job = dg.build_reconstructable_job("automl_assets.api.run", "job_of", (str(tiny(home.parent)),))
+    names = {"dataset", "profile"}
+    with dg.DagsterInstance.get() as instance:
+        done = dg.execute_job(job, instance, asset_selection=[dg.AssetKey(["tiny", name]) for name in names])
+        made = done.filter_events(lambda event: event.is_step_materialization)
+    assert done.success and {event.asset_key.path[-1] for event in made} == names
+    assert os.getpid() not in {event.pid for event in made}
+
+
+@pytest.mark.long
 def test_a_dask_worker_is_killed_in_the_middle_of_a_candidate(tmp_path: Path, tiny: Callable[..., Path]) -> None:
     pytest.importorskip("dagster_dask")
-    tiny(tmp_path, more="onnx: false\nexplain: false\ntraining_code: false\nreport: false\n")
+    tiny(tmp_path)
     with started(tmp_path, *RUN, AUTOML_EXECUTOR="dask") as run:
         first = _candidate_started(tmp_path)
         os.kill(first["process"], signal.SIGKILL)
