@@ -6,6 +6,7 @@ classes lie (`resources.stored_kinds`), reading and writing.
 
 import dataclasses
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 from automl_assets.errors import ArtifactError, DiscoveryError, listed
@@ -63,12 +64,12 @@ def current_fields(name: str, stored: Fields) -> Fields:
 
 def check_fields(kind: Any, name: str, fields: Fields) -> None:
     """Raises ArtifactError where a dataclass lacks fields, or has others than today."""
-    known = {field.name for field in dataclasses.fields(kind)}
-    needed = {field.name for field in dataclasses.fields(kind) if not _has_default(field)}
+    known, needed = _fields(kind)
+    if needed <= fields.keys() <= known:
+        return
     lacking, unknown = sorted(needed - set(fields)), sorted(set(fields) - known)
-    if lacking or unknown:
-        told = [f"lacks {listed(lacking)}"] * bool(lacking) + [f"has {listed(unknown)} besides"] * bool(unknown)
-        raise ArtifactError(f"a stored {name} cannot be read (it {' and '.join(told)}); {OTHER_VERSION}")
+    differences = [f"lacks {listed(lacking)}"] * bool(lacking) + [f"has {listed(unknown)} besides"] * bool(unknown)
+    raise ArtifactError(f"a stored {name} cannot be read (it {' and '.join(differences)}); {OTHER_VERSION}")
 
 
 def _set_state(self: Any, state: Fields) -> None:
@@ -79,8 +80,13 @@ def _set_state(self: Any, state: Fields) -> None:
     self.__init__(**fields)
 
 
-def _has_default(field: Any) -> bool:
-    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+@cache
+def _fields(kind: Any) -> tuple[frozenset[str], frozenset[str]]:
+    """The fields of a dataclass, and those of them that have no default."""
+    fields = dataclasses.fields(kind)
+    missing = dataclasses.MISSING
+    needed = (field.name for field in fields if field.default is missing and field.default_factory is missing)
+    return frozenset(field.name for field in fields), frozenset(needed)
 
 
 def _path(kind: Any) -> str:

@@ -41,6 +41,7 @@ def former_model_kind(path: str) -> Any:
     return model_kind(name)
 
 
+@cache
 def record_name(kind: type) -> str:
     """What a record is stored as: the name it was given, or that of its class where a module `records` has it."""
     name = stored_name(kind) or kind.__name__
@@ -61,30 +62,33 @@ def record_kind(name: str) -> type:
 
 
 def _record_kind(name: str) -> type | None:
-    found = next((getattr(module, name) for module in _record_modules() if hasattr(module, name)), None) or _kind(name)
+    modules = _record_modules(tuple(packages().values()))
+    found = next((getattr(module, name) for module in modules if hasattr(module, name)), None) or _kind(name)
     return found if isinstance(found, type) and dataclasses.is_dataclass(found) else None
 
 
 @cache
-def _record_modules() -> tuple[Any, ...]:
-    names = (f"{package}.records" for package in packages().values())
+def _record_modules(families: tuple[str, ...]) -> tuple[Any, ...]:
+    names = (f"{package}.records" for package in families)
     return records, *(importlib.import_module(name) for name in names if importlib.util.find_spec(name))
 
 
 def _kind(name: str) -> Any | None:
     """What has been given the name; the modules of its package are imported where it is not known yet."""
     if stored_kind(name) is None and "." in name:
-        _import_rooms(name.partition(".")[0])
+        owner = name.partition(".")[0]
+        family = packages().get(owner)
+        _import_rooms(tuple(f"{family}.{room}" for room in ROOMS) if family else (f"{ROOT}.{owner}",))
     return stored_kind(name)
 
 
 @cache
-def _import_rooms(owner: str) -> None:
-    """Imports the modules of a family, or of another package of ours, where classes lie that are stored."""
-    family = packages().get(owner)
-    for room in [f"{family}.{room}" for room in ROOMS] if family else [f"{ROOT}.{owner}"]:
-        if _is_package(room):
-            _import_modules(room)
+def _import_rooms(rooms: tuple[str, ...]) -> None:
+    """Imports the modules of those packages that there are."""
+    for room in filter(_is_package, rooms):
+        for info in pkgutil.iter_modules(importlib.import_module(room).__path__):
+            if not info.ispkg:
+                importlib.import_module(f"{room}.{info.name}")
 
 
 def _is_package(name: str) -> bool:
@@ -93,9 +97,3 @@ def _is_package(name: str) -> bool:
     except ImportError:  # not even the package around it is there
         return False
     return found is not None and found.submodule_search_locations is not None
-
-
-def _import_modules(package: str) -> None:
-    for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        if not info.ispkg:
-            importlib.import_module(f"{package}.{info.name}")
