@@ -67,7 +67,10 @@ RECORDS: dict[str, str] = {
     "Featurizer": "tabular.Featurizer",
     "Fill": "tabular.NumberImputation",
     "Frequencies": "tabular.CategoryFrequencies",
+    "Learnt": "TrainingData",
     "Levels": "tabular.CategoryCodes",
+    "Lost": "Unavailable",
+    "Standing": "LeaderboardRow",
     "Terms": "tabular.TextTerms",
 }
 

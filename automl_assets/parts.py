@@ -46,7 +46,7 @@ class FitContext:
 
 
 @runtime_checkable
-class Learner(Protocol):
+class AlgorithmInfo(Protocol):
     """What the algorithms of all families say about themselves; how they learn is each family's own matter."""
 
     name: str

@@ -226,7 +226,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Standing:
+class LeaderboardRow:
     """One line of the leaderboard."""
 
     rank: int | None  # None for a trial that failed
@@ -245,10 +245,10 @@ class Leaderboard:
 
     metric: str
     greater_is_better: bool
-    standings: tuple[Standing, ...]
+    standings: tuple[LeaderboardRow, ...]
 
     @property
-    def finished(self) -> tuple[Standing, ...]:
+    def finished(self) -> tuple[LeaderboardRow, ...]:
         return tuple(standing for standing in self.standings if standing.rank is not None)
 
 
@@ -475,7 +475,7 @@ class TrainingCode:
 
 
 @dataclass(frozen=True)
-class Lost:
+class Unavailable:
     """In the place of a record that could not be made and that nothing but the page is made of."""
 
     reason: str
@@ -489,7 +489,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Learnt:
+class TrainingData:
     """What a registered model answers, and from which rows: by them a later model is compared on others."""
 
     problem: Problem

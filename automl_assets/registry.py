@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 
 from automl_assets.errors import DiscoveryError
 from automl_assets.families import Family, family, packages
-from automl_assets.parts import LabelFormat, Learner, Source, Task
+from automl_assets.parts import AlgorithmInfo, LabelFormat, Source, Task
 
-Part = TypeVar("Part", Learner, LabelFormat, Source, Task)
+Part = TypeVar("Part", AlgorithmInfo, LabelFormat, Source, Task)
 
 
 @cache
 def algorithms(family: str) -> dict[str, Any]:
     """Algorithms of a family by name, in the order in which they should be tried; absent packages are left out."""
-    found = _discover(f"{packages()[family]}.algorithms", Learner)  # type: ignore[type-abstract]
+    found = _discover(f"{packages()[family]}.algorithms", AlgorithmInfo)  # type: ignore[type-abstract]
     able = [part for part in found.values() if importlib.util.find_spec(part.requires)]
     return {part.name: part for part in sorted(able, key=lambda part: (part.time_share, part.name))}
 

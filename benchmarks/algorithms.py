@@ -12,11 +12,11 @@ from automl_assets.execution.budget import Budget
 from automl_assets.execution.processes import wait_until_warm
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.records import Candidate, Dataset, Features, OnnxModel
-from automl_assets.steps.build_ensemble import blend
+from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.export import export
 from automl_assets.steps.load import load
 from automl_assets.steps.search import search
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 
@@ -46,7 +46,7 @@ def _prepared(data: str) -> tuple[Experiment, Dataset, Features]:
     experiment = parse({**asked, "metric": metric, "validation": {"folds": 3}}, data)
     dataset = load(experiment)
     profile = describe(dataset, experiment)
-    return experiment, dataset, featurize(dataset, profile, divide(dataset, profile, experiment), experiment)
+    return experiment, dataset, featurize(dataset, profile, split_rows(dataset, profile, experiment), experiment)
 
 
 def _cells(name: str, experiment: Experiment, dataset: Dataset, features: Features) -> list[str]:
@@ -55,7 +55,7 @@ def _cells(name: str, experiment: Experiment, dataset: Dataset, features: Featur
     candidate = search(features, part, Budget(SECONDS, max_trials=1), experiment.seed)
     if not candidate.trials[0].is_finished:
         return [candidate.trials[0].reason, "", "", "", ""]
-    ensemble = blend([candidate], features, experiment.ensemble, experiment.seed)
+    ensemble = build_ensemble([candidate], features, experiment.ensemble, experiment.seed)
     return _figures(candidate, export(ensemble, dataset.table.filter(features.truth.split.is_shown)))
 
 

@@ -21,9 +21,9 @@ import numpy as np
 from runs import run
 
 from automl_assets.experiment import experiment as settings
-from automl_assets.forecasting.metrics import Truth, problem_truth, score
+from automl_assets.forecasting.metrics import ForecastTruth, problem_truth, score
 from automl_assets.forecasting.records import ForecastProblem, Group, Panel
-from automl_assets.forecasting.steps.build_groups import arrange, group_keys
+from automl_assets.forecasting.steps.build_groups import build_groups, group_keys
 from automl_assets.records import Dataset
 from automl_assets.steps.load import load
 
@@ -99,12 +99,12 @@ def _peers(name: str) -> Iterator[list[str]]:
 
 
 def _group(dataset: Dataset, experiment: settings.Experiment) -> Group:
-    ((_, group),) = arrange(dataset, experiment, group_keys(dataset, experiment))
+    ((_, group),) = build_groups(dataset, experiment, group_keys(dataset, experiment))
     assert isinstance(group, Group), group
     return group
 
 
-def _truth(group: Group) -> Truth:
+def _truth(group: Group) -> ForecastTruth:
     """Origins a horizon apart, as our own evaluation has them; peers learn again at each."""
     assert group.test is not None
     origins = np.arange(0, group.test.lengths.max(), group.problem.horizon)

@@ -12,7 +12,7 @@ from automl_assets.execution.budget import Budget
 from automl_assets.execution.processes import free_bytes
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.metrics import oriented
-from automl_assets.parts import Learner
+from automl_assets.parts import AlgorithmInfo
 from automl_assets.resources.asset_keys import asset_key
 from automl_assets.resources.run_log import boot, journal_of
 
@@ -45,7 +45,7 @@ class Clock(dg.ConfigurableResource):
         self,
         context: Any,
         experiment: Experiment,
-        algorithm: Learner,
+        algorithm: AlgorithmInfo,
         n_groups: int = 0,
         n_rows: int = 0,
     ) -> Budget:
@@ -102,7 +102,7 @@ def _now(context: Any) -> float:
     return first["time"] + time.monotonic() - first["ticks"] if first else time.time()
 
 
-def _deserved(part: Learner, n_rows: int) -> float:
+def _deserved(part: AlgorithmInfo, n_rows: int) -> float:
     """Its share of the time. In a large table, what learns from a sample alone deserves less the more it leaves aside."""
     most = part.max_rows
     if most is None or n_rows <= max(most, LARGE_TABLE):
@@ -110,7 +110,7 @@ def _deserved(part: Learner, n_rows: int) -> float:
     return part.time_share * most / n_rows
 
 
-def _why_not(part: Learner, seconds: float, is_roomy: bool, n_rows: int, n_cores: int) -> str:
+def _why_not(part: AlgorithmInfo, seconds: float, is_roomy: bool, n_rows: int, n_cores: int) -> str:
     """Why a candidate is left out, so that its time is others'; empty where it is tried."""
     needed = part.trial_seconds(n_rows) / n_cores
     if needed > seconds:
@@ -122,7 +122,7 @@ def _why_not(part: Learner, seconds: float, is_roomy: bool, n_rows: int, n_cores
     return ""
 
 
-def _to_come(context: Any, experiment: Experiment, algorithm: Learner, events: list[dict]) -> list[Learner]:
+def _to_come(context: Any, experiment: Experiment, algorithm: AlgorithmInfo, events: list[dict]) -> list[AlgorithmInfo]:
     """The candidates that have not begun yet, but for this one."""
     begun = {event["candidate"] for event in events if event["event"] == "candidate_started"}
     return [

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_assets.errors import ArtifactError, DataError, SettingError, listed
-from automl_assets.records import Learnt, Registration
+from automl_assets.records import Registration, TrainingData
 from automl_assets.resources.home import installation_key
 from automl_assets.resources.postgres_connections import resumable
 from automl_assets.resources.record_codec import read_record, write_record
@@ -35,7 +35,7 @@ REIGN = "reign "  # beginning of the tags of a model that tell each move of the 
 
 
 @dataclass(frozen=True)
-class Reign:
+class Promotion:
     """One move of the alias."""
 
     since: str  # ISO 8601, UTC
@@ -52,7 +52,7 @@ class Opened:
     folder: Path
 
     @cached_property
-    def learnt(self) -> Learnt:
+    def learnt(self) -> TrainingData:
         """Raises ArtifactError for a version that was registered before versions kept it."""
         place = self.folder / LEARNT
         if not place.is_dir():
@@ -95,7 +95,7 @@ class Champions:
     client: Any  # mlflow's
     model: str
 
-    def register(self, run: str, folder: Path, learnt: Learnt, tags: Mapping[str, str]) -> str:
+    def register(self, run: str, folder: Path, learnt: TrainingData, tags: Mapping[str, str]) -> str:
         """Keeps the files and makes them a version, once they were read back as they were written.
 
         Every version has a folder of its own: a run that is made again would write over the files of the one before.
@@ -150,20 +150,20 @@ class Champions:
         """Moves the alias, once the version's files were read. Raises ArtifactError otherwise."""
         self.check(version)
         now = datetime.now(UTC)
-        reign = Reign(now.isoformat(timespec="seconds"), version, self.current(), reason)
+        reign = Promotion(now.isoformat(timespec="seconds"), version, self.current(), reason)
         name = f"{REIGN}{now:%Y%m%dT%H%M%S.%f}"
         self.client.set_registered_model_tag(self.model, name, json.dumps(asdict(reign)))
         self.client.set_registered_model_alias(self.model, CHAMPION, version)
 
-    def reigns(self) -> list[Reign]:
+    def reigns(self) -> list[Promotion]:
         """Every move of the alias, the oldest first. One that was noted, but cut off before the alias moved, is none."""
         known = self._existing(lambda: self.client.get_registered_model(self.model))
         tags = sorted((known.tags if known else {}).items())
-        noted = [Reign(**json.loads(value)) for name, value in tags if name.startswith(REIGN)]
+        noted = [Promotion(**json.loads(value)) for name, value in tags if name.startswith(REIGN)]
         answering = [*(reign.before for reign in noted[1:]), self.current()]
         return [reign for reign, after in zip(noted, answering, strict=False) if reign.version == after]
 
-    def rollback(self, to: str | None = None) -> Reign:
+    def rollback(self, to: str | None = None) -> Promotion:
         """Lets `to` answer again, by default the version whose place the champion has taken.
 
         Raises SettingError where there is none such, and ArtifactError when its files are gone or changed.
@@ -242,7 +242,7 @@ def _told(registration: Registration) -> dict[str, str]:
     return tags | {"compared_with": found.champion} | {name: repr(value) for name, value in figures.items()}
 
 
-def _write_learnt(folder: Path, learnt: Learnt) -> None:
+def _write_learnt(folder: Path, learnt: TrainingData) -> None:
     place = folder / LEARNT
     place.mkdir()
     write_record(learnt, lambda name, content: (place / name).write_bytes(content), installation_key())

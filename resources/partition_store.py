@@ -10,7 +10,7 @@ from upath import UPath
 
 from automl_assets.errors import ArtifactError
 from automl_assets.resources import record_versions
-from automl_assets.resources.record_versions import Others, Turn
+from automl_assets.resources.record_versions import Others, RunIdentity
 
 PLAIN_KEY = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9_.=-]{0,99}")
 NO_OTHERS = Others()
@@ -19,7 +19,7 @@ NO_OTHERS = Others()
 class Shelf:
     """Reads what its run made, or else the newest; writes for its run. Without a `turn` it only reads."""
 
-    def __init__(self, asset: UPath, turn: Turn | None = None, others: Others = NO_OTHERS):
+    def __init__(self, asset: UPath, turn: RunIdentity | None = None, others: Others = NO_OTHERS):
         self.asset, self.turn, self.others = asset, turn, others
 
     @property

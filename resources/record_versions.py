@@ -32,7 +32,7 @@ ASSET_RESUME_TAG = "dagster/is_asset_resume_retry"  # of Dagster's own retries
 
 
 @dataclass(frozen=True)
-class Turn:
+class RunIdentity:
     """A run as records know it: it shares what it made with the run that it re-executes."""
 
     run: str
@@ -69,7 +69,7 @@ def _asked_later(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     return [run.run_id for run in instance.get_runs(cursor=run_id, ascending=True)]
 
 
-def new_version(turn: Turn, origin: str = "") -> str:
+def new_version(turn: RunIdentity, origin: str = "") -> str:
     """A name, in the order of time; `origin` tells what the record is made from."""
     return "-".join(filter(None, (str(time.time_ns()), turn.run[:8], secrets.token_hex(4), origin)))
 
@@ -84,7 +84,7 @@ def origin_of(version: str) -> str:
     return parts[3] if len(parts) > 3 else ""
 
 
-def is_by(version: str, turn: Turn) -> bool:
+def is_by(version: str, turn: RunIdentity) -> bool:
     """Whether the run itself made a version."""
     return version.split("-")[1] == turn.run[:8]
 
@@ -129,7 +129,7 @@ def fingerprint(record: Any, *more: str) -> str:
     return found.hexdigest()[:12]
 
 
-def settle(place: UPath, version: str, turn: Turn, others: Others) -> None:
+def settle(place: UPath, version: str, turn: RunIdentity, others: Others) -> None:
     """Makes a complete version the newest one, and what its run reads.
 
     Not in the place of what a later run has made meanwhile: then this process is an orphan of a run that died and was
@@ -167,7 +167,7 @@ def pointed(pointer: UPath) -> str | None:
         raise ArtifactError(f"{pointer.parent} is no folder, or lies in a file; move that file away") from None
 
 
-def version_at(place: UPath, turn: Turn | None) -> str | None:
+def version_at(place: UPath, turn: RunIdentity | None) -> str | None:
     """What a run reads: its own version, else the newest."""
     own = pointed(place / "runs" / turn.first) if turn else None
     return own or pointed(place / "current")

@@ -49,7 +49,7 @@ class Journal:
         return seconds
 
 
-class Pace:
+class Progress:
     """Tells a journal how many of an asset's groups are done, a few times a second at most."""
 
     def __init__(self, journal: Journal, asset: str, n_groups: int):

@@ -12,7 +12,7 @@ from automl_assets.resources import record_versions
 from automl_assets.resources.asset_keys import asset_name
 from automl_assets.resources.home import place
 from automl_assets.resources.partition_store import Shelf
-from automl_assets.resources.record_versions import KEPT_VERSIONS, Others, Turn
+from automl_assets.resources.record_versions import KEPT_VERSIONS, Others, RunIdentity
 
 ROOT = "artifacts"
 
@@ -26,7 +26,7 @@ class RecordStore(dg.ConfigurableIOManager):
         if obj is None:
             return
         run, asset = context.step_context.dagster_run, self._asset(context.asset_key)
-        turn = Turn.of(run)
+        turn = RunIdentity.of(run)
         version = record_versions.new_version(turn)
         with _told():
             shown = record_versions.write_version(obj, asset / version)
@@ -35,7 +35,7 @@ class RecordStore(dg.ConfigurableIOManager):
 
     def load_input(self, context: dg.InputContext) -> Any:
         with _told():
-            return _read(self._asset(context.asset_key), Turn.of(context.step_context.dagster_run))
+            return _read(self._asset(context.asset_key), RunIdentity.of(context.step_context.dagster_run))
 
     def load(self, experiment: str, asset: str) -> Any:
         """The newest complete record of an asset, outside any run."""
@@ -57,7 +57,7 @@ class RecordStore(dg.ConfigurableIOManager):
 
     def shelves(self, experiment: str, context: dg.AssetExecutionContext) -> Callable[[str], Shelf]:
         """The shelf of each asset as the context's run sees it. Asks once which runs are under way."""
-        turn, others = Turn.of(context.run), Others.of(context.run, context.instance)
+        turn, others = RunIdentity.of(context.run), Others.of(context.run, context.instance)
         return lambda asset: Shelf(self._asset(dg.AssetKey([experiment, asset])), turn, others)
 
     def _asset(self, key: dg.AssetKey) -> UPath:
@@ -76,7 +76,7 @@ def _told() -> Iterator[None]:
         raise dg.Failure(description=str(error), allow_retries=False) from None
 
 
-def _read(asset: UPath, turn: Turn | None) -> Any:
+def _read(asset: UPath, turn: RunIdentity | None) -> Any:
     version = record_versions.version_at(asset, turn)
     if version is None:
         raise ArtifactError(f"{'/'.join(asset.parts[-2:])} has not been made yet; materialise it first")

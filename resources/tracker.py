@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.errors import ArtifactError
-from automl_assets.records import Leaderboard, Learnt, Standing
+from automl_assets.records import Leaderboard, LeaderboardRow, TrainingData
 from automl_assets.resources.home import alone, database, home, place
 from automl_assets.resources.model_registry import CHAMPION, Champions
 from automl_assets.resources.postgres_connections import PATIENT, SteadyClient, resumable
@@ -70,7 +70,7 @@ class Tracker(dg.ConfigurableResource):
         experiment: str,
         dagster_run: str,
         model: AbstractContextManager[Path],
-        learnt: Learnt,
+        learnt: TrainingData,
         figures: dict[str, float],
         rows: str,
     ) -> str:
@@ -185,7 +185,7 @@ def _logged_trials(client: Any, experiment_id: str, parent: str) -> set[str]:
     return {run.info.run_name for run in found if run.info.status != "RUNNING"}
 
 
-def _log_trial(client: Any, experiment_id: str, parent: str, standing: Standing) -> None:
+def _log_trial(client: Any, experiment_id: str, parent: str, standing: LeaderboardRow) -> None:
     from mlflow.entities import Param
 
     tags = {"mlflow.parentRunId": parent, "algorithm": standing.algorithm}

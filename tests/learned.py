@@ -14,10 +14,10 @@ from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.records import VALID, Candidate, Dataset, Ensemble, Features, Problem, Split, Truth
 from automl_assets.registry import tasks
-from automl_assets.steps.build_ensemble import blend
+from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.load import load
 from automl_assets.steps.search import search
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 
@@ -101,12 +101,17 @@ def answered() -> Answered:
 def _learn(experiment: Experiment) -> Learned:
     dataset = load(experiment)
     profile = describe(dataset, experiment)
-    split = divide(dataset, profile, experiment)
+    split = split_rows(dataset, profile, experiment)
     features = featurize(dataset, profile, split, experiment)
     budget = Budget(seconds=60, n_cores=2, max_trials=1)
     candidates = tuple(search(features, part, budget, seed=0) for part in experiment.candidates.values())
     return Learned(
-        experiment, dataset, split, features, candidates, blend(candidates, features, experiment.ensemble, seed=0)
+        experiment,
+        dataset,
+        split,
+        features,
+        candidates,
+        build_ensemble(candidates, features, experiment.ensemble, seed=0),
     )
 
 

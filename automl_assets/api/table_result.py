@@ -90,11 +90,11 @@ class Result(RunResult):
     def test(self, trial: str, rows: Any = None) -> Evaluation:
         """Metrics, intervals and pictures of one trial of the leaderboard, or of "ensemble", on the test rows, or on
         labelled rows of a pandas or polars frame. Raises AutomlError for a trial that is unknown or failed."""
-        from automl_assets.steps.evaluate_trial import examine
+        from automl_assets.steps.evaluate_trial import evaluate_trial
 
         features = self._load("features")
         chosen = self.ensemble if trial == "ensemble" else self._alone(trial, features)
-        return examine(chosen, features, self.experiment, None if rows is None else _table(rows))
+        return evaluate_trial(chosen, features, self.experiment, None if rows is None else _table(rows))
 
     def printed(self) -> Iterator[PrintedTable | str]:
         yield self._leaderboard(SHOWN_TRIALS)
@@ -122,7 +122,7 @@ class Result(RunResult):
         return PrintedTable(title, columns, tuple(rows), texts=frozenset({"trial", ""}), n_bold=1)
 
     def _alone(self, name: str, features: Features) -> Ensemble:
-        from automl_assets.steps.evaluate_trial import alone
+        from automl_assets.steps.evaluate_trial import trial_as_ensemble
 
         algorithms = {standing.trial: standing.algorithm for standing in self.standings.standings}
         if name not in algorithms:
@@ -131,7 +131,7 @@ class Result(RunResult):
             )
         candidate = self._load(f"candidate_{algorithms[name]}")
         (trial,) = [one for one in candidate.trials if one.name == name]
-        return alone(trial, features, self.experiment)
+        return trial_as_ensemble(trial, features, self.experiment)
 
     def explain(self, rows: Any, seconds: float = 60) -> "pd.DataFrame":
         """What each column adds to the answer for each row of a pandas or polars frame (SHAP values).

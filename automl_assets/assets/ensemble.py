@@ -7,10 +7,10 @@ import dagster as dg
 from automl_assets.assets.spec import described, input_of, pictures, step, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Candidate, Ensemble, Features
-from automl_assets.steps.build_ensemble import blend
+from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.calibrate import calibrate
-from automl_assets.steps.choose_threshold import decide
-from automl_assets.steps.conformalize import conform, percent
+from automl_assets.steps.choose_threshold import choose_threshold
+from automl_assets.steps.conformalize import conformalize, percent
 
 
 def ensemble(experiment: Experiment) -> dg.AssetsDefinition:
@@ -31,11 +31,11 @@ def ensemble(experiment: Experiment) -> dg.AssetsDefinition:
     )
     def asset(context: dg.AssetExecutionContext, features: Features, **candidates: Candidate) -> dg.MaterializeResult:
         with step(context):
-            blended = blend(candidates.values(), features, experiment.ensemble, experiment.seed)
+            blended = build_ensemble(candidates.values(), features, experiment.ensemble, experiment.seed)
             trimmed = prune(blended, candidates.values(), features, experiment.ensemble.max_milliseconds)
             honest = calibrate(trimmed, features.truth, experiment.seed)
-            decisive = decide(honest, features.truth, experiment)
-            made = conform(decisive, features.truth, experiment.coverage, experiment.seed)
+            decisive = choose_threshold(honest, features.truth, experiment)
+            made = conformalize(decisive, features.truth, experiment.coverage, experiment.seed)
         return dg.MaterializeResult(value=made, metadata=_metadata(made))
 
     return asset

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import LAST, described, input_of, made_check, pictures, spared, table
+from automl_assets.assets.spec import LAST, best_effort, described, input_of, made_check, pictures, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Cohort, Dataset, Ensemble, ErrorAnalysis, Features
 from automl_assets.resources.clock import Clock
@@ -35,7 +35,7 @@ def error_analysis(experiment: Experiment, analyse_errors: Callable[..., Any]) -
             seconds = TIME_SHARE * clock.seconds_left(context, experiment)
             return analyse_errors(dataset, features, ensemble, experiment.seed, seconds)
 
-        return spared(context, make, _metadata)
+        return best_effort(context, make, _metadata)
 
     return asset
 

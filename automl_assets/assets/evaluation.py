@@ -8,7 +8,7 @@ from automl_assets.assets.spec import described, input_of, pictures, step, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Ensemble, Evaluation, Features
 from automl_assets.steps.evaluate import beats_baseline, evaluate
-from automl_assets.steps.holdout_predictions import judge
+from automl_assets.steps.holdout_predictions import holdout_predictions
 
 BEATS = "beats_baseline"
 
@@ -30,7 +30,7 @@ def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
     )
     def asset(context: dg.AssetExecutionContext, features: Features, ensemble: Ensemble) -> dg.MaterializeResult:
         with step(context):
-            answers = judge(features, ensemble)
+            answers = holdout_predictions(features, ensemble)
             truth = features.truth.y[features.truth.split.is_training]
             found = evaluate(answers, ensemble.problem, truth, experiment.seed, ensemble.conformal)
         check = _beats(found, experiment.metric)

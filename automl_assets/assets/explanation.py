@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import described, input_of, made_check, pictures, spared, table
+from automl_assets.assets.spec import best_effort, described, input_of, made_check, pictures, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Explanation, Features
 from automl_assets.resources.clock import Clock
@@ -38,7 +38,7 @@ def explanation(experiment: Experiment, explain: Callable[..., Any]) -> dg.Asset
             seconds = TIME_SHARE * clock.seconds_left(context, experiment)
             return explain(ensemble, dataset, features, experiment.seed, seconds)
 
-        return spared(context, make, _metadata)
+        return best_effort(context, make, _metadata)
 
     return asset
 

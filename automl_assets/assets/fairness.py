@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import LAST, described, input_of, made_check, pictures, spared, table
+from automl_assets.assets.spec import LAST, best_effort, described, input_of, made_check, pictures, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Ensemble, Fairness, Features
 from automl_assets.resources.clock import Clock
@@ -44,7 +44,7 @@ def fairness(experiment: Experiment, assess_fairness: Callable[..., Any]) -> dg.
             seconds = TIME_SHARE * clock.seconds_left(context, experiment)
             return assess_fairness(dataset, features, ensemble, experiment.sensitive_columns, experiment.seed, seconds)
 
-        return spared(context, make, _metadata, lambda made: [_alike(made)])
+        return best_effort(context, make, _metadata, lambda made: [_alike(made)])
 
     return asset
 

@@ -12,7 +12,16 @@ import numpy as np
 from automl_assets.assets.spec import described, input_of, step
 from automl_assets.errors import ArtifactError, DataError
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Comparison, Dataset, Ensemble, Evaluation, Learnt, OnnxModel, Registration, Split
+from automl_assets.records import (
+    Comparison,
+    Dataset,
+    Ensemble,
+    Evaluation,
+    OnnxModel,
+    Registration,
+    Split,
+    TrainingData,
+)
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.model_registry import Champions, Opened
 from automl_assets.resources.tracker import Tracker
@@ -34,7 +43,7 @@ class Entry:
     """A model that wants to be a version."""
 
     model: AbstractContextManager[Path]  # its folder
-    learnt: Learnt
+    learnt: TrainingData
     figures: dict[str, float]
     rows: str  # what the figures are of
 

@@ -12,7 +12,7 @@ import dagster as dg
 
 from automl_assets.errors import AutomlError
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Guardrail, Lost
+from automl_assets.records import Guardrail, Unavailable
 from automl_assets.resources.asset_keys import asset_key, asset_name
 from automl_assets.resources.executors import end_with_run
 from automl_assets.resources.run_log import Journal, boot, journal_of
@@ -44,7 +44,9 @@ def described(
 @cache
 def _type_of(record: type) -> dg.DagsterType:
     """Dagster's type of a record; one for all assets, because the names of types are unique."""
-    return dg.PythonObjectDagsterType((record, Lost), name=f"{record.__name__}Record", description=record.__doc__)
+    return dg.PythonObjectDagsterType(
+        (record, Unavailable), name=f"{record.__name__}Record", description=record.__doc__
+    )
 
 
 def code_version(experiment: Experiment) -> str:
@@ -82,7 +84,7 @@ def step(context: dg.AssetExecutionContext) -> Iterator[Journal]:
     journal.write("asset_finished", asset=asset)
 
 
-def spared(
+def best_effort(
     context: dg.AssetExecutionContext,
     make: Callable[[], Any],
     metadata: Callable[[Any], dict[str, Any]],
@@ -98,7 +100,7 @@ def spared(
         reason = str(error.description if isinstance(error, dg.Failure) else f"{type(error).__name__}: {error}")
         context.log.error(f"could not be made: {reason}", exc_info=not isinstance(error, dg.Failure))
         names = [key.name for key in context.selected_asset_check_keys]
-        return dg.MaterializeResult(value=Lost(reason), check_results=[_warning(name, reason) for name in names])
+        return dg.MaterializeResult(value=Unavailable(reason), check_results=[_warning(name, reason) for name in names])
     is_made = dg.AssetCheckResult(check_name=MADE, passed=True)
     return dg.MaterializeResult(value=made, metadata=shown, check_results=[*found, is_made])
 

@@ -10,7 +10,7 @@ from automl_assets.errors import listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import TEST_FILE, VALID, Dataset, Profile, Split
 from automl_assets.steps.split_guardrails import train_test_overlap, validation_split
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 
 GUARDRAILS = {
     "validation_split": "How trials are scored, and why so.",
@@ -28,7 +28,7 @@ def split(experiment: Experiment) -> dg.AssetsDefinition:
     )
     def asset(context: dg.AssetExecutionContext, dataset: Dataset, profile: Profile) -> dg.MaterializeResult:
         with step(context):
-            divided = divide(dataset, profile, experiment)
+            divided = split_rows(dataset, profile, experiment)
             found = (validation_split(divided, experiment), train_test_overlap(dataset, divided))
         return dg.MaterializeResult(
             value=divided,

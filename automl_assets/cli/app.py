@@ -334,10 +334,10 @@ def labels(
     from automl_assets.api.run import find
     from automl_assets.experiment.experiment import load
     from automl_assets.resources.home import prepare
-    from automl_assets.steps.import_labels import collect
+    from automl_assets.steps.import_labels import import_labels
 
     prepare(home)
-    found = collect(load(find(experiment)), file, rows, tuple(key or ()), new_classes)
+    found = import_labels(load(find(experiment)), file, rows, tuple(key or ()), new_classes)
     left_out = {"known already": found.n_known, "given twice": found.n_twice, "empty": found.n_empty}
     left_out |= {"of no row that was scored": found.n_unmatched}
     told = "".join(f", {number} {what}" for what, number in left_out.items() if number)

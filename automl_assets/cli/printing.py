@@ -11,7 +11,7 @@ from rich.text import Text
 
 from automl_assets.api.result import PrintedTable, RunResult
 from automl_assets.cli.terminal import plain
-from automl_assets.resources.model_registry import Reign
+from automl_assets.resources.model_registry import Promotion
 
 SHOWN_COLUMNS = 4  # of contributions
 
@@ -50,7 +50,7 @@ def contributions(made: pl.DataFrame) -> Table:
     return table
 
 
-def versions(known: Sequence[Any], reigns: Sequence[Reign], champion: str) -> Table:
+def versions(known: Sequence[Any], reigns: Sequence[Promotion], champion: str) -> Table:
     """A model's versions as MLflow knows them, when each of them answered, and why it was promoted or not."""
     table = Table("version", "metric", "score", "champion", "why", box=None, header_style="bold")
     ends = [*(reign.since for reign in reigns[1:]), ""]

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 
 
-class Pace:
+class TimeShares:
     """When each part is to end, as a share of the step's time; what one part leaves over is the next one's.
 
     >>> pace = Pace(0.0, {"pictures": 1.0})

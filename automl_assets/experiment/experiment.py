@@ -29,7 +29,7 @@ from automl_assets.experiment.forecasting import ForecastSettings, levels
 from automl_assets.experiment.retraining import Retrain
 from automl_assets.experiment.validation_messages import told
 from automl_assets.families import Family
-from automl_assets.parts import Learner, Source, Task
+from automl_assets.parts import AlgorithmInfo, Source, Task
 from automl_assets.records import Label
 
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
@@ -320,12 +320,12 @@ class Experiment(Frozen):
         return self.forecasting.quantiles or levels(self.coverage)
 
 
-def _able(task: str) -> Mapping[str, Learner]:
+def _able(task: str) -> Mapping[str, AlgorithmInfo]:
     family = registry.algorithms(registry.tasks()[task].family)
     return {name: part for name, part in family.items() if task in part.tasks}
 
 
-def _is_permitted(part: Learner, choice: Algorithms) -> bool:
+def _is_permitted(part: AlgorithmInfo, choice: Algorithms) -> bool:
     return part.is_fallback or (part.name in choice.allowed if choice.allowed else part.name not in choice.blocked)
 
 

@@ -16,7 +16,7 @@ from automl_assets import metrics
 from automl_assets.forecasting.records import MEDIAN, ForecastProblem, Panel
 from automl_assets.records import Problem
 
-Formula = Callable[["Truth", np.ndarray, np.ndarray], np.ndarray]
+Formula = Callable[["ForecastTruth", np.ndarray, np.ndarray], np.ndarray]
 
 OF_QUANTILES = ("WQL", "pinball_loss")  # metrics of how well quantiles, not only points, are forecast
 CENTRAL = (0.8, 0.95)  # intervals whose coverage is told
@@ -25,7 +25,7 @@ SEASONAL_SIGN = 1.645  # of an autocorrelation: standard errors that 90 % of whi
 
 
 @dataclass(frozen=True)
-class Truth:
+class ForecastTruth:
     """What came next at some origins, and the past by which errors are measured."""
 
     learnt: Panel  # the rows that scales and ranges are taken from
@@ -43,7 +43,7 @@ class Truth:
         rows = np.where(is_there, self.whole.offsets[:-1, None] + steps, 0)
         return np.where(is_there & ~self.whole.is_filled[rows], self.whole.y[rows], np.nan)
 
-    def part(self, windows: np.ndarray, series: np.ndarray) -> "Truth":
+    def part(self, windows: np.ndarray, series: np.ndarray) -> "ForecastTruth":
         """The chosen origins and series alone, by number or by mask; what has been worked out is not again."""
         ends, known = self.ends[windows][:, series], self.__dict__
         part = replace(self, learnt=self.learnt.of(series), whole=self.whole.of(series), ends=ends)
@@ -51,7 +51,7 @@ class Truth:
         part.__dict__.update({name: known[name][series] for name in BY_SERIES if name in known})
         return part
 
-    def only(self, kept: np.ndarray) -> "Truth":
+    def only(self, kept: np.ndarray) -> "ForecastTruth":
         """The same as if nothing had come but what is kept, bool [n_windows, n_series, horizon]."""
         again = replace(self)
         again.__dict__["y"] = np.where(kept, self.y, np.nan)  # in place of what `y` would work out
@@ -146,7 +146,7 @@ def _seasonal_factors(y: np.ndarray, season: int) -> np.ndarray:
     return factors / factors.mean()
 
 
-def score(name: str, truth: Truth, point: np.ndarray, quantiles: np.ndarray | None = None) -> float:
+def score(name: str, truth: ForecastTruth, point: np.ndarray, quantiles: np.ndarray | None = None) -> float:
     """One metric of forecasts [n_windows, n_series, horizon]; NaN where these series give it no value.
 
     `quantiles` [n_windows, n_series, horizon, n_levels]; without them every quantile is the point.
@@ -154,12 +154,16 @@ def score(name: str, truth: Truth, point: np.ndarray, quantiles: np.ndarray | No
     return float(scores_of_each(name, truth, point, quantiles))
 
 
-def scores_of_each(name: str, truth: Truth, points: np.ndarray, quantiles: np.ndarray | None = None) -> np.ndarray:
+def scores_of_each(
+    name: str, truth: ForecastTruth, points: np.ndarray, quantiles: np.ndarray | None = None
+) -> np.ndarray:
     """One metric of many forecasts [..., n_windows, n_series, horizon], float64 [...]."""
     return values_of(FORMULAS[name], truth, points, quantiles)
 
 
-def values_of(formula: Formula, truth: Truth, points: np.ndarray, quantiles: np.ndarray | None = None) -> np.ndarray:
+def values_of(
+    formula: Formula, truth: ForecastTruth, points: np.ndarray, quantiles: np.ndarray | None = None
+) -> np.ndarray:
     """The same by the formula of a metric."""
     if not truth.is_known.any():
         return np.full(points.shape[:-3], np.nan)
@@ -168,18 +172,20 @@ def values_of(formula: Formula, truth: Truth, points: np.ndarray, quantiles: np.
         return formula(truth, points, answers)
 
 
-def all_scores(truth: Truth, point: np.ndarray, quantiles: np.ndarray | None = None) -> dict[str, float]:
+def all_scores(truth: ForecastTruth, point: np.ndarray, quantiles: np.ndarray | None = None) -> dict[str, float]:
     """Every metric that has a value for these forecasts."""
     found = {name: score(name, truth, point, quantiles) for name in metrics.metric_names("forecasting")}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
-def problem_truth(panel: Panel, ends: np.ndarray, problem: ForecastProblem, learnt: Panel | None = None) -> Truth:
+def problem_truth(
+    panel: Panel, ends: np.ndarray, problem: ForecastProblem, learnt: Panel | None = None
+) -> ForecastTruth:
     """What came next in a panel, as the problem asks for it; `learnt` when models have seen only a part of the panel."""
-    return Truth(learnt or panel, panel, ends, problem.horizon, problem.season, problem.quantiles)
+    return ForecastTruth(learnt or panel, panel, ends, problem.horizon, problem.season, problem.quantiles)
 
 
-def coverage(truth: Truth, quantiles: np.ndarray) -> dict[str, float]:
+def coverage(truth: ForecastTruth, quantiles: np.ndarray) -> dict[str, float]:
     """Share of values inside each central interval that the levels have, as `coverage_80`; nothing without any."""
     found: dict[str, float] = {}
     for share in CENTRAL if np.isfinite(quantiles[truth.is_known]).any() else ():
@@ -203,19 +209,19 @@ def median_head(answers: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
 # Means
 
 
-def _of_series(values: np.ndarray, truth: Truth) -> np.ndarray:
+def _of_series(values: np.ndarray, truth: ForecastTruth) -> np.ndarray:
     """Mean over known values of each series that has some [..., n_judged]."""
     totals = np.where(truth.is_known, values, 0.0).sum(axis=(-3, -1))
     is_judged = truth.counts > 0
     return totals[..., is_judged] / truth.counts[is_judged]
 
 
-def _of_all(values: np.ndarray, truth: Truth) -> np.ndarray:
+def _of_all(values: np.ndarray, truth: ForecastTruth) -> np.ndarray:
     """Mean over all known values [...]."""
     return np.where(truth.is_known, values, 0.0).sum(axis=(-3, -2, -1)) / truth.is_known.sum()
 
 
-def _spans(truth: Truth) -> np.ndarray:
+def _spans(truth: ForecastTruth) -> np.ndarray:
     """Range of each judged series; one that never changed is measured by its scale."""
     low, high = truth.limits
     return np.where(high > low, high - low, truth.scales)[truth.counts > 0]
@@ -224,42 +230,42 @@ def _spans(truth: Truth) -> np.ndarray:
 # Of each series, [..., n_judged]
 
 
-def _normalized_mean_absolute(truth: Truth, points: np.ndarray) -> np.ndarray:
+def _normalized_mean_absolute(truth: ForecastTruth, points: np.ndarray) -> np.ndarray:
     return _of_series(np.abs(points - truth.y), truth) / _spans(truth)
 
 
-def _normalized_root_mean_squared(truth: Truth, points: np.ndarray) -> np.ndarray:
+def _normalized_root_mean_squared(truth: ForecastTruth, points: np.ndarray) -> np.ndarray:
     return np.sqrt(_of_series((points - truth.y) ** 2, truth)) / _spans(truth)
 
 
-def _normalized_root_mean_squared_log(truth: Truth, points: np.ndarray) -> np.ndarray:
+def _normalized_root_mean_squared_log(truth: ForecastTruth, points: np.ndarray) -> np.ndarray:
     low, high = (np.log1p(limit)[truth.counts > 0] for limit in truth.limits)
     return np.sqrt(_of_series((np.log1p(points) - np.log1p(truth.y)) ** 2, truth)) / (high - low)
 
 
-def _normalized_median_absolute(truth: Truth, points: np.ndarray) -> np.ndarray:
+def _normalized_median_absolute(truth: ForecastTruth, points: np.ndarray) -> np.ndarray:
     errors = np.where(truth.is_known, np.abs(points - truth.y), np.nan)[..., truth.counts > 0, :]
     return np.nanmedian(errors, axis=(-3, -1)) / _spans(truth)
 
 
-def _mean_absolute_scaled(truth: Truth, points: np.ndarray) -> np.ndarray:
+def _mean_absolute_scaled(truth: ForecastTruth, points: np.ndarray) -> np.ndarray:
     """MASE (Hyndman and Koehler 2006)."""
     return _of_series(np.abs(points - truth.y), truth) / truth.scales[truth.counts > 0]
 
 
-def _root_mean_squared_scaled(truth: Truth, points: np.ndarray) -> np.ndarray:
+def _root_mean_squared_scaled(truth: ForecastTruth, points: np.ndarray) -> np.ndarray:
     """RMSSE (M5)."""
     return np.sqrt(_of_series((points - truth.y) ** 2, truth) / truth.squares[truth.counts > 0])
 
 
-def _symmetric_percentage(truth: Truth, points: np.ndarray) -> np.ndarray:
+def _symmetric_percentage(truth: ForecastTruth, points: np.ndarray) -> np.ndarray:
     """sMAPE in percent, 0 to 200 (M4)."""
     size = np.abs(points) + np.abs(truth.y)
     shares = np.divide(2 * np.abs(points - truth.y), size, out=np.zeros_like(size), where=~(size == 0))
     return 100 * _of_series(shares, truth)
 
 
-OF_SERIES: dict[str, Callable[[Truth, np.ndarray], np.ndarray]] = {
+OF_SERIES: dict[str, Callable[[ForecastTruth, np.ndarray], np.ndarray]] = {
     "MASE": _mean_absolute_scaled,
     "RMSSE": _root_mean_squared_scaled,
     "normalized_mean_absolute_error": _normalized_mean_absolute,
@@ -270,7 +276,7 @@ OF_SERIES: dict[str, Callable[[Truth, np.ndarray], np.ndarray]] = {
 }
 
 
-def by_series(truth: Truth, point: np.ndarray) -> pl.DataFrame:
+def by_series(truth: ForecastTruth, point: np.ndarray) -> pl.DataFrame:
     """What is known of each series that has known values: their number, mean errors, mean size, and its own metrics."""
     is_judged = truth.counts > 0
     errors = point - truth.y
@@ -339,7 +345,7 @@ def _weighted_quantile(truth, points, answers) -> np.ndarray:
     return 2 * np.mean(_pinballs(truth, answers), axis=0) / _of_all(np.abs(truth.y), truth)
 
 
-def _pinballs(truth: Truth, answers: np.ndarray) -> list[np.ndarray]:
+def _pinballs(truth: ForecastTruth, answers: np.ndarray) -> list[np.ndarray]:
     """The mean of each quantile's losses [n_levels][...]."""
     every = np.broadcast_to(answers, (*answers.shape[:-1], len(truth.levels)))
     errors = [truth.y - every[..., place] for place in range(len(truth.levels))]

@@ -88,7 +88,7 @@ def stopping_early() -> Iterator[None]:
         yield
 
 
-class Patience:
+class EarlyStopping:
     """Says when boosting should end: no better loss for 0.3 times the best round + 10, or the time is up.
 
     >>> patience = Patience(deadline=float("inf"))

@@ -34,7 +34,9 @@ STACK_FOLDS = 5
 SMALLEST_GAIN = 1e-7
 
 
-def blend(candidates: Iterable[Candidate], features: Features, settings: EnsembleSetting, seed: int) -> Ensemble:
+def build_ensemble(
+    candidates: Iterable[Candidate], features: Features, settings: EnsembleSetting, seed: int
+) -> Ensemble:
     """The best of: the best single trial, a weighted vote, a stack. Raises LearningError when no trial finished."""
     candidates = tuple(candidates)
     trials = _contenders(candidates, features.truth.problem)

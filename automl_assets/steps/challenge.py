@@ -14,7 +14,7 @@ from automl_assets.data.row_ids import identities, kinds
 from automl_assets.errors import DataError, nearest
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.metrics import oriented, score
-from automl_assets.records import Comparison, Dataset, Label, Learnt, Problem, Split
+from automl_assets.records import Comparison, Dataset, Label, Problem, Split, TrainingData
 from automl_assets.steps.evaluate import MOST_CELLS, Answers, sampled_rows
 
 if TYPE_CHECKING:
@@ -34,13 +34,15 @@ class Ground:
     words: str
 
 
-def learnt_from(dataset: Dataset, split: Split, problem: Problem) -> Learnt:
+def learnt_from(dataset: Dataset, split: Split, problem: Problem) -> TrainingData:
     """What a model of this split answers, and from which rows."""
     features = dataset.table.select(dataset.roles.features)
-    return Learnt(problem, dataset.roles.target, kinds(features), identities(features)[split.is_training])
+    return TrainingData(problem, dataset.roles.target, kinds(features), identities(features)[split.is_training])
 
 
-def ground(judged: np.ndarray, dataset: Dataset, split: Split, champion: Learnt, experiment: Experiment) -> Ground:
+def ground(
+    judged: np.ndarray, dataset: Dataset, split: Split, champion: TrainingData, experiment: Experiment
+) -> Ground:
     """Of the rows that the challenger is judged on, bool [n_rows], those that the champion has not learnt from."""
     chosen = np.flatnonzero(judged)
     seen = _is_seen(dataset, champion)
@@ -65,14 +67,14 @@ def chosen_by(experiment: Experiment) -> str:
     return "test (whole groups by hash)" if experiment.group_column else "test (by hash of their features)"
 
 
-def _is_seen(dataset: Dataset, champion: Learnt) -> np.ndarray | None:
+def _is_seen(dataset: Dataset, champion: TrainingData) -> np.ndarray | None:
     """Whether the champion learnt from each row, bool [n_rows]; None where that cannot be told."""
     names = [name for name in champion.columns if name in dataset.table.columns]
     rows = dataset.table.select(names)
     return np.isin(identities(rows), champion.rows) if kinds(rows) == champion.columns else None
 
 
-def check_question(champion: Learnt, task: str, target: str) -> None:
+def check_question(champion: TrainingData, task: str, target: str) -> None:
     """Raises DataError where the champion was asked something else."""
     if champion.problem.task != task:
         raise DataError(f"it answers a {champion.problem.task}, and a {task} is asked")

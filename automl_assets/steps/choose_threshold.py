@@ -18,7 +18,7 @@ N_THRESHOLDS = 100
 N_REPEATS = 3
 
 
-def decide(ensemble: Ensemble, truth: Truth, experiment: Experiment) -> Ensemble:
+def choose_threshold(ensemble: Ensemble, truth: Truth, experiment: Experiment) -> Ensemble:
     """The ensemble with the threshold that suits its metric. A threshold that the experiment names stays."""
     problem = ensemble.problem
     if problem.n_classes != 2 or experiment.threshold != "auto" or not metrics.METRICS[problem.metric].is_of_labels:

@@ -22,7 +22,7 @@ SLACK = 1e-6  # of a probability: rounding in float32 puts no class out of its s
 NARROWER = 0.98  # of the mean width, for a spread to be worth having
 
 
-def conform(ensemble: Ensemble, truth: Truth, levels: Sequence[float], seed: int) -> Ensemble:
+def conformalize(ensemble: Ensemble, truth: Truth, levels: Sequence[float], seed: int) -> Ensemble:
     """The ensemble with a bound for each level that has rows enough: 0.95 takes 19."""
     rows = judged(ensemble, truth)
     possible = tuple(sorted(level for level in levels if level <= rows.n_rows / (rows.n_rows + 1)))

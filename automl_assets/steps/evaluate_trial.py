@@ -8,24 +8,24 @@ from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Ensemble, Evaluation, Features, Member, Trial
 from automl_assets.steps.calibrate import calibrate
 from automl_assets.steps.combine import check_columns
-from automl_assets.steps.conformalize import conform
+from automl_assets.steps.conformalize import conformalize
 from automl_assets.steps.evaluate import Answers, evaluate
-from automl_assets.steps.holdout_predictions import judge
+from automl_assets.steps.holdout_predictions import holdout_predictions
 
 
-def examine(
+def evaluate_trial(
     ensemble: Ensemble, features: Features, experiment: Experiment, table: pl.DataFrame | None = None
 ) -> Evaluation:
     """Every metric with its interval on the rows of `table`, or else on those the experiment keeps for it.
 
     Raises DataError when `table` lacks a column, or holds no row with a known value of the target.
     """
-    answers = judge(features, ensemble) if table is None else _answers(ensemble, experiment, table)
+    answers = holdout_predictions(features, ensemble) if table is None else _answers(ensemble, experiment, table)
     truth = features.truth.y[features.truth.split.is_training]
     return evaluate(answers, ensemble.problem, truth, experiment.seed, ensemble.conformal)
 
 
-def alone(trial: Trial, features: Features, experiment: Experiment) -> Ensemble:
+def trial_as_ensemble(trial: Trial, features: Features, experiment: Experiment) -> Ensemble:
     """A trial as an ensemble of its own: its probabilities are made honest by its own out-of-fold rows, and none of them
     moves the threshold."""
     if trial.fitted is None or trial.predictions is None or trial.score is None:
@@ -41,7 +41,7 @@ def alone(trial: Trial, features: Features, experiment: Experiment) -> Ensemble:
         problem=features.truth.problem,
     )
     honest = calibrate(ensemble, features.truth, experiment.seed)
-    return conform(honest, features.truth, experiment.coverage, experiment.seed)
+    return conformalize(honest, features.truth, experiment.coverage, experiment.seed)
 
 
 def _answers(ensemble: Ensemble, experiment: Experiment, table: pl.DataFrame) -> Answers:

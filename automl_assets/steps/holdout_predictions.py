@@ -13,18 +13,22 @@ CHUNK = 1_000  # rows that are answered before the clock is looked at
 
 
 def judged_rows(features: Features, ensemble: Ensemble) -> np.ndarray:
-    """The rows that `judge` answers, bool [n_rows]."""
+    """The rows that `holdout_predictions` answers, bool [n_rows]."""
     if features.truth.split.is_test.any():
         return features.truth.split.is_test
     return ~np.isnan(ensemble.predictions).any(axis=1)
 
 
-def judge(features: Features, ensemble: Ensemble) -> Answers:
+def holdout_predictions(features: Features, ensemble: Ensemble) -> Answers:
     """The test rows when there are any; else every row some fold validated on, answered by models that never saw it."""
-    return judge_until(features, ensemble, np.flatnonzero(judged_rows(features, ensemble)), float("inf"))[0]
+    return holdout_predictions_until(features, ensemble, np.flatnonzero(judged_rows(features, ensemble)), float("inf"))[
+        0
+    ]
 
 
-def judge_until(features: Features, ensemble: Ensemble, rows: np.ndarray, end: float) -> tuple[Answers, np.ndarray]:
+def holdout_predictions_until(
+    features: Features, ensemble: Ensemble, rows: np.ndarray, end: float
+) -> tuple[Answers, np.ndarray]:
     """The same of some of these rows, by number: of as many, from the first on, as are answered by `end`; and their
     numbers, in order. CHUNK rows are always answered."""
     if not features.truth.split.is_test.any():

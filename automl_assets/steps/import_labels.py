@@ -22,15 +22,15 @@ SHOWN = 5  # values that a message lists
 
 
 @dataclass(frozen=True)
-class Rows:
+class ScoredRows:
     """The same rows twice: `written`, where a cell of a text format is a text (007), and `typed`, as it is meant (7)."""
 
     written: pl.DataFrame
     typed: pl.DataFrame
 
-    def of(self, chosen: pl.Series) -> "Rows":
+    def of(self, chosen: pl.Series) -> "ScoredRows":
         """The chosen rows alone, by mask [n_rows]."""
-        return Rows(self.written.filter(chosen), self.typed.filter(chosen))
+        return ScoredRows(self.written.filter(chosen), self.typed.filter(chosen))
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ class Labelled:
     where: str = ""  # the rows were added
 
 
-def collect(experiment: Experiment, location: str, rows: str | None, key: Sequence[str], is_new: bool) -> Labelled:
+def import_labels(
+    experiment: Experiment, location: str, rows: str | None, key: Sequence[str], is_new: bool
+) -> Labelled:
     """Adds the labels of a file to the experiment's source, and tells what became of each.
 
     Labels that lack columns of the source belong to the rows of `rows`, by default to those of `predict_source`; `is_new`
@@ -63,18 +65,18 @@ def collect(experiment: Experiment, location: str, rows: str | None, key: Sequen
         return replace(found, where=_add(experiment, found.rows)) if found.rows.height else found
 
 
-def _read(source: SourceSetting) -> Rows:
+def _read(source: SourceSetting) -> ScoredRows:
     """Rows as their format has them, untouched by what models need."""
     part, options = source.part, source.options
     if part.batches is None:
         rows = part.read(options)
         tables.check_names(rows.columns, part.describe(options))
-        return Rows(rows, rows)
+        return ScoredRows(rows, rows)
     written = pl.concat(part.batches(options, BATCH_ROWS), how="diagonal_relaxed")
-    return Rows(written, part.typed(options, written))
+    return ScoredRows(written, part.typed(options, written))
 
 
-def read_labels(location: str, target: str) -> Rows:
+def read_labels(location: str, target: str) -> ScoredRows:
     """Labels in a column `target`, from a file of any format or of any kind of source. Raises SourceError."""
     formats = [one for one in registry.label_formats().values() if files.has_extension(location, one.extensions)]
     if not formats:
@@ -85,11 +87,13 @@ def read_labels(location: str, target: str) -> Rows:
         for found in formats:
             if found.is_of(content):
                 rows = found.read(content, name, target)
-                return Rows(rows, rows)
+                return ScoredRows(rows, rows)
     raise SourceError(f"{name} is none of {listed(one.title for one in formats)}; export it as one of them")
 
 
-def label(labels: Rows, known: Rows, experiment: Experiment, scored: Rows | None, key: Sequence[str]) -> Labelled:
+def label(
+    labels: ScoredRows, known: ScoredRows, experiment: Experiment, scored: ScoredRows | None, key: Sequence[str]
+) -> Labelled:
     """What of the labels is new to the source, whose rows are `known`.
 
     `scored` are the rows that labels belong to, found by the columns `key`; None where the labels bring the columns of
@@ -102,7 +106,7 @@ def label(labels: Rows, known: Rows, experiment: Experiment, scored: Rows | None
     once = _once(given, key, target) if key else given
     rows = _joined(once, scored, key, target) if scored else once
     n_found, n_given = rows.typed.height, once.typed.height
-    rows = Rows(rows.written, _as_known(rows.typed, known.typed, experiment))
+    rows = ScoredRows(rows.written, _as_known(rows.typed, known.typed, experiment))
     fresh = rows.of(_is_fresh(rows, known, key, target))
     n_twice, n_empty = given.typed.height - n_given, n_labels - given.typed.height
     return Labelled(
@@ -110,7 +114,7 @@ def label(labels: Rows, known: Rows, experiment: Experiment, scored: Rows | None
     )
 
 
-def _once(labels: Rows, key: Sequence[str], target: str) -> Rows:
+def _once(labels: ScoredRows, key: Sequence[str], target: str) -> ScoredRows:
     """One label for each key. Raises DataError where there are two that differ."""
     names = _texts(labels.written, key)
     different = pl.DataFrame({"key": names, "label": _as_text(labels.typed[target])}).unique()
@@ -120,7 +124,7 @@ def _once(labels: Rows, key: Sequence[str], target: str) -> Rows:
     return labels.of(names.is_first_distinct())
 
 
-def _joined(labels: Rows, scored: Rows, key: Sequence[str], target: str) -> Rows:
+def _joined(labels: ScoredRows, scored: ScoredRows, key: Sequence[str], target: str) -> ScoredRows:
     """The scored rows that have a label, with it."""
     columns = scored.typed.columns
     if not key:
@@ -135,7 +139,7 @@ def _joined(labels: Rows, scored: Rows, key: Sequence[str], target: str) -> Rows
     positions = asked.to_frame().with_row_index("place")
     place = names.to_frame().join(positions, on="key", how="left", maintain_order="left")["place"]
     beside, chosen = scored.of(place.is_not_null()), place.drop_nulls()
-    return Rows(
+    return ScoredRows(
         beside.written.with_columns(labels.written[target].gather(chosen)),
         beside.typed.with_columns(labels.typed[target].gather(chosen)),
     )
@@ -189,7 +193,7 @@ def _as_type(column: pl.Series, wanted: pl.DataType) -> pl.Series:
     return made
 
 
-def _is_fresh(rows: Rows, known: Rows, key: Sequence[str], target: str) -> pl.Series:
+def _is_fresh(rows: ScoredRows, known: ScoredRows, key: Sequence[str], target: str) -> pl.Series:
     """Whether the source does not have a row: by key where it has one, else as a whole. Raises DataError where the
     source has another label for the same key."""
     if not key or any(name not in known.typed.columns for name in key):
@@ -204,7 +208,7 @@ def _is_fresh(rows: Rows, known: Rows, key: Sequence[str], target: str) -> pl.Se
     return ~asked["key"].is_in(answers["key"].implode())
 
 
-def _as_written(rows: Rows, known: pl.DataFrame) -> pl.DataFrame:
+def _as_written(rows: ScoredRows, known: pl.DataFrame) -> pl.DataFrame:
     """The rows to be added: what is text in the source and was text before is written down to the letter."""
     texts = [
         rows.written[name]

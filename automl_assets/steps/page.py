@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from automl_assets import pictures
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Guardrail, Lost, Picture, Report
+from automl_assets.records import Guardrail, Picture, Report, Unavailable
 
 TEMPLATE = "report.html.jinja"
 
@@ -89,7 +89,7 @@ class Material:
     def get(self, asset: str) -> Any:
         """The record, or None where there is none."""
         found = self.records.get(asset)
-        return None if isinstance(found, Lost) else found
+        return None if isinstance(found, Unavailable) else found
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> Report:

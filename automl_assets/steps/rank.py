@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from automl_assets import metrics
-from automl_assets.records import Candidate, Leaderboard, Standing, Trial
+from automl_assets.records import Candidate, Leaderboard, LeaderboardRow, Trial
 
 
 def rank(candidates: Iterable[Candidate], metric: str, task: str) -> Leaderboard:
@@ -17,8 +17,8 @@ def rank(candidates: Iterable[Candidate], metric: str, task: str) -> Leaderboard
     return Leaderboard(metric, metrics.metric(metric, task).greater_is_better, tuple(standings))
 
 
-def _standing(trial: Trial, position: int | None) -> Standing:
-    return Standing(
+def _standing(trial: Trial, position: int | None) -> LeaderboardRow:
+    return LeaderboardRow(
         rank=position,
         trial=trial.name,
         algorithm=trial.algorithm,

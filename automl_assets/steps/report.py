@@ -6,7 +6,7 @@ Here belong words and order. Not here: drawing (`pictures`), and how the page lo
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from automl_assets.records import Lost, Report
+from automl_assets.records import Report, Unavailable
 from automl_assets.steps.conformalize import percent
 from automl_assets.steps.page import (
     Code,
@@ -216,7 +216,7 @@ def fairness(material: Material) -> Section | None:
 
 def lost(material: Material) -> Section | None:
     """What the page should have told of."""
-    rows = [(name, found.reason) for name, found in material.records.items() if isinstance(found, Lost)]
+    rows = [(name, found.reason) for name, found in material.records.items() if isinstance(found, Unavailable)]
     told = Table.of("Assets that failed; their logs say more", ("asset", "why"), rows)
     return Section("What could not be made", (told,)) if rows else None
 

@@ -23,7 +23,7 @@ RULES: dict[str, tuple[tuple[int, int], ...]] = {
 HOLD_OUT = {"auto": 0.2, "azure": 0.1}
 
 
-def divide(dataset: Dataset, profile: Profile, experiment: Experiment) -> Split:
+def split_rows(dataset: Dataset, profile: Profile, experiment: Experiment) -> Split:
     """Test rows first, then folds among the rest. Rows without a target take no part."""
     y = experiment.task_part.encode_target(dataset.table[dataset.roles.target], profile.problem)
     has_target = y >= 0 if profile.problem.classes else np.isfinite(y)

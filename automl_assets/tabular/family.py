@@ -6,8 +6,8 @@ from automl_assets.families import Family, RowSteps
 from automl_assets.learning.fit_fold import fit_fold
 from automl_assets.tabular.features.featurizer_onnx import input_types
 from automl_assets.tabular.settings import check_settings
-from automl_assets.tabular.steps.analyse_errors import analyse
-from automl_assets.tabular.steps.assess_fairness import compare
+from automl_assets.tabular.steps.analyse_errors import analyse_errors
+from automl_assets.tabular.steps.assess_fairness import assess_fairness
 from automl_assets.tabular.steps.describe import GUARDRAILS, describe
 from automl_assets.tabular.steps.draft import draft
 from automl_assets.tabular.steps.explain import explain, explain_rows
@@ -16,8 +16,8 @@ from automl_assets.tabular.steps.fit import choices_for, fit_context, lay_out
 from automl_assets.tabular.steps.load_table import load_table
 from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes
 from automl_assets.tabular.steps.predict import answer, answer_inputs
-from automl_assets.tabular.steps.prune_ensemble import trim
-from automl_assets.tabular.steps.write_training_code import write
+from automl_assets.tabular.steps.prune_ensemble import prune_ensemble
+from automl_assets.tabular.steps.write_training_code import write_training_code
 
 
 def _graph(experiment: Any) -> list[Any]:
@@ -55,15 +55,15 @@ FAMILY = Family(
         lay_out=lay_out,
         fit_context=fit_context,
         fit_fold=fit_fold,
-        prune=trim,
+        prune=prune_ensemble,
         answer=answer,
         answer_inputs=answer_inputs,
         explain=explain,
         explain_rows=explain_rows,
-        analyse_errors=analyse,
-        assess_fairness=compare,
+        analyse_errors=analyse_errors,
+        assess_fairness=assess_fairness,
         onnx_bytes=onnx_bytes,
         input_types=input_types,
-        write_training_code=write,
+        write_training_code=write_training_code,
     ),
 )

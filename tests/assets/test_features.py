@@ -4,7 +4,7 @@ import polars as pl
 
 from automl_assets.assets.features import featurization_summary
 from automl_assets.steps.load import load
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 
@@ -25,7 +25,7 @@ def test_every_raw_column_has_a_line(ask) -> None:
     experiment = ask(table, featurization=wishes)
     dataset = load(experiment)
     profile = describe(dataset, experiment)
-    made = featurize(dataset, profile, divide(dataset, profile, experiment), experiment)
+    made = featurize(dataset, profile, split_rows(dataset, profile, experiment), experiment)
     lines = {line.pop("raw column"): tuple(line.values()) for line in featurization_summary(made, profile)}
     assert lines == {
         "x": ("numeric", False, "holds numbers", 1, "number"),

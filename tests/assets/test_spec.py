@@ -5,9 +5,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from automl_assets.assets.spec import MADE, spared
+from automl_assets.assets.spec import MADE, best_effort
 from automl_assets.errors import DataError
-from automl_assets.records import Lost
+from automl_assets.records import Unavailable
 
 FAILURES = {
     "a person's mistake": (DataError("no rows"), "no rows"),
@@ -20,7 +20,7 @@ def materialized(make: Any) -> tuple[dg.ExecuteInProcessResult, list[Any]]:
 
     @dg.asset(check_specs=[dg.AssetCheckSpec(name, asset="extra") for name in ("alike", MADE)])
     def extra(context: dg.AssetExecutionContext):
-        return spared(
+        return best_effort(
             context,
             make,
             lambda made: {"size": made},
@@ -40,7 +40,7 @@ def test_the_reason_takes_the_place_of_what_failed(home, error: Exception, reaso
         raise error
 
     done, seen = materialized(fail)
-    assert done.success and seen == [Lost(reason)]
+    assert done.success and seen == [Unavailable(reason)]
     checks = {one.check_name: (one.passed, one.description) for one in done.get_asset_check_evaluations()}
     assert checks == dict.fromkeys(("alike", MADE), (False, f"could not be made: {reason}"))
 

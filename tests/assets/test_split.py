@@ -7,7 +7,7 @@ import pytest
 
 from automl_assets.assets.split import _unseen
 from automl_assets.steps.load import load
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.steps.describe import describe
 
 
@@ -24,6 +24,6 @@ def test_test_rows_of_unseen_classes_are_counted(ask, tmp_path: Path, labels: li
     experiment = ask(rows, test=str(tmp_path / "test.parquet"))
     dataset = load(experiment)
     profile = describe(dataset, experiment)
-    divided = divide(dataset, profile, experiment)
+    divided = split_rows(dataset, profile, experiment)
     assert divided.is_test.sum() == sum(label in ("a", "b") for label in labels)
     assert _unseen(divided, dataset, profile) == shown

@@ -11,11 +11,11 @@ from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import Experiment, load
 from automl_assets.records import Dataset, Profile, Split
 from automl_assets.registry import algorithms
-from automl_assets.steps.build_ensemble import blend
+from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.load import load as load_rows
 from automl_assets.steps.predict import predict
 from automl_assets.steps.search import search
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 
@@ -38,7 +38,7 @@ def _prepared(experiment: Experiment) -> tuple[Dataset, Profile, Split]:
     """What comes before learning."""
     dataset = load_rows(experiment)
     profile = describe(dataset, experiment)
-    return dataset, profile, divide(dataset, profile, experiment)
+    return dataset, profile, split_rows(dataset, profile, experiment)
 
 
 def test_an_empty_file(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_category_never_seen_does_no_harm(tmp_path: Path) -> None:
     features = featurize(dataset, profile, split, experiment)
     quick = algorithms("tabular")["logistic_regression"]
     candidate = search(features, quick, Budget(seconds=60, max_trials=1), seed=0)
-    ensemble = blend([candidate], features, experiment.ensemble, seed=0)
+    ensemble = build_ensemble([candidate], features, experiment.ensemble, seed=0)
     new = pl.DataFrame({"area": [50, None], "colour": ["ultraviolet", None]})
     answers = predict(ensemble, new).table
     assert set(answers["prediction"]) <= {"high", "low"}

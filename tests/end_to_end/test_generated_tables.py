@@ -23,13 +23,13 @@ from automl_assets.learning import preparation
 from automl_assets.parts import FitContext, Rows, link_scores
 from automl_assets.records import Candidate, Features, Fitted, Trial
 from automl_assets.registry import algorithms
-from automl_assets.steps.build_ensemble import blend
+from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.export import export
 from automl_assets.steps.load import load
 from automl_assets.steps.predict_batches import scorer
 from automl_assets.steps.rank import rank
 from automl_assets.steps.split_guardrails import train_test_overlap, validation_split
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 from tests.command_line import automl
@@ -134,11 +134,11 @@ def _answered(table: pl.DataFrame, task: str, file: Path, **more: Any) -> str:
         experiment = parse(asked | more, "generated")
         dataset = load(experiment)
         profile = describe(dataset, experiment)
-        split = divide(dataset, profile, experiment)
+        split = split_rows(dataset, profile, experiment)
         _ = validation_split(split, experiment), train_test_overlap(dataset, split)
         features = featurize(dataset, profile, split, experiment)
         candidates = [_candidate(features, name) for name in ("baseline", LEARNER[task])]
-        ensemble = blend(candidates, features, experiment.ensemble, seed=0)
+        ensemble = build_ensemble(candidates, features, experiment.ensemble, seed=0)
     except AutomlError as error:
         assert str(error) and "Traceback" not in str(error)
         return str(error)

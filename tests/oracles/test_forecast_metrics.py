@@ -13,7 +13,7 @@ from automl_assets.forecasting.metrics import (
     BY_ORIGIN,
     BY_SERIES,
     FORMULAS,
-    Truth,
+    ForecastTruth,
     all_scores,
     by_series,
     coverage,
@@ -40,7 +40,7 @@ def _panel(targets: list[np.ndarray]) -> Panel:
 
 
 @pytest.fixture
-def truth() -> Truth:
+def truth() -> ForecastTruth:
     """Three series of different size and length, and what came next at one origin."""
     random = np.random.default_rng(0)
     series = [
@@ -48,15 +48,15 @@ def truth() -> Truth:
         for size, n in ((1, 50), (30, 61), (1000, 45))
     ]
     whole = _panel(series)
-    return Truth(whole.until(HORIZON), whole, (whole.lengths - HORIZON)[None], HORIZON, SEASON, LEVELS)
+    return ForecastTruth(whole.until(HORIZON), whole, (whole.lengths - HORIZON)[None], HORIZON, SEASON, LEVELS)
 
 
 @pytest.fixture
-def point(truth: Truth) -> np.ndarray:
+def point(truth: ForecastTruth) -> np.ndarray:
     return truth.y * np.random.default_rng(1).uniform(0.8, 1.2, truth.y.shape)
 
 
-def _frames(truth: Truth, point: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _frames(truth: ForecastTruth, point: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Forecasts and history, as utilsforecast takes them."""
     n_series = truth.whole.n_series
     ahead = pd.DataFrame(
@@ -70,7 +70,7 @@ def _frames(truth: Truth, point: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame
     return ahead, pd.concat(history)
 
 
-def _series_oracles(truth: Truth, point: np.ndarray) -> dict[str, float]:
+def _series_oracles(truth: ForecastTruth, point: np.ndarray) -> dict[str, float]:
     ahead, history = _frames(truth, point)
     spans = np.array([np.ptp(y) for y in truth.learnt.series()])
     log_spans = np.array([np.ptp(np.log1p(y)) for y in truth.learnt.series()])
@@ -86,7 +86,7 @@ def _series_oracles(truth: Truth, point: np.ndarray) -> dict[str, float]:
     }
 
 
-def _pooled_oracles(truth: Truth, point: np.ndarray) -> dict[str, float]:
+def _pooled_oracles(truth: ForecastTruth, point: np.ndarray) -> dict[str, float]:
     y, answer = truth.y.ravel(), point.ravel()
     pinball = np.mean([sklearn_metrics.mean_pinball_loss(y, answer, alpha=level) for level in LEVELS])
     return {
@@ -104,14 +104,14 @@ def _pooled_oracles(truth: Truth, point: np.ndarray) -> dict[str, float]:
     }
 
 
-def test_every_metric_equals_its_oracle(truth: Truth, point: np.ndarray) -> None:
+def test_every_metric_equals_its_oracle(truth: ForecastTruth, point: np.ndarray) -> None:
     expected = _series_oracles(truth, point) | _pooled_oracles(truth, point)
     found = all_scores(truth, point)
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-9)
     assert set(expected) | {"OWA"} == set(found) == set(metrics.metric_names("forecasting")) == set(FORMULAS)
 
 
-def test_owa_of_its_own_yardstick_is_one(truth: Truth, point: np.ndarray) -> None:
+def test_owa_of_its_own_yardstick_is_one(truth: ForecastTruth, point: np.ndarray) -> None:
     assert score("OWA", truth, truth.naive2) == pytest.approx(1.0)
     doubled = truth.y + 2 * (truth.naive2 - truth.y)
     shares = [score(name, truth, doubled) / score(name, truth, truth.naive2) for name in ("MASE", "sMAPE")]
@@ -122,18 +122,20 @@ def test_naive2_repeats_a_multiplicative_season_and_leaves_noise_alone() -> None
     factors = 1 + 0.5 * np.sin(2 * np.pi * np.arange(60) / SEASON)
     noise = np.random.default_rng(0).uniform(1, 2, 60)
     whole = _panel([100 * factors, noise])
-    made = Truth(whole.until(HORIZON), whole, (whole.lengths - HORIZON)[None], HORIZON, SEASON, LEVELS).naive2[0]
+    made = ForecastTruth(whole.until(HORIZON), whole, (whole.lengths - HORIZON)[None], HORIZON, SEASON, LEVELS).naive2[
+        0
+    ]
     np.testing.assert_allclose(made[0], 100 * factors[-HORIZON:], rtol=0.02)
     np.testing.assert_array_equal(made[1], np.full(HORIZON, noise[-HORIZON - 1]))
 
 
-def test_many_forecasts_at_once_are_scored_as_one_by_one(truth: Truth, point: np.ndarray) -> None:
+def test_many_forecasts_at_once_are_scored_as_one_by_one(truth: ForecastTruth, point: np.ndarray) -> None:
     many = np.stack([point, truth.seasonal_naive, truth.naive2])
     for name in FORMULAS:
         np.testing.assert_allclose(scores_of_each(name, truth, many), [score(name, truth, one) for one in many])
 
 
-def test_made_up_values_and_series_that_take_no_part_count_nowhere(truth: Truth, point: np.ndarray) -> None:
+def test_made_up_values_and_series_that_take_no_part_count_nowhere(truth: ForecastTruth, point: np.ndarray) -> None:
     is_filled = truth.whole.is_filled.copy()
     is_filled[[49, 110]] = True  # the last of two series
     changed = replace(
@@ -148,7 +150,7 @@ def test_made_up_values_and_series_that_take_no_part_count_nowhere(truth: Truth,
 
 
 @pytest.mark.parametrize("series", [np.array([2, 0]), np.array([False, True, True])], ids=["numbers", "mask"])
-def test_a_part_of_what_was_worked_out_is_what_a_part_works_out(truth: Truth, series: np.ndarray) -> None:
+def test_a_part_of_what_was_worked_out_is_what_a_part_works_out(truth: ForecastTruth, series: np.ndarray) -> None:
     names, origins = (*BY_ORIGIN, *BY_SERIES), np.array([0])
     expected = [getattr(truth.part(origins, series), name) for name in names]
     assert not set(names) & set(truth.__dict__)
@@ -160,25 +162,25 @@ def test_a_part_of_what_was_worked_out_is_what_a_part_works_out(truth: Truth, se
         np.testing.assert_array_equal(getattr(found, name), value)
 
 
-def test_the_seasonal_naive_forecast_repeats_the_last_season(truth: Truth) -> None:
+def test_the_seasonal_naive_forecast_repeats_the_last_season(truth: ForecastTruth) -> None:
     expected = [y[-SEASON:][:HORIZON] for y in truth.learnt.series()]
     np.testing.assert_array_equal(truth.seasonal_naive[0], expected)
     short = _panel([np.array([1.0, 2.0, 9, 9, 9, 9, 9, 9])])
-    made = Truth(short, short, np.array([[2]]), HORIZON, SEASON, LEVELS).seasonal_naive
+    made = ForecastTruth(short, short, np.array([[2]]), HORIZON, SEASON, LEVELS).seasonal_naive
     assert made[0, 0].tolist() == [1, 2, 1, 2, 1, 2]
 
 
 @pytest.mark.parametrize("y", [np.full(40, 7.0), np.zeros(40), np.array([5.0, 5.0]), np.array([3.0])])
 def test_scales_are_above_zero_whatever_the_series(y: np.ndarray) -> None:
     panel = _panel([y])
-    made = Truth(panel, panel, np.array([[len(y)]]), HORIZON, SEASON, LEVELS)
+    made = ForecastTruth(panel, panel, np.array([[len(y)]]), HORIZON, SEASON, LEVELS)
     assert made.scales[0] > 0 and made.squares[0] > 0
     assert all_scores(made, np.zeros((1, 1, HORIZON))) == {}
 
 
 def test_zeros_are_left_out_of_percentages() -> None:
     whole = _panel([np.array([1.0, 2, 3, 4, 0, 2, 0, 4, 0, 10])])
-    truth = Truth(whole.until(HORIZON), whole, np.array([[4]]), HORIZON, 1, LEVELS)
+    truth = ForecastTruth(whole.until(HORIZON), whole, np.array([[4]]), HORIZON, 1, LEVELS)
     assert score("mean_absolute_percentage_error", truth, np.ones((1, 1, HORIZON))) == pytest.approx(
         100 * (0.5 + 0.75 + 0.9) / 3
     )
@@ -186,7 +188,7 @@ def test_zeros_are_left_out_of_percentages() -> None:
 
 def test_coverage_counts_what_lies_inside() -> None:
     whole = _panel([np.arange(26.0)])
-    truth = Truth(whole.until(20), whole, np.array([[6]]), 20, 1, LEVELS)
+    truth = ForecastTruth(whole.until(20), whole, np.array([[6]]), 20, 1, LEVELS)
     ends = np.array([-100.0, 8, 10, 23.5, 100])
     found = coverage(truth, np.broadcast_to(ends, (1, 1, 20, 5)))
     assert found == {"coverage_80": pytest.approx(16 / 20), "coverage_95": 1.0}

@@ -20,7 +20,7 @@ from automl_assets.registry import algorithms, tasks
 from automl_assets.resources.fit_workers import FitWorkers
 from automl_assets.steps.load import load
 from automl_assets.steps.search import search
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 from tests.servers import free_port
@@ -51,7 +51,7 @@ def _features(folder: Path) -> Features:
     experiment = parse(asked, "there")
     dataset = load(experiment)
     profile = describe(dataset, experiment)
-    return featurize(dataset, profile, divide(dataset, profile, experiment), experiment)
+    return featurize(dataset, profile, split_rows(dataset, profile, experiment), experiment)
 
 
 def test_trials_are_those_of_this_machine(cluster: Any, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ RECIPE = featurizer.Featurizer(
     ("a",), (DATES,), (LEVELS,), DENSE, (TERMS,), (FREQUENCIES,), (FILL,), (EMBEDDING,), ("target",)
 )
 FITTED = records.Fitted(({"coefficients": np.arange(3.0)}, "second"))
-STANDING = records.Standing(1, "knn_1", "knn", 0.9, {"accuracy": 0.9}, 1.5, {"k": 5})
+STANDING = records.LeaderboardRow(1, "knn_1", "knn", 0.9, {"accuracy": 0.9}, 1.5, {"k": 5})
 MEMBER = records.Member("knn_1", "knn", 1.0, FITTED)
 STACK = records.Stack(np.eye(2), np.zeros(2))
 CALIBRATION = records.Calibration(0.7, -0.1)
@@ -109,14 +109,14 @@ EXAMPLES = [
     records.Fairness("out_of_fold", 3, (COMPARISON,), (PICTURE,)),
     records.OnnxModel(b"\x08\x09onnx", {"größe/€": "float"}, 2, 1e-7, 0.1, {"größe/€": 1.5}, {"größe/€": RAW}),
     RAW,
-    records.Learnt(PROBLEM, "größe/€", {"a": "number"}, np.array([2**64 - 1, 0], np.uint64)),
+    records.TrainingData(PROBLEM, "größe/€", {"a": "number"}, np.array([2**64 - 1, 0], np.uint64)),
     MET,
     records.Registration("tiny", "3", False, "worse"),
     records.Registration("tiny", "3", False, "worse", MET),
     records.Predictions(TABLE),
     records.ColumnDrift("x", "wasserstein", 0.5, 0.01, 0.1),
     records.TrainingCode(b"print(1)", b'{"cells": []}', ("numpy==2.4.6",)),
-    records.Lost("no room"),
+    records.Unavailable("no room"),
     records.Report(b"<!doctype html><title>tiny</title>"),
 ]  # fmt: skip
 

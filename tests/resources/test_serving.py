@@ -20,13 +20,13 @@ from automl_assets.onnx.session import open_session
 from automl_assets.records import Candidate, OnnxModel, Problem
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.serving import _feed, _read_csv
-from automl_assets.steps.build_ensemble import blend
+from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.export import export
 from automl_assets.steps.load import load
 from automl_assets.steps.predict_batches import scorer
 from automl_assets.steps.read_source import batches
 from automl_assets.steps.search import search
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.features.featurizer import encode, fit_featurizer
 from automl_assets.tabular.features.featurizer_onnx import add_codes
 from automl_assets.tabular.steps.describe import describe
@@ -79,10 +79,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[OnnxModel, Problem]
     experiment = parse(given | {"algorithms": ["logistic_regression"]}, "truths")
     dataset = load(experiment)
     profile = describe(dataset, experiment)
-    features = featurize(dataset, profile, divide(dataset, profile, experiment), experiment)
+    features = featurize(dataset, profile, split_rows(dataset, profile, experiment), experiment)
     part = experiment.candidates["logistic_regression"]
     made: Candidate = search(features, part, Budget(60, 2, max_trials=1), 0)
-    ensemble = blend((made,), features, experiment.ensemble, 0)
+    ensemble = build_ensemble((made,), features, experiment.ensemble, 0)
     return export(ensemble, dataset.table), ensemble.problem
 
 

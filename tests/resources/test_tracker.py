@@ -13,15 +13,23 @@ import pytest
 from automl_assets.api.table_result import Result
 from automl_assets.errors import ArtifactError, SettingError
 from automl_assets.experiment.experiment import load
-from automl_assets.records import Comparison, Leaderboard, Learnt, OnnxModel, Problem, Registration, Standing
+from automl_assets.records import (
+    Comparison,
+    Leaderboard,
+    LeaderboardRow,
+    OnnxModel,
+    Problem,
+    Registration,
+    TrainingData,
+)
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.model_registry import REIGN, Champions
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
 from tests.breaks import MOMENTS, each_statement_broken_once
 
-GOOD = Standing(1, "knn_1", "knn", 0.9, {"accuracy": 0.9, "log_loss": 0.3}, 1.5, {"k": 5, "text": "x" * 600})
-FAILED = Standing(None, "knn_2", "knn", None, {}, 0.5, {"k": 9}, "out of memory: killed by the operating system")
+GOOD = LeaderboardRow(1, "knn_1", "knn", 0.9, {"accuracy": 0.9, "log_loss": 0.3}, 1.5, {"k": 5, "text": "x" * 600})
+FAILED = LeaderboardRow(None, "knn_2", "knn", None, {}, 0.5, {"k": 9}, "out of memory: killed by the operating system")
 LEADERBOARD = Leaderboard("accuracy", True, (GOOD, FAILED))
 
 
@@ -84,7 +92,7 @@ def test_another_run_has_a_parent_of_its_own(tracker: Tracker) -> None:
 def register(tracker: Tracker, onnx: OnnxModel, run: str, accuracy: float = 0.8) -> str:
     """Registers a model as the asset does, and gives its version."""
     problem = Problem("classification", "accuracy", ("no", "yes"), positive=1)
-    learnt = Learnt(problem, "answer", {"size": "number"}, np.array([7, 9], np.uint64))
+    learnt = TrainingData(problem, "answer", {"size": "number"}, np.array([7, 9], np.uint64))
     return tracker.register("model", run, table_model(onnx), learnt, {"accuracy": accuracy, "log_loss": 0.3}, "test")
 
 

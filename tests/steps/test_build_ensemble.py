@@ -9,7 +9,7 @@ from automl_assets import metrics
 from automl_assets.errors import LearningError
 from automl_assets.experiment.experiment import EnsembleSetting
 from automl_assets.records import VALID, Candidate, Ensemble, Features, Fitted, Problem, Split, Trial, Truth
-from automl_assets.steps.build_ensemble import blend, sample
+from automl_assets.steps.build_ensemble import build_ensemble, sample
 from automl_assets.steps.combine import apply_stack, combine, stack_inputs
 from automl_assets.steps.ensemble_selection import MAX_MEMBERS
 from automl_assets.tabular.records import TableInputs
@@ -65,8 +65,8 @@ def _goodness(ensemble: Ensemble, y: np.ndarray) -> float:
 @pytest.mark.parametrize("settings", [BOTH, VOTING, STACKING], ids=["both", "voting", "stacking"])
 def test_an_ensemble_beats_independent_members(problem: Problem, settings: EnsembleSetting) -> None:
     y = _truth(problem)
-    single = blend(_candidates(problem, y), _features(problem, y), NEITHER, seed=0)
-    found = blend(_candidates(problem, y), _features(problem, y), settings, seed=0)
+    single = build_ensemble(_candidates(problem, y), _features(problem, y), NEITHER, seed=0)
+    found = build_ensemble(_candidates(problem, y), _features(problem, y), settings, seed=0)
     assert single.kind == "single"
     assert found.kind != "single"
     assert _goodness(found, y) > _goodness(single, y)
@@ -78,14 +78,14 @@ def test_an_ensemble_beats_independent_members(problem: Problem, settings: Ensem
 def test_a_vote_is_never_worse_than_the_best_single(problem: Problem, seed: int) -> None:
     y = _truth(problem)
     noises = tuple(np.random.default_rng(seed).uniform(0.5, 4, 4))
-    found = blend(_candidates(problem, y, noises), _features(problem, y), VOTING, seed=seed)
+    found = build_ensemble(_candidates(problem, y, noises), _features(problem, y), VOTING, seed=seed)
     kinds = {kind: metrics.oriented(problem.metric, score) for kind, score in found.scores_by_kind.items()}
     assert kinds["voting"] >= kinds["single"]
 
 
 def test_votes_sum_to_one() -> None:
     y = _truth(BINARY)
-    found = blend(_candidates(BINARY, y), _features(BINARY, y), VOTING, seed=0)
+    found = build_ensemble(_candidates(BINARY, y), _features(BINARY, y), VOTING, seed=0)
     weights = [member.weight for member in found.members]
     assert sum(weights) == pytest.approx(1)
     assert min(weights) > 0
@@ -100,20 +100,22 @@ def test_the_best_vote_on_the_way_is_kept() -> None:
     y = _truth(VALUE)
     errors = np.random.default_rng(1).normal(size=(N_ROWS, 1))
     pair = [_candidate(f"c{sign}", VALUE, y, [y[:, None] + sign * errors]) for sign in (-1, 1)]
-    found = blend(pair, _features(VALUE, y), EnsembleSetting(stacking=False, iterations=3), seed=0)
+    found = build_ensemble(pair, _features(VALUE, y), EnsembleSetting(stacking=False, iterations=3), seed=0)
     assert [member.weight for member in found.members] == [0.5, 0.5]
     assert found.score == pytest.approx(0, abs=1e-12)
 
 
 def test_one_vote_is_the_best_single() -> None:
     y = _truth(BINARY)
-    found = blend(_candidates(BINARY, y), _features(BINARY, y), EnsembleSetting(stacking=False, iterations=1), seed=0)
+    found = build_ensemble(
+        _candidates(BINARY, y), _features(BINARY, y), EnsembleSetting(stacking=False, iterations=1), seed=0
+    )
     assert (found.kind, len(found.members), found.members[0].weight) == ("single", 1, 1.0)
 
 
 def test_one_trial_answers_alone() -> None:
     y = _truth(VALUE)
-    found = blend(_candidates(VALUE, y, (1.0,)), _features(VALUE, y), BOTH, seed=0)
+    found = build_ensemble(_candidates(VALUE, y, (1.0,)), _features(VALUE, y), BOTH, seed=0)
     assert (found.kind, set(found.scores_by_kind), found.members[0].trial) == ("single", {"single"}, "c0_1")
     assert found.members[0].fitted.models == ("c0",)
 
@@ -124,15 +126,15 @@ def test_no_trial_is_an_error_that_gives_every_reason() -> None:
     with pytest.raises(
         LearningError, match=r"^no trial finished: c0_1: out of time: stopped after 3 s\. Give more time"
     ):
-        blend([failed], features, BOTH, seed=0)
+        build_ensemble([failed], features, BOTH, seed=0)
     with pytest.raises(LearningError, match=r"^no trial finished: nothing was tried\."):
-        blend([], features, BOTH, seed=0)
+        build_ensemble([], features, BOTH, seed=0)
 
 
 def test_failed_trials_stay_out() -> None:
     y = _truth(VALUE)
     failed = Candidate("c9", (Trial("c9_1", "c9", {}, "failed", "crashed"),), 3.0)
-    found = blend([failed, *_candidates(VALUE, y)], _features(VALUE, y), BOTH, seed=0)
+    found = build_ensemble([failed, *_candidates(VALUE, y)], _features(VALUE, y), BOTH, seed=0)
     assert "c9" not in {member.algorithm for member in found.members}
 
 
@@ -140,7 +142,7 @@ def test_the_best_of_every_algorithm_is_considered() -> None:
     y = _truth(VALUE)
     many = _candidate("many", VALUE, y, [_guess(VALUE, y, seed, 1.0) for seed in range(MAX_MEMBERS + 5)])
     other = _candidate("other", VALUE, y, [_guess(VALUE, y, 99, 1.5)])
-    found = blend([many, other], _features(VALUE, y), STACKING, seed=0)
+    found = build_ensemble([many, other], _features(VALUE, y), STACKING, seed=0)
     assert found.kind == "stacking"
     assert {member.algorithm for member in found.members} == {"many", "other"}
 
@@ -152,7 +154,7 @@ def test_a_class_of_one_row_does_not_end_the_run(problem: Problem, n_rare: int) 
     problem = replace(problem, metric="log_loss")
     y = np.zeros(N_ROWS, np.int64)
     y[:n_rare] = 1
-    found = blend(_candidates(problem, y), _features(problem, y), BOTH, seed=0)
+    found = build_ensemble(_candidates(problem, y), _features(problem, y), BOTH, seed=0)
     assert set(found.scores_by_kind) == {"single", "voting", "stacking"}
     assert np.isfinite(found.predictions).all()
     np.testing.assert_allclose(found.predictions.sum(axis=1), 1)
@@ -168,7 +170,9 @@ def test_a_sample_holds_every_class() -> None:
         chosen = sample(y, n_rows, problem, np.random.default_rng(seed))
         assert (len(np.unique(chosen)), y[chosen].sum()) == (n_rows, 1)
     assert len(sample(y[:9], n_rows, problem, np.random.default_rng(0))) == 9
-    found = blend(_candidates(problem, y), _features(problem, y), EnsembleSetting(stacking=False, iterations=2), seed=0)
+    found = build_ensemble(
+        _candidates(problem, y), _features(problem, y), EnsembleSetting(stacking=False, iterations=2), seed=0
+    )
     assert set(found.scores_by_kind) == {"single", "voting"}
 
 
@@ -180,7 +184,7 @@ def test_weights_of_rows_count() -> None:
     wrong_then_right = np.where(half, y + 4, y)[:, None]
     pair = [_candidate("first", VALUE, y, [right_then_wrong]), _candidate("second", VALUE, y, [wrong_then_right])]
     weight = np.where(half, 1.0, 1e-9)
-    found = blend(pair, _features(VALUE, y, weight), VOTING, seed=0)
+    found = build_ensemble(pair, _features(VALUE, y, weight), VOTING, seed=0)
     assert max(found.members, key=lambda member: member.weight).algorithm == "first"
 
 
@@ -189,14 +193,14 @@ def test_only_rows_that_all_predicted_are_compared() -> None:
     candidates = _candidates(VALUE, y)
     gaps = candidates[0].trials[0].predictions.copy()
     gaps[:100] = np.nan
-    found = blend([_candidate("c0", VALUE, y, [gaps]), *candidates[1:]], _features(VALUE, y), BOTH, seed=0)
+    found = build_ensemble([_candidate("c0", VALUE, y, [gaps]), *candidates[1:]], _features(VALUE, y), BOTH, seed=0)
     assert np.isfinite(found.score)
     assert np.isfinite(found.predictions[100:]).all()
 
 
 def test_a_stack_of_regressions_is_linear_and_shares_sum_to_one() -> None:
     y = _truth(VALUE)
-    found = blend(_candidates(VALUE, y), _features(VALUE, y), STACKING, seed=0)
+    found = build_ensemble(_candidates(VALUE, y), _features(VALUE, y), STACKING, seed=0)
     assert found.stack is not None
     assert (found.stack.coefficients >= 0).all()
     assert sum(member.weight for member in found.members) == pytest.approx(1)
@@ -216,9 +220,9 @@ def test_a_guess_has_no_vote_beside_models(learned) -> None:
     """Under AUC a constant changes nothing about the ranks, so greedy selection would take it for harmless."""
     case = learned("texts")
     assert any(trial.algorithm == "baseline" for candidate in case.candidates for trial in candidate.trials)
-    blended = blend(case.candidates, case.features, EnsembleSetting(), seed=0)
+    blended = build_ensemble(case.candidates, case.features, EnsembleSetting(), seed=0)
     assert all(member.algorithm != "baseline" for member in blended.members)
     alone = [candidate for candidate in case.candidates if candidate.algorithm == "baseline"]
-    assert [member.algorithm for member in blend(alone, case.features, EnsembleSetting(), seed=0).members] == [
+    assert [member.algorithm for member in build_ensemble(alone, case.features, EnsembleSetting(), seed=0).members] == [
         "baseline"
     ]

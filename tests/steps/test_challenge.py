@@ -12,7 +12,7 @@ from automl_assets.records import Dataset, Problem, Split
 from automl_assets.steps.challenge import Ground, challenge, check_columns, check_question, ground, learnt_from
 from automl_assets.steps.evaluate import Answers
 from automl_assets.steps.load import load
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.steps.describe import describe
 
 BINARY = Problem("classification", "accuracy", ("no", "yes"), positive=1)
@@ -141,7 +141,7 @@ def table(n_rows: int, seed: int) -> pl.DataFrame:
 def divided(experiment: Experiment) -> tuple[Dataset, Split, Problem]:
     dataset = load(experiment)
     profile = describe(dataset, experiment)
-    return dataset, divide(dataset, profile, experiment), profile.problem
+    return dataset, split_rows(dataset, profile, experiment), profile.problem
 
 
 def grown(ask, **settings) -> tuple[Ground, np.ndarray]:

@@ -8,7 +8,7 @@ import pytest
 from automl_assets import metrics
 from automl_assets.metrics import METRICS, decided, metric_names
 from automl_assets.records import Problem
-from automl_assets.steps.choose_threshold import MIN_MINORITY, decide
+from automl_assets.steps.choose_threshold import MIN_MINORITY, choose_threshold
 
 AUTO = SimpleNamespace(threshold="auto", seed=0)
 
@@ -30,7 +30,7 @@ def _rare(n_rows: int = 2_000, share: float = 0.15, seed: int = 0) -> tuple[np.n
 )
 def test_a_rare_class_gets_a_lower_threshold(answered, metric: str) -> None:
     problem = _problem(metric)
-    made = decide(*answered(problem, *_rare()), AUTO)
+    made = choose_threshold(*answered(problem, *_rare()), AUTO)
     assert 0.1 < made.problem.threshold < 0.4
     y, predictions = _rare(seed=1)
     before, after = (metrics.score(metric, y, predictions, None, p) for p in (problem, made.problem))
@@ -39,7 +39,10 @@ def test_a_rare_class_gets_a_lower_threshold(answered, metric: str) -> None:
 
 
 def test_one_half_is_best_for_the_accuracy_of_honest_answers(answered) -> None:
-    chosen = [decide(*answered(_problem("accuracy"), *_rare(seed=seed)), AUTO).problem.threshold for seed in range(8)]
+    chosen = [
+        choose_threshold(*answered(_problem("accuracy"), *_rare(seed=seed)), AUTO).problem.threshold
+        for seed in range(8)
+    ]
     assert sum(threshold == 0.5 for threshold in chosen) >= 7
 
 
@@ -47,7 +50,7 @@ def test_a_biased_answer_is_set_right(answered) -> None:
     """The share that is answered is half of what it should be: accuracy, too, wants another threshold."""
     y, predictions = _rare(share=0.5)
     yes = predictions[:, 1] / 2
-    made = decide(*answered(_problem("accuracy"), y, np.column_stack([1 - yes, yes])), AUTO)
+    made = choose_threshold(*answered(_problem("accuracy"), y, np.column_stack([1 - yes, yes])), AUTO)
     assert made.problem.threshold == pytest.approx(0.25, abs=0.04)
 
 
@@ -57,25 +60,25 @@ def test_few_rows_of_a_class_choose_nothing(answered) -> None:
     for n_rare, is_chosen in ((MIN_MINORITY - 1, False), (MIN_MINORITY, True)):
         rows = order[y.sum() - n_rare :]
         given = answered(_problem("balanced_accuracy"), y[rows], predictions[rows])
-        assert (decide(*given, AUTO).problem.threshold != 0.5) == is_chosen
+        assert (choose_threshold(*given, AUTO).problem.threshold != 0.5) == is_chosen
 
 
 @pytest.mark.parametrize("metric", ["AUC_weighted", "log_loss", "average_precision_score_binary"])
 def test_a_metric_of_probabilities_needs_no_threshold(answered, metric: str) -> None:
     given = answered(_problem(metric), *_rare())
-    assert decide(*given, AUTO) is given[0]
+    assert choose_threshold(*given, AUTO) is given[0]
 
 
 def test_what_the_experiment_says_stays(answered) -> None:
     given = answered(_problem("f1_score_binary"), *_rare())
-    assert decide(*given, SimpleNamespace(threshold=0.7, seed=0)) is given[0]
+    assert choose_threshold(*given, SimpleNamespace(threshold=0.7, seed=0)) is given[0]
 
 
 def test_more_classes_have_no_threshold(answered) -> None:
     problem = Problem("classification", "balanced_accuracy", classes=("a", "b", "c"))
     y = np.array([0, 1, 2] * 200)
     given = answered(problem, y, np.tile([0.6, 0.3, 0.1], (600, 1)))
-    assert decide(*given, AUTO) is given[0]
+    assert choose_threshold(*given, AUTO) is given[0]
 
 
 @pytest.mark.parametrize("name", metric_names("classification"))

@@ -5,7 +5,7 @@ import pytest
 
 from automl_assets.metrics import decided
 from automl_assets.records import Conformal, Problem, Spread
-from automl_assets.steps.conformalize import _bounds, class_sets, conform, coverage, intervals
+from automl_assets.steps.conformalize import _bounds, class_sets, conformalize, coverage, intervals
 
 LEVELS = (0.8, 0.95)
 VALUE = Problem("regression", "r2_score", target_range=(0.0, 10.0))
@@ -29,7 +29,7 @@ def _classes(n_classes: int, n_rows: int = 3_000, seed: int = 0) -> tuple[np.nda
 def test_intervals_hold_as_many_values_as_they_say(answered, grows: bool) -> None:
     found = []
     for seed in range(10):
-        made = conform(*answered(VALUE, *_values(grows, seed=seed)), LEVELS, seed=0)
+        made = conformalize(*answered(VALUE, *_values(grows, seed=seed)), LEVELS, seed=0)
         assert (made.conformal.spread is not None) == grows
         y, predictions = _values(grows, seed=100 + seed)
         found.append(coverage(made.conformal, y, predictions, VALUE))
@@ -38,7 +38,7 @@ def test_intervals_hold_as_many_values_as_they_say(answered, grows: bool) -> Non
 
 
 def test_a_spread_makes_intervals_fair_and_narrower(answered) -> None:
-    made = conform(*answered(VALUE, *_values(grows=True)), LEVELS, seed=0).conformal
+    made = conformalize(*answered(VALUE, *_values(grows=True)), LEVELS, seed=0).conformal
     y, predictions = _values(grows=True, seed=1)
     plain = Conformal(LEVELS, _bounds(np.abs(y - predictions[:, 0]), LEVELS))
     for third in np.array_split(np.argsort(predictions[:, 0]), 3):
@@ -52,7 +52,7 @@ def test_sets_hold_as_many_classes_as_they_say(answered, n_classes: int) -> None
     problem = Problem("classification", "accuracy", classes=tuple("abcd"[:n_classes]), threshold=0.3)
     found = []
     for seed in range(10):
-        made = conform(*answered(problem, *_classes(n_classes, seed=seed)), LEVELS, seed=0)
+        made = conformalize(*answered(problem, *_classes(n_classes, seed=seed)), LEVELS, seed=0)
         found.append(coverage(made.conformal, *_classes(n_classes, seed=100 + seed), problem))
     mean = {name: np.mean([one[name] for one in found]) for name in found[0]}
     assert mean["coverage_95"] == pytest.approx(0.95, abs=0.01)
@@ -76,10 +76,10 @@ def test_the_bound_counts_the_row_to_come() -> None:
 
 def test_a_level_needs_rows_enough(answered) -> None:
     y, predictions = _values(grows=False, n_rows=18)
-    assert conform(*answered(VALUE, y, predictions), LEVELS, seed=0).conformal.levels == (0.8,)
+    assert conformalize(*answered(VALUE, y, predictions), LEVELS, seed=0).conformal.levels == (0.8,)
     y, predictions = _values(grows=False, n_rows=19)
-    assert conform(*answered(VALUE, y, predictions), LEVELS, seed=0).conformal.levels == LEVELS
-    assert conform(*answered(VALUE, y, predictions), (), seed=0).conformal is None
+    assert conformalize(*answered(VALUE, y, predictions), LEVELS, seed=0).conformal.levels == LEVELS
+    assert conformalize(*answered(VALUE, y, predictions), (), seed=0).conformal is None
 
 
 def test_names_say_the_level() -> None:
@@ -96,7 +96,7 @@ def test_names_say_the_level() -> None:
 
 def test_predictions_that_hardly_differ_have_no_spread(answered) -> None:
     y, _ = _values(grows=False)
-    made = conform(*answered(VALUE, y, np.full((len(y), 1), 5.0)), LEVELS, seed=0)
+    made = conformalize(*answered(VALUE, y, np.full((len(y), 1), 5.0)), LEVELS, seed=0)
     assert made.conformal.spread is None
 
 
@@ -108,7 +108,7 @@ def test_rows_count_as_much_as_they_weigh(answered) -> None:
         is_wild = random.random(6_000) < 0.5
         y, weight = random.normal(size=6_000) * np.where(is_wild, 10.0, 1.0), np.where(is_wild, 9.0, 1.0)
         learnt, new = np.split(np.arange(6_000), 2)
-        made = conform(*answered(VALUE, y[learnt], np.zeros((3_000, 1)), weight[learnt]), LEVELS, seed=0)
+        made = conformalize(*answered(VALUE, y[learnt], np.zeros((3_000, 1)), weight[learnt]), LEVELS, seed=0)
         found.append(coverage(made.conformal, y[new], np.zeros((3_000, 1)), VALUE, weight[new]))
     for level in LEVELS:
         assert np.mean([one[f"coverage_{level:.0%}"[:-1]] for one in found]) == pytest.approx(level, abs=0.01)
@@ -123,11 +123,11 @@ def test_equal_weights_change_no_bound() -> None:
 def test_no_interval_goes_below_nothing_where_no_row_does(answered, sign: float) -> None:
     random = np.random.default_rng(0)
     y = sign * random.exponential(size=3_000)
-    made = conform(*answered(VALUE, y, np.full((3_000, 1), sign)), LEVELS, seed=0).conformal
+    made = conformalize(*answered(VALUE, y, np.full((3_000, 1), sign)), LEVELS, seed=0).conformal
     ends = intervals(made, np.array([sign, -sign]))
     assert all((sign * end >= 0).all() for end in ends.values())
     assert ends["prediction_95_low" if sign > 0 else "prediction_95_high"][0] == 0
     inside = coverage(made, y, np.full(3_000, sign), VALUE)
     assert inside["coverage_95"] == pytest.approx(0.95, abs=0.01)
-    mixed = conform(*answered(VALUE, y - sign, np.full((3_000, 1), 0.0)), LEVELS, seed=0).conformal
+    mixed = conformalize(*answered(VALUE, y - sign, np.full((3_000, 1), 0.0)), LEVELS, seed=0).conformal
     assert (mixed.least, mixed.most) == (None, None)

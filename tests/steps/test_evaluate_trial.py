@@ -9,7 +9,7 @@ from automl_assets.errors import LearningError
 from automl_assets.parts import link_scores
 from automl_assets.records import Features, Fitted, Problem, Trial
 from automl_assets.steps.calibrate import calibrate
-from automl_assets.steps.evaluate_trial import alone
+from automl_assets.steps.evaluate_trial import trial_as_ensemble
 
 PROBLEM = Problem("classification", "log_loss", classes=("no", "yes"), positive=1)
 N_ROWS = 2_000
@@ -28,7 +28,7 @@ def test_a_trial_is_made_honest_by_its_own_rows(answered, experiment) -> None:
     ensemble, truth = answered(PROBLEM, y, too_sure)
     features = Features(truth, None, None)
     trial = Trial("t_1", "t", {}, "finished", score=ensemble.score, predictions=too_sure, fitted=Fitted(("model",)))
-    made = alone(trial, features, experiment)
+    made = trial_as_ensemble(trial, features, experiment)
     assert made.calibration == calibrate(ensemble, truth, experiment.seed).calibration
     assert made.calibration.scale == pytest.approx(0.4, rel=0.15)
     assert made.score == pytest.approx(metrics.score("log_loss", y, made.predictions, None, PROBLEM))
@@ -41,4 +41,4 @@ def test_a_trial_that_failed_cannot_be_tested(answered, experiment) -> None:
     _, truth = answered(PROBLEM, np.array([0, 1]), np.full((2, 2), 0.5))
     features = Features(truth, None, None)
     with pytest.raises(LearningError, match=r"^t_1 has no model to test: it failed \(out of memory\)$"):
-        alone(Trial("t_1", "t", {}, "failed", "out of memory"), features, experiment)
+        trial_as_ensemble(Trial("t_1", "t", {}, "failed", "out of memory"), features, experiment)

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 
 from automl_assets.records import Split
-from automl_assets.steps.holdout_predictions import CHUNK, judge, judge_until
+from automl_assets.steps.holdout_predictions import CHUNK, holdout_predictions, holdout_predictions_until
 from automl_assets.tabular.steps.predict import answer
 from tests.learned import with_truth
 
 
 def test_test_rows_are_answered_anew(learned) -> None:
     case = learned("texts")
-    found = judge(case.features, case.ensemble)
+    found = holdout_predictions(case.features, case.ensemble)
     assert (found.rows, found.n_rows) == ("test", case.split.is_test.sum())
     np.testing.assert_array_equal(found.truth, case.features.truth.y[case.split.is_test])
     np.testing.assert_array_equal(found.prediction, answer(case.ensemble, case.dataset.table)[case.split.is_test])
@@ -22,7 +22,7 @@ def test_without_test_rows_out_of_fold_answers_count(learned) -> None:
     case = learned("texts")
     split = Split(np.zeros_like(case.split.is_test), case.split.assignment, "no test rows")
     features = with_truth(case.features, split=split, weight=np.arange(len(case.features.truth.y), dtype=float))
-    found = judge(features, case.ensemble)
+    found = holdout_predictions(features, case.ensemble)
     known = case.split.is_training
     assert (found.rows, found.n_rows) == ("out_of_fold", known.sum())
     np.testing.assert_array_equal(found.prediction, case.ensemble.predictions[known])
@@ -35,9 +35,9 @@ def test_an_end_bounds_how_many_rows_are_answered(learned) -> None:
     split = replace(case.split, is_test=np.ones(case.dataset.n_rows, bool))
     features = with_truth(case.features, split=split)
     rows = np.tile(np.arange(case.dataset.n_rows)[::-1], 10)
-    answers, judged = judge_until(features, case.ensemble, rows, end=0.0)
+    answers, judged = holdout_predictions_until(features, case.ensemble, rows, end=0.0)
     assert answers.n_rows == len(judged) == CHUNK
     assert (np.diff(judged) >= 0).all()
-    whole = judge(features, case.ensemble)
+    whole = holdout_predictions(features, case.ensemble)
     np.testing.assert_array_equal(answers.prediction, whole.prediction[judged])
-    assert judge_until(features, case.ensemble, rows, end=float("inf"))[0].n_rows == len(rows)
+    assert holdout_predictions_until(features, case.ensemble, rows, end=float("inf"))[0].n_rows == len(rows)

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from automl_assets.errors import AutomlError, DataError, SettingError, SourceError
 from automl_assets.experiment.experiment import Experiment, parse
-from automl_assets.steps.import_labels import collect
+from automl_assets.steps.import_labels import import_labels
 
 KNOWN = pl.DataFrame(
     {"number": [1, 2, 3], "code": ["01", "x", None], "size": [0.5, 1.0, 2.5], "kind": ["good", "bad", "good"]}
@@ -97,11 +97,11 @@ KINDS = (csv, packed, files, jsonl, parquet, several, sql)
 @pytest.mark.parametrize("kind", KINDS)
 def test_labels_of_scored_rows_become_rows_of_the_source_once(kind: Callable, tmp_path: Path, labels: Callable) -> None:
     experiment, scored = asked(tmp_path, kind(tmp_path)), str(tmp_path / "scored.csv")
-    found = collect(experiment, labels(), scored, ("number",), False)
+    found = import_labels(experiment, labels(), scored, ("number",), False)
     assert (found.n_labels, found.rows.height, found.n_known) == (2, 2, 0) and found.where
     assert_frame_equal(stored(experiment), pl.concat([KNOWN, ADDED], how="vertical_relaxed"))
     before = experiment.source.part.fingerprint(experiment.source.options)
-    again = collect(experiment, labels(), scored, ("number",), False)
+    again = import_labels(experiment, labels(), scored, ("number",), False)
     assert (again.rows.height, again.n_known, again.where) == (0, 2, "")
     assert experiment.source.part.fingerprint(experiment.source.options) == before
     assert [name for name in os.listdir(tmp_path) if name.startswith(".")] == []
@@ -112,16 +112,16 @@ def test_whole_rows_need_no_key(kind: Callable, tmp_path: Path, labels: Callable
     """Of three copies the source has one: two are new."""
     experiment = asked(tmp_path, kind(tmp_path))
     whole = labels(pl.concat([ADDED, KNOWN.head(1), KNOWN.head(1), KNOWN.head(1)], how="vertical_relaxed"))
-    found = collect(experiment, whole, None, (), False)
+    found = import_labels(experiment, whole, None, (), False)
     assert (found.rows.height, found.n_known) == (4, 1)
-    assert collect(experiment, whole, None, (), False).rows.height == 0
+    assert import_labels(experiment, whole, None, (), False).rows.height == 0
     assert stored(experiment).height == 7
 
 
 def test_rows_to_predict_are_those_scored_unless_told(tmp_path: Path, labels: Callable) -> None:
     labels()
     experiment = asked(tmp_path, csv(tmp_path), predict_source=str(tmp_path / "scored.csv"))
-    assert collect(experiment, labels(), None, ("number",), False).rows.height == 2
+    assert import_labels(experiment, labels(), None, ("number",), False).rows.height == 2
 
 
 def test_label_studio_finds_its_rows(tmp_path: Path, labels: Callable) -> None:
@@ -130,7 +130,7 @@ def test_label_studio_finds_its_rows(tmp_path: Path, labels: Callable) -> None:
     task = {"id": 77, "data": {"number": 6}, "annotations": [{"result": choices}]}
     (tmp_path / "export.json").write_text(json.dumps([task]))
     experiment = asked(tmp_path, csv(tmp_path))
-    found = collect(experiment, str(tmp_path / "export.json"), str(tmp_path / "scored.csv"), ("number",), False)
+    found = import_labels(experiment, str(tmp_path / "export.json"), str(tmp_path / "scored.csv"), ("number",), False)
     assert found.rows.rows() == [("6", None, "3.0", "bad")]
 
 
@@ -138,7 +138,7 @@ def test_what_becomes_of_every_label_is_told(tmp_path: Path, labels: Callable) -
     given = pl.DataFrame({"number": [4, 4, 5, 6, 99, 3], "kind": ["bad", "bad", "good", None, "good", "good"]})
     rows = pl.concat([SCORED, KNOWN.tail(1).drop("kind").with_columns(prediction=pl.lit("good"))])
     rows.write_csv(tmp_path / "all.csv")
-    found = collect(asked(tmp_path, csv(tmp_path)), labels(given), str(tmp_path / "all.csv"), ("number",), False)
+    found = import_labels(asked(tmp_path, csv(tmp_path)), labels(given), str(tmp_path / "all.csv"), ("number",), False)
     assert (found.n_labels, found.rows.height) == (6, 2)
     assert (found.n_known, found.n_twice, found.n_empty, found.n_unmatched) == (1, 1, 1, 1)
     assert found.rows.height + found.n_known + found.n_twice + found.n_empty + found.n_unmatched == found.n_labels
@@ -150,9 +150,9 @@ def test_a_new_class_must_be_meant(tmp_path: Path, labels: Callable) -> None:
     with pytest.raises(
         DataError, match=r'^unknown classes Bad; the source has bad, good\. Did you mean "bad"\? Say --new-c'
     ):
-        collect(experiment, new, scored, ("number",), False)
+        import_labels(experiment, new, scored, ("number",), False)
     assert stored(experiment).height == 3
-    assert collect(experiment, new, scored, ("number",), True).rows["kind"].to_list() == ["Bad"]
+    assert import_labels(experiment, new, scored, ("number",), True).rows["kind"].to_list() == ["Bad"]
 
 
 REFUSED: dict[str, tuple[dict[str, list], tuple[str, ...], str]] = {
@@ -189,7 +189,7 @@ def test_what_cannot_be_is_refused_as_a_whole(
     old = KNOWN.drop("kind").with_columns(prediction=pl.lit("good"))
     pl.concat([SCORED, old]).write_csv(tmp_path / "all.csv")
     with pytest.raises((DataError, SettingError), match=told):
-        collect(experiment, labels(pl.DataFrame(given)), str(tmp_path / "all.csv"), key, False)
+        import_labels(experiment, labels(pl.DataFrame(given)), str(tmp_path / "all.csv"), key, False)
     assert_frame_equal(stored(experiment), KNOWN)
 
 
@@ -199,8 +199,8 @@ def test_a_regression_takes_numbers(tmp_path: Path, labels: Callable) -> None:
     pl.DataFrame({"number": [7], "code": ["a"]}).write_csv(tmp_path / "scored.csv")
     wrong, right = (labels(pl.DataFrame({"number": [7], "size": [one]}), f"{one}.csv") for one in ("large", "7.5"))
     with pytest.raises(DataError, match=r"^a regression takes numbers for labels; got large$"):
-        collect(experiment, wrong, str(tmp_path / "scored.csv"), ("number",), False)
-    assert collect(experiment, right, str(tmp_path / "scored.csv"), ("number",), False).rows.rows() == [
+        import_labels(experiment, wrong, str(tmp_path / "scored.csv"), ("number",), False)
+    assert import_labels(experiment, right, str(tmp_path / "scored.csv"), ("number",), False).rows.rows() == [
         ("7", "a", "7.5")
     ]
 
@@ -208,14 +208,14 @@ def test_a_regression_takes_numbers(tmp_path: Path, labels: Callable) -> None:
 def test_a_type_that_the_source_cannot_hold_is_refused(tmp_path: Path, labels: Callable) -> None:
     wrong = ADDED.with_columns(pl.lit("many").alias("number"))
     with pytest.raises(DataError, match=r'^column "number" is Int64 in the source, which cannot hold many$'):
-        collect(asked(tmp_path, csv(tmp_path)), labels(wrong), None, (), False)
+        import_labels(asked(tmp_path, csv(tmp_path)), labels(wrong), None, (), False)
 
 
 def test_rows_that_lack_columns_are_refused(tmp_path: Path, labels: Callable) -> None:
     with pytest.raises(
         SettingError, match=r"^the labelled rows lack code, size of the source's columns; bring the rows"
     ):
-        collect(asked(tmp_path, csv(tmp_path)), labels(), None, ("number",), False)
+        import_labels(asked(tmp_path, csv(tmp_path)), labels(), None, ("number",), False)
 
 
 def test_sources_that_take_no_rows_say_so(tmp_path: Path, labels: Callable) -> None:
@@ -228,7 +228,7 @@ def test_sources_that_take_no_rows_say_so(tmp_path: Path, labels: Callable) -> N
         if isinstance(source, str):
             files(tmp_path)
         with pytest.raises(SourceError, match=told):
-            collect(asked(tmp_path, source), labels(), str(tmp_path / "scored.csv"), ("number",), False)
+            import_labels(asked(tmp_path, source), labels(), str(tmp_path / "scored.csv"), ("number",), False)
     assert os.listdir(tmp_path / "rows") == ["old.csv"]
 
 
@@ -242,6 +242,6 @@ def test_a_write_that_fails_leaves_what_was_there(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises((AutomlError, OSError), match="No space left on device"):
-        collect(experiment, given, scored, ("number",), False)
+        import_labels(experiment, given, scored, ("number",), False)
     assert_frame_equal(stored(experiment), KNOWN)
     assert sorted(os.listdir(tmp_path)) == ["labels.csv", "rows.csv", "scored.csv"]

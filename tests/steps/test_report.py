@@ -20,16 +20,16 @@ from automl_assets.records import (
     Guardrail,
     Importance,
     Leaderboard,
-    Lost,
+    LeaderboardRow,
     OnnxModel,
     Picture,
     Problem,
     Profile,
     Split,
-    Standing,
+    Unavailable,
 )
 from automl_assets.steps.evaluate import evaluate
-from automl_assets.steps.holdout_predictions import judge
+from automl_assets.steps.holdout_predictions import holdout_predictions
 from automl_assets.steps.page import Material, Table
 from automl_assets.steps.rank import rank
 from automl_assets.steps.report import onnx_snippet, report
@@ -76,7 +76,7 @@ def named(name: str) -> Material:
     records = {
         "profile": Profile(3, (column,), (Guardrail("missing_values", "alerted", name),), problem),
         "split": Split(np.zeros(3, bool), np.ones((3, 1), np.int8), name),
-        "leaderboard": Leaderboard("accuracy", True, (Standing(1, name, name, 0.5, {}, 1.0, config, name),)),
+        "leaderboard": Leaderboard("accuracy", True, (LeaderboardRow(1, name, name, 0.5, {}, 1.0, config, name),)),
         "evaluation": Evaluation("test", 3, {"accuracy": 0.5}, {}, {}, (Picture(name, name, b"\x89PNG"),)),
     }
     return Material(experiment, records, {name: 1.0})
@@ -95,7 +95,9 @@ def made(learned: Callable[[str], Any]) -> Material:
         "split": found.split,
         "leaderboard": rank(found.candidates, "accuracy", "classification"),
         "ensemble": found.ensemble,
-        "evaluation": evaluate(judge(found.features, found.ensemble), found.ensemble.problem, truth, seed=0),
+        "evaluation": evaluate(
+            holdout_predictions(found.features, found.ensemble), found.ensemble.problem, truth, seed=0
+        ),
         "explanation": explanation,
         "onnx_model": OnnxModel(b"", {"size": "float", "bought": "double", "colour": "string"}, 1, 0.0, 0.1),
     }
@@ -168,7 +170,7 @@ def test_calibration_and_coverage_are_told(made: Material) -> None:
 
 
 def test_what_could_not_be_made_is_named(made: Material) -> None:
-    records = {**made.records, "explanation": Lost("ValueError: no room")}
+    records = {**made.records, "explanation": Unavailable("ValueError: no room")}
     page = Page(report(replace(made, records=records)).page)
     assert "What could not be made" in page.text and "ValueError: no room" in page.text
     assert "What the model leans on" not in page.text

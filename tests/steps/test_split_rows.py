@@ -15,7 +15,7 @@ from automl_assets.errors import DataError, SettingError, SourceError
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.records import TRAIN, VALID, Split
 from automl_assets.steps.load import load
-from automl_assets.steps.split_rows import _folds_for, divide
+from automl_assets.steps.split_rows import _folds_for, split_rows
 from automl_assets.tabular.steps.describe import describe
 
 N_ROWS = 120
@@ -28,7 +28,7 @@ def _table(n_rows: int = N_ROWS, **columns: object) -> pl.DataFrame:
 
 def _split(experiment: Experiment) -> Split:
     dataset = load(experiment)
-    return divide(dataset, describe(dataset, experiment), experiment)
+    return split_rows(dataset, describe(dataset, experiment), experiment)
 
 
 def _check(split: Split) -> None:

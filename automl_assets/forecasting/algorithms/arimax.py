@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from automl_assets.forecasting.features.regressors import Design, add_design, fit_design
+from automl_assets.forecasting.features.regressors import Regressors, add_design, fit_design
 from automl_assets.forecasting.forecaster import ForecastContext, Forecaster, SeriesTensors
 from automl_assets.forecasting.models import arima_recursion, state_space
 from automl_assets.forecasting.models.components import of_column
@@ -31,7 +31,7 @@ NEW = 1e-3  # share of a column's size that columns before it must not explain
 class Regression:
     """Weights of the columns of a design in each series, and what remains when they are taken off."""
 
-    design: Design
+    design: Regressors
     errors: StateModel
 
     @property

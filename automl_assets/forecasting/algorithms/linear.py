@@ -14,7 +14,7 @@ import numpy as np
 
 from automl_assets.forecasting.features.window_normalization import (
     DEFAULT_SIZES,
-    Lookback,
+    WindowNormalization,
     fit_lookback,
     n_windows,
     seasons,
@@ -40,7 +40,7 @@ SHARED_PENALTY = 1e-3  # per window
 class Linear:
     """Weights of the last values, and at last of a constant, for each step of each series."""
 
-    lookback: Lookback
+    lookback: WindowNormalization
     weights: np.ndarray  # float32 [n_series + 1, n_values + 1, horizon], at last those shared; or [1, …], all shared
     bounds: tuple[float, float]  # answers beyond were never seen, nor nearly so
 
@@ -81,7 +81,7 @@ class _Lessons:
     """Windows of the series of a panel: values, and what came next."""
 
     history: Panel
-    lookback: Lookback
+    lookback: WindowNormalization
     horizon: int
     stride: int
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from automl_assets.forecasting.features.window_normalization import (
     DEFAULT_SIZES,
-    Lookback,
+    WindowNormalization,
     fit_lookback,
     n_windows,
     seasons,
@@ -47,7 +47,7 @@ Weights = dict[str, Any]  # name -> numpy array, torch tensor while learning, or
 class Perceptron:
     """A fitted net, and what it looks at."""
 
-    lookback: Lookback
+    lookback: WindowNormalization
     weights: Weights
     blocks: int
 
@@ -101,7 +101,7 @@ def _space(trial: Any, problem: ForecastProblem) -> Config:
 # --- the net
 
 
-def _initial(config: Config, lookback: Lookback, problem: ForecastProblem, generator: Any) -> Weights:
+def _initial(config: Config, lookback: WindowNormalization, problem: ForecastProblem, generator: Any) -> Weights:
     """Tensors to learn. The last season is repeated at first, and each block passes its input on."""
     import torch
 
@@ -155,7 +155,7 @@ def _fit(config: Config, history: Panel, context: ForecastContext) -> Perceptron
 class _Learning:
     """One run of Adam on windows drawn by chance, at a rate that falls as a cosine does."""
 
-    def __init__(self, config: Config, lookback: Lookback, history: Panel, context: ForecastContext):
+    def __init__(self, config: Config, lookback: WindowNormalization, history: Panel, context: ForecastContext):
         import torch
 
         self.config, self.lookback, self.context = config, lookback, context

@@ -17,8 +17,8 @@ import numpy as np
 
 from automl_assets.forecasting.features.regressors import (
     DAY,
-    Design,
     Moments,
+    Regressors,
     Season,
     add_design,
     add_moments,
@@ -61,7 +61,7 @@ class Curves:
 
     names: tuple[str, ...]  # of the series
     moments: Moments
-    regressors: Design
+    regressors: Regressors
     curves: tuple[Curve, ...]
     reasons: tuple[str, ...]  # [n_series], empty where the fit succeeded
     is_multiplicative: bool
@@ -107,7 +107,9 @@ def _fit(config: Config, history: Panel, context: ForecastContext) -> Curves:
     return Curves(history.names, moments, regressors, *answers, is_multiplicative, config["level_rows"])
 
 
-def _tried(config: Config, series: Panel, terms: tuple[Moments, Design], seconds: float) -> tuple[Curve | None, str]:
+def _tried(
+    config: Config, series: Panel, terms: tuple[Moments, Regressors], seconds: float
+) -> tuple[Curve | None, str]:
     """The curve of one series, or the reason why there is none."""
     n_known = int((~series.is_filled).sum())
     if n_known < LEAST_ROWS:
@@ -143,7 +145,7 @@ def _thinned(series: Panel) -> Panel:
     )
 
 
-def _fit_curve(config: Config, series: Panel, terms: tuple[Moments, Design], seconds: float) -> Curve:
+def _fit_curve(config: Config, series: Panel, terms: tuple[Moments, Regressors], seconds: float) -> Curve:
     """Prophet's maximum a posteriori. A season that this series is too short for weighs nothing."""
     import pandas as pd
 

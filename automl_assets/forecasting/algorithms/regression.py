@@ -15,9 +15,9 @@ import numpy as np
 from automl_assets import registry
 from automl_assets.explanation.shapley import Feeds, shapley
 from automl_assets.forecasting.features import lag_features, lag_features_onnx
-from automl_assets.forecasting.features.lag_features import Plan, Scales, Unit
+from automl_assets.forecasting.features.lag_features import LagFeatures, Scales, Unit
 from automl_assets.forecasting.features.lag_selection import CONFIGURED, fit_plan, ways_to_look
-from automl_assets.forecasting.features.regressors import Design, add_design, fit_design
+from automl_assets.forecasting.features.regressors import Regressors, add_design, fit_design
 from automl_assets.forecasting.forecaster import ForecastContext, Forecaster, SeriesTensors
 from automl_assets.forecasting.models.components import CALENDAR, HOLIDAYS, LEVEL, SERIES, of_column
 from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
@@ -38,8 +38,8 @@ FORECASTING = "forecasting"
 class Regression:
     """One model of all series of a panel."""
 
-    plan: Plan
-    design: Design | None  # from columns to the dense view, for algorithms that learn from it
+    plan: LagFeatures
+    design: Regressors | None  # from columns to the dense view, for algorithms that learn from it
     model: Any  # of `preparation.fit`
     bounds: tuple[float, float]  # answers beyond were never seen, nor nearly so
     names: tuple[str, ...]  # of the series learnt from
@@ -79,7 +79,7 @@ def _fit(algorithm: Algorithm, config: Config, history: Panel, context: Forecast
     return Regression(plan, design, model, bounds, history.names, scales, groups, background)
 
 
-def _design(problem: ForecastProblem, groups: tuple[str, ...], x: np.ndarray) -> Design:
+def _design(problem: ForecastProblem, groups: tuple[str, ...], x: np.ndarray) -> Regressors:
     """Numbers on their own scales, and a column for each code of what stands for categories."""
     coded = {CALENDAR, HOLIDAYS, SERIES, *(of_column(one.name) for one in problem.covariates if one.categories)}
     is_coded = [
@@ -91,7 +91,7 @@ def _design(problem: ForecastProblem, groups: tuple[str, ...], x: np.ndarray) ->
     return fit_design(columns, x)
 
 
-def _viewed(design: Design | None, x: np.ndarray) -> np.ndarray:
+def _viewed(design: Regressors | None, x: np.ndarray) -> np.ndarray:
     """Columns as the algorithm takes them, float32."""
     return x if design is None else design.of(x).astype(np.float32)
 
@@ -103,11 +103,11 @@ def _halves(x: np.ndarray, z: np.ndarray, is_late: np.ndarray, is_stopped_early:
     return Rows(x[~is_late], z[~is_late]), Rows(x[is_late], z[is_late])
 
 
-def _as_learnt(plan: Plan, y: np.ndarray) -> np.ndarray:
+def _as_learnt(plan: LagFeatures, y: np.ndarray) -> np.ndarray:
     return np.log1p(np.maximum(y, 0.0)) if plan.is_log else y
 
 
-def _as_given(plan: Plan, y: np.ndarray) -> np.ndarray:
+def _as_given(plan: LagFeatures, y: np.ndarray) -> np.ndarray:
     return np.expm1(y) if plan.is_log else y
 
 
@@ -192,7 +192,7 @@ def _to_onnx(algorithm: Algorithm, model: Regression, graph: Graph, tensors: Ser
     return lag_features_onnx.add_given(graph, plan, found)
 
 
-def _add_viewed(graph: Graph, design: Design | None, x: str) -> str:
+def _add_viewed(graph: Graph, design: Regressors | None, x: str) -> str:
     from onnx import TensorProto
 
     if design is None:

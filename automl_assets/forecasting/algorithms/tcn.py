@@ -17,9 +17,9 @@ from automl_assets.forecasting.features.network_inputs import (
     CYCLES,
     FARTHEST,
     Inputs,
-    Sight,
+    NetworkInputs,
     Table,
-    fit_sight,
+    fit_network_inputs,
     spreads,
     table_of,
     windows,
@@ -54,7 +54,7 @@ Weights = dict[str, Any]  # name -> numpy array, or torch tensor while learning
 class Network:
     """A fitted network: what it looks at, what was learnt, and of which series."""
 
-    sight: Sight
+    sight: NetworkInputs
     weights: Weights
     names: tuple[str, ...]
     blocks: int
@@ -111,7 +111,7 @@ def _field(blocks: int, cells: int) -> int:
 # --- the network
 
 
-def _initial(sight: Sight, config: Config, n_series: int, n_quantiles: int, generator: Any) -> Weights:
+def _initial(sight: NetworkInputs, config: Config, n_series: int, n_quantiles: int, generator: Any) -> Weights:
     """Tensors to learn. What is added to the last seasons is nothing at first, and each cell passes its input on."""
     import torch
 
@@ -199,7 +199,7 @@ def _triples(x: Any, apart: int, kind: Any) -> Any:
 
 def _fit(config: Config, history: Panel, context: ForecastContext) -> Network:
     field = _field(config["blocks"], config["cells"])
-    sight = fit_sight(context.problem, history, field, config["log"])
+    sight = fit_network_inputs(context.problem, history, field, config["log"])
     with threads(1):  # nets this small gain nothing by more, and learn the same everywhere
         learning = _Learning(sight, config, history, context)
         learning.run()
@@ -212,7 +212,7 @@ def _fit(config: Config, history: Panel, context: ForecastContext) -> Network:
 class _Learning:
     """One run of Adam: windows, rate, and the best epoch so far."""
 
-    def __init__(self, sight: Sight, config: Config, history: Panel, context: ForecastContext):
+    def __init__(self, sight: NetworkInputs, config: Config, history: Panel, context: ForecastContext):
         import torch
 
         self.sight, self.config, self.context = sight, config, context
@@ -300,7 +300,7 @@ def _tensors(inputs: Inputs) -> Inputs:
     return Inputs(*tensors)
 
 
-def _origins(sight: Sight, history: Panel, table: Table) -> tuple[np.ndarray, np.ndarray]:
+def _origins(sight: NetworkInputs, history: Panel, table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Series and row of each origin to learn from, and to check with, int64 [n_windows, 2].
 
     What is learnt ends before the first value that is checked; a series too short to be learnt from is not checked.
@@ -379,7 +379,7 @@ def _middle(model: Network, inputs: Inputs) -> np.ndarray:
     return _scaled_quantiles(model, inputs)[:, :, model.middle]
 
 
-def _without(sight: Sight, inputs: Inputs, name: str) -> Inputs:
+def _without(sight: NetworkInputs, inputs: Inputs, name: str) -> Inputs:
     """The same with a known covariate at its mean, ahead and in the last seasons."""
     (n_lags, n_known), ahead = (sight.lags.shape[1], len(sight.known.names)), inputs.ahead.copy()
     own = np.flatnonzero(np.array(sight.known.names) == name)

@@ -12,7 +12,7 @@ from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.assets.partitions import MOST_TOLD, group_step, partitioned
 from automl_assets.forecasting.records import ForecastEvaluation
 from automl_assets.forecasting.steps.evaluate import evaluate
-from automl_assets.forecasting.steps.map_groups import each_drawn
+from automl_assets.forecasting.steps.map_groups import draw_groups
 from automl_assets.metrics import oriented
 from automl_assets.resources.store import RecordStore
 
@@ -32,7 +32,7 @@ def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
 
         with group_step(context, experiment, records) as step:
             keys, ensembles = step.keys("features", "ensemble"), step.shelf_of("ensemble")
-            made = each_drawn(
+            made = draw_groups(
                 keys, evaluate, lambda key: (step.features.read(key), ensembles.read(key)), experiment.limits.n_cores
             )
             yield from step.keep(made, len(keys), told)

@@ -11,7 +11,7 @@ from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.assets.partitions import group_step, partitioned
 from automl_assets.forecasting.records import ForecastEnsemble, ForecastExplanation, Group
 from automl_assets.forecasting.steps.explain import explain
-from automl_assets.forecasting.steps.map_groups import each_drawn
+from automl_assets.forecasting.steps.map_groups import draw_groups
 from automl_assets.resources.clock import Clock
 from automl_assets.resources.store import RecordStore
 
@@ -28,7 +28,7 @@ def explanation(experiment: Experiment) -> dg.AssetsDefinition:
             def given(key: str) -> tuple[Group, ForecastEnsemble, int, float]:
                 return step.features.read(key), ensembles.read(key), experiment.seed, seconds
 
-            made = each_drawn(keys, explain, given, experiment.limits.n_cores)
+            made = draw_groups(keys, explain, given, experiment.limits.n_cores)
             yield from step.keep(made, len(keys), lambda key, one: _metadata(one))
 
     return asset

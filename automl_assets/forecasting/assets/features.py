@@ -10,10 +10,10 @@ from automl_assets.errors import DataError
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.assets.partitions import REFUSED, GroupStep, group_step, partitioned
 from automl_assets.forecasting.records import Group, Refusal
-from automl_assets.forecasting.steps.build_groups import arrange
+from automl_assets.forecasting.steps.build_groups import build_groups
 from automl_assets.records import Dataset
 from automl_assets.resources.record_versions import fingerprint
-from automl_assets.resources.run_log import Pace
+from automl_assets.resources.run_log import Progress
 from automl_assets.resources.store import RecordStore
 
 
@@ -34,8 +34,8 @@ def features(experiment: Experiment) -> dg.AssetsDefinition:
 def _kept(step: GroupStep, dataset: Dataset, experiment: Experiment) -> Iterator[Any]:
     """Groups, or why they cannot be forecast. Only here is it found out what changed; what follows goes by it."""
     keys = step.wanted()
-    pace = Pace(step.journal, step.asset, len(keys))
-    for key, found in arrange(dataset, experiment, keys):
+    pace = Progress(step.journal, step.asset, len(keys))
+    for key, found in build_groups(dataset, experiment, keys):
         record = Refusal(key, str(found)) if isinstance(found, DataError) else found
         origin = fingerprint(record, step.version)
         if isinstance(record, Refusal):

@@ -11,10 +11,10 @@ from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.assets.partitions import group_step, partitioned
 from automl_assets.forecasting.assets.reconciliation import is_asked
 from automl_assets.forecasting.records import Forecast, ForecastProblem, Panel
-from automl_assets.forecasting.steps.fill_known_future import by_series, overlay
+from automl_assets.forecasting.steps.fill_known_future import by_series, fill_known_future
 from automl_assets.forecasting.steps.forecast import forecast as ask
 from automl_assets.forecasting.steps.future_index import ahead, rows_of, whole
-from automl_assets.forecasting.steps.map_groups import each
+from automl_assets.forecasting.steps.map_groups import map_groups
 from automl_assets.forecasting.steps.reconcile import add_up
 from automl_assets.resources.store import RecordStore
 from automl_assets.steps.read_source import read
@@ -37,7 +37,7 @@ def forecast(experiment: Experiment) -> dg.AssetsDefinition:
 
         with group_step(context, experiment, records) as step:
             keys, ensembles = step.keys(*upstream), step.shelf_of("ensemble")
-            made = each(keys, beyond)
+            made = map_groups(keys, beyond)
             yield from step.keep(made, len(keys), lambda key, found: _metadata(found, problems[key]))
 
     return asset
@@ -52,7 +52,7 @@ def _informed(experiment: Experiment) -> Callable[[Panel, ForecastProblem], Pane
             return future
         if not known:
             known.update(by_series(read(experiment.predict_source), problem))
-        return overlay(future, problem, known)
+        return fill_known_future(future, problem, known)
 
     return informed
 

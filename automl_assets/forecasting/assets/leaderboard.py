@@ -8,7 +8,7 @@ import dagster as dg
 from automl_assets.assets.leaderboard import standings_told
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.assets.partitions import candidates_of, group_step, partitioned
-from automl_assets.forecasting.steps.map_groups import each
+from automl_assets.forecasting.steps.map_groups import map_groups
 from automl_assets.records import Leaderboard
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
@@ -25,7 +25,7 @@ def leaderboard(experiment: Experiment) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         with group_step(context, experiment, records) as step:
             keys, candidates = step.keys("features"), candidates_of(step, experiment)
-            ranked = list(each(keys, lambda key: rank(candidates(key), experiment.metric, experiment.task)))
+            ranked = list(map_groups(keys, lambda key: rank(candidates(key), experiment.metric, experiment.task)))
             boards = {key: board for key, board in ranked if isinstance(board, Leaderboard)}
             tracker.log_groups(experiment.name, context.run.root_run_id or context.run.run_id, boards)
             yield from step.keep(ranked, len(keys), lambda key, board: standings_told(board))

@@ -10,7 +10,7 @@ from automl_assets.errors import listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.assets.partitions import MOST_TOLD, group_step, partitioned
 from automl_assets.forecasting.steps.export import export
-from automl_assets.forecasting.steps.map_groups import each
+from automl_assets.forecasting.steps.map_groups import map_groups
 from automl_assets.records import OnnxModel
 from automl_assets.resources.store import RecordStore
 
@@ -40,7 +40,7 @@ def onnx_model(experiment: Experiment) -> dg.AssetsDefinition:
 
         with group_step(context, experiment, records) as step:
             keys, ensembles = step.keys("features", "ensemble"), step.shelf_of("ensemble")
-            made = each(keys, lambda key: export(step.features.read(key), ensembles.read(key)))
+            made = map_groups(keys, lambda key: export(step.features.read(key), ensembles.read(key)))
             yield from step.keep(made, len(keys), told)
             yield _check(PARITY, differences, MAX_DIFFERENCE)
             yield _check(LATENCY, milliseconds, MAX_MILLISECONDS)

@@ -28,7 +28,7 @@ from automl_assets.resources.dagster_internals import (
 )
 from automl_assets.resources.partition_store import Shelf
 from automl_assets.resources.partitions import CHANGED_TAG, CHOSEN_TAG, groups_of
-from automl_assets.resources.run_log import Journal, Pace
+from automl_assets.resources.run_log import Journal, Progress
 from automl_assets.resources.store import RecordStore
 
 REFUSED = "refused"  # origin of a group that cannot be forecast at all
@@ -129,7 +129,7 @@ class GroupStep:
 
     def keep(self, made: Iterable[tuple[str, Any]], n_keys: int, metadata: Metadata) -> Iterator[Any]:
         """Writes each record and logs its key; then yields what Dagster waits for at the end of a step."""
-        pace = Pace(self.journal, self.asset, n_keys)
+        pace = Progress(self.journal, self.asset, n_keys)
         for key, record in made:
             if isinstance(record, Exception):
                 self.lose(key, record)

@@ -9,7 +9,7 @@ from automl_assets.assets.spec import table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.assets.partitions import group_step, partitioned
 from automl_assets.forecasting.records import Reconciliation
-from automl_assets.forecasting.steps.map_groups import each
+from automl_assets.forecasting.steps.map_groups import map_groups
 from automl_assets.forecasting.steps.reconcile import reconcile
 from automl_assets.resources.store import RecordStore
 
@@ -25,7 +25,7 @@ def reconciliation(experiment: Experiment) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore]) -> Iterator[Any]:
         with group_step(context, experiment, records) as step:
             keys, ensembles = step.keys("features", "ensemble"), step.shelf_of("ensemble")
-            made = each(keys, lambda key: reconcile(step.features.read(key), ensembles.read(key)))
+            made = map_groups(keys, lambda key: reconcile(step.features.read(key), ensembles.read(key)))
             yield from step.keep(made, len(keys), lambda key, found: _metadata(found))
 
     return asset

@@ -7,7 +7,7 @@ from automl_assets.assets.training_code import code_told
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.assets.partitions import gathered
 from automl_assets.forecasting.assets.summary import loss
-from automl_assets.forecasting.steps.write_training_code import write
+from automl_assets.forecasting.steps.write_training_code import write_training_code
 from automl_assets.records import Dataset, TrainingCode
 from automl_assets.resources.partitions import keys_of
 from automl_assets.resources.store import RecordStore
@@ -30,7 +30,9 @@ def training_code(experiment: Experiment) -> dg.AssetsDefinition:
             features, ensembles = map(records.shelves(experiment.name, context), UPSTREAM)
             keys = [key for key in keys_of(context.instance, experiment) if features.has(key)]
             lost = {key: why for key in keys if (why := loss(key, features, ensembles))}
-            made = write(experiment, dataset, ((key, ensembles.read(key)) for key in keys if key not in lost))
+            made = write_training_code(
+                experiment, dataset, ((key, ensembles.read(key)) for key in keys if key not in lost)
+            )
         left_out = table([{"group": key, "reason": why} for key, why in lost.items()])
         shown = {**code_told(made), "n_groups": len(keys) - len(lost), "n_left_out": len(lost), "left_out": left_out}
         return dg.MaterializeResult(value=made, metadata=shown)

@@ -33,7 +33,7 @@ HOLIDAY_PARTS = ("holiday", "next_holiday", "days_to_next", "last_holiday", "day
 
 @stored_as("forecasting.UtcOffsets")
 @dataclass(frozen=True)
-class Clock:
+class UtcOffsets:
     """How far the local time is ahead of UTC, from one moment to the next."""
 
     starts: np.ndarray  # int64 [n_changes], seconds since 1970, ascending
@@ -62,7 +62,7 @@ class Calendar:
     """Which parts of a stamp are looked at."""
 
     parts: tuple[str, ...]  # of `date_parts.DATE_PARTS`
-    clock: Clock | None
+    clock: UtcOffsets | None
     holidays: Holidays | None
 
     @property
@@ -103,14 +103,14 @@ def _varying(parts: list[str], moment: np.ndarray) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _clock(timezone: str, years: tuple[int, int]) -> Clock:
+def _clock(timezone: str, years: tuple[int, int]) -> UtcOffsets:
     """Changes of the clock, found day by day and then to the quarter of an hour."""
     zone = ZoneInfo(timezone)
     days = range(_seconds(years[0]), _seconds(years[1]), DAY)
     ahead = [_ahead(zone, second) for second in days]
     changed = [day for day, before, after in zip(days, ahead, ahead[1:], strict=False) if before != after]
     starts = [_first_change(zone, day) for day in changed]
-    return Clock(np.array(starts, np.int64), np.array([ahead[0], *(_ahead(zone, s) for s in starts)], np.int64))
+    return UtcOffsets(np.array(starts, np.int64), np.array([ahead[0], *(_ahead(zone, s) for s in starts)], np.int64))
 
 
 def _seconds(year: int) -> int:

@@ -1,6 +1,6 @@
 """What a regression over lags looks at: values up to an origin, and what is known of the stamp to be forecast.
 
-Here belong the rules (`Plan`) and their arithmetic over many rows at once. The same in ONNX is in `lagged_graph`; what
+Here belong the rules (`LagFeatures`) and their arithmetic over many rows at once. The same in ONNX is in `lagged_graph`; what
 learns from the rows, and how a forecast is rolled forward, is in `algorithms/forecasting`.
 Everything is measured from a level and in units of a scale, so that series of any size learn together.
 """
@@ -23,7 +23,7 @@ TINY = 1e-12
 
 @stored_as("forecasting.LagFeatures")
 @dataclass(frozen=True)
-class Plan:
+class LagFeatures:
     """Which features there are, and what is learnt: how far a value is from its anchor.
 
     The anchor is the level (0) or the latest known value of the same season (a period; 1 is the last value), which is
@@ -135,7 +135,7 @@ def recent(panel: Panel, y: np.ndarray, places: Places, depth: int) -> np.ndarra
     return np.where(is_there, y[np.maximum(rows, 0)], np.nan)
 
 
-def look_back(plan: Plan, past: np.ndarray, steps: np.ndarray, scales: Scales) -> tuple[np.ndarray, Unit]:
+def look_back(plan: LagFeatures, past: np.ndarray, steps: np.ndarray, scales: Scales) -> tuple[np.ndarray, Unit]:
     """Features of `past` [n, depth], float64 [n, n_features], and the unit of each row."""
     unit = _unit(plan, past, steps, scales)
     level, scale = unit.level[:, None], unit.scale[:, None]
@@ -153,7 +153,7 @@ def look_back(plan: Plan, past: np.ndarray, steps: np.ndarray, scales: Scales) -
     return np.hstack(blocks), unit
 
 
-def _unit(plan: Plan, past: np.ndarray, steps: np.ndarray, scales: Scales) -> Unit:
+def _unit(plan: LagFeatures, past: np.ndarray, steps: np.ndarray, scales: Scales) -> Unit:
     level, scale = scales.level, scales.scale
     if plan.local:
         level = _mean(past[:, -plan.local :])
@@ -165,7 +165,7 @@ def _unit(plan: Plan, past: np.ndarray, steps: np.ndarray, scales: Scales) -> Un
     return Unit(anchor, level, scale)
 
 
-def _levels(plan: Plan, past: np.ndarray) -> np.ndarray:
+def _levels(plan: LagFeatures, past: np.ndarray) -> np.ndarray:
     """Lags, then mean, minimum and maximum of each window, then exponentially weighted means."""
     columns = [past[:, -lag] for lag in plan.lags]
     for window in plan.windows:
@@ -174,12 +174,12 @@ def _levels(plan: Plan, past: np.ndarray) -> np.ndarray:
     return np.column_stack(columns + [_weighted(past, life) for life in plan.half_lives])
 
 
-def _spreads(plan: Plan, past: np.ndarray) -> np.ndarray:
+def _spreads(plan: LagFeatures, past: np.ndarray) -> np.ndarray:
     columns = [_deviation(past[:, -window:]) for window in plan.windows]
     return np.column_stack(columns) if columns else np.empty((len(past), 0))
 
 
-def _seasons(plan: Plan, past: np.ndarray, steps: np.ndarray) -> np.ndarray:
+def _seasons(plan: LagFeatures, past: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Of each period the latest values of the same season, and their mean."""
     blocks = []
     for period in plan.periods:
@@ -205,7 +205,7 @@ def _same_season(past: np.ndarray, steps: np.ndarray, period: int, ago: int) -> 
     return np.take_along_axis(past, place[:, None], axis=1)[:, 0]
 
 
-def _differences(plan: Plan, past: np.ndarray) -> np.ndarray:
+def _differences(plan: LagFeatures, past: np.ndarray) -> np.ndarray:
     """Lags and means of how far values are from those a period before."""
     changes = past[:, plan.anchor :] - past[:, : -plan.anchor]
     columns = [changes[:, -lag] for lag in plan.lags]
@@ -240,7 +240,7 @@ def decay(half_life: float, length: int) -> np.ndarray:
 # What is known of the stamp to be forecast
 
 
-def look_ahead(plan: Plan, panel: Panel, places: Places, numbers: np.ndarray) -> np.ndarray:
+def look_ahead(plan: LagFeatures, panel: Panel, places: Places, numbers: np.ndarray) -> np.ndarray:
     """Step, calendar, covariates, statics and `numbers` [n_series], float64 [n, n_features]."""
     targets = places.targets
     blocks = [calendar_features(plan.calendar, panel.stamps[targets])]
@@ -251,7 +251,7 @@ def look_ahead(plan: Plan, panel: Panel, places: Places, numbers: np.ndarray) ->
     return np.hstack(blocks, dtype=np.float64)
 
 
-def _covariates(plan: Plan, panel: Panel, places: Places) -> list[np.ndarray]:
+def _covariates(plan: LagFeatures, panel: Panel, places: Places) -> list[np.ndarray]:
     """Known ones at the stamp and before; how they differ from the anchor's stamp; past ones at the origin and before."""
     lags = np.array((0, *plan.covariate_lags))
     blocks = []
@@ -276,7 +276,7 @@ def _covariate(panel: Panel, column: int, places: Places, rows: np.ndarray) -> n
 # Rows of a panel
 
 
-def column_groups(plan: Plan, covariates: Sequence[str]) -> tuple[str, ...]:
+def column_groups(plan: LagFeatures, covariates: Sequence[str]) -> tuple[str, ...]:
     """What each column of `table` belongs to, in words; covariates by their own names."""
     n_lags, n_windows, n_means = len(plan.lags), len(plan.windows), len(plan.half_lives)
     groups = ["lags"] * n_lags + ["windows"] * (4 * n_windows + n_means) + ["seasons"] * (3 * len(plan.periods))
@@ -322,7 +322,7 @@ def ahead(panel: Panel, horizon: int, is_at_once: bool) -> Iterator[Places]:
 
 
 def table(
-    plan: Plan, panel: Panel, y: np.ndarray, places: Places, scales: Scales, numbers: np.ndarray
+    plan: LagFeatures, panel: Panel, y: np.ndarray, places: Places, scales: Scales, numbers: np.ndarray
 ) -> tuple[np.ndarray, Unit]:
     """Features of rows, float32 [n, n_features], and the unit of each."""
     blocks, units = [], []

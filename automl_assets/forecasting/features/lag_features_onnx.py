@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl_assets.forecasting.features.calendar import DAY, Calendar
-from automl_assets.forecasting.features.lag_features import LEAST_SCALE, SEASONS, TINY, Plan, Scales, decay, span
+from automl_assets.forecasting.features.lag_features import LEAST_SCALE, SEASONS, TINY, LagFeatures, Scales, decay, span
 from automl_assets.forecasting.features.regressors import add_local
 from automl_assets.forecasting.features.stl import Decomposition
 from automl_assets.forecasting.forecaster import SeriesTensors
@@ -28,7 +28,7 @@ class UnitTensors:
     scale: str
 
 
-def add_values(graph: Graph, plan: Plan, y: str) -> str:
+def add_values(graph: Graph, plan: LagFeatures, y: str) -> str:
     """Values as they are learnt."""
     return graph.node("Log", _plus(graph, _most(graph, y, 0.0), 1.0)) if plan.is_log else y
 
@@ -40,12 +40,12 @@ def add_answer(graph: Graph, unit: UnitTensors, raw: str, bounds: tuple[float, f
     return graph.node("Add", unit.anchor, graph.node("Mul", unit.scale, bounded))
 
 
-def add_given(graph: Graph, plan: Plan, values: str) -> str:
+def add_given(graph: Graph, plan: LagFeatures, values: str) -> str:
     """Values as they were given."""
     return _plus(graph, graph.node("Exp", values), -1.0) if plan.is_log else values
 
 
-def add_recent(graph: Graph, plan: Plan, values: str) -> str:
+def add_recent(graph: Graph, plan: LagFeatures, values: str) -> str:
     """The last values of the history, [1, depth]."""
     padded = graph.node("Concat", graph.constant(np.full(plan.depth, np.nan)), values, axis=0)
     tail = graph.node("Slice", padded, _ints(graph, -plan.depth), _ints(graph, np.iinfo(np.int64).max))
@@ -85,7 +85,9 @@ def add_shifted(graph: Graph, recent: str, answer: str) -> str:
 # What is known at the origin
 
 
-def add_look_back(graph: Graph, plan: Plan, past: str, steps: str, scales: tuple[str, str]) -> tuple[str, UnitTensors]:
+def add_look_back(
+    graph: Graph, plan: LagFeatures, past: str, steps: str, scales: tuple[str, str]
+) -> tuple[str, UnitTensors]:
     """Features of `past` [1, depth] for `steps` int64 [n], [n, n_features], and the unit of each row."""
     unit = _unit(graph, plan, past, steps, scales)
     still = [_from_level(graph, unit, _levels(graph, plan, past))]
@@ -110,7 +112,7 @@ def _from_level(graph: Graph, unit: UnitTensors, values: str) -> str:
     return graph.node("Div", graph.node("Sub", values, unit.level), unit.scale)
 
 
-def _unit(graph: Graph, plan: Plan, past: str, steps: str, scales: tuple[str, str]) -> UnitTensors:
+def _unit(graph: Graph, plan: LagFeatures, past: str, steps: str, scales: tuple[str, str]) -> UnitTensors:
     level, scale = scales
     if plan.local:
         tail = _tail(graph, past, plan.local)
@@ -124,7 +126,7 @@ def _unit(graph: Graph, plan: Plan, past: str, steps: str, scales: tuple[str, st
     return UnitTensors(anchor, level, scale)
 
 
-def _levels(graph: Graph, plan: Plan, past: str) -> str:
+def _levels(graph: Graph, plan: LagFeatures, past: str) -> str:
     columns = [_lag(graph, past, lag) for lag in plan.lags]
     for window in plan.windows:
         tail = _tail(graph, past, window)
@@ -132,7 +134,7 @@ def _levels(graph: Graph, plan: Plan, past: str) -> str:
     return _joined(graph, columns + [_weighted(graph, past, life) for life in plan.half_lives])
 
 
-def _seasons(graph: Graph, plan: Plan, past: str, steps: str) -> str:
+def _seasons(graph: Graph, plan: LagFeatures, past: str, steps: str) -> str:
     columns = []
     for period in plan.periods:
         values = [_same_season(graph, past, steps, period, ago) for ago in range(SEASONS)]
@@ -166,7 +168,7 @@ def _length(graph: Graph, past: str) -> str:
     return graph.node("Shape", past, start=1)
 
 
-def _differences(graph: Graph, plan: Plan, past: str) -> str:
+def _differences(graph: Graph, plan: LagFeatures, past: str) -> str:
     changes = graph.node("Sub", _slice(graph, past, plan.anchor, None), _slice(graph, past, 0, -plan.anchor))
     columns = [_lag(graph, changes, lag) for lag in plan.lags]
     columns += [_mean(graph, _tail(graph, changes, window)) for window in plan.windows]
@@ -221,7 +223,7 @@ def _extreme(graph: Graph, op_type: str, values: str) -> str:
 # What is known of the stamps to be forecast
 
 
-def add_look_ahead(graph: Graph, plan: Plan, tensors: SeriesTensors) -> str:
+def add_look_ahead(graph: Graph, plan: LagFeatures, tensors: SeriesTensors) -> str:
     """Features of the stamps, [horizon, n_features]."""
     horizon = graph.node("Shape", tensors.future_seconds)
     steps = add_steps(graph, horizon)
@@ -260,7 +262,7 @@ def _calendar(graph: Graph, calendar: Calendar, seconds: str) -> list[str]:
     ]
 
 
-def _covariates(graph: Graph, plan: Plan, tensors: SeriesTensors, steps: str) -> list[str]:
+def _covariates(graph: Graph, plan: LagFeatures, tensors: SeriesTensors, steps: str) -> list[str]:
     """Blocks [horizon, n]; rows before the history are NaN."""
     if not plan.known and not plan.past:
         return []
@@ -290,7 +292,7 @@ def _covariates(graph: Graph, plan: Plan, tensors: SeriesTensors, steps: str) ->
     return blocks
 
 
-def _pad_shape(graph: Graph, plan: Plan, tensors: SeriesTensors) -> str:
+def _pad_shape(graph: Graph, plan: LagFeatures, tensors: SeriesTensors) -> str:
     n_columns = graph.node("Shape", tensors.history_covariates, start=1)
     return graph.node("Concat", _ints(graph, plan.covariate_reach), n_columns, axis=0)
 

@@ -6,7 +6,7 @@ Not here: what is computed from them (`lagged`).
 import numpy as np
 
 from automl_assets.forecasting.features.calendar import fit_calendar
-from automl_assets.forecasting.features.lag_features import Plan
+from automl_assets.forecasting.features.lag_features import LagFeatures
 from automl_assets.forecasting.features.stl import Decomposition, fit_decomposition
 from automl_assets.forecasting.records import ForecastProblem, Panel
 from automl_assets.parts import Config
@@ -43,12 +43,12 @@ def usable_periods(problem: ForecastProblem, panel: Panel) -> tuple[int, ...]:
     return tuple(period for period in problem.periods if period <= MOST_PERIOD and 2 * period <= length)
 
 
-def fit_plan(config: Config, problem: ForecastProblem, panel: Panel) -> Plan:
+def fit_plan(config: Config, problem: ForecastProblem, panel: Panel) -> LagFeatures:
     """The features that a configuration looks at."""
     periods = usable_periods(problem, panel)
     is_direct = config["strategy"] == "direct"
     numbers = range(len(problem.covariates))
-    return Plan(
+    return LagFeatures(
         lags=_lags(problem, panel, periods),
         windows=_windows(problem, panel, periods),
         half_lives=HALF_LIVES,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.forecasting.features.regressors import Design, Moments, fit_design, fit_moments
+from automl_assets.forecasting.features.regressors import Moments, Regressors, fit_design, fit_moments
 from automl_assets.forecasting.records import ForecastProblem, Panel
 from automl_assets.stored import stored_as
 
@@ -21,15 +21,15 @@ LEAST_SPREAD = 0.1  # of a window, as a share of the spread of its series
 
 @stored_as("forecasting.NetworkInputs")
 @dataclass(frozen=True)
-class Sight:
+class NetworkInputs:
     """What the network looks at, from wherever it forecasts."""
 
     context: int  # rows of the past
     field: int  # the last of them, which are convolved
     lags: np.ndarray  # int64 [horizon, n_lags], rows of the context that stand at the same place in their season
-    past: Design  # of all covariates
-    known: Design
-    statics: Design
+    past: Regressors  # of all covariates
+    known: Regressors
+    statics: Regressors
     moments: Moments
     least: float | None  # value below which nothing has a logarithm; None where the target is no logarithm
 
@@ -66,12 +66,12 @@ class Inputs:
     spread: np.ndarray  # float64 [n_windows, 1]
 
 
-def fit_sight(problem: ForecastProblem, history: Panel, field: int, is_log: bool) -> Sight:
+def fit_network_inputs(problem: ForecastProblem, history: Panel, field: int, is_log: bool) -> NetworkInputs:
     """Of the last `field` rows, and of the last seasons as far as histories hold them."""
     lags = _lags(problem, int(history.lengths.max()))
     context = max(field, int(lags.max()))
     is_log = is_log and history.y.max() > 0
-    return Sight(
+    return NetworkInputs(
         context=context,
         field=field,
         lags=context - lags,
@@ -91,7 +91,7 @@ def _lags(problem: ForecastProblem, longest: int) -> np.ndarray:
     return np.column_stack([*same, np.ones_like(steps)])
 
 
-def table_of(sight: Sight, panel: Panel, spread: np.ndarray) -> Table:
+def table_of(sight: NetworkInputs, panel: Panel, spread: np.ndarray) -> Table:
     """Empty rows are zeros, and marked."""
     before, gap = sight.context, sight.context + sight.horizon
     first = panel.offsets[:-1] + before + gap * np.arange(panel.n_series)
@@ -115,12 +115,12 @@ def table_of(sight: Sight, panel: Panel, spread: np.ndarray) -> Table:
     )
 
 
-def spreads(sight: Sight, history: Panel) -> np.ndarray:
+def spreads(sight: NetworkInputs, history: Panel) -> np.ndarray:
     scaled = (sight.scaled(y) for y in history.series())
     return np.array([np.abs(y - y.mean()).mean() for y in scaled])
 
 
-def windows(sight: Sight, table: Table, origins: np.ndarray, series: np.ndarray, statics: np.ndarray) -> Inputs:
+def windows(sight: NetworkInputs, table: Table, origins: np.ndarray, series: np.ndarray, statics: np.ndarray) -> Inputs:
     """What is seen from origins (rows of the table); of `series` and `statics` one row per origin."""
     past, ahead = origins[:, None] + np.arange(-sight.context, 0), origins[:, None] + np.arange(sight.horizon)
     is_row, recent = table.is_row[past], np.s_[:, sight.context - sight.field :]

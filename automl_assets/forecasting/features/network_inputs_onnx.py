@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from automl_assets.forecasting.features.network_inputs import FARTHEST, LEAST_SPREAD, Sight
+from automl_assets.forecasting.features.network_inputs import FARTHEST, LEAST_SPREAD, NetworkInputs
 from automl_assets.forecasting.features.regressors import add_design, add_moments
 from automl_assets.forecasting.forecaster import SeriesTensors
 from automl_assets.onnx.graph import Graph
 
 
-def add_window(sight: Sight, graph: Graph, tensors: SeriesTensors) -> tuple[str, str, str, str]:
+def add_window(sight: NetworkInputs, graph: Graph, tensors: SeriesTensors) -> tuple[str, str, str, str]:
     """The same steps as `windows`: past [field, n_past], ahead [n_ahead_rows, n_ahead], centre and spread [1]."""
     y, horizon = tensors.y, graph.node("Shape", tensors.future_seconds)
     if sight.least is not None:
@@ -34,7 +34,7 @@ def add_window(sight: Sight, graph: Graph, tensors: SeriesTensors) -> tuple[str,
     return past, to_float(graph, graph.node("Concat", *ahead, axis=1)), centre, spread
 
 
-def _add_ahead(sight: Sight, graph: Graph, tensors: SeriesTensors, horizon: str) -> list[str]:
+def _add_ahead(sight: NetworkInputs, graph: Graph, tensors: SeriesTensors, horizon: str) -> list[str]:
     """Known covariates and moments of the steps ahead, and those covariates in the last seasons."""
     known = add_design(graph, sight.known, tensors.future_covariates)
     moments = add_moments(graph, sight.moments, tensors.future_seconds)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automl_assets.forecasting.features.calendar import HOLIDAY_PARTS, Calendar, Clock, fit_calendar
+from automl_assets.forecasting.features.calendar import HOLIDAY_PARTS, Calendar, UtcOffsets, fit_calendar
 from automl_assets.forecasting.models.components import HOLIDAYS, SEASONS
 from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
 from automl_assets.onnx.graph import Graph
@@ -21,7 +21,7 @@ LEAST_CYCLES = 2  # of a season that a history must hold to teach it
 
 @stored_as("forecasting.Regressors")
 @dataclass(frozen=True)
-class Design:
+class Regressors:
     """Covariates as columns: a number on its own scale, or whether it is one of its categories."""
 
     names: tuple[str, ...]  # of the covariate that each column comes from
@@ -37,7 +37,7 @@ class Design:
         return np.nan_to_num((raw - self.centre) / self.spread)
 
 
-def fit_design(covariates: Sequence[Covariate], values: np.ndarray, role: str | None = None) -> Design:
+def fit_design(covariates: Sequence[Covariate], values: np.ndarray, role: str | None = None) -> Regressors:
     """Columns for the covariates of a role, or of all; `values` [n_rows, n_covariates] tell scales and categories."""
     names, sources, codes = [], [], []
     for source, covariate in enumerate(covariates):
@@ -49,7 +49,7 @@ def fit_design(covariates: Sequence[Covariate], values: np.ndarray, role: str | 
             codes += own
     scales = [_scale(values[:, source], bool(np.isnan(code))) for source, code in zip(sources, codes, strict=True)]
     centre, spread = np.array(scales, np.float64).reshape(-1, 2).T
-    return Design(tuple(names), np.array(sources, np.int64), np.array(codes, np.float64), centre, spread)
+    return Regressors(tuple(names), np.array(sources, np.int64), np.array(codes, np.float64), centre, spread)
 
 
 def _scale(values: np.ndarray, is_number: bool) -> tuple[float, float]:
@@ -58,7 +58,7 @@ def _scale(values: np.ndarray, is_number: bool) -> tuple[float, float]:
     return (float(known.mean()), float(known.std()) or 1.0) if is_number and len(known) else (0.0, 1.0)
 
 
-def add_design(graph: Graph, design: Design, covariates: str) -> list[str]:
+def add_design(graph: Graph, design: Regressors, covariates: str) -> list[str]:
     """The same as `Design.of`: one tensor float64 [n_rows, n_columns], or none where there are no columns."""
     from onnx import TensorProto
 
@@ -118,7 +118,7 @@ class Moments:
     """What stamps say of themselves, as columns: the sines of all seasons, their cosines, then holidays; in local time."""
 
     seasons: tuple[Season, ...]
-    clock: Clock | None
+    clock: UtcOffsets | None
     holidays: np.ndarray  # int8 [n_days, n_holidays], whether each day is one, before or after one, or none
     first_day: int  # since 1970, of the first of these days
 
@@ -185,7 +185,7 @@ def add_moments(graph: Graph, moments: Moments, seconds: str) -> list[str]:
     return found
 
 
-def add_local(graph: Graph, clock: Clock | None, seconds: str) -> str:
+def add_local(graph: Graph, clock: UtcOffsets | None, seconds: str) -> str:
     """The same as `Clock.local`, of int64 [n_rows]; without a clock the time is that of the stamps."""
     from onnx import TensorProto
 

@@ -24,7 +24,7 @@ TINY = 1e-9
 
 @stored_as("forecasting.WindowNormalization")
 @dataclass(frozen=True)
-class Lookback:
+class WindowNormalization:
     """How many of the last values are looked at, and how."""
 
     names: tuple[str, ...]  # of the series learnt from
@@ -91,13 +91,13 @@ class Lookback:
         return graph.node("Slice", column, _ints(graph, 0), graph.node("Shape", tensors.future_seconds))
 
 
-def fit_lookback(history: Panel, problem: ForecastProblem, n_values: int, is_log: bool) -> Lookback:
+def fit_lookback(history: Panel, problem: ForecastProblem, n_values: int, is_log: bool) -> WindowNormalization:
     """The level is that of the last season."""
     n_level = min(problem.season if problem.periods else DEFAULT_SIZES[0], n_values)
-    unknown = Lookback(history.names, np.zeros((0, 1)), n_values, n_level, is_log)
+    unknown = WindowNormalization(history.names, np.zeros((0, 1)), n_values, n_level, is_log)
     learnt = (unknown.learnt(y) for y in history.series())
     floors = np.array([*(LEAST_SCALE * y.std() + TINY * (1 + abs(y.mean())) for y in learnt), TINY])
-    return Lookback(history.names, floors[:, None], n_values, n_level, is_log)
+    return WindowNormalization(history.names, floors[:, None], n_values, n_level, is_log)
 
 
 def n_windows(size: int, problem: ForecastProblem, history: Panel) -> int:

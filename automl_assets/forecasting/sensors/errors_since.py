@@ -10,7 +10,7 @@ from automl_assets.errors import AutomlError
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.records import Group
 from automl_assets.forecasting.sensors.observed import observed
-from automl_assets.forecasting.steps.build_groups import arrange
+from automl_assets.forecasting.steps.build_groups import build_groups
 from automl_assets.forecasting.steps.drift import drift, told
 from automl_assets.forecasting.steps.future_index import whole
 from automl_assets.records import ColumnDrift
@@ -72,7 +72,7 @@ def _lines(instance: dg.DagsterInstance, experiment: Experiment, records: Record
     limit = experiment.retrain.drift.error
     found = (
         drift(key, made.read(key), judged.read(key), whole(group), limit)
-        for key, group in (arrange(load(experiment), experiment, keys) if keys else ())
+        for key, group in (build_groups(load(experiment), experiment, keys) if keys else ())
         if isinstance(group, Group)
     )
     return tuple(sorted((line for line in found if line), key=lambda line: -line.excess))

@@ -11,7 +11,7 @@ MOST_CATEGORIES = 1000
 SELDOM = 0.5  # share of rows: texts with more values than that are names of rows, not categories
 
 
-def roles(history: pl.DataFrame, experiment: Experiment, ahead: Collection[str]) -> Roles:
+def assign_roles(history: pl.DataFrame, experiment: Experiment, ahead: Collection[str]) -> Roles:
     """The part of each column; `ahead` are the columns that will be known for the stamps to be forecast."""
     settings = experiment.forecasting
     named = {column: key.removesuffix("_covariates") for key, column in settings.roles if key.endswith("_covariates")}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from automl_assets.forecasting.metrics import Truth, problem_truth
+from automl_assets.forecasting.metrics import ForecastTruth, problem_truth
 from automl_assets.forecasting.records import ForecastProblem, Panel, Window
 
 LEAST_ROWS = 2  # that a series must have at an origin to take part
@@ -23,7 +23,7 @@ def left_out_rows(problem: ForecastProblem) -> list[int]:
     return [problem.step * later for later in reversed(range(problem.n_windows))]
 
 
-def truth(panel: Panel, problem: ForecastProblem) -> Truth:
+def truth(panel: Panel, problem: ForecastProblem) -> ForecastTruth:
     """What came next in each window, and what forecasts of it are measured by."""
     ends = panel.lengths - np.array(left_out_rows(problem))[:, None] - problem.horizon
     return problem_truth(panel, np.where(ends >= LEAST_ROWS, ends, -1), problem)

@@ -19,7 +19,7 @@ from automl_assets.execution.budget import Budget
 from automl_assets.execution.processes import Outcome, wait_until_warm
 from automl_assets.experiment.experiment import EnsembleSetting
 from automl_assets.forecasting.forecaster import ForecastContext, Forecaster
-from automl_assets.forecasting.metrics import Truth, coverage, scores_of_each
+from automl_assets.forecasting.metrics import ForecastTruth, coverage, scores_of_each
 from automl_assets.forecasting.records import ForecastEnsemble, ForecastMember, ForecastProblem, Group, Panel
 from automl_assets.forecasting.steps import backtest, conformalize
 from automl_assets.forecasting.steps.safe_forecast import fallback
@@ -171,7 +171,7 @@ def _choice(
     """`held_out` forecasts, where there are some, tell how wide margins must be: the vote's own suit their windows."""
     predictions = combined(kind, contest.points[list(vote)], list(vote.values()))
     judged = predictions if held_out is None else held_out
-    margins, scales = conformalize.conform(contest.truth, judged)
+    margins, scales = conformalize.conformalize(contest.truth, judged)
     return Choice(
         kind=kind,
         trials=tuple(replace(contest.trials[number], predictions=None) for number in vote),
@@ -215,7 +215,7 @@ class _Contest:
 
     trials: tuple[Trial, ...]
     points: np.ndarray  # float64 [n_trials, n_windows, n_series, horizon]
-    truth: Truth
+    truth: ForecastTruth
     metric: str
     iterations: int
     seed: int

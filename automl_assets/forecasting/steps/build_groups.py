@@ -9,11 +9,11 @@ from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.partition_keys import Values, shard_of, slugs
 from automl_assets.forecasting.records import Group
 from automl_assets.forecasting.steps.aggregate_hierarchy import with_sums
-from automl_assets.forecasting.steps.build_panel import Rows, series_of
-from automl_assets.forecasting.steps.define_problem import pose
+from automl_assets.forecasting.steps.build_panel import SeriesRows, series_of
+from automl_assets.forecasting.steps.define_problem import define_problem
 from automl_assets.forecasting.steps.guardrails import guardrails
 from automl_assets.forecasting.steps.plan import Plan, plan
-from automl_assets.forecasting.steps.regularize import regulate
+from automl_assets.forecasting.steps.regularize import regularize
 from automl_assets.records import Dataset
 
 ALL = "all"  # the partition of an experiment that is not partitioned
@@ -44,7 +44,9 @@ def _key_of(groups: Iterable[Values], experiment: Experiment) -> dict[Values, st
     return {values: key for key, values in slugs(every).items()}
 
 
-def arrange(dataset: Dataset, experiment: Experiment, keys: Iterable[str]) -> Iterator[tuple[str, Group | DataError]]:
+def build_groups(
+    dataset: Dataset, experiment: Experiment, keys: Iterable[str]
+) -> Iterator[tuple[str, Group | DataError]]:
     """The group of each key, or why there is none. Raises DataError where no group can be made."""
     rows, shared = plan(dataset, experiment)
     named = _key_of(dict.fromkeys(rows.groups), experiment)
@@ -55,18 +57,18 @@ def arrange(dataset: Dataset, experiment: Experiment, keys: Iterable[str]) -> It
         yield key, _attempt(key, rows.of(np.array(places.get(key, []), np.int64)), shared, experiment)
 
 
-def _attempt(key: str, rows: Rows, shared: Plan, experiment: Experiment) -> Group | DataError:
+def _attempt(key: str, rows: SeriesRows, shared: Plan, experiment: Experiment) -> Group | DataError:
     try:
         return _group(key, rows, shared, experiment)
     except DataError as error:
         return error
 
 
-def _group(key: str, rows: Rows, shared: Plan, experiment: Experiment) -> Group:
+def _group(key: str, rows: SeriesRows, shared: Plan, experiment: Experiment) -> Group:
     if not rows.names:
         raise DataError(f"the source has no rows of the group {key!r}; it may have had some before")
-    regular = regulate(rows, shared, experiment)
-    problem = pose(regular.panel, regular.grid, shared, experiment)
+    regular = regularize(rows, shared, experiment)
+    problem = define_problem(regular.panel, regular.grid, shared, experiment)
     groups = set(regular.groups)
     group = Group(
         key=key,

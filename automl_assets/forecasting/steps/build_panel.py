@@ -19,7 +19,7 @@ ONE, SERIES, ROW, PART = "/one", "/series", "/row", "/part"  # our own columns b
 
 
 @dataclass(frozen=True)
-class Rows:
+class SeriesRows:
     """Rows of series as they were written, sorted by series and time."""
 
     names: tuple[str, ...]  # [n_series]
@@ -32,7 +32,7 @@ class Rows:
     statics: np.ndarray  # float32 [n_series, n_statics], likewise
     zone: str | None  # in which hours count; the stamps are in UTC then
 
-    def of(self, chosen: np.ndarray) -> "Rows":
+    def of(self, chosen: np.ndarray) -> "SeriesRows":
         """Those of the chosen series, by ascending number; they are counted from 0 again."""
         starts, ends = np.searchsorted(self.series, chosen), np.searchsorted(self.series, chosen, "right")
         is_one_block = len(chosen) and chosen[-1] - chosen[0] == len(chosen) - 1
@@ -41,7 +41,7 @@ class Rows:
             if is_one_block
             else np.concatenate([np.arange(a, b) for a, b in zip(starts, ends, strict=True)] or [np.arange(0)])
         )
-        return Rows(
+        return SeriesRows(
             names=tuple(self.names[number] for number in chosen),
             groups=tuple(self.groups[number] for number in chosen),
             series=np.repeat(np.arange(len(chosen)), ends - starts),
@@ -53,7 +53,7 @@ class Rows:
             zone=self.zone,
         )
 
-    def where(self, is_kept: np.ndarray) -> "Rows":
+    def where(self, is_kept: np.ndarray) -> "SeriesRows":
         """Those that are kept, bool [n_rows]; the series stay all."""
         if is_kept.all():
             return self
@@ -80,9 +80,9 @@ def series_of(dataset: Dataset, experiment: Experiment) -> pl.DataFrame:
     return found.sort(*groups, *ids).with_row_index(SERIES).with_columns(pl.col(SERIES).cast(pl.Int64))
 
 
-def lay(
+def build_panel(
     dataset: Dataset, experiment: Experiment, covariates: Iterable[Covariate], statics: Iterable[Covariate]
-) -> Rows:
+) -> SeriesRows:
     """All rows of the series of the source; those of a test file that belong to no such series are left out."""
     ids, time = list(dataset.roles.series) or [ONE], experiment.time_column or ""
     series = series_of(dataset, experiment)
@@ -94,7 +94,7 @@ def lay(
         table, stamps = table[order], stamps[order]
     y = table[experiment.target].cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
     groups = series.select(experiment.forecasting.partition_by)
-    return Rows(
+    return SeriesRows(
         names=tuple(_names(series.select(dataset.roles.series))) if dataset.roles.series else (series_name([]),),
         groups=tuple(groups.iter_rows()) if groups.width else ((),) * series.height,
         series=number,

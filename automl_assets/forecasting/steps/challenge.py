@@ -13,12 +13,12 @@ import polars as pl
 
 from automl_assets.data.row_ids import identities, kinds, shuffled
 from automl_assets.errors import DataError
-from automl_assets.forecasting.metrics import Truth, score
+from automl_assets.forecasting.metrics import ForecastTruth, score
 from automl_assets.forecasting.records import ForecastEnsemble, ForecastProblem, Group, Panel
 from automl_assets.forecasting.steps import backtest
 from automl_assets.forecasting.steps.evaluate import backtest_quantiles, tested
 from automl_assets.forecasting.steps.export import raw_rows
-from automl_assets.records import Comparison, Learnt
+from automl_assets.records import Comparison, TrainingData
 from automl_assets.steps.challenge import MOST_RESAMPLES, paired
 
 if TYPE_CHECKING:
@@ -42,19 +42,19 @@ class Heads:
 class Match:
     """What both models said about one group, and what came."""
 
-    truth: Truth
+    truth: ForecastTruth
     is_fresh: np.ndarray  # bool [n_windows, n_series, horizon], the champion has not learnt from the stamp
     ours: Heads
     theirs: Heads
     is_test: bool
 
 
-def learnt_from(groups: Iterable[Group]) -> Learnt:
+def learnt_from(groups: Iterable[Group]) -> TrainingData:
     """What the models of these groups answer, and from which stamps of which series."""
     groups = tuple(groups)
     problem, rows = groups[0].problem, [_stamps(group.panel.names, group.panel) for group in groups]
     every = pl.concat(rows)
-    return Learnt(problem.problem, problem.target, kinds(every), identities(every))
+    return TrainingData(problem.problem, problem.target, kinds(every), identities(every))
 
 
 def _stamps(names: Sequence[str], panel: Panel) -> pl.DataFrame:
@@ -63,12 +63,12 @@ def _stamps(names: Sequence[str], panel: Panel) -> pl.DataFrame:
                         schema_overrides={"series": pl.String})  # fmt: skip
 
 
-def has_met(champion: Learnt, group: Group) -> bool:
+def has_met(champion: TrainingData, group: Group) -> bool:
     """Whether a champion has learnt from any stamp of a group's series."""
     return bool(np.isin(identities(_stamps(group.panel.names, group.panel)), champion.rows).any())
 
 
-def match(group: Group, ensemble: ForecastEnsemble, champion: Learnt, ask: Ask, seed: int) -> Match:
+def match(group: Group, ensemble: ForecastEnsemble, champion: TrainingData, ask: Ask, seed: int) -> Match:
     """Both models on the stamps of a group that are kept for the test, or on its backtest. Raises what `ask` raises."""
     truth, ours, is_test = _ours(group, ensemble)
     chosen = np.sort(np.argsort(shuffled(identities(pl.DataFrame({"series": truth.whole.names})), seed))[:MOST_SERIES])
@@ -78,7 +78,7 @@ def match(group: Group, ensemble: ForecastEnsemble, champion: Learnt, ask: Ask, 
     return Match(some, _is_fresh(some, champion), said, _asked(some, group.problem, ask), is_test)
 
 
-def _ours(group: Group, ensemble: ForecastEnsemble) -> tuple[Truth, Heads, bool]:
+def _ours(group: Group, ensemble: ForecastEnsemble) -> tuple[ForecastTruth, Heads, bool]:
     if group.test is None or not len(group.test.y):
         truth = backtest.truth(group.panel, group.problem)
         return truth, Heads(ensemble.predictions, backtest_quantiles(ensemble, truth)), False
@@ -86,7 +86,7 @@ def _ours(group: Group, ensemble: ForecastEnsemble) -> tuple[Truth, Heads, bool]
     return truth, Heads(rolled.point, rolled.quantiles), True
 
 
-def _is_fresh(truth: Truth, champion: Learnt) -> np.ndarray:
+def _is_fresh(truth: ForecastTruth, champion: TrainingData) -> np.ndarray:
     """Whether the champion has not learnt from each stamp to be forecast."""
     whole = truth.whole
     is_new = ~np.isin(identities(_stamps(whole.names, whole)), champion.rows)
@@ -94,7 +94,7 @@ def _is_fresh(truth: Truth, champion: Learnt) -> np.ndarray:
     return is_new[np.where(truth.is_known, rows, 0)] & truth.is_known
 
 
-def _asked(truth: Truth, problem: ForecastProblem, ask: Ask) -> Heads:
+def _asked(truth: ForecastTruth, problem: ForecastProblem, ask: Ask) -> Heads:
     """What the served champion says at each origin."""
     point = np.full(truth.y.shape, np.nan)
     quantiles = np.full((*truth.y.shape, len(truth.levels)), np.nan)

@@ -11,7 +11,7 @@ from statistics import NormalDist
 import numpy as np
 
 from automl_assets.forecasting import metrics
-from automl_assets.forecasting.metrics import OF_QUANTILES, Truth, score
+from automl_assets.forecasting.metrics import OF_QUANTILES, ForecastTruth, score
 from automl_assets.forecasting.records import MEDIAN
 
 ENOUGH = 200  # errors of one step ahead, for it to borrow none from its neighbours
@@ -22,10 +22,10 @@ NORMAL_SPREAD = 1.2533  # standard deviation of a normal error whose mean size i
 MOST_WIDENED = 3.0  # times
 NONE_KNOWN = 1.5  # mean error in units of a series' scale, where the backtest holds none
 
-Margins = Callable[[Truth, np.ndarray], tuple[np.ndarray, np.ndarray]]
+Margins = Callable[[ForecastTruth, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-def conform(truth: Truth, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def conformalize(truth: ForecastTruth, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Margins [horizon, n_quantiles] in units of scales [n_series], from forecasts [n_windows, n_series, horizon].
 
     They are as wide as it takes for the margins of some windows to hold the others as well: windows differ, and the
@@ -35,7 +35,7 @@ def conform(truth: Truth, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(margins * _widening(truth, point), axis=1), scales
 
 
-def _margins(truth: Truth, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _margins(truth: ForecastTruth, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same as if all windows were alike."""
     errors = (truth.y - point) / truth.scales[:, None]
     ratios = _ratios(errors, truth)
@@ -56,12 +56,12 @@ def quantiles(point: np.ndarray, margins: np.ndarray, scales: np.ndarray) -> np.
     return point[..., None] + wide * scales[:, None, None]
 
 
-def held_out(truth: Truth, point: np.ndarray) -> np.ndarray:
+def held_out(truth: ForecastTruth, point: np.ndarray) -> np.ndarray:
     """Quantiles of each window by margins of the others, shaped as `quantiles`; NaN with fewer than two windows."""
-    return _of_others(truth, point, conform)
+    return _of_others(truth, point, conformalize)
 
 
-def scores_of_each(metric: str, truth: Truth, points: np.ndarray) -> np.ndarray:
+def scores_of_each(metric: str, truth: ForecastTruth, points: np.ndarray) -> np.ndarray:
     """A metric of many backtests [n, n_windows, n_series, horizon]; what judges quantiles has them by other windows' margins."""
     if metric not in OF_QUANTILES or len(truth.ends) == 1:
         return metrics.scores_of_each(metric, truth, points)
@@ -69,7 +69,7 @@ def scores_of_each(metric: str, truth: Truth, points: np.ndarray) -> np.ndarray:
     return np.array(each, np.float64)
 
 
-def _of_others(truth: Truth, point: np.ndarray, margins_of: Margins) -> np.ndarray:
+def _of_others(truth: ForecastTruth, point: np.ndarray, margins_of: Margins) -> np.ndarray:
     numbers, every = np.arange(len(truth.ends)), np.arange(truth.learnt.n_series)
     found = np.full((*point.shape, len(truth.levels)), np.nan)
     for window in numbers if len(numbers) > 1 else ():
@@ -78,7 +78,7 @@ def _of_others(truth: Truth, point: np.ndarray, margins_of: Margins) -> np.ndarr
     return found
 
 
-def _widening(truth: Truth, point: np.ndarray) -> np.ndarray:
+def _widening(truth: ForecastTruth, point: np.ndarray) -> np.ndarray:
     """By how much margins of all other windows fall short of each window's errors, at least one [n_quantiles]."""
     held_out = _of_others(truth, point, _margins)
     known = np.isfinite(held_out[..., 0]) & truth.is_known
@@ -96,7 +96,7 @@ def _factor(errors: np.ndarray, margins: np.ndarray, level: float) -> float:
     return float(np.clip(needed, 1.0, MOST_WIDENED))
 
 
-def _ratios(errors: np.ndarray, truth: Truth) -> np.ndarray:
+def _ratios(errors: np.ndarray, truth: ForecastTruth) -> np.ndarray:
     """How large the errors of each series are beside the mean of all, drawn towards one where it has few [n_series]."""
     if not truth.is_known.any():
         return np.ones(len(truth.scales))

@@ -19,7 +19,7 @@ ENOUGH_VALUES = 200  # of the backtest: with fewer of them more windows are wort
 LEAST_SEASONS = 2  # that are seen before the first origin of the backtest
 
 
-def pose(panel: Panel, grid: Grid, plan: Plan, experiment: Experiment) -> ForecastProblem:
+def define_problem(panel: Panel, grid: Grid, plan: Plan, experiment: Experiment) -> ForecastProblem:
     """The problem of one group. Raises DataError where there is no number to forecast."""
     settings, known = experiment.forecasting, panel.y[~panel.is_filled]
     periods = _periods(panel, grid, experiment)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets.forecasting import pictures
-from automl_assets.forecasting.metrics import OF_SERIES, Truth, all_scores, by_series, coverage, problem_truth
+from automl_assets.forecasting.metrics import OF_SERIES, ForecastTruth, all_scores, by_series, coverage, problem_truth
 from automl_assets.forecasting.records import ForecastEnsemble, ForecastEvaluation, ForecastSummary, Group, Panel
 from automl_assets.forecasting.steps import backtest, conformalize
 from automl_assets.forecasting.steps.forecast import Rolled, rolling
@@ -31,13 +31,15 @@ def evaluate(
     return _evaluation("test", truth, rolled.point, rolled.quantiles, is_drawn)
 
 
-def tested(ensemble: ForecastEnsemble, panel: Panel, test: Panel, step: int | None = None) -> tuple[Truth, Rolled]:
+def tested(
+    ensemble: ForecastEnsemble, panel: Panel, test: Panel, step: int | None = None
+) -> tuple[ForecastTruth, Rolled]:
     """What came at the stamps kept for the test, and what is forecast of them."""
     rolled = rolling(ensemble, panel, test, step)
     return problem_truth(panel.then(test), rolled.ends, ensemble.problem, learnt=panel), rolled
 
 
-def backtest_quantiles(ensemble: ForecastEnsemble, truth: Truth) -> np.ndarray:
+def backtest_quantiles(ensemble: ForecastEnsemble, truth: ForecastTruth) -> np.ndarray:
     """Of each window by margins of the others, or of one alone by its own."""
     if len(truth.ends) > 1:
         return conformalize.held_out(truth, ensemble.predictions)
@@ -45,7 +47,7 @@ def backtest_quantiles(ensemble: ForecastEnsemble, truth: Truth) -> np.ndarray:
 
 
 def _evaluation(
-    rows: Literal["test", "backtest"], truth: Truth, point: np.ndarray, quantiles: np.ndarray, is_drawn: bool
+    rows: Literal["test", "backtest"], truth: ForecastTruth, point: np.ndarray, quantiles: np.ndarray, is_drawn: bool
 ) -> ForecastEvaluation:
     return ForecastEvaluation(
         rows=rows,
@@ -59,14 +61,14 @@ def _evaluation(
     )
 
 
-def error_by_horizon(truth: Truth, point: np.ndarray) -> np.ndarray:
+def error_by_horizon(truth: ForecastTruth, point: np.ndarray) -> np.ndarray:
     """Mean absolute error of each step ahead [horizon]; NaN where nothing is known."""
     errors = np.where(truth.is_known, np.abs(point - truth.y), 0.0).sum(axis=(0, 1))
     counts = truth.is_known.sum(axis=(0, 1))
     return np.where(counts > 0, errors / np.maximum(counts, 1), np.nan)
 
 
-def _pictures(truth: Truth, point: np.ndarray, quantiles: np.ndarray) -> tuple[Picture, ...]:
+def _pictures(truth: ForecastTruth, point: np.ndarray, quantiles: np.ndarray) -> tuple[Picture, ...]:
     shown = np.flatnonzero(truth.counts > 0)[:MOST_SHOWN]
     fans = tuple(_fan(truth, point, quantiles, int(number)) for number in shown)
     lines = {
@@ -79,7 +81,7 @@ def _pictures(truth: Truth, point: np.ndarray, quantiles: np.ndarray) -> tuple[P
     )
 
 
-def _fan(truth: Truth, point: np.ndarray, quantiles: np.ndarray, number: int) -> pictures.Fan:
+def _fan(truth: ForecastTruth, point: np.ndarray, quantiles: np.ndarray, number: int) -> pictures.Fan:
     """The forecasts of one series from origins that do not overlap, among what was known before and after."""
     whole, first = truth.whole, int(truth.whole.offsets[number])
     origins = _apart(truth.ends[:, number], truth.horizon)

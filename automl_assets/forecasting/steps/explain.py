@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets import metrics, registry
-from automl_assets.forecasting.metrics import Truth, median_head, problem_truth, score
+from automl_assets.forecasting.metrics import ForecastTruth, median_head, problem_truth, score
 from automl_assets.forecasting.models.components import CORRECTION
 from automl_assets.forecasting.pictures import components_picture
 from automl_assets.forecasting.records import (
@@ -139,7 +139,7 @@ def _importances(
             yield Importance(column.name, float(np.mean(losses)), float(np.std(losses)))
 
 
-def _truth(ensemble: ForecastEnsemble, history: Panel, future: Panel) -> Truth:
+def _truth(ensemble: ForecastEnsemble, history: Panel, future: Panel) -> ForecastTruth:
     """What came next; the ensemble's own forecast where nothing has yet."""
     if not np.isfinite(future.y[~future.is_filled]).any():
         point = forecast(ensemble, history, future).point
@@ -147,7 +147,7 @@ def _truth(ensemble: ForecastEnsemble, history: Panel, future: Panel) -> Truth:
     return problem_truth(history.then(future), history.lengths[None], ensemble.problem, learnt=history)
 
 
-def _score(ensemble: ForecastEnsemble, history: Panel, future: Panel, truth: Truth) -> float:
+def _score(ensemble: ForecastEnsemble, history: Panel, future: Panel, truth: ForecastTruth) -> float:
     """The metric, the greater the better."""
     metric, answered = ensemble.problem.problem.metric, forecast(ensemble, history, future)
     return metrics.oriented(metric, score(metric, truth, answered.point[None], answered.quantiles[None]))

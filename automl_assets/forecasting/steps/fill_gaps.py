@@ -10,7 +10,7 @@ import numpy as np
 from automl_assets.data.time_grid import Grid
 from automl_assets.errors import DataError
 from automl_assets.forecasting.records import Covariate, Panel
-from automl_assets.forecasting.steps.build_panel import Rows
+from automl_assets.forecasting.steps.build_panel import SeriesRows
 from automl_assets.forecasting.steps.plan import Plan
 
 MOST_MADE_UP, ALWAYS_ALLOWED = 50, 1_000_000  # rows of the grid per row there is, and rows from which that counts
@@ -36,7 +36,7 @@ class Fills:
     target: float | None  # in gaps of the target; None for its last value
 
 
-def filled(rows: Rows, spans: Spans, n_padded: np.ndarray, grid: Grid, fills: Fills) -> tuple[Panel, int]:
+def filled(rows: SeriesRows, spans: Spans, n_padded: np.ndarray, grid: Grid, fills: Fills) -> tuple[Panel, int]:
     """All series on the grid, `n_padded` rows before the first of each, and how many rows in gaps were made up."""
     first = spans.first - n_padded
     lengths = spans.last - first + 1
@@ -88,7 +88,7 @@ def _known_before(y: np.ndarray, offsets: np.ndarray, series: np.ndarray, consta
     return y[np.maximum(last, offsets[series])]
 
 
-def _covariates(rows: Rows, row: np.ndarray, series: np.ndarray, columns: tuple[Covariate, ...]) -> np.ndarray:
+def _covariates(rows: SeriesRows, row: np.ndarray, series: np.ndarray, columns: tuple[Covariate, ...]) -> np.ndarray:
     """A made-up row has the values of the one before it; what is missing in a row is the fill of its column.
 
     A column that the test file lacks keeps its last value in the rows of the test file.

@@ -11,7 +11,7 @@ from automl_assets.data.time_grid import grid
 from automl_assets.errors import SourceError, listed, nearest
 from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
 from automl_assets.forecasting.steps.build_panel import numbers
-from automl_assets.forecasting.steps.parse_timestamps import in_utc, stamps
+from automl_assets.forecasting.steps.parse_timestamps import in_utc, parse_timestamps
 
 NAME, STAMP = "/name", "/stamp"  # our own columns beside those of the rows
 
@@ -26,7 +26,7 @@ def by_series(rows: pl.DataFrame, problem: ForecastProblem) -> dict[str, pl.Data
     return {str(name): found for (name,), found in named.partition_by(NAME, as_dict=True).items()}
 
 
-def overlay(future: Panel, problem: ForecastProblem, known: dict[str, pl.DataFrame]) -> Panel:
+def fill_known_future(future: Panel, problem: ForecastProblem, known: dict[str, pl.DataFrame]) -> Panel:
     """The future with the known covariates of the rows of each series, those of one stamp together; others stay."""
     found = [known[name] for name in future.names if name in known]
     covariates = [one for one in problem.covariates if one.role == "known" and found and one.column in found[0].columns]
@@ -65,7 +65,7 @@ def _names(rows: pl.DataFrame, problem: ForecastProblem) -> pl.Series:
 
 def _moments(column: pl.Series, problem: ForecastProblem) -> pl.Series:
     """In UTC, or on the clocks of their zone where the problem knows none."""
-    moments = stamps(column)
+    moments = parse_timestamps(column)
     if problem.timezone is None:
         moments = moments.dt.replace_time_zone(None)
     found, _ = in_utc(moments, problem.timezone, np.zeros(len(column), bool))

@@ -29,8 +29,11 @@ def load_series(
     ahead = tables.get(TEST_FILE)
     if ahead is None and experiment.predict_source:
         ahead = read(experiment.predict_source)
-    roles = assign_roles.roles(history, experiment, () if ahead is None else ahead.columns)
-    every = [_completed(rows, history).with_columns(parse_timestamps.stamps(rows[time])) for rows in tables.values()]
+    roles = assign_roles.assign_roles(history, experiment, () if ahead is None else ahead.columns)
+    every = [
+        _completed(rows, history).with_columns(parse_timestamps.parse_timestamps(rows[time]))
+        for rows in tables.values()
+    ]
     return stacked(every), roles
 
 

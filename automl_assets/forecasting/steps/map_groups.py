@@ -15,7 +15,7 @@ TOGETHER = 8  # groups that one process draws: its first picture takes twice as 
 Made = Iterator[tuple[str, Any]]  # keys, each with its record or the error that kept it from being one
 
 
-def each(keys: Iterable[str], make: Callable[[str], Any]) -> Made:
+def map_groups(keys: Iterable[str], make: Callable[[str], Any]) -> Made:
     """What is made of each key."""
     for key in keys:
         try:
@@ -25,18 +25,18 @@ def each(keys: Iterable[str], make: Callable[[str], Any]) -> Made:
         yield key, record
 
 
-def each_drawn(
+def draw_groups(
     keys: Sequence[str], make: Callable[..., Any], given: Callable[[str], tuple[Any, ...]], n_cores: int
 ) -> Made:
     """What a function of a module makes of what is given for each key, and of whether it shall draw that; of many groups
     in the order in which processes are done with them."""
     make = partial(make, is_drawn=len(keys) <= MOST_DRAWN)
     if n_cores == 1 or not LEAST_APART <= len(keys) <= MOST_DRAWN:
-        yield from each(keys, lambda key: make(*given(key)))
+        yield from map_groups(keys, lambda key: make(*given(key)))
         return
     wait_until_warm(PRELOAD)
     parts = [keys[start : start + TOGETHER] for start in range(0, len(keys), TOGETHER)]
-    jobs = (Job(part, _made, (make, dict(each(part, given))), float("inf")) for part in parts)
+    jobs = (Job(part, _made, (make, dict(map_groups(part, given))), float("inf")) for part in parts)
     for outcome in run_jobs(jobs, n_cores):
         lost = dict.fromkeys(outcome.key, LearningError(f"{outcome.status}: {outcome.reason}"))
         yield from (outcome.value if outcome.status == "done" else lost).items()
@@ -50,4 +50,6 @@ def _made(make: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
             raise given[key]
         return make(*given[key])
 
-    return {key: LearningError(told(made)) if isinstance(made, Exception) else made for key, made in each(given, one)}
+    return {
+        key: LearningError(told(made)) if isinstance(made, Exception) else made for key, made in map_groups(given, one)
+    }

@@ -14,7 +14,7 @@ QUARTERS = {rf"^(\d{{4}})[- ]?[Qq]{number}$": f"$1-{3 * number - 2:02}" for numb
 YEARS, YEAR_MONTHS, DATES = (1000, 9999), (1000_01, 9999_12), (1000_01_01, 9999_12_31)  # numbers that may be such
 
 
-def stamps(column: pl.Series) -> pl.Series:
+def parse_timestamps(column: pl.Series) -> pl.Series:
     """Moments as Datetime[us], with a time zone where the values have one; null where a value is missing.
 
     Numbers are years, or YYYYMM, or YYYYMMDD, or else counted as days. Raises DataError for what says no time.

@@ -13,7 +13,7 @@ from automl_assets.errors import DataError
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.experiment.featurization import Imputer
 from automl_assets.forecasting.records import Covariate, free_name
-from automl_assets.forecasting.steps.build_panel import MISSING, Rows, lay, number_of
+from automl_assets.forecasting.steps.build_panel import MISSING, SeriesRows, build_panel, number_of
 from automl_assets.records import SOURCE, Dataset
 
 LONGEST_HORIZON = 0.2  # of the usual series, where nobody says how far ahead
@@ -38,7 +38,7 @@ class Plan:
     ids: tuple[str, ...] = ()  # columns that would tell series apart, where none are named and stamps come again
 
 
-def plan(dataset: Dataset, experiment: Experiment) -> tuple[Rows, Plan]:
+def plan(dataset: Dataset, experiment: Experiment) -> tuple[SeriesRows, Plan]:
     """All rows, and what their groups share. Raises DataError where no grid can be found."""
     roles, source = dataset.roles, dataset.table.filter(pl.Series(dataset.part) == SOURCE)
     covariates = tuple(_covariate(source[name], experiment, "known") for name in roles.known)
@@ -46,7 +46,7 @@ def plan(dataset: Dataset, experiment: Experiment) -> tuple[Rows, Plan]:
     if experiment.forecasting.aggregate:
         covariates = tuple(_of_aggregates(covariates, source.columns))
     statics = tuple(_covariate(source[name], experiment, "known") for name in roles.static)
-    rows = lay(dataset, experiment, covariates, statics)
+    rows = build_panel(dataset, experiment, covariates, statics)
     one = _grid(rows, experiment)
     if rows.zone and one.days >= 1:
         rows = _local(rows)
@@ -113,7 +113,7 @@ def _usual(values: np.ndarray, imputer: Imputer | None) -> float:
     return float(known.mean() if strategy == "mean" else np.median(known))
 
 
-def _grid(rows: Rows, experiment: Experiment) -> Grid:
+def _grid(rows: SeriesRows, experiment: Experiment) -> Grid:
     """The grid that is asked for, or that of the source's rows."""
     asked = experiment.forecasting.frequency
     is_seen = ~np.isnat(rows.stamps) & ~rows.is_ahead
@@ -139,14 +139,14 @@ def _no_finer(asked: Grid, own: Grid | None) -> Grid:
     return asked
 
 
-def _local(rows: Rows) -> Rows:
+def _local(rows: SeriesRows) -> SeriesRows:
     """Stamps on the clocks of their zone, because a day begins at midnight where it is lived."""
     utc = pl.Series(rows.stamps).dt.replace_time_zone("UTC")
     local = utc.dt.convert_time_zone(rows.zone or "UTC").dt.replace_time_zone(None)
     return replace(rows, stamps=local.to_numpy().astype("datetime64[us]"), zone=None)
 
 
-def _horizon(rows: Rows, one: Grid, experiment: Experiment) -> int:
+def _horizon(rows: SeriesRows, one: Grid, experiment: Experiment) -> int:
     """As asked; else as many stamps as the test file has of a series, or what is usual; a fifth of a series at most."""
     if experiment.forecasting.horizon != "auto":
         return experiment.forecasting.horizon

@@ -8,7 +8,7 @@ from automl_assets.data.time_grid import Grid
 from automl_assets.errors import DataError, listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.records import Covariate, Panel
-from automl_assets.forecasting.steps.build_panel import Rows
+from automl_assets.forecasting.steps.build_panel import SeriesRows
 from automl_assets.forecasting.steps.fill_gaps import Fills, Spans, filled
 from automl_assets.forecasting.steps.plan import Plan
 
@@ -49,7 +49,7 @@ class Regular:
     unknown: tuple[str, ...]  # known covariates without a value at stamps of the test file
 
 
-def regulate(rows: Rows, plan: Plan, experiment: Experiment) -> Regular:
+def regularize(rows: SeriesRows, plan: Plan, experiment: Experiment) -> Regular:
     """The series of a group on the grid. Raises DataError with advice where that cannot be done without a guess."""
     dated = rows.where(~np.isnat(rows.stamps))
     if not (~np.isnan(dated.y) & ~dated.is_ahead).any():
@@ -79,7 +79,7 @@ class _Shape:
         return self.plan.horizon + max([1, window, *lags]) + 1
 
 
-def _aligned(rows: Rows, grid: Grid, experiment: Experiment, counts: Counts) -> tuple[Rows, Counts]:
+def _aligned(rows: SeriesRows, grid: Grid, experiment: Experiment, counts: Counts) -> tuple[SeriesRows, Counts]:
     """Rows that stand on the grid, or, where they are summed up, all of them at the stamp of their period."""
     stamps = grid.stamps(grid.numbers(rows.stamps))
     is_off = stamps != rows.stamps
@@ -96,7 +96,7 @@ def _aligned(rows: Rows, grid: Grid, experiment: Experiment, counts: Counts) -> 
     return rows.where(~is_off), replace(counts, off_grid=int(is_off.sum()))
 
 
-def _spans(rows: Rows, grid: Grid) -> Spans:
+def _spans(rows: SeriesRows, grid: Grid) -> Spans:
     numbers, is_learnt = grid.numbers(rows.stamps), ~rows.is_ahead & ~np.isnan(rows.y)
     first, known = np.full(len(rows.names), NEVER), np.full(len(rows.names), -NEVER)
     np.minimum.at(first, rows.series[is_learnt], numbers[is_learnt])
@@ -106,7 +106,7 @@ def _spans(rows: Rows, grid: Grid) -> Spans:
     return Spans(first, known, last)
 
 
-def _timely(rows: Rows, grid: Grid, spans: Spans, counts: Counts) -> tuple[Rows, Counts]:
+def _timely(rows: SeriesRows, grid: Grid, spans: Spans, counts: Counts) -> tuple[SeriesRows, Counts]:
     """Rows from the first value to the last of a series, and later ones of the test file."""
     numbers, known = grid.numbers(rows.stamps), spans.known[rows.series]
     is_late = rows.is_ahead & (numbers <= known)
@@ -114,7 +114,7 @@ def _timely(rows: Rows, grid: Grid, spans: Spans, counts: Counts) -> tuple[Rows,
     return rows.where(is_inside), replace(counts, late=int(is_late.sum()))
 
 
-def _single(rows: Rows, experiment: Experiment, plan: Plan, counts: Counts) -> tuple[Rows, Counts]:
+def _single(rows: SeriesRows, experiment: Experiment, plan: Plan, counts: Counts) -> tuple[SeriesRows, Counts]:
     """One row per series and stamp."""
     is_first = np.r_[True, (np.diff(rows.series) != 0) | (np.diff(rows.stamps) != np.timedelta64(0, "us"))]
     if is_first.all():
@@ -146,7 +146,7 @@ def _reduced(y: np.ndarray, starts: np.ndarray, how: str) -> np.ndarray:
     return np.where(n_values, sums / (np.maximum(n_values, 1) if how == "mean" else 1), np.nan)
 
 
-def _merged(rows: Rows, last: Rows, starts: np.ndarray, covariates: tuple[Covariate, ...]) -> np.ndarray:
+def _merged(rows: SeriesRows, last: SeriesRows, starts: np.ndarray, covariates: tuple[Covariate, ...]) -> np.ndarray:
     """What each covariate's rows of one stamp come to."""
     columns = [
         last.covariates[:, place] if one.merge == "last" else _reduced(rows.covariates[:, place], starts, one.merge)
@@ -163,7 +163,7 @@ def _are_clock_hours(stamps: np.ndarray) -> np.ndarray:
     return is_night & (np.is_busday(days, weekmask="Sun")) & np.isin(months, CLOCK_MONTHS)
 
 
-def _twice(rows: Rows, ids: tuple[str, ...]) -> DataError:
+def _twice(rows: SeriesRows, ids: tuple[str, ...]) -> DataError:
     hint = f" ({', '.join(ids)} would do)" if ids else ""
     names = sorted({rows.names[number] or "the only series" for number in rows.series.tolist()})
     return DataError(
@@ -173,7 +173,7 @@ def _twice(rows: Rows, ids: tuple[str, ...]) -> DataError:
     )
 
 
-def _shaped(rows: Rows, spans: Spans, has_value: np.ndarray, shape: _Shape) -> Regular:
+def _shaped(rows: SeriesRows, spans: Spans, has_value: np.ndarray, shape: _Shape) -> Regular:
     """Test rows cut off, short series as asked, gaps filled."""
     n_test = _test_rows(spans, shape)
     n_missing = shape.n_needed - (spans.known - spans.first + 1 - np.where(spans.last > spans.known, 0, n_test))
@@ -207,7 +207,7 @@ def _check_any(chosen: np.ndarray, shape: _Shape) -> None:
         )
 
 
-def _named(rows: Rows, chosen: np.ndarray) -> tuple[str, ...]:
+def _named(rows: SeriesRows, chosen: np.ndarray) -> tuple[str, ...]:
     return tuple(rows.names[number] for number in np.flatnonzero(chosen))
 
 
@@ -217,7 +217,7 @@ def _constant(experiment: Experiment) -> float | None:
     return None if imputer is None or imputer.fill_value is None else float(imputer.fill_value)
 
 
-def _unknown(rows: Rows, covariates: tuple[Covariate, ...]) -> tuple[str, ...]:
+def _unknown(rows: SeriesRows, covariates: tuple[Covariate, ...]) -> tuple[str, ...]:
     is_missing = np.isnan(rows.covariates[rows.is_ahead]).any(axis=0)
     return tuple(one.name for one, is_it in zip(covariates, is_missing, strict=True) if one.role == "known" and is_it)
 

@@ -18,7 +18,7 @@ from automl_assets.execution.batches import PRELOAD, Piece, run_pieces
 from automl_assets.execution.budget import Budget, has_stalled
 from automl_assets.execution.processes import Outcome, wait_until_warm
 from automl_assets.forecasting.forecaster import ForecastContext, Forecaster
-from automl_assets.forecasting.metrics import Truth, median_head
+from automl_assets.forecasting.metrics import ForecastTruth, median_head
 from automl_assets.forecasting.records import ForecastProblem, Group, Panel
 from automl_assets.forecasting.steps import backtest, conformalize
 from automl_assets.forecasting.steps.safe_forecast import Carried, answers, carried, n_heads, part_of
@@ -106,7 +106,7 @@ class _Effort:
         return [np.arange(start, min(start + size, n_series)) for start in range(0, n_series, size)]
 
     @cached_property
-    def truth(self) -> Truth:
+    def truth(self) -> ForecastTruth:
         return backtest.truth(self.group.panel, self.group.problem)
 
     @property
@@ -225,13 +225,13 @@ def backtested(
 # Scores
 
 
-def point_of(trial: Trial, truth: Truth) -> np.ndarray:
+def point_of(trial: Trial, truth: ForecastTruth) -> np.ndarray:
     """The point forecasts of a trial [n_windows, n_series, horizon], naive ones where it has none."""
     point = median_head(trial.predictions, truth.levels)
     return np.where(np.isfinite(point), point, truth.seasonal_naive)
 
 
-def scored(trials: Sequence[Trial], truth: Truth, problem: ForecastProblem) -> list[Trial]:
+def scored(trials: Sequence[Trial], truth: ForecastTruth, problem: ForecastProblem) -> list[Trial]:
     """Trials with their scores; those that failed without forecasts."""
     finished = [trial for trial in trials if trial.is_finished]
     names = tuple(dict.fromkeys((problem.problem.metric, *FURTHER_METRICS)))
@@ -246,7 +246,7 @@ def scored(trials: Sequence[Trial], truth: Truth, problem: ForecastProblem) -> l
     ]
 
 
-def _with_scores(trial: Trial, scores: dict[str, float], truth: Truth) -> Trial:
+def _with_scores(trial: Trial, scores: dict[str, float], truth: ForecastTruth) -> Trial:
     """The first score is the one that ranks; without a value the trial has failed."""
     metric, value = next(iter(scores.items()))
     if not np.isfinite(value):

@@ -33,11 +33,11 @@ from automl_assets.forecasting.records import (
 )
 from automl_assets.forecasting.steps import backtest, fill_known_future
 from automl_assets.forecasting.steps.build_ensemble import combined
-from automl_assets.forecasting.steps.build_groups import arrange, group_keys
+from automl_assets.forecasting.steps.build_groups import build_groups, group_keys
 from automl_assets.forecasting.steps.evaluate import error_by_horizon, metrics_of_all, tested
 from automl_assets.forecasting.steps.forecast import forecast
 from automl_assets.forecasting.steps.future_index import ahead, rows_of, whole
-from automl_assets.forecasting.steps.parse_timestamps import stamps
+from automl_assets.forecasting.steps.parse_timestamps import parse_timestamps
 from automl_assets.forecasting.steps.reconcile import add_up, reconcile
 from automl_assets.forecasting.steps.regularize import Regular
 from automl_assets.forecasting.steps.search import backtested, point_of
@@ -133,7 +133,7 @@ def _column(rows: pl.DataFrame, name: str, wanted: Any, recipe: Recipe) -> pl.Se
     if name not in rows.columns:
         return pl.Series(name, [None] * rows.height, wanted)
     if name == recipe.roles.time:
-        return as_type(stamps(typed(rows.select(name)).to_series()), wanted)
+        return as_type(parse_timestamps(typed(rows.select(name)).to_series()), wanted)
     return as_learnt(rows[name], wanted)
 
 
@@ -162,7 +162,7 @@ def answer_groups(
         print(f"{key}: left out, because nothing was chosen for it", file=sys.stderr)
     Path(folder).mkdir(parents=True, exist_ok=True)
     index: Known = {}
-    for key, group in arrange(dataset, recipe.settings, choices):
+    for key, group in build_groups(dataset, recipe.settings, choices):
         try:
             if isinstance(group, DataError):
                 raise group
@@ -218,7 +218,7 @@ def forecast_ahead(model: Model, known: Known) -> Forecast:
     problem = model.ensemble.problem
     future = ahead(model.history, problem)
     found = forecast(
-        model.ensemble, model.history, fill_known_future.overlay(future, problem, known) if known else future
+        model.ensemble, model.history, fill_known_future.fill_known_future(future, problem, known) if known else future
     )
     return add_up(found, model.reconciliation) if model.reconciliation else found
 

@@ -61,7 +61,9 @@ def main() -> None:
     {write_results}(answers, RECIPE, ".")"""
 
 
-def write(experiment: Experiment, dataset: Dataset, ensembles: Iterable[tuple[str, ForecastEnsemble]]) -> TrainingCode:
+def write_training_code(
+    experiment: Experiment, dataset: Dataset, ensembles: Iterable[tuple[str, ForecastEnsemble]]
+) -> TrainingCode:
     """Script, notebook, requirements and choices of groups by their keys; no more than one ensemble is in memory.
 
     Raises ArtifactError without any group, DiscoveryError when a part cannot be copied: a bug of that part.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets.errors import LearningError
-from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
+from automl_assets.learning.fitting import EarlyStopping, TargetScale, learning_rate, on_scale, prepared
 from automl_assets.learning.tree_models import add_mean, library_parameters, most_rounds
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.trees import LEAF, Trees, blank_trees, select_nodes, sum_trees
@@ -68,7 +68,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
 
     rows, scale = prepared(training, context.problem)
     rate = learning_rate(len(rows.y)) * config["relative_rate"]
-    patience = Patience(context.deadline)
+    patience = EarlyStopping(context.deadline)
     n_rounds = most_rounds(config, rate, validation is not None)
     if not np.ptp(rows.y):
         config = {key: value for key, value in config.items() if key != "subsample"} | CONSTANT
@@ -105,7 +105,7 @@ def _pool(rows: Rows) -> Any:
 class _Stopper:
     """CatBoost's callback: it goes on while `after_iteration` is true. Rounds are counted from 1 there."""
 
-    def __init__(self, patience: Patience):
+    def __init__(self, patience: EarlyStopping):
         self.patience = patience
 
     def after_iteration(self, state: Any) -> bool:

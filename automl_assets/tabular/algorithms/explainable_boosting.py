@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.learning.fitting import Patience, TargetScale, on_scale, prepared
+from automl_assets.learning.fitting import EarlyStopping, TargetScale, on_scale, prepared
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.trees import LEAF, Trees, add_trees, rounded_down
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
@@ -197,7 +197,7 @@ class _Boosting:
         """Boosts the terms in turn, and returns their tables at the best moment."""
         rate = BASE_RATE * self.config["relative_rate"]
         n_rounds = round(ROUNDS_TIMES_RATE / rate) if self.has_validation else self.config["rounds"]
-        patience = Patience(self.context.deadline)
+        patience = EarlyStopping(self.context.deadline)
         for number in range(n_rounds):
             losses = [self._step(booster, term, rate, number) for term in range(n_terms)]
             if patience.is_over(number, losses[-1] if self.has_validation else None):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets.errors import LearningError
-from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
+from automl_assets.learning.fitting import EarlyStopping, TargetScale, learning_rate, on_scale, prepared
 from automl_assets.learning.tree_models import add_mean, library_parameters, most_rounds
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.trees import LEAF, Trees, rounded_down, sum_trees
@@ -66,7 +66,7 @@ def _boosted(config: Config, training: Rows, validation: Rows | None, context: F
     booster = _booster(config, context, validation is not None).set_params(learning_rate=rate)
     unseen = _unseen(on_scale(validation, scale)) if validation else {}
     n_rounds = most_rounds(config, rate, validation is not None)
-    patience, done, is_over = Patience(context.deadline), 0, False
+    patience, done, is_over = EarlyStopping(context.deadline), 0, False
     while done < n_rounds and not is_over:
         booster.max_iter = min(n_rounds, done + LEAST_ROUNDS + done // 10)
         booster.fit(rows.x, rows.y, sample_weight=rows.weight, **unseen)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets.errors import LearningError
-from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
+from automl_assets.learning.fitting import EarlyStopping, TargetScale, learning_rate, on_scale, prepared
 from automl_assets.learning.tree_models import add_mean, library_parameters, most_rounds
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.trees import LOWEST, Trees, blank_trees, rounded_down
@@ -84,7 +84,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
     rate = learning_rate(len(rows.y)) * config["relative_rate"]
     parameters = _parameters(config, context) | {"learning_rate": rate}
     train_set = lightgbm.Dataset(rows.x, rows.y, weight=rows.weight, params=parameters)
-    patience = Patience(context.deadline)
+    patience = EarlyStopping(context.deadline)
     booster = lightgbm.train(
         parameters,
         train_set,
@@ -112,7 +112,7 @@ def _valid_set(train_set: Any, rows: Rows) -> Any:
     return train_set.create_valid(rows.x, rows.y, weight=rows.weight)
 
 
-def _stopper(patience: Patience) -> Any:
+def _stopper(patience: EarlyStopping) -> Any:
     from lightgbm.callback import EarlyStopException
 
     def stop(state: Any) -> None:

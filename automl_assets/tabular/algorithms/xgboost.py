@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.learning.fitting import Patience, TargetScale, learning_rate, on_scale, prepared
+from automl_assets.learning.fitting import EarlyStopping, TargetScale, learning_rate, on_scale, prepared
 from automl_assets.learning.tree_models import add_mean, library_parameters, most_rounds
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.trees import LEAF, LOWEST, Trees
@@ -60,7 +60,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
 
     rows, scale = prepared(training, context.problem)
     rate = learning_rate(len(rows.y)) * config["relative_rate"]
-    patience = Patience(context.deadline)
+    patience = EarlyStopping(context.deadline)
     booster = xgboost.train(
         _parameters(config, context) | {"learning_rate": rate},
         xgboost.DMatrix(rows.x, rows.y, weight=rows.weight),
@@ -91,7 +91,7 @@ def _valid_set(rows: Rows) -> Any:
     return xgboost.DMatrix(rows.x, rows.y, weight=rows.weight)
 
 
-def _stopper(patience: Patience) -> Any:
+def _stopper(patience: EarlyStopping) -> Any:
     from xgboost.callback import TrainingCallback
 
     class Stopper(TrainingCallback):

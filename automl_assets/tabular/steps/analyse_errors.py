@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 
 from automl_assets import metrics
-from automl_assets.execution.time_shares import Pace
+from automl_assets.execution.time_shares import TimeShares
 from automl_assets.explanation.error_cohorts import Leaf, leaves
 from automl_assets.explanation.groups import Groups, grouped
 from automl_assets.pictures import cohorts_picture, heat_picture
 from automl_assets.records import Cohort, Dataset, Ensemble, ErrorAnalysis, Features, Problem
 from automl_assets.steps.evaluate import Answers
-from automl_assets.steps.holdout_predictions import CHUNK, judge_until, judged_rows
+from automl_assets.steps.holdout_predictions import CHUNK, holdout_predictions_until, judged_rows
 
 MOST_ROWS = 50_000  # a seeded sample of more
 CELLS_PER_SECOND = 100_000  # of raw columns; an idle core looks at several times as many
@@ -25,14 +25,16 @@ SURE = 2.0  # standard errors by which a cohort must be worse than all other row
 HEAT_GROUPS = 6
 
 
-def analyse(
+def analyse_errors(
     dataset: Dataset, features: Features, ensemble: Ensemble, seed: int, seconds: float = float("inf")
 ) -> ErrorAnalysis:
     """Cohorts and heat table over the raw columns that the ensemble looks at, on as many rows as time allows."""
-    problem, random, pace = ensemble.problem, np.random.default_rng(seed), Pace(seconds, ENDS)
+    problem, random, pace = ensemble.problem, np.random.default_rng(seed), TimeShares(seconds, ENDS)
     rows = random.permutation(np.flatnonzero(judged_rows(features, ensemble)))
     names = ensemble.featurizer.raw_columns
-    answers, drawn = judge_until(features, ensemble, rows[: _most_rows(len(names), seconds)], pace.end_of("answers"))
+    answers, drawn = holdout_predictions_until(
+        features, ensemble, rows[: _most_rows(len(names), seconds)], pace.end_of("answers")
+    )
     table = dataset.table[drawn].select(names)
     loss, name = losses(answers, problem)
     cohorts = _cohorts(table, loss, answers, problem, random) if pace.allows("cohorts") else ()

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from automl_assets.execution.time_shares import Pace
+from automl_assets.execution.time_shares import TimeShares
 from automl_assets.explanation.groups import Groups, grouped
 from automl_assets.metrics import decided
 from automl_assets.pictures import fairness_picture
 from automl_assets.records import Dataset, Ensemble, Fairness, Features, GroupComparison, Problem
 from automl_assets.steps.evaluate import Answers
-from automl_assets.steps.holdout_predictions import CHUNK, judge_until, judged_rows
+from automl_assets.steps.holdout_predictions import CHUNK, holdout_predictions_until, judged_rows
 
 MOST_ROWS = 20_000  # a seeded sample of more: fairlearn takes a second for that many
 ROWS_PER_SECOND = 5_000  # of one column, with room to spare
@@ -49,7 +49,7 @@ LIMITS = {
 }
 
 
-def compare(
+def assess_fairness(
     dataset: Dataset,
     features: Features,
     ensemble: Ensemble,
@@ -58,10 +58,10 @@ def compare(
     seconds: float = float("inf"),
 ) -> Fairness:
     """Each sensitive column on the rows the ensemble is judged on; those that time allows, in the order they are named."""
-    pace = Pace(seconds, ENDS)
+    pace = TimeShares(seconds, ENDS)
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(judged_rows(features, ensemble)))
     most = max(CHUNK, int(min(MOST_ROWS, seconds * ROWS_PER_SECOND / len(columns))))
-    answers, drawn = judge_until(features, ensemble, rows[:most], pace.end_of("answers"))
+    answers, drawn = holdout_predictions_until(features, ensemble, rows[:most], pace.end_of("answers"))
     comparisons = tuple(_in_time(columns, dataset.table[drawn], answers, ensemble.problem, pace))
     drawings = tuple(
         fairness_picture(one) for one in comparisons if pace.allows("pictures", name=f"{one.column} (picture)")
@@ -70,7 +70,7 @@ def compare(
 
 
 def _in_time(
-    columns: tuple[str, ...], table: pl.DataFrame, answers: Answers, problem: Problem, pace: Pace
+    columns: tuple[str, ...], table: pl.DataFrame, answers: Answers, problem: Problem, pace: TimeShares
 ) -> Iterator[GroupComparison]:
     """A comparison begins where there is time for one as long as the one before."""
     longest = 0.0

@@ -1,4 +1,4 @@
-"""explain: what the ensemble leans on. Shuffles columns (Breiman 2001), shares answers out among them (`contribute`) and
+"""explain: what the ensemble leans on. Shuffles columns (Breiman 2001), shares answers out among them (`shap_values`) and
 lets the most important ones take other values (`dependence`). Each part has its share of the time."""
 
 import time
@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets import metrics
-from automl_assets.execution.time_shares import Pace
+from automl_assets.execution.time_shares import TimeShares
 from automl_assets.explanation.partial_dependence import Answer, Dependence, Feeds, dependence
 from automl_assets.onnx.session import open_session
 from automl_assets.pictures import contributions_picture, dependence_picture, importance_picture
@@ -17,7 +17,7 @@ from automl_assets.records import Contributions, Dataset, Ensemble, Explanation,
 from automl_assets.steps.build_ensemble import sample
 from automl_assets.steps.combine import check_columns
 from automl_assets.tabular.steps.pipeline_onnx import engineered_onnx_bytes
-from automl_assets.tabular.steps.shap_values import Asked, answer_in_parts, contribute, output_codes, output_names
+from automl_assets.tabular.steps.shap_values import Asked, answer_in_parts, output_codes, output_names, shap_values
 
 N_ROWS, FEWEST_ROWS = 1_000, 100  # rows on which columns are shuffled
 N_REPEATS = 3
@@ -59,7 +59,7 @@ def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int,
 
     In no time, raw columns are shuffled once, on 100 rows, and 20 rows are compared with one other; the rest is left out.
     """
-    problem, random, pace = ensemble.problem, np.random.default_rng(seed), Pace(seconds, ENDS)
+    problem, random, pace = ensemble.problem, np.random.default_rng(seed), TimeShares(seconds, ENDS)
     shown = np.flatnonzero(features.truth.split.is_shown)
     rows = random.permutation(shown[sample(features.truth.y[shown], N_ROWS, problem, random)])
     asked, table = Asked.open(ensemble), dataset.table[rows]
@@ -67,7 +67,7 @@ def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int,
     importances = _raw_importances(judged, random, pace)
     leading = [one.column for one in importances] or list(judged.feeds)
     n_explained = _n_explained(judged, pace)
-    contributions = contribute(asked, table[:n_explained], table, leading, seed, pace.seconds_for("contributions"))
+    contributions = shap_values(asked, table[:n_explained], table, leading, seed, pace.seconds_for("contributions"))
     contributions = _numbered(contributions, rows)
     engineered = _engineered_importances(ensemble, features, rows, importances, pace)
     curves = _dependences(judged, leading, pace)
@@ -90,7 +90,7 @@ def explain_rows(
     """
     check_columns(ensemble.featurizer.raw_columns, table)
     background = dataset.table.filter(features.truth.split.is_shown)
-    made = contribute(Asked.open(ensemble), table, background, ensemble.featurizer.raw_columns, 0, seconds)
+    made = shap_values(Asked.open(ensemble), table, background, ensemble.featurizer.raw_columns, 0, seconds)
     base = pl.DataFrame({"output": made.outputs, "base": made.base})
     columns = ("row", "output", "base", "column", "value", "contribution")
     return made.table.join(base, on="output", how="left", maintain_order="left").select(columns)
@@ -115,7 +115,7 @@ def _pictures(
 # Shuffling
 
 
-def _raw_importances(judged: _Judged, random: np.random.Generator, pace: Pace) -> tuple[Importance, ...]:
+def _raw_importances(judged: _Judged, random: np.random.Generator, pace: TimeShares) -> tuple[Importance, ...]:
     """Of every raw column, on as many rows as can be answered for all columns in time."""
     once, wanted = judged.seconds() * len(judged.feeds), max(pace.seconds_for("importances"), 0.0)
     if once > wanted:
@@ -125,7 +125,7 @@ def _raw_importances(judged: _Judged, random: np.random.Generator, pace: Pace) -
 
 
 def _engineered_importances(
-    ensemble: Ensemble, features: Features, rows: np.ndarray, importances: tuple[Importance, ...], pace: Pace
+    ensemble: Ensemble, features: Features, rows: np.ndarray, importances: tuple[Importance, ...], pace: TimeShares
 ) -> tuple[Importance, ...]:
     """Of the columns the algorithms look at, those made of the most important raw columns first, while there is time."""
     columns = ensemble.featurizer.columns
@@ -166,7 +166,7 @@ def _sorted_importances(losses: dict[str, list[float]]) -> tuple[Importance, ...
 # Contributions and dependence
 
 
-def _n_explained(judged: _Judged, pace: Pace) -> int:
+def _n_explained(judged: _Judged, pace: TimeShares) -> int:
     """How many rows can be compared with enough others in time."""
     low, high = EXPLAINED_ROWS
     n_columns, n_outputs = len(judged.feeds), len(output_names(judged.problem))
@@ -181,7 +181,7 @@ def _numbered(contributions: Contributions, rows: np.ndarray) -> Contributions:
     return replace(contributions, table=contributions.table.with_columns(numbers).sort("row", maintain_order=True))
 
 
-def _dependences(judged: _Judged, leading: Sequence[str], pace: Pace) -> list[Dependence]:
+def _dependences(judged: _Judged, leading: Sequence[str], pace: TimeShares) -> list[Dependence]:
     feeds = {name: values[:DEPENDENCE_ROWS] for name, values in judged.feeds.items()}
     codes = output_codes(judged.problem)
     found: list[Dependence] = []

@@ -24,7 +24,7 @@ ANSWERING = Work(30.0)  # calibration, decision, intervals: not known yet
 ALONE = 0.5  # in place of k (k - 1) for the last model of a member
 
 
-def trim(
+def prune_ensemble(
     ensemble: Ensemble, candidates: Iterable[Candidate], features: Features, most_milliseconds: float | None
 ) -> Ensemble:
     """The ensemble with as much left out as the estimated time of a row demands. None leaves it whole, and so does

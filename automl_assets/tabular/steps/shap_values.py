@@ -56,7 +56,7 @@ def answer_in_parts(session: Any, feeds: Feeds) -> np.ndarray:
     return np.concatenate([onnx_answer(session, part) for part in parts])
 
 
-def contribute(
+def shap_values(
     asked: Asked, table: pl.DataFrame, background: pl.DataFrame, leading: Sequence[str], seed: int, seconds: float
 ) -> Contributions:
     """SHAP values of every row of `table`, against rows of `background`; of `leading` columns first when there are many.

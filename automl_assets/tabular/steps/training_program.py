@@ -16,7 +16,7 @@ from automl_assets.learning import preparation
 from automl_assets.learning.fitting import sampled
 from automl_assets.parts import Config, Rows
 from automl_assets.records import Dataset, Ensemble, Fitted, Member, Problem, Roles, Split
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.features.featurizer import densify, encode
 from automl_assets.tabular.steps.fit import context_of
 from automl_assets.tabular.steps.predict import answer
@@ -70,7 +70,7 @@ def prepare_data(tables: dict[int, pl.DataFrame], recipe: Recipe) -> Dataset:
 def split_dataset(dataset: Dataset, recipe: Recipe) -> Split:
     """Who learns, who validates, who tests."""
     profile: Any = recipe  # of a profile, only the problem is looked at
-    return divide(dataset, profile, recipe.settings)
+    return split_rows(dataset, profile, recipe.settings)
 
 
 def build_model(recipe: Recipe, learners: dict[str, Learner]) -> Ensemble:

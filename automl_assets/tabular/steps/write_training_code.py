@@ -46,7 +46,9 @@ def main() -> None:
     {save_model}(model, "model.pickle")"""
 
 
-def write(experiment: Experiment, dataset: Dataset, ensemble: Ensemble, leaderboard: Leaderboard) -> TrainingCode:
+def write_training_code(
+    experiment: Experiment, dataset: Dataset, ensemble: Ensemble, leaderboard: Leaderboard
+) -> TrainingCode:
     """Script, notebook and requirements. Raises DiscoveryError when a part cannot be copied: a bug of that part."""
     bundle = Bundle(INSTEAD)
     own = _own_code(bundle, experiment, dataset, ensemble, leaderboard)

@@ -8,7 +8,7 @@ import pytest
 
 from automl_assets import registry
 from automl_assets.forecasting.algorithms import tcn
-from automl_assets.forecasting.features.network_inputs import fit_sight, table_of
+from automl_assets.forecasting.features.network_inputs import fit_network_inputs, table_of
 from automl_assets.forecasting.forecaster import ForecastContext, SeriesTensors
 from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
 from automl_assets.onnx.graph import Graph
@@ -123,7 +123,7 @@ def test_what_a_known_covariate_adds_is_told(panel, model):
 
 def test_origins_to_learn_from_end_before_what_is_checked(panel):
     field = tcn._field(CONFIG["blocks"], CONFIG["cells"])
-    sight = fit_sight(PROBLEM, panel, field, CONFIG["log"])
+    sight = fit_network_inputs(PROBLEM, panel, field, CONFIG["log"])
     table = table_of(sight, panel, np.ones(2))
     training, checked = tcn._origins(sight, panel, table)
     for number in range(2):

@@ -9,7 +9,7 @@ from statsmodels.tsa.seasonal import STL
 
 from automl_assets.experiment.lag_settings import LagSettings
 from automl_assets.forecasting.features import lag_features, lag_features_onnx
-from automl_assets.forecasting.features.lag_features import Places, Plan
+from automl_assets.forecasting.features.lag_features import LagFeatures, Places
 from automl_assets.forecasting.features.lag_selection import fit_plan, ways_to_look
 from automl_assets.forecasting.forecaster import SeriesTensors
 from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
@@ -46,15 +46,15 @@ def _panel(seed: int = 0) -> Panel:
     )
 
 
-def _table(plan: Plan, panel: Panel, places: Places):
+def _table(plan: LagFeatures, panel: Panel, places: Places):
     return lag_features.table(plan, panel, panel.y, places, lag_features.scales_of(panel, panel.y), np.arange(2.0))
 
 
-def _plan(look: dict) -> Plan:
+def _plan(look: dict) -> LagFeatures:
     return fit_plan(look, PROBLEM, _panel())
 
 
-def _taken_apart(look: dict) -> Plan:
+def _taken_apart(look: dict) -> LagFeatures:
     problem = replace(PROBLEM, periods=(24,), lags=replace(PROBLEM.lags, use_stl="season_trend"))
     return fit_plan(look, problem, _panel())
 

@@ -12,7 +12,7 @@ from automl_assets.errors import DataError
 from automl_assets.experiment.experiment import parse
 from automl_assets.forecasting.records import Group
 from automl_assets.forecasting.steps import assign_roles
-from automl_assets.forecasting.steps.build_groups import arrange, group_keys
+from automl_assets.forecasting.steps.build_groups import build_groups, group_keys
 from automl_assets.records import Dataset
 
 FREQUENCIES = ("h", "D", "B", "W-WED", "MS", "QE")
@@ -47,8 +47,8 @@ def _arranged(table: pl.DataFrame, **changes: Any) -> dict[str, Group | DataErro
     }
     given_ = {"series_id_columns": "id", "horizon": 2, "known_covariates": "price"}
     experiment = parse(named | {"forecasting": given_ | changes}, "tried")
-    dataset = Dataset(table, np.zeros(table.height, np.int8), assign_roles.roles(table, experiment, ()), "0")
-    return dict(arrange(dataset, experiment, group_keys(dataset, experiment)))
+    dataset = Dataset(table, np.zeros(table.height, np.int8), assign_roles.assign_roles(table, experiment, ()), "0")
+    return dict(build_groups(dataset, experiment, group_keys(dataset, experiment)))
 
 
 @settings(max_examples=60, deadline=None)

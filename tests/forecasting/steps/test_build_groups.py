@@ -12,7 +12,7 @@ import pytest
 from automl_assets.errors import DataError
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.forecasting.records import Group
-from automl_assets.forecasting.steps.build_groups import arrange, group_keys
+from automl_assets.forecasting.steps.build_groups import build_groups, group_keys
 from automl_assets.steps.load import load
 
 Ask = Callable[..., dict[str, Group | DataError]]
@@ -38,7 +38,7 @@ def ask(tmp_path: Path) -> Ask:
     def make(table: pl.DataFrame, test: Any = "none", **settings: Any) -> dict[str, Group | DataError]:
         experiment = experiment_of(tmp_path, table, test, **settings)
         dataset = load(experiment)
-        return dict(arrange(dataset, experiment, group_keys(dataset, experiment)))
+        return dict(build_groups(dataset, experiment, group_keys(dataset, experiment)))
 
     return make
 
@@ -408,6 +408,6 @@ def test_a_global_model_learns_from_all_groups_in_one_partition(ask: Ask) -> Non
 
 def test_a_key_without_rows_is_told(tmp_path: Path) -> None:
     experiment = experiment_of(tmp_path, two_shops(), "none", series_id_columns="shop", partition_by="shop")
-    found = dict(arrange(load(experiment), experiment, ["a", "gone"]))
+    found = dict(build_groups(load(experiment), experiment, ["a", "gone"]))
     assert isinstance(found["a"], Group)
     assert "no rows of the group 'gone'" in str(found["gone"])

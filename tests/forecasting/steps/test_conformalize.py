@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from automl_assets.forecasting.metrics import Truth, coverage, score
+from automl_assets.forecasting.metrics import ForecastTruth, coverage, score
 from automl_assets.forecasting.steps import backtest
-from automl_assets.forecasting.steps.conformalize import conform, held_out, quantiles, scores_of_each
+from automl_assets.forecasting.steps.conformalize import conformalize, held_out, quantiles, scores_of_each
 
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
 
 
 @pytest.fixture
 def make_truth(make_group):
-    def make(n_series: int, n_windows: int, horizon: int = 6) -> Truth:
+    def make(n_series: int, n_windows: int, horizon: int = 6) -> ForecastTruth:
         group = make_group(
             n_series, length=40 + horizon * n_windows, horizon=horizon, step=horizon, n_windows=n_windows, n_test=0
         )
@@ -23,14 +23,14 @@ def make_truth(make_group):
     return make
 
 
-def _errors(truth: Truth, seed: int, growth: float = 0.0) -> np.ndarray:
+def _errors(truth: ForecastTruth, seed: int, growth: float = 0.0) -> np.ndarray:
     """Normal ones, in units of each series' scale, that grow with the horizon."""
     normal = np.random.default_rng(seed).normal(size=truth.y.shape)
     return normal * truth.scales[:, None] * (1 + growth * np.arange(truth.horizon))
 
 
-def _coverage_of_new(truth: Truth, growth: float = 0.0, seed: int = 0) -> dict[str, float]:
-    margins, scales = conform(truth, truth.y + _errors(truth, seed, growth))
+def _coverage_of_new(truth: ForecastTruth, growth: float = 0.0, seed: int = 0) -> dict[str, float]:
+    margins, scales = conformalize(truth, truth.y + _errors(truth, seed, growth))
     return coverage(truth, quantiles(truth.y + _errors(truth, seed + 1000, growth), margins, scales))
 
 
@@ -48,44 +48,44 @@ def test_windows_that_differ_widen_margins(make_truth) -> None:
     """Half of the windows is wrong by three times as much: what one tells of the other falls short."""
     truth = make_truth(40, 2)
     sizes = np.array([1.0, 3.0])[:, None, None]
-    alike, _ = conform(truth, truth.y + _errors(truth, 0) * np.sqrt(np.mean(sizes**2)))
-    apart, _ = conform(truth, truth.y + _errors(truth, 0) * sizes)
+    alike, _ = conformalize(truth, truth.y + _errors(truth, 0) * np.sqrt(np.mean(sizes**2)))
+    apart, _ = conformalize(truth, truth.y + _errors(truth, 0) * sizes)
     assert (apart[:, -1] > 1.2 * alike[:, -1]).all()
 
 
 def test_margins_grow_where_errors_do(make_truth) -> None:
     truth = make_truth(40, 3)
-    margins, _ = conform(truth, truth.y + _errors(truth, 0, growth=0.5))
+    margins, _ = conformalize(truth, truth.y + _errors(truth, 0, growth=0.5))
     assert margins[-1, -1] / margins[0, -1] == pytest.approx(3.5, rel=0.25)
-    level, _ = conform(truth, truth.y + _errors(truth, 0))
+    level, _ = conformalize(truth, truth.y + _errors(truth, 0))
     assert level[-1, -1] / level[0, -1] == pytest.approx(1.0, rel=0.15)
 
 
 def test_margins_are_ordered_around_the_point(make_truth) -> None:
     for n_series, shift in ((1, 0.0), (40, 0.0), (40, 5.0)):
         truth = make_truth(n_series, 3)
-        margins, _ = conform(truth, truth.y + _errors(truth, 0) + shift * truth.scales[:, None])
+        margins, _ = conformalize(truth, truth.y + _errors(truth, 0) + shift * truth.scales[:, None])
         assert (np.diff(margins, axis=1) >= 0).all()
         np.testing.assert_array_equal(margins[:, 2], 0.0)
 
 
 def test_errors_of_one_side_give_margins_of_one_side(make_truth) -> None:
     truth = make_truth(40, 3)
-    margins, _ = conform(truth, truth.y - np.abs(_errors(truth, 0)))  # the truth is always above
+    margins, _ = conformalize(truth, truth.y - np.abs(_errors(truth, 0)))  # the truth is always above
     assert (margins[:, :2] == 0).all() and (margins[:, 3:] > 0.5).all()
 
 
 def test_series_that_are_hard_have_wider_intervals(make_truth) -> None:
     truth = make_truth(20, 4)
     hardness = np.where(np.arange(20) < 10, 1.0, 4.0)[:, None]
-    _, scales = conform(truth, truth.y + hardness * _errors(truth, 0))
+    _, scales = conformalize(truth, truth.y + hardness * _errors(truth, 0))
     ratios = scales / truth.scales
     assert 1.8 < ratios[10:].mean() / ratios[:10].mean() < 4.0  # drawn towards all others
 
 
 def test_quantiles_beyond_the_horizon_widen_as_a_random_walk(make_truth) -> None:
     truth = make_truth(5, 3)
-    margins, scales = conform(truth, truth.y + _errors(truth, 0))
+    margins, scales = conformalize(truth, truth.y + _errors(truth, 0))
     wide = quantiles(np.zeros((5, 24)), margins, scales)
     np.testing.assert_allclose(wide[:, 23], 2 * wide[:, 5])
     np.testing.assert_allclose(wide[:, :6], margins * scales[:, None, None])
@@ -94,13 +94,13 @@ def test_quantiles_beyond_the_horizon_widen_as_a_random_walk(make_truth) -> None
 def test_without_errors_margins_are_wide_rather_than_none(make_truth) -> None:
     truth = make_truth(2, 3)
     truth = replace(truth, ends=np.full_like(truth.ends, -1))
-    margins, scales = conform(truth, np.full(truth.y.shape, np.nan))
+    margins, scales = conformalize(truth, np.full(truth.y.shape, np.nan))
     assert (margins[:, 4] > 1.5).all() and (scales == truth.scales).all()
 
 
 def test_forecasts_without_an_error_have_no_width(make_truth) -> None:
     truth = make_truth(3, 3)
-    margins, _ = conform(truth, truth.y)
+    margins, _ = conformalize(truth, truth.y)
     assert np.abs(margins).max() < 1e-300 or np.abs(margins).max() == 0
 
 

@@ -11,7 +11,7 @@ from automl_assets.experiment.experiment import parse
 from automl_assets.experiment.lag_settings import LagSettings
 from automl_assets.forecasting.records import ForecastProblem, Group
 from automl_assets.forecasting.steps.backtest import windows
-from automl_assets.forecasting.steps.build_groups import arrange
+from automl_assets.forecasting.steps.build_groups import build_groups
 from automl_assets.forecasting.steps.define_problem import shown_seasons
 from automl_assets.steps.load import load
 
@@ -27,7 +27,7 @@ def _group(folder: Path, y: np.ndarray, n_series: int = 1, unit: str = "D", **se
     named = {"task": "forecasting", "source": str(folder / "rows.parquet"), "target": "y", "time_column": "t"}
     given = {"series_id_columns": "id"} | settings
     experiment = parse(named | {"test": "none"} | top | {"forecasting": given}, "tried")
-    ((_, group),) = arrange(load(experiment), experiment, ["all"])
+    ((_, group),) = build_groups(load(experiment), experiment, ["all"])
     assert isinstance(group, Group), group
     return group
 

@@ -10,7 +10,7 @@ import pytest
 from automl_assets.errors import SourceError
 from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
 from automl_assets.forecasting.steps.fill_known_future import by_series
-from automl_assets.forecasting.steps.fill_known_future import overlay as overlay_by_series
+from automl_assets.forecasting.steps.fill_known_future import fill_known_future as overlay_by_series
 from automl_assets.records import Problem
 
 COVARIATES = (

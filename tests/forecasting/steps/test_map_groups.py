@@ -8,7 +8,7 @@ import pytest
 from automl_assets.errors import ArtifactError
 from automl_assets.forecasting.steps import map_groups as module
 from automl_assets.forecasting.steps.evaluate import evaluate
-from automl_assets.forecasting.steps.map_groups import each, each_drawn
+from automl_assets.forecasting.steps.map_groups import draw_groups, map_groups
 from automl_assets.records import Fitted
 from tests import forecasts
 
@@ -33,8 +33,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_side_by_side_is_as_one_after_the_other(few: None) -> None:
-    apart = dict(each_drawn(KEYS, evaluate, given, n_cores=2))
-    here = dict(each(KEYS, lambda key: evaluate(*given(key))))
+    apart = dict(draw_groups(KEYS, evaluate, given, n_cores=2))
+    here = dict(map_groups(KEYS, lambda key: evaluate(*given(key))))
     assert sorted(apart) == sorted(KEYS)
     for key in ("first", "last"):
         assert apart[key].metrics == here[key].metrics
@@ -45,5 +45,5 @@ def test_side_by_side_is_as_one_after_the_other(few: None) -> None:
 
 def test_of_too_many_groups_none_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_DRAWN", 1)
-    made = dict(each_drawn(("first", "last"), evaluate, given, n_cores=2))
+    made = dict(draw_groups(("first", "last"), evaluate, given, n_cores=2))
     assert [one.pictures for one in made.values()] == [(), ()]

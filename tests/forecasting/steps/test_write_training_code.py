@@ -21,14 +21,14 @@ from automl_assets.forecasting.forecaster import ForecastContext
 from automl_assets.forecasting.records import ForecastEnsemble, ForecastMember, Group
 from automl_assets.forecasting.steps import backtest, conformalize
 from automl_assets.forecasting.steps.build_ensemble import combined
-from automl_assets.forecasting.steps.build_groups import arrange, group_keys
+from automl_assets.forecasting.steps.build_groups import build_groups, group_keys
 from automl_assets.forecasting.steps.evaluate import evaluate, summarise
-from automl_assets.forecasting.steps.fill_known_future import by_series, overlay
+from automl_assets.forecasting.steps.fill_known_future import by_series, fill_known_future
 from automl_assets.forecasting.steps.forecast import forecast
 from automl_assets.forecasting.steps.future_index import ahead, rows_of, whole
 from automl_assets.forecasting.steps.reconcile import add_up, reconcile
 from automl_assets.forecasting.steps.search import backtested, point_of
-from automl_assets.forecasting.steps.write_training_code import STEPS, _instead, _learner, write
+from automl_assets.forecasting.steps.write_training_code import STEPS, _instead, _learner, write_training_code
 from automl_assets.records import Dataset, Fitted, TrainingCode, Trial
 from automl_assets.registry import algorithms
 from automl_assets.steps.load import load
@@ -58,7 +58,7 @@ class Run:
 
     @property
     def code(self) -> TrainingCode:
-        return write(self.experiment, self.dataset, self.ensembles.items())
+        return write_training_code(self.experiment, self.dataset, self.ensembles.items())
 
     def forecast(self) -> pl.DataFrame:
         rows = [row for key, group in self.groups.items() for row in self._rows(group, self.ensembles[key])]
@@ -68,7 +68,7 @@ class Run:
         history, problem = whole(group), group.problem
         future = ahead(history, problem)
         if self.experiment.predict_source:
-            future = overlay(future, problem, by_series(read(self.experiment.predict_source), problem))
+            future = fill_known_future(future, problem, by_series(read(self.experiment.predict_source), problem))
         found = forecast(ensemble, history, future)
         is_summed = problem.reconciliation != "none"
         return rows_of(add_up(found, reconcile(group, ensemble)) if is_summed else found, problem)
@@ -134,13 +134,13 @@ def ensemble_of(group: Group, kind: str, names: tuple[str, ...], seed: int) -> F
         weight = 2 * number / len(names) / (len(names) + 1)
         members.append(ForecastMember(f"{name}_1", name, weight, config, Fitted((part.fit(config, panel, context),))))
     together = combined(kind, np.array(points), [member.weight for member in members])
-    margins, scales = conformalize.conform(truth, together)
+    margins, scales = conformalize.conformalize(truth, together)
     return ForecastEnsemble(kind, tuple(members), 1.0, {}, together, margins, scales, panel.names, problem)
 
 
 def run_of(experiment: Experiment, members: dict[str, tuple[str, tuple[str, ...]]]) -> Run:
     dataset = load(experiment)
-    groups = dict(arrange(dataset, experiment, group_keys(dataset, experiment)))
+    groups = dict(build_groups(dataset, experiment, group_keys(dataset, experiment)))
     made = {key: ensemble_of(groups[key], *chosen, experiment.seed) for key, chosen in members.items()}
     return Run(experiment, dataset, groups, made)
 
@@ -200,7 +200,9 @@ def test_what_groups_chose_stands_in_the_file_alone(answered: Run) -> None:
     made = answered.code
     choices = json.loads(made.ensembles or b"")
     assert [(choice["kind"], len(choice["members"])) for choice in choices.values()] == [("voting", 3), ("median", 3)]
-    twice = write(answered.experiment, answered.dataset, [(f"g{n}", answered.ensembles["north"]) for n in range(50)])
+    twice = write_training_code(
+        answered.experiment, answered.dataset, [(f"g{n}", answered.ensembles["north"]) for n in range(50)]
+    )
     assert twice.script.count(b"\n") <= made.script.count(b"\n")
     assert made == answered.code
     assert {f"polars=={pl.__version__}", f"numpy=={np.__version__}"} < set(made.requirements)
@@ -239,7 +241,7 @@ def test_a_group_that_fails_stops_no_other(answered: Run, tmp_path: Path) -> Non
 
 def test_without_any_group_there_is_nothing_to_write(answered: Run) -> None:
     with pytest.raises(ArtifactError, match="no group has an ensemble to be trained again"):
-        write(answered.experiment, answered.dataset, [])
+        write_training_code(answered.experiment, answered.dataset, [])
 
 
 @pytest.mark.parametrize("name", list(algorithms("forecasting")))

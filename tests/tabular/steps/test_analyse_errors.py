@@ -10,7 +10,7 @@ from automl_assets.explanation.error_cohorts import leaves
 from automl_assets.metrics import oriented
 from automl_assets.records import ErrorAnalysis
 from automl_assets.steps.holdout_predictions import CHUNK
-from automl_assets.tabular.steps.analyse_errors import _most_rows, analyse
+from automl_assets.tabular.steps.analyse_errors import _most_rows, analyse_errors
 from tests.learned import with_truth
 
 
@@ -20,7 +20,7 @@ def planted(case, is_bad: np.ndarray) -> ErrorAnalysis:
     wrong = (y + 1) % problem.n_classes if problem.classes else y + 5000.0
     split = replace(case.split, is_test=np.ones(len(y), bool))
     features = with_truth(case.features, y=np.where(is_bad, wrong, y), split=split)
-    return analyse(case.dataset, features, case.ensemble, seed=0)
+    return analyse_errors(case.dataset, features, case.ensemble, seed=0)
 
 
 @pytest.mark.parametrize("case_name", ["texts", "three_texts", "regression"])
@@ -63,14 +63,14 @@ def test_without_a_bad_cohort_none_is_told(learned) -> None:
     noise = np.random.default_rng(1).normal(scale=5000.0, size=240)
     y = case.ensemble.predictions[:, 0]
     features = with_truth(case.features, y=np.where(np.isnan(y), 0.0, y) + noise, split=split)
-    found = analyse(case.dataset, features, case.ensemble, seed=0)
+    found = analyse_errors(case.dataset, features, case.ensemble, seed=0)
     assert len(found.cohorts) <= 1  # by chance, once in so many leaves
 
 
 def test_without_test_rows_out_of_fold_rows_are_analysed(learned) -> None:
     case = learned("texts")
     features = with_truth(case.features, split=replace(case.split, is_test=np.zeros(240, bool)))
-    found = analyse(case.dataset, features, case.ensemble, seed=0)
+    found = analyse_errors(case.dataset, features, case.ensemble, seed=0)
     assert (found.rows, found.n_rows) == ("out_of_fold", int(case.split.is_training.sum()))
 
 
@@ -113,7 +113,7 @@ def test_leaves_hold_every_row_once() -> None:
 @pytest.mark.parametrize("seconds", [0.0, -5.0])
 def test_in_no_time_parts_are_left_out_and_told(learned, seconds: float) -> None:
     case = learned("texts")
-    made = analyse(case.dataset, case.features, case.ensemble, seed=0, seconds=seconds)
+    made = analyse_errors(case.dataset, case.features, case.ensemble, seed=0, seconds=seconds)
     assert made.left_out == ("cohorts", "heat")
     assert (made.cohorts, made.heat_columns, made.pictures) == ((), (), ())
     assert made.n_rows == case.features.truth.split.is_shown.sum() and made.mean_loss > 0

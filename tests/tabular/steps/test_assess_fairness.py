@@ -8,7 +8,7 @@ import pytest
 from fairlearn import metrics as reference
 
 from automl_assets.records import Fairness
-from automl_assets.tabular.steps.assess_fairness import compare
+from automl_assets.tabular.steps.assess_fairness import assess_fairness
 from tests.learned import with_truth
 
 
@@ -16,7 +16,7 @@ def compared(case, sensitive: pl.Series, features=None) -> Fairness:
     """On all rows, with one more column, which is sensitive."""
     table = case.dataset.table.with_columns(sensitive.alias("sensitive"))
     features = features or all_judged(case)
-    return compare(replace(case.dataset, table=table), features, case.ensemble, ("sensitive",), seed=0)
+    return assess_fairness(replace(case.dataset, table=table), features, case.ensemble, ("sensitive",), seed=0)
 
 
 def all_judged(case, **changes):
@@ -124,5 +124,5 @@ def test_the_picture_is_drawn(learned) -> None:
 
 def test_columns_without_time_are_left_out_and_told(learned) -> None:
     case = learned("texts")
-    made = compare(case.dataset, case.features, case.ensemble, ("colour", "label"), seed=0, seconds=0.0)
+    made = assess_fairness(case.dataset, case.features, case.ensemble, ("colour", "label"), seed=0, seconds=0.0)
     assert (made.comparisons, made.pictures, made.left_out) == ((), (), ("colour", "label"))

@@ -11,7 +11,7 @@ from automl_assets.records import Explanation
 from automl_assets.tabular.steps import shap_values as contributing
 from automl_assets.tabular.steps.explain import N_REPEATS, explain, explain_rows
 from automl_assets.tabular.steps.predict import answer
-from automl_assets.tabular.steps.shap_values import OTHERS, Asked, contribute, log_odds
+from automl_assets.tabular.steps.shap_values import OTHERS, Asked, log_odds, shap_values
 
 CASES = ["texts", "three_texts", "regression"]
 
@@ -128,7 +128,7 @@ def test_many_columns_are_told_apart_up_to_a_limit(learned, monkeypatch: pytest.
     monkeypatch.setattr(contributing, "MOST_PLAYERS", 3)
     case = learned("texts")
     asked, table = Asked.open(case.ensemble), case.dataset.table.head(3)
-    found = contribute(asked, table, table, ["size", "colour", "label", "bought", "noise"], 0, seconds=5)
+    found = shap_values(asked, table, table, ["size", "colour", "label", "bought", "noise"], 0, seconds=5)
     assert found.table["column"].unique(maintain_order=True).to_list() == ["size", "colour", OTHERS]
     expected = log_odds(answer(case.ensemble, table), case.ensemble.problem)[:, 0]
     np.testing.assert_allclose(sums(found.table)["contribution"].to_numpy() + found.base[0], expected, atol=1e-3)

@@ -14,12 +14,12 @@ import pytest
 from automl_assets.execution.budget import Budget
 from automl_assets.onnx.session import onnx_answer, open_session
 from automl_assets.records import Calibration, Candidate, Conformal, Ensemble, Member, Spread, Stack
-from automl_assets.steps.build_ensemble import blend
+from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.export import export
 from automl_assets.steps.load import load
 from automl_assets.steps.predict import predict
 from automl_assets.steps.search import search
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes, onnx_feeds
@@ -79,7 +79,7 @@ def test_texts_and_encodings_answer_alike_in_onnx(ask) -> None:
     experiment = ask(table, "regression", **asked)
     dataset = load(experiment)
     profile = describe(dataset, experiment)
-    features = featurize(dataset, profile, divide(dataset, profile, experiment), experiment)
+    features = featurize(dataset, profile, split_rows(dataset, profile, experiment), experiment)
     part = experiment.candidates["extra_trees"]
     default = part.portfolio(features.truth.problem)[0]
     part = replace(
@@ -91,7 +91,7 @@ def test_texts_and_encodings_answer_alike_in_onnx(ask) -> None:
     ]
     for trial in candidate.trials:
         alone = Candidate(part.name, (trial,), 1.0)
-        made = export(blend((alone,), features, experiment.ensemble, seed=0), dataset.table)
+        made = export(build_ensemble((alone,), features, experiment.ensemble, seed=0), dataset.table)
         assert made.max_difference <= 1e-4
 
 

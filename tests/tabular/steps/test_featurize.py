@@ -6,7 +6,7 @@ import pytest
 
 from automl_assets.records import Features, Split
 from automl_assets.steps.load import load
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 
@@ -21,7 +21,7 @@ def _features(
     experiment = ask(table, task, **settings)
     dataset = load(experiment)
     profile = describe(dataset, experiment)
-    split = split or divide(dataset, profile, experiment)
+    split = split or split_rows(dataset, profile, experiment)
     return featurize(dataset, profile, split, experiment), split
 
 

@@ -9,7 +9,7 @@ import pytest
 from automl_assets.records import Guardrail
 from automl_assets.steps.load import load
 from automl_assets.steps.split_guardrails import train_test_overlap, validation_split
-from automl_assets.steps.split_rows import divide
+from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.steps import guardrails
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.guardrails import memory, power
@@ -30,7 +30,7 @@ def _guardrail(ask, name: str, task: str = "classification", settings: dict | No
 def _split_guardrails(ask, columns: dict, **settings) -> dict[str, Guardrail]:
     experiment = ask(pl.DataFrame({"x": NUMBERS, "y": CLASSES} | columns), **settings)
     dataset = load(experiment)
-    split = divide(dataset, describe(dataset, experiment), experiment)
+    split = split_rows(dataset, describe(dataset, experiment), experiment)
     return {g.name: g for g in (validation_split(split, experiment), train_test_overlap(dataset, split))}
 
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from automl_assets.errors import DataError
-from automl_assets.steps.conformalize import conform
+from automl_assets.steps.conformalize import conformalize
 from automl_assets.steps.predict import predict
 
 
@@ -28,7 +28,7 @@ def test_intervals_and_sets_stand_beside_the_answer(learned) -> None:
         ("regression", [f"prediction_{level}_{end}" for level in (80, 95) for end in ("low", "high")]),
     ):
         case = learned(case_name)
-        made = conform(case.ensemble, case.features.truth, (0.8, 0.95), seed=0)
+        made = conformalize(case.ensemble, case.features.truth, (0.8, 0.95), seed=0)
         table = predict(made, case.dataset.table.drop("y")).table
         assert table.columns[-len(names) :] == names
         truth = case.dataset.table["y"].to_list()

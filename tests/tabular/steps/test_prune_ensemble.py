@@ -11,7 +11,7 @@ from automl_assets.metrics import score
 from automl_assets.onnx.latency import Work
 from automl_assets.records import Fitted, Member
 from automl_assets.tabular.steps.predict import answer
-from automl_assets.tabular.steps.prune_ensemble import _counts, trim
+from automl_assets.tabular.steps.prune_ensemble import _counts, prune_ensemble
 
 
 def _ensemble(kind: str, *members: tuple[float, int]) -> Any:
@@ -44,7 +44,7 @@ def test_a_vote_without_a_member_is_scored_again(learned) -> None:
         Member(second.name, second.algorithm, 0.25, second.fitted),
     )
     whole = replace(case.ensemble, kind="voting", members=members, stack=None)
-    trimmed = trim(whole, case.candidates, case.features, 1e-6)
+    trimmed = prune_ensemble(whole, case.candidates, case.features, 1e-6)
     (left,) = trimmed.members
     trial = first if left.trial == first.name else second
     assert left.weight == 1.0
@@ -66,17 +66,17 @@ def test_a_trimmed_ensemble_answers_with_the_models_that_stay(learned) -> None:
     linear = next(c for c in case.candidates if c.algorithm == "elastic_net").trials[0]
     member = Member(linear.name, linear.algorithm, 1.0, linear.fitted)
     whole = replace(case.ensemble, kind="single", members=(member,), stack=None)
-    trimmed = trim(whole, case.candidates, case.features, 1e-6)
+    trimmed = prune_ensemble(whole, case.candidates, case.features, 1e-6)
     assert [len(m.fitted.models) for m in (*whole.members, *trimmed.members)] == [2, 1]
     rows = case.dataset.table.head(20)
     assert np.abs(answer(trimmed, rows) - answer(whole, rows)).max() > 0
     assert trimmed.score == whole.score
-    assert trim(whole, case.candidates, case.features, None) is whole
+    assert prune_ensemble(whole, case.candidates, case.features, None) is whole
 
 
 @pytest.mark.parametrize("name", ["texts", "three_texts", "regression"])
 def test_quick_members_stay_whole(name, learned) -> None:
     case = learned(name)
-    trimmed = trim(case.ensemble, case.candidates, case.features, 0.5)
+    trimmed = prune_ensemble(case.ensemble, case.candidates, case.features, 0.5)
     assert [len(m.fitted.models) for m in trimmed.members] == [len(m.fitted.models) for m in case.ensemble.members]
     assert trimmed.score == case.ensemble.score

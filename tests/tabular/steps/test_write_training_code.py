@@ -23,7 +23,7 @@ from automl_assets.steps.load import load
 from automl_assets.steps.rank import rank
 from automl_assets.tabular.steps.predict import answer
 from automl_assets.tabular.steps.training_program import prepare_data
-from automl_assets.tabular.steps.write_training_code import STEPS, write
+from automl_assets.tabular.steps.write_training_code import STEPS, write_training_code
 from automl_assets.training_code.source_bundle import Bundle
 
 CLEAN = "import runpy, sys\nsys.modules['automl_assets'] = None\nsys.path[0] = '.'\n"
@@ -35,7 +35,7 @@ READ = (
 
 def written(learned: Any) -> TrainingCode:
     leaderboard = rank(learned.candidates, learned.experiment.metric, learned.experiment.task)
-    return write(learned.experiment, learned.dataset, learned.ensemble, leaderboard)
+    return write_training_code(learned.experiment, learned.dataset, learned.ensemble, leaderboard)
 
 
 def python(code: str, folder: Path) -> str:
@@ -82,7 +82,7 @@ def test_names_that_are_code_do_no_harm(learned: Callable[[str], Any], tmp_path:
     dataset = replace(found.dataset, table=table, roles=replace(found.dataset.roles, target=target))
     experiment = found.experiment.model_copy(update={"target": target})
     leaderboard = rank(found.candidates, "accuracy", "classification")
-    made = write(experiment, dataset, found.ensemble, leaderboard)
+    made = write_training_code(experiment, dataset, found.ensemble, leaderboard)
     compile(made.script, "training_code.py", "exec")
     assert f"\n{target.splitlines()[1]}" not in made.script.decode()
 
@@ -179,4 +179,4 @@ def test_no_password_is_written_down(url: str, told: str) -> None:
 def test_a_trial_that_is_not_on_the_leaderboard_is_a_bug(learned: Callable[[str], Any]) -> None:
     found = learned("texts")
     with pytest.raises(KeyError, match="knn_1|logistic_regression_1"):
-        write(found.experiment, load(found.experiment), found.ensemble, Leaderboard("accuracy", True, ()))
+        write_training_code(found.experiment, load(found.experiment), found.ensemble, Leaderboard("accuracy", True, ()))
