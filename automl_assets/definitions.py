@@ -2,6 +2,7 @@
 
 import gc
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -57,13 +58,30 @@ def on_demand() -> dg.RepositoryDefinition:
 
 
 def everything() -> dg.Definitions:
-    """All experiments with what they share. Installed without its project folder, the experiments still load."""
+    """All experiments with what they share."""
     with _no_search_for_garbage():
-        if (PACKAGE.parent / "pyproject.toml").exists():
-            found = dg.load_from_defs_folder(path_within_project=PACKAGE)
-        else:
-            found = ExperimentFolder().build_defs()
+        found = dg.load_from_defs_folder(path_within_project=PACKAGE) if _is_project() else _experiments()
         return dg.Definitions.merge(found, shared())
+
+
+def alone(experiment: str) -> dg.Definitions:
+    """One experiment with what all share, and without what Dagster's UI shows about components."""
+    with only(experiment), _no_search_for_garbage():
+        return dg.Definitions.merge(_experiments(), shared())
+
+
+def _experiments() -> dg.Definitions:
+    """Of the project's folder `defs`. Installed without a project, those of the folders still load."""
+    with warnings.catch_warnings():
+        for kind in (dg.BetaWarning, dg.PreviewWarning):  # one for each asset, else
+            warnings.simplefilter("ignore", kind)
+        if _is_project():
+            return dg.ComponentTree.for_project(PACKAGE).build_defs(PACKAGE / "defs")
+        return ExperimentFolder().build_defs()
+
+
+def _is_project() -> bool:
+    return (PACKAGE.parent / "pyproject.toml").exists()
 
 
 @contextmanager
@@ -96,8 +114,7 @@ class OnDemand(dg.RepositoryData):
 
     def _of(self, job_name: str) -> dg.RepositoryDefinition:
         if "_all" not in vars(self) and job_name not in self._parts:
-            with only(job_name):
-                part = everything().get_repository_def()
+            part = alone(job_name).get_repository_def()
             self._parts[job_name] = part if _is_of_experiment(job_name, part) else self._all
         return self._parts.get(job_name) or self._all
 

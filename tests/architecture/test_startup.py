@@ -46,6 +46,11 @@ loaded = LoadedRepositories(LoadableTargetOrigin(module_name="automl_assets.defi
 print("BUILT", *built)
 print("JOBS", *repository.job_names)
 print("METADATA", *repository.metadata)
+
+from automl_assets.definitions import OnDemand
+one = OnDemand()
+jobs = "breast_cancer", "us_macro", "__ASSET_JOB"
+print("SAME", *(one.get_job(name).get_job_snapshot_id() == repository.get_job(name).get_job_snapshot_id() for name in jobs))
 """
 
 
@@ -95,3 +100,4 @@ def test_a_code_server_builds_each_experiment_once(tmp_path: Path) -> None:
     answer = told(SERVER, tmp_path)
     assert sorted(answer["BUILT"]) == sorted({*answer["JOBS"]} - {"__ASSET_JOB"})
     assert answer["METADATA"], "what Dagster tells about components got lost"
+    assert answer["SAME"] == ["True"] * 3, "a job built alone is another than among all"
