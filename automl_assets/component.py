@@ -3,6 +3,8 @@ YAML of a folder. A broken file becomes an asset that shows its error; it takes 
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +21,7 @@ from automl_assets.sensors.run_requests import most_seconds
 from automl_assets.sensors.triggers import triggers
 
 INVALID = "invalid_experiments"
+_only: ContextVar[str | None] = ContextVar("_only", default=None)  # the one experiment to be built
 
 
 def _add_keys(schema: dict[str, Any]) -> None:
@@ -94,6 +97,8 @@ class Experiment(dg.Component):
         return self.name if self.experiment else f"{INVALID}/{_plain(self.name)}"
 
     def build_defs(self, context: dg.ComponentLoadContext | None = None) -> dg.Definitions:
+        if _only.get() not in (None, self.name):
+            return dg.Definitions()
         if self.experiment is None:
             return dg.Definitions(assets=[_invalid(self.name, self.error)])
         try:
@@ -119,6 +124,16 @@ class ExperimentFolder(dg.Component, dg.Model, dg.Resolvable):
             unique = loaded.second(file) if loaded.place in found else loaded
             found[unique.place] = _with_reference(unique.build_defs(), file)
         return dg.Definitions.merge(*found.values())
+
+
+@contextmanager
+def only(name: str) -> Iterator[None]:
+    """While the body runs, all experiments are read, so that names are what they always are, but one alone is built."""
+    token = _only.set(name)
+    try:
+        yield
+    finally:
+        _only.reset(token)
 
 
 def experiments(folders: list[Path]) -> Iterator[tuple[Path, Experiment]]:

@@ -9,6 +9,7 @@ move or drop it with any version: whoever raises the version looks here first. S
     SYSTEM_METADATA_KEY_SOURCE_ASSET_…       one output for each partition, as that keeps an output from being logged
     CheckRunHealthResult, WorkerStatus       Dagster's own launcher and the time limits of run monitoring
     ConfigurableClassData                    `Any`: it is only handed on
+    DefinitionsLoadContext, …LoadType        nothing: every process builds all experiments then, and code servers twice
     SqliteEventLogStorage, …Table            Dagster's own storage, slower and without patience
 """
 
@@ -21,6 +22,7 @@ from dagster._core.definitions.data_version import (
     get_input_data_version_tag,
     get_input_event_pointer_tag,
 )
+from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.definitions.utils import check_valid_name
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
@@ -64,6 +66,8 @@ __all__ = [
     "AssetEventTagsTable",
     "CheckRunHealthResult",
     "ConfigurableClassData",
+    "DefinitionsLoadContext",
+    "DefinitionsLoadType",
     "RunTagsTable",
     "SqlEventLogStorageTable",
     "SqliteEventLogStorage",

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from automl_assets.assets.spec import step
-from automl_assets.definitions import defs
+from automl_assets.definitions import everything
 from automl_assets.errors import DataError
 from automl_assets.resources import notifications
 from automl_assets.sensors.failure import failed_runs
@@ -76,5 +76,5 @@ def test_a_run_whose_process_is_gone_is_told_with_what_comes_next(home: Path, we
 
 
 def test_it_is_on_for_every_experiment() -> None:
-    (sensor,) = [sensor for sensor in defs().sensors or () if sensor.name == "failed_runs"]
+    (sensor,) = [sensor for sensor in everything().sensors or () if sensor.name == "failed_runs"]
     assert isinstance(sensor, dg.SensorDefinition) and sensor.default_status == dg.DefaultSensorStatus.RUNNING
