@@ -80,7 +80,9 @@ class SteadyConnection(Connection):
 
     def execute(self, statement: Any, *given: Any, **options: Any) -> Any:
         answer = self._answered(statement, partial(super().execute, statement, *given, **options))
-        return answer.freeze()() if answer.returns_rows else answer  # a later statement that breaks would close it
+        if not answer.returns_rows or answer.is_insert:  # whose key is asked for at once, and frozen would be lost
+            return answer
+        return answer.freeze()()  # a later statement that breaks would close it
 
     def scalar(self, statement: Any, *given: Any, **options: Any) -> Any:
         return self._answered(statement, partial(super().scalar, statement, *given, **options))
