@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import URL, Connection, CreateEnginePlugin, Engine, Insert, RootTransaction, event
 from sqlalchemy.dialects import plugins
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError
 
 from automl_assets.errors import ServiceError, SettingError
 
@@ -80,7 +80,9 @@ class SteadyConnection(Connection):
 
     def execute(self, statement: Any, *given: Any, **options: Any) -> Any:
         answer = self._answered(statement, partial(super().execute, statement, *given, **options))
-        return answer.freeze()() if answer.returns_rows else answer  # a later statement that breaks would close it
+        if not answer.returns_rows or answer.is_insert:  # whose key is asked for at once, and frozen would be lost
+            return answer
+        return answer.freeze()()  # a later statement that breaks would close it
 
     def scalar(self, statement: Any, *given: Any, **options: Any) -> Any:
         return self._answered(statement, partial(super().scalar, statement, *given, **options))
@@ -139,16 +141,6 @@ def _is_break(error: Exception) -> bool:
     """Whether the connection broke, also where MLflow tells it in its own words."""
     causes = (error, error.__cause__)
     return any(isinstance(cause, DBAPIError) and cause.connection_invalidated for cause in causes)
-
-
-def check(connection: Any, *_: Any) -> None:
-    """For the event `checkout`: raises what SQLAlchemy answers with another connection, when the one that was kept has
-    broken."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("select 1")
-    except connection.Error as error:
-        raise DisconnectionError from error
 
 
 def _wait_seconds() -> float:

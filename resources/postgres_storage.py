@@ -17,7 +17,7 @@ from dagster_postgres import (
     PostgresScheduleStorage,
 )
 from dagster_postgres.utils import DagsterPostgresException
-from sqlalchemy import Engine, create_engine, event, select
+from sqlalchemy import Engine, create_engine, select
 
 from automl_assets.errors import ServiceError
 from automl_assets.resources.dagster_internals import (
@@ -29,7 +29,7 @@ from automl_assets.resources.dagster_internals import AssetCheckExecutionsTable 
 from automl_assets.resources.dagster_internals import AssetEventTagsTable as Tags
 from automl_assets.resources.dagster_internals import SqlEventLogStorageTable as Events
 from automl_assets.resources.home import DATABASE
-from automl_assets.resources.postgres_connections import Patience, SteadyConnection, check, reason, unbroken
+from automl_assets.resources.postgres_connections import Patience, SteadyConnection, reason, unbroken
 
 KEPT = 2  # connections of a process, one of them for what is asked while the other is in use; more are closed after use
 
@@ -82,7 +82,7 @@ def _patient(engine: Engine) -> Engine:
     """From now on whoever connects by the engine waits for its server."""
     Patience().teach(engine)
     engine._connection_cls = SteadyConnection
-    event.listen(engine, "checkout", check)  # connections that were kept break when the server is restarted
+    engine.pool._pre_ping = True  # as `pool_pre_ping` of an engine, which Dagster makes for the web server without it
     return engine
 
 

@@ -39,6 +39,14 @@ def test_what_may_be_done_twice_is(engine: Engine, database: str) -> None:
         assert sorted(connection.execute(sa.select(NAMES.c.name)).scalars()) == ["Bob", "Eve"]
 
 
+def test_the_key_of_a_row_that_was_added_is_told(engine: Engine) -> None:
+    """Dagster asks for it with every tick of a sensor."""
+    ticks = sa.Table("ticks", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text))
+    ticks.metadata.create_all(engine)
+    with engine.connect() as connection:
+        assert connection.execute(ticks.insert().values(name="first")).inserted_primary_key == (1,)
+
+
 def test_what_would_add_another_row_is_not_done_twice(engine: Engine, database: str) -> None:
     broken = each_statement_broken_once(database, "unanswered")
     with broken, engine.connect() as connection, pytest.raises(OperationalError):

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.storage.runs.schema import InstanceInfo
 from sqlalchemy import NullPool, create_engine, text
 
 from automl_assets.errors import ServiceError
@@ -89,6 +90,8 @@ def test_connections_that_are_kept_are_made_anew(instance: dg.DagsterInstance, d
     assert instance.get_runs() == []
     with create_engine(database, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as other:
         assert other.execute(text(CUT_OTHERS)).all() != []
+    with instance.run_storage.connect() as connection:
+        connection.execute(InstanceInfo.insert().values(run_storage_id="another"))  # a row more: never sent twice
     assert instance.get_runs() == []
 
 
