@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from automl_assets.errors import LearningError
+
 Kind = Literal["numeric", "categorical", "datetime", "text", "ignored"]
 Label = str | int | bool | float
 EnsembleKind = Literal["single", "voting", "stacking"]
@@ -214,6 +216,20 @@ class Trial:
     @property
     def is_finished(self) -> bool:
         return self.status == "finished"
+
+    @property
+    def known_score(self) -> float:
+        """The score of a trial that has one. Raises LearningError for one that failed."""
+        if self.score is None:
+            raise LearningError(f"{self.name} has no score: {self.reason}")
+        return self.score
+
+    @property
+    def known_predictions(self) -> np.ndarray:
+        """The predictions of a trial that has them. Raises LearningError for one that failed."""
+        if self.predictions is None:
+            raise LearningError(f"{self.name} has no predictions: {self.reason}")
+        return self.predictions
 
 
 @dataclass(frozen=True)

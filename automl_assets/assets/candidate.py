@@ -14,6 +14,7 @@ from automl_assets.resources.clock import Clock
 from automl_assets.resources.fit_workers import FitWorkers
 from automl_assets.steps.search import search
 
+FINISHED = "any_trial_finished"  # name of the check
 PRIORITY = "dagster/priority"
 NONE_LEFT = "no trial was left"
 
@@ -25,7 +26,7 @@ def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg
     @dg.asset(
         **described(experiment, name, Candidate, set(algorithm.kinds), f"{algorithm.title}. {algorithm.reference}"),
         ins={"features": input_of(experiment, "features")},
-        check_specs=[dg.AssetCheckSpec("finished", asset=key, description="At least one trial finished.")],
+        check_specs=[dg.AssetCheckSpec(FINISHED, asset=key, description="At least one trial finished.")],
         op_tags={PRIORITY: str(priority)},
     )
     def asset(
@@ -86,7 +87,7 @@ def _finished(made: Candidate, left_out: str) -> dg.AssetCheckResult:
         f"{n_finished} of {len(made.trials)} trials finished" if made.trials else f"not tried: {left_out or NONE_LEFT}"
     )
     return dg.AssetCheckResult(
-        check_name="finished",
+        check_name=FINISHED,
         passed=n_finished > 0 or not made.trials,
         severity=dg.AssetCheckSeverity.WARN,
         description=reasons or told,

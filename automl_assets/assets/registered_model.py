@@ -40,7 +40,7 @@ from automl_assets.steps.evaluate import Answers
 
 @dataclass(frozen=True)
 class Entry:
-    """A model that wants to be a version."""
+    """A candidate for registration."""
 
     model: AbstractContextManager[Path]  # its folder
     learnt: TrainingData

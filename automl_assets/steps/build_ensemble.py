@@ -77,7 +77,7 @@ class _Scorer:
 
     def __init__(self, trials: Sequence[Trial], truth: Truth, seed: int):
         self.problem = truth.problem
-        known = np.logical_and.reduce([~np.isnan(trial.predictions).any(axis=1) for trial in trials])
+        known = np.logical_and.reduce([~np.isnan(trial.known_predictions).any(axis=1) for trial in trials])
         self.rows = np.flatnonzero(known)
         self.y = truth.y[self.rows]
         most = MAX_CELLS // self.problem.n_outputs
@@ -85,7 +85,7 @@ class _Scorer:
         self.weight = truth.weights_of(self.rows)
 
     def predictions(self, trial: Trial) -> np.ndarray:
-        return trial.predictions[self.rows]
+        return trial.known_predictions[self.rows]
 
     def score(self, predictions: np.ndarray) -> float:
         """The experiment's metric on all rows."""
@@ -123,7 +123,7 @@ class _Offer:
             Member(trial.name, trial.algorithm, float(weight), trial.fitted or Fitted(()))
             for trial, weight in zip(self.trials, self.weights, strict=True)
         )
-        parts = [trial.predictions for trial in self.trials]
+        parts = [trial.known_predictions for trial in self.trials]
         return Ensemble(
             kind=kind,
             members=members,

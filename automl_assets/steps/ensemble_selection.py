@@ -17,7 +17,7 @@ Goodness = Callable[[np.ndarray], np.ndarray]  # of many predictions [n_trials, 
 
 def contenders(finished: Iterable[Trial], metric: str) -> list[Trial]:
     """The trials considered, the best first."""
-    ordered = sorted(finished, key=lambda trial: -metrics.oriented(metric, trial.score or 0.0))
+    ordered = sorted(finished, key=lambda trial: -metrics.oriented(metric, trial.known_score))
     best_of_each = {trial.algorithm: trial for trial in reversed(ordered)}
     kept = sorted(ordered, key=lambda trial: best_of_each[trial.algorithm] is not trial)[:MAX_MEMBERS]
     names = {trial.name for trial in kept}

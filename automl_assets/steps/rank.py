@@ -10,7 +10,7 @@ def rank(candidates: Iterable[Candidate], metric: str, task: str) -> Leaderboard
     """The leaderboard of an experiment. Equal scores are ranked by the time they took."""
     trials = [trial for candidate in candidates for trial in candidate.trials]
     finished = [trial for trial in trials if trial.score is not None]
-    finished.sort(key=lambda trial: (-metrics.oriented(metric, trial.score), trial.fit_seconds))
+    finished.sort(key=lambda trial: (-metrics.oriented(metric, trial.known_score), trial.fit_seconds))
     failed = [trial for trial in trials if trial.score is None]
     standings = [_standing(trial, position) for position, trial in enumerate(finished, start=1)]
     standings += [_standing(trial, None) for trial in failed]

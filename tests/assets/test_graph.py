@@ -108,8 +108,8 @@ def test_every_check_is_evaluated(flowers: Made) -> None:
         *(f"profile.{name}" for name in ("near_constant_columns", "time_leakage", "memory")),
         *(f"split.{name}" for name in ("validation_split", "train_test_overlap")),
         "profile.missing_values", "profile.missing_target", "profile.high_cardinality", "profile.ignored_columns",
-        "profile.class_balance", "profile.unseen_classes", "profile.target_leakage", "profile.duplicate_rows", "candidate_baseline.finished",
-        "candidate_logistic_regression.finished", "evaluation.beats_baseline", "fairness.groups_alike",
+        "profile.class_balance", "profile.unseen_classes", "profile.target_leakage", "profile.duplicate_rows", "candidate_baseline.any_trial_finished",
+        "candidate_logistic_regression.any_trial_finished", "evaluation.beats_baseline", "fairness.groups_alike",
         "explanation.made", "error_analysis.made", "fairness.made",
         "onnx_model.parity", "onnx_model.latency", "predictions.drift",
     }  # fmt: skip

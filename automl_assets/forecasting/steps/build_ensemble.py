@@ -119,7 +119,7 @@ class _FitTimes:
         metric, finished = problem.problem.metric, [t for one in candidates for t in one.trials if t.is_finished]
 
         def best(limit: float) -> float:
-            scores = (metrics.oriented(metric, t.score) for t in finished if _one_fit(t, problem) <= limit)
+            scores = (metrics.oriented(metric, t.known_score) for t in finished if _one_fit(t, problem) <= limit)
             return max(scores, default=-np.inf)
 
         gained = best(self.most) - best(self.usual)

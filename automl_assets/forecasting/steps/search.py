@@ -227,7 +227,7 @@ def backtested(
 
 def point_of(trial: Trial, truth: ForecastTruth) -> np.ndarray:
     """The point forecasts of a trial [n_windows, n_series, horizon], naive ones where it has none."""
-    point = median_head(trial.predictions, truth.levels)
+    point = median_head(trial.known_predictions, truth.levels)
     return np.where(np.isfinite(point), point, truth.seasonal_naive)
 
 
@@ -252,7 +252,7 @@ def _with_scores(trial: Trial, scores: dict[str, float], truth: ForecastTruth) -
     if not np.isfinite(value):
         reason = f"{metric} has no value for what the backtest holds; another metric may have one"
         return replace(trial, status="failed", reason=reason, predictions=None)
-    answered = np.isfinite(median_head(trial.predictions, truth.levels))[truth.is_known].mean()
+    answered = np.isfinite(median_head(trial.known_predictions, truth.levels))[truth.is_known].mean()
     known = {name: float(score) for name, score in scores.items() if np.isfinite(score)}
     return replace(trial, score=float(value), scores={**known, "answered": float(answered)})
 
