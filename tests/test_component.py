@@ -14,6 +14,7 @@ from automl_assets.component import Experiment, ExperimentFolder, definitions_of
 from automl_assets.definitions import shared
 from automl_assets.errors import SettingError
 from automl_assets.experiment.experiment import load
+from automl_assets.resources.asset_keys import asset_key, asset_name
 
 SHIPPED = {
     *("bank_marketing", "breast_cancer", "diabetes", "hardware_machine", "wine"),
@@ -43,7 +44,7 @@ def jobs(found: dg.Definitions) -> set[str]:
 
 
 def shown_error(found: dg.Definitions, name: str) -> str:
-    return found.resolve_asset_graph().get(dg.AssetKey(["invalid_experiments", name])).description
+    return found.resolve_asset_graph().get(asset_key("invalid_experiments", name)).description
 
 
 def test_every_shipped_experiment_is_loaded(home: Path) -> None:
@@ -148,7 +149,7 @@ def test_the_job_makes_every_asset_and_every_check(home: Path, tmp_path: Path, t
         "ensemble", "evaluation", "explanation", "error_analysis", "training_code", "report", "onnx_model",
         "registered_model", "predictions",
     }  # fmt: skip
-    checks = {f"{key.asset_key.path[-1]}.{key.name}" for key in job.asset_layer.asset_graph.asset_check_keys}
+    checks = {f"{asset_name(key.asset_key)}.{key.name}" for key in job.asset_layer.asset_graph.asset_check_keys}
     assert checks >= {
         "profile.missing_values", "profile.target_leakage", "candidate_baseline.any_trial_finished", "evaluation.beats_baseline",
         "onnx_model.parity", "onnx_model.latency",

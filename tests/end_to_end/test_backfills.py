@@ -17,7 +17,7 @@ from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 from dagster_graphql.schema import create_schema
 
 from automl_assets.api.run import job_of
-from automl_assets.resources.asset_keys import asset_name
+from automl_assets.resources.asset_keys import asset_key, asset_name
 from tests.daemons import EVENTUALLY
 from tests.forecasts import SHOPS_MADE, SHOPS_SETTINGS
 from tests.processes import until
@@ -39,7 +39,10 @@ class Office:
 
     def backfill(self, assets: tuple[str, ...], groups: str) -> PartitionBackfill:
         """A backfill that has ended."""
-        asked = {"assetSelection": [{"path": ["shops", name]} for name in assets], "partitionNames": list(groups)}
+        asked = {
+            "assetSelection": [{"path": asset_key("shops", name).path} for name in assets],
+            "partitionNames": list(groups),
+        }
         context = self.workspace.create_request_context()
         answer = create_schema().execute(LAUNCH, variables={"params": asked}, context=context)
         assert answer.data and answer.data["launchPartitionBackfill"]["__typename"] == "LaunchBackfillSuccess", answer

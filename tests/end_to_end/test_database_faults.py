@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from automl_assets.resources.asset_keys import asset_name
 from tests.command_line import automl
 from tests.processes import AUTOML, is_making, slow_experiment, until
 from tests.services import PASSWORD, Postgres, new_database
@@ -45,7 +46,7 @@ class Installation:
 
 def _materialised(instance: dg.DagsterInstance, run: str) -> Counter[str]:
     events = instance.all_logs(run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-    return Counter(event.dagster_event.asset_key.path[-1] for event in events)
+    return Counter(asset_name(event.dagster_event.asset_key) for event in events)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from automl_assets.resources.asset_keys import asset_key, asset_name
 from automl_assets.resources.home import open_instance
 from automl_assets.resources.run_log import read_journal
 from tests.services import started
@@ -38,9 +39,9 @@ def test_workers_of_dask_make_the_assets(
     job = dg.build_reconstructable_job("automl_assets.api.run", "job_of", (str(tiny(home.parent)),))
     names = {"dataset", "profile"}
     with dg.DagsterInstance.get() as instance:
-        done = dg.execute_job(job, instance, asset_selection=[dg.AssetKey(["tiny", name]) for name in names])
+        done = dg.execute_job(job, instance, asset_selection=[asset_key("tiny", name) for name in names])
         made = done.filter_events(lambda event: event.is_step_materialization)
-    assert done.success and {event.asset_key.path[-1] for event in made} == names
+    assert done.success and {asset_name(event.asset_key) for event in made} == names
     assert os.getpid() not in {event.pid for event in made}
 
 

@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 import automl_assets
 from automl_assets.api.run import job_of
 from automl_assets.errors import SettingError
+from automl_assets.resources.asset_keys import asset_key
 from automl_assets.resources.home import open_instance, prepare
 from automl_assets.resources.run_log import read_journal
 from tests.command_line import Answer, automl
@@ -250,7 +251,7 @@ def test_a_changed_model_is_refused_and_made_again(
 
 def made(file: Path, *assets: str) -> str:
     """Makes the assets of an experiment again; gives why that failed."""
-    keys = [dg.AssetKey(["tiny", asset]) for asset in assets]
+    keys = [asset_key("tiny", asset) for asset in assets]
     with dg.DagsterInstance.get() as instance:
         done = job_of(str(file)).execute_in_process(instance=instance, asset_selection=keys, raise_on_error=False)
     failures = done.filter_events(lambda event: event.is_step_failure)

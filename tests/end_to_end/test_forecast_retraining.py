@@ -14,6 +14,7 @@ import pytest
 from automl_assets.api import run
 from automl_assets.experiment.experiment import load
 from automl_assets.records import Registration
+from automl_assets.resources.asset_keys import asset_name
 from automl_assets.resources.partitions import CHANGED_TAG, keys_of
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker
@@ -61,7 +62,7 @@ class Story:
         kind = dg.DagsterEventType.ASSET_MATERIALIZATION
         for entry in self.machine.instance.all_logs(self.runs[0].run_id, of_type=kind):
             event = entry.get_dagster_event()
-            found[event.asset_key.path[-1]].add(event.partition)
+            found[asset_name(event.asset_key)].add(event.partition)
         return found
 
 

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
+from automl_assets.resources.asset_keys import asset_key
 from automl_assets.resources.home import prepare
 from tests.forecasts import SHOPS_MADE, SHOPS_SETTINGS
 
@@ -39,5 +40,5 @@ def test_a_single_key_makes_one_group_and_no_other(tmp_path: Path, monkeypatch: 
         instance.add_dynamic_partitions("shops__groups", ["a", "b", "c"])
         materialise(home, ("dataset",))
         materialise(home, SHOPS_MADE, "--partition", "b")
-        found = {name: instance.get_materialized_partitions(dg.AssetKey(["shops", name])) for name in SHOPS_MADE}
+        found = {name: instance.get_materialized_partitions(asset_key("shops", name)) for name in SHOPS_MADE}
     assert found == {name: {"b"} for name in SHOPS_MADE}

@@ -9,6 +9,7 @@ import polars as pl
 from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
 from automl_assets.experiment.experiment import Experiment
+from automl_assets.resources.asset_keys import asset_key
 from tests.conftest import Ask
 
 ROWS = pl.DataFrame({"x": range(30), "y": ["a", "b", "c"] * 10})
@@ -20,9 +21,7 @@ def _followed(
     """One evaluation: the cursor after it, and the assets it asks for."""
     definitions = dg.Definitions.merge(definitions_of(experiment), shared())
     result = dg.evaluate_automation_conditions(definitions, instance, evaluation_time=time, cursor=cursor)
-    return result.cursor, {
-        name for name in _every(experiment) if result.get_num_requested(dg.AssetKey(["asked", name]))
-    }
+    return result.cursor, {name for name in _every(experiment) if result.get_num_requested(asset_key("asked", name))}
 
 
 def _every(experiment: Experiment) -> set[str]:

@@ -24,7 +24,7 @@ from automl_assets.definitions import shared
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.forecasting.records import ForecastEnsemble, Group, Refusal
 from automl_assets.records import Report, TrainingCode
-from automl_assets.resources.asset_keys import asset_name
+from automl_assets.resources.asset_keys import asset_key, asset_name
 from automl_assets.resources.home import prepare
 from automl_assets.resources.partitions import CHANGED_TAG, add_groups, keys_of
 from automl_assets.resources.store import RecordStore
@@ -115,7 +115,7 @@ class Shop:
         return Made(
             self.job.execute_in_process(
                 instance=self.instance,
-                asset_selection=[dg.AssetKey(["shops", asset]) for asset in assets],
+                asset_selection=[asset_key("shops", asset) for asset in assets],
                 tags=span | tags,
                 raise_on_error=False,
             )
@@ -130,7 +130,7 @@ class Shop:
             "dagster/asset_partition_range_end": self.keys()[-1],
         }
         job = dg.build_reconstructable_job("automl_assets.api.run", "job_of", (str(file),))
-        keys = None if options else [dg.AssetKey(["shops", asset]) for asset in (*UNPARTITIONED, *PARTITIONED)]
+        keys = None if options else [asset_key("shops", asset) for asset in (*UNPARTITIONED, *PARTITIONED)]
         return dg.execute_job(job, self.instance, tags=span | tags, asset_selection=keys, reexecution_options=options)
 
     @property
@@ -141,7 +141,7 @@ class Shop:
         """What the UI says of a group that is not in step with what it was made of."""
         graph = dg.Definitions.merge(definitions_of(self.experiment), shared()).resolve_asset_graph()
         found = CachingStaleStatusResolver(self.instance, graph, LoadingContextForTest(self.instance))
-        return "; ".join(cause.reason for cause in found.get_stale_causes(dg.AssetKey(["shops", asset]), key))
+        return "; ".join(cause.reason for cause in found.get_stale_causes(asset_key("shops", asset), key))
 
     def read(self, asset: str, key: str) -> Any:
         return RecordStore().shelf("shops", asset).read(key)
@@ -246,7 +246,7 @@ def test_one_key_can_be_made_by_itself(made_shop: Shop) -> None:
 
 def test_a_partition_key_of_dagsters_own_makes_one_group_and_no_other(made_shop: Shop) -> None:
     """As `dagster asset materialize --partition` gives it, in the place of our range of keys."""
-    keys = [dg.AssetKey(["shops", name]) for name in PARTITIONED]
+    keys = [asset_key("shops", name) for name in PARTITIONED]
     made = Made(made_shop.job.execute_in_process(instance=made_shop.instance, asset_selection=keys, partition_key="b"))
     assert made.materialized == {name: ["b"] for name in PARTITIONED}
 

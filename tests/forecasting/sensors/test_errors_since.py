@@ -13,7 +13,7 @@ from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.forecasting.sensors.errors_since import errors_since
-from automl_assets.resources.asset_keys import asset_name
+from automl_assets.resources.asset_keys import asset_key, asset_name
 from automl_assets.resources.partitions import CHANGED_TAG, CHOSEN_TAG, add_groups, keys_of, range_tags
 from automl_assets.resources.store import RecordStore
 from automl_assets.steps.load import load
@@ -51,7 +51,7 @@ class Shops:
         add_groups(self.instance, experiment, load(experiment))
         job = dg.Definitions.merge(definitions_of(experiment), shared()).resolve_job_def("shops")
         tags = range_tags(keys_of(self.instance, experiment), changed=False) | tags
-        chosen = [dg.AssetKey(["shops", asset]) for asset in ASSETS]
+        chosen = [asset_key("shops", asset) for asset in ASSETS]
         done = job.execute_in_process(instance=self.instance, asset_selection=chosen, tags=tags)
         found: dict[str, set[str]] = {}
         for event in done.get_asset_materialization_events():
