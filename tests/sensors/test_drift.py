@@ -13,7 +13,6 @@ from automl_assets.assets.profile import profile
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.resources.partitions import CHANGED_TAG
 from automl_assets.resources.store import RecordStore
-from automl_assets.sensors.drift import prediction_drift
 from automl_assets.sensors.triggers import triggers
 from automl_assets.steps.read_source import fingerprint
 
@@ -45,10 +44,10 @@ class Watched:
         assert dg.materialize(self.assets, instance=self.instance, resources={"records": RecordStore()}).success
 
     def tick(self) -> dg.SensorResult:
-        assert self.experiment.predict_source
+        (sensor,) = self.experiment.family.triggers(self.experiment)[-1:]
         resources = {"records": RecordStore()}
         with dg.build_sensor_context(self.instance, cursor=self.cursor, resources=resources) as context:
-            result = prediction_drift(self.experiment, self.experiment.predict_source)(context)
+            result = sensor(context)
         assert isinstance(result, dg.SensorResult)
         self.cursor = result.cursor
         return result
