@@ -61,7 +61,8 @@ class AlgorithmInfo(Protocol):
     trial_seconds: Callable[[int], float]  # rows -> of one core, roughly; 0 where fits stop when time is up
 
 
-def _no_seconds(n_rows: int) -> float:
+def no_seconds(n_rows: int) -> float:
+    """What a trial takes whose fits stop when time is up."""
     return 0.0
 
 
@@ -98,7 +99,7 @@ class Algorithm:
     time_share: float = 1.0  # how much of the search's time it deserves, relative to its peers
     requires: str = "sklearn"  # the package it needs
     max_rows: int | None = None  # learns from a seeded sample of so many rows when there are more
-    trial_seconds: Callable[[int], float] = _no_seconds  # of one core, roughly; 0 where fits stop when time is up
+    trial_seconds: Callable[[int], float] = no_seconds  # of one core, roughly; 0 where fits stop when time is up
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from automl_assets.forecasting.records import ForecastProblem, Panel
 from automl_assets.onnx.graph import Graph
-from automl_assets.parts import Config
+from automl_assets.parts import Config, no_seconds
 
 
 @dataclass(frozen=True)
@@ -74,4 +74,4 @@ class Forecaster:
     time_share: float = 1.0
     requires: str = "numpy"  # the package it needs
     max_rows: int | None = None  # all are learnt from
-    trial_seconds: Callable[[int], float] = lambda n_rows: 0.0  # fits stop when time is up
+    trial_seconds: Callable[[int], float] = no_seconds

@@ -113,18 +113,19 @@ def test_jobs_run_side_by_side() -> None:
 
 
 def test_closing_kills_what_still_runs() -> None:
+    before = set(multiprocessing.active_children())  # of other tests
     outcomes = run_jobs([_job("endless", time.sleep, LONG), _job("quick", math.factorial, 3)], 2)
     assert next(outcomes).key == "quick"
-    assert len(multiprocessing.active_children()) == 1
+    assert len(set(multiprocessing.active_children()) - before) == 1
     outcomes.close()
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= before
 
 
 PARENT = """
 import os, sys, time
-from automl_assets import isolation
-from automl_assets.isolation import Job, run_jobs
-isolation.PRELOAD = []  # no learning here: saves seconds
+from automl_assets.execution import processes
+from automl_assets.execution.processes import Job, run_jobs
+processes.PRELOAD = []  # no learning here: saves seconds
 print("main runs", flush=True)
 jobs = [Job("pid", os.getpid, (), time.monotonic() + 60), Job("long", time.sleep, (60,), time.monotonic() + 60)]
 """
@@ -146,7 +147,7 @@ def test_children_end_with_a_killed_parent(tmp_path: Path) -> None:
     process = _script(
         tmp_path,
         """
-        from automl_assets.isolation import _start
+        from automl_assets.execution.processes import _start
         print(_start(jobs[1], None).process.pid, flush=True)
         time.sleep(60)
         """,

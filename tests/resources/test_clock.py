@@ -15,6 +15,7 @@ import pytest
 from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
 from automl_assets.experiment.experiment import Experiment, parse
+from automl_assets.resources.asset_keys import asset_key
 from automl_assets.resources.clock import FALLBACK_SECONDS, LEAST_SECONDS, STARTED_TAG, Clock
 from automl_assets.resources.run_log import TAG, Journal, boot
 
@@ -45,7 +46,7 @@ def job() -> dg.JobDefinition:
 
 def context(instance: dg.DagsterInstance, seconds_gone: float = 0.0, only: list[str] | None = None) -> Any:
     """A run, as an asset sees it, that began `seconds_gone` ago and makes the candidates `only`, or all."""
-    selection = frozenset(dg.AssetKey(["asked", f"candidate_{name}"]) for name in only) if only else None
+    selection = frozenset(asset_key("asked", f"candidate_{name}") for name in only) if only else None
     run = instance.create_run_for_job(job(), asset_selection=selection)
     run = run.with_tags({TAG: "j", STARTED_TAG: repr(time.time() - seconds_gone)})
     return SimpleNamespace(run=run, instance=instance)

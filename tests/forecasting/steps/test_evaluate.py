@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from automl_assets import pictures
 from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import EnsembleSetting
+from automl_assets.forecasting import pictures
 from automl_assets.forecasting.steps.build_ensemble import blend
 from automl_assets.forecasting.steps.evaluate import evaluate, summarise
 from automl_assets.forecasting.steps.search import search
