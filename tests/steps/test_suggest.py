@@ -7,6 +7,7 @@ import numpy as np
 from automl_assets.records import Trial
 from automl_assets.registry import algorithms
 from automl_assets.steps.suggest import Suggestions, most_trials
+from tests.learned import with_truth
 
 KNN = algorithms("tabular")["knn"]
 
@@ -65,7 +66,7 @@ def test_a_failed_suggestion_stops_nothing(learned) -> None:
 
 def test_class_weights_are_tried_where_a_class_is_rare(learned) -> None:
     features = learned("texts").features
-    rare = replace(features, y=np.where(np.arange(len(features.truth.y)) % 20 == 0, 1, 0))
+    rare = with_truth(features, y=np.where(np.arange(len(features.truth.y)) % 20 == 0, 1, 0))
     weights = [{c.get("class_weight") for c in Suggestions(KNN, each, 0)} for each in (features, rare)]
     assert weights == [{None}, {None, "balanced"}]
 
