@@ -9,7 +9,7 @@ import polars as pl
 from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.resources.asset_keys import asset_key
+from automl_assets.resources.asset_keys import asset_key, asset_name
 from tests.conftest import Ask
 
 ROWS = pl.DataFrame({"x": range(30), "y": ["a", "b", "c"] * 10})
@@ -25,7 +25,7 @@ def _followed(
 
 
 def _every(experiment: Experiment) -> set[str]:
-    return {key.path[-1] for asset in definitions_of(experiment).assets or () for key in asset.keys}  # type: ignore[union-attr]
+    return {asset_name(key) for asset in definitions_of(experiment).assets or () for key in asset.keys}  # type: ignore[union-attr]
 
 
 def test_what_a_new_data_set_feeds_follows_in_one_go(ask: Ask) -> None:
