@@ -144,7 +144,7 @@ def test_the_job_makes_every_asset_and_every_check(home: Path, tmp_path: Path, t
     experiment = load(tiny(tmp_path, more="predict_source: unlabelled.csv\n"))
     found = dg.Definitions.merge(definitions_of(experiment), shared())
     job = found.resolve_job_def("tiny")
-    assert {key.path[-1] for key in job.asset_layer.executable_asset_keys} == {
+    assert {asset_name(key) for key in job.asset_layer.executable_asset_keys} == {
         "dataset", "profile", "split", "features", "candidate_baseline", "candidate_logistic_regression", "leaderboard",
         "ensemble", "evaluation", "explanation", "error_analysis", "training_code", "report", "onnx_model",
         "registered_model", "predictions",
