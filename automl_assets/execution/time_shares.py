@@ -7,8 +7,8 @@ from collections.abc import Mapping
 class TimeShares:
     """When each part is to end, as a share of the step's time; what one part leaves over is the next one's.
 
-    >>> pace = Pace(0.0, {"pictures": 1.0})
-    >>> pace.allows("pictures"), pace.left_out
+    >>> shares = TimeShares(0.0, {"pictures": 1.0})
+    >>> shares.allows("pictures"), shares.left_out
     (False, ['pictures'])
     """
 

@@ -91,7 +91,7 @@ def stopping_early() -> Iterator[None]:
 class EarlyStopping:
     """Says when boosting should end: no better loss for 0.3 times the best round + 10, or the time is up.
 
-    >>> patience = Patience(deadline=float("inf"))
+    >>> patience = EarlyStopping(deadline=float("inf"))
     >>> [patience.is_over(round, loss) for round, loss in enumerate([3.0, 1.0, *[2.0] * 11])].index(True)
     12
     >>> patience.best_round

@@ -19,9 +19,9 @@ def parse_timestamps(column: pl.Series) -> pl.Series:
 
     Numbers are years, or YYYYMM, or YYYYMMDD, or else counted as days. Raises DataError for what says no time.
 
-    >>> stamps(pl.Series(["2024-01", "2024Q2"])).dt.date().to_list()
+    >>> parse_timestamps(pl.Series(["2024-01", "2024Q2"])).dt.date().to_list()
     [datetime.date(2024, 1, 1), datetime.date(2024, 4, 1)]
-    >>> stamps(pl.Series([1959, 1960])).dt.year().to_list(), stamps(pl.Series([1, 2])).dt.day().to_list()
+    >>> parse_timestamps(pl.Series([1959, 1960])).dt.year().to_list(), parse_timestamps(pl.Series([1, 2])).dt.day().to_list()
     ([1959, 1960], [2, 3])
     """
     if isinstance(column.dtype, pl.Datetime):
