@@ -10,6 +10,7 @@ from automl_assets.parts import Task
 from automl_assets.records import Label, Problem
 
 MAX_CLASSES = 500
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def _classification_problem(target: pl.Series, metric: str, positive_label: Label | None) -> Problem:
@@ -68,7 +69,13 @@ def _regression_problem(target: pl.Series, metric: str, positive_label: Label | 
             f'target "{target.name}": a regression needs numbers that differ; got {listed(target.unique().head(3).to_list())}. '
             "Is it the right column? Are its numbers read as text?"
         )
-    return Problem("regression", metric, target_range=(float(known.min()), float(known.max())))
+    low, high = float(known.min()), float(known.max())
+    if max(-low, high, high - low) > FLOAT32_MAX:  # the model file would answer infinity
+        raise DataError(
+            f'target "{target.name}": numbers from {low:.3g} to {high:.3g} are larger than a model file can hold '
+            f"({FLOAT32_MAX:.3g}, float32). Divide them, by a million say, or predict their logarithm."
+        )
+    return Problem("regression", metric, target_range=(low, high))
 
 
 def _values(target: pl.Series, problem: Problem | None) -> np.ndarray:

@@ -203,13 +203,17 @@ REFUSED = {
     "a target of nothing but gaps": (pl.DataFrame({"a": range(60), "y": [None] * 60}), "0 of them with a value"),
     "one row": (pl.DataFrame({"a": [1], "y": ["u"]}), "1 row, 1 of them"),
     "infinities for a target": (pl.DataFrame({"a": range(60), "y": [np.inf, -np.inf] * 30}), "numbers that differ"),
+    "numbers beyond float32 for a target": (
+        pl.DataFrame({"a": range(60), "y": [3.5e38, 0.0] * 30}),
+        "larger than a model file can hold",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_table_without_an_answer_is_refused_in_words(file: Path, case: str) -> None:
     table, told = REFUSED[case]
-    task = "regression" if case.startswith("infinities") else "classification"
+    task = "regression" if case.startswith(("infinities", "numbers")) else "classification"
     assert told in _answered(table, task, file)
 
 
