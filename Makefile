@@ -24,7 +24,7 @@ demo: $(INSTALLED)  ## Install, run a real experiment through Dagster, print its
 	$(BIN)/automl run breast_cancer
 
 test: $(INSTALLED)  ## Install and run the tests that show each behaviour once: a quarter of an hour
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" --hypothesis-profile=repeatable
 
 test-all: $(INSTALLED)  ## Run the long tests as well: everything killed at every moment, compose, every server
 	$(BIN)/python -m pytest

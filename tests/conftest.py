@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import settings
 
 from automl_assets.experiment.experiment import Experiment, parse
 from tests.cpu_seconds import CpuSeconds
@@ -22,6 +23,9 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 
 if "AUTOML_DATA" not in os.environ and DATA.is_dir():
     os.environ["AUTOML_DATA"] = str(DATA)
+
+# The same examples at every run of `make test`; `make test-all` looks for others.
+settings.register_profile("repeatable", derandomize=True)
 
 Ask = Callable[..., Experiment]
 
