@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := true
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml setup.py constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or 3.12 is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)  ## Install, run a real experiment through Dagster, print its leaderboard and test metrics
 	$(BIN)/automl run breast_cancer
 
-test: $(INSTALLED)  ## Install and run the tests that show each behaviour once: a quarter of an hour
+test: $(INSTALLED)  ## Install and run the tests that show each behaviour once: half an hour
 	$(BIN)/python -m pytest -m "not long" --hypothesis-profile=repeatable
 
 test-all: $(INSTALLED)  ## Run the long tests as well: everything killed at every moment, compose, every server

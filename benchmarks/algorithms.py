@@ -11,7 +11,8 @@ from automl_assets import registry
 from automl_assets.execution.budget import Budget
 from automl_assets.execution.processes import wait_until_warm
 from automl_assets.experiment.experiment import Experiment, parse
-from automl_assets.records import Candidate, Dataset, Features, OnnxModel
+from automl_assets.model_records import OnnxModel
+from automl_assets.records import Candidate, Dataset, Features
 from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.export import export
 from automl_assets.steps.load import load

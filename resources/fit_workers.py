@@ -1,6 +1,6 @@
 """Where the fits of a candidate run: in processes of this machine, or of the machines of a Dask cluster.
 
-A worker of the cluster does one fit at a time, with all its threads, in a process that can be stopped (`isolation`): a fit
+A worker of the cluster does one fit at a time, with all its threads, in a process that can be stopped (`execution.processes`): a fit
 that crashes or never ends costs itself, not the worker. When a worker is lost another one does its fit again. The data
 goes to each worker once for every candidate.
 """
@@ -90,7 +90,7 @@ def _budget(budget: Budget, workers: list[dict[str, Any]]) -> Budget:
 
 
 def _run(client: Any, jobs: Iterable[Job], n_processes: int, memory_bytes: int | None) -> Iterator[Outcome]:
-    """As `isolation.run_jobs`, by the workers of a cluster, of jobs whose first argument is the folder of their data."""
+    """As `processes.run_jobs`, by the workers of a cluster, of jobs whose first argument is the folder of their data."""
     fits, waiting = _Fits(client, memory_bytes), iter(jobs)
     try:
         while True:

@@ -8,12 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from automl_assets.records import OnnxModel, RawInput
-
-if TYPE_CHECKING:
-    pass
+from automl_assets.model_records import OnnxModel, RawInput
 
 SERVED = Path(__file__).with_name("serving.py")
 NEEDED = ("mlflow", "numpy", "onnxruntime", "pandas")

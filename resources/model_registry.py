@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl_assets.errors import ArtifactError, DataError, SettingError, listed
-from automl_assets.records import Registration, TrainingData
+from automl_assets.model_records import Registration, TrainingData
 from automl_assets.resources.home import installation_key
 from automl_assets.resources.postgres_connections import resumable
 from automl_assets.resources.record_codec import read_record, write_record

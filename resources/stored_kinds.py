@@ -10,7 +10,7 @@ import pkgutil
 from functools import cache
 from typing import Any
 
-from automl_assets import records
+from automl_assets import model_records, records
 from automl_assets.errors import ArtifactError
 from automl_assets.families import packages
 from automl_assets.former_names import MODELS, RECORDS
@@ -70,7 +70,7 @@ def _record_kind(name: str) -> type | None:
 @cache
 def _record_modules(families: tuple[str, ...]) -> tuple[Any, ...]:
     names = (f"{package}.records" for package in families)
-    return records, *(importlib.import_module(name) for name in names if importlib.util.find_spec(name))
+    return records, model_records, *(importlib.import_module(name) for name in names if importlib.util.find_spec(name))
 
 
 def _kind(name: str) -> Any | None:

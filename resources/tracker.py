@@ -1,4 +1,4 @@
-"""MLflow: every trial a run, every model a version; what becomes of versions stands in `champions`.
+"""MLflow: every trial a run, every model a version; what becomes of versions stands in `model_registry`.
 
 Written by explicit run ids and by one asset at a time, so that parallel steps cannot get into each other's way.
 """
@@ -16,7 +16,8 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.errors import ArtifactError
-from automl_assets.records import Leaderboard, LeaderboardRow, TrainingData
+from automl_assets.model_records import TrainingData
+from automl_assets.records import Leaderboard, LeaderboardRow
 from automl_assets.resources.home import alone, database, home, place
 from automl_assets.resources.model_registry import CHAMPION, Champions
 from automl_assets.resources.postgres_connections import PATIENT, SteadyClient, resumable

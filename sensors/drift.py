@@ -14,7 +14,7 @@ import polars as pl
 from automl_assets.assets.predictions import drift_evaluation, is_far
 from automl_assets.errors import AutomlError
 from automl_assets.experiment.experiment import Experiment, SourceSetting
-from automl_assets.records import ColumnDrift
+from automl_assets.model_records import ColumnDrift
 from automl_assets.resources.notifications import Notice, tell
 from automl_assets.resources.partitions import keys_of
 from automl_assets.resources.store import RecordStore

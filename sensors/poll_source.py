@@ -2,7 +2,7 @@
 
 A change is noticed by one look and acted upon by a later one, so that the moment at which it was noticed lies in the
 cursor. Files are looked at from outside. A database without a watermark is read whole: the longer that takes, the
-rarer it is done (`steps.watch`).
+rarer it is done (`steps.detect_changes`).
 """
 
 import time

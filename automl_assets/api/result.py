@@ -5,13 +5,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from upath import UPath
 
 from automl_assets.errors import SettingError
 from automl_assets.experiment import experiment as settings
-from automl_assets.records import TrainingCode
+from automl_assets.model_records import TrainingCode
 from automl_assets.resources.home import use_home
 from automl_assets.resources.store import RecordStore
 
@@ -33,8 +33,10 @@ class PrintedTable:
 
 @dataclass(frozen=True)
 class RunResult:
-    """Where the records of a run lie, and how long they took. What a family cannot do is refused, with what it can."""
+    """Where the records of a run lie, and how long they took. What a family's results cannot do is refused, with what
+    they can: `advice`."""
 
+    advice: ClassVar[str] = "its report says more"
     experiment: settings.Experiment
     home: Path
     seconds: float
@@ -55,38 +57,38 @@ class RunResult:
 
     def printed(self) -> Iterable[PrintedTable | str]:
         """What a terminal shows when a run has ended."""
-        return ()
+        self._refuse()
 
     def printed_leaderboard(self, *groups: str) -> PrintedTable:
         """Every trial, best first; of some groups alone where there are any."""
-        self._refuse("it has no leaderboard")
+        self._refuse()
 
     def summary(self) -> dict[str, Any]:
         """Everything as plain values, as `automl run --json` writes it."""
-        return {"experiment": self.experiment.name, "task": self.experiment.task, "seconds": self.seconds}
+        self._refuse()
 
     def predict(self, rows: Any) -> "pd.DataFrame":
         """Answers for the rows of a pandas or polars frame."""
-        self._refuse("it answers no rows")
+        self._refuse()
 
     def scored(self, batches: "Iterable[pl.DataFrame]") -> "Iterator[pl.DataFrame]":
         """Predictions beside the rows of each batch, for rows that need not fit into memory."""
-        self._refuse("see `automl forecast` and `automl leaderboard`")
+        self._refuse()
 
     def forecast_of(self, *groups: str) -> "pl.DataFrame":
         """What comes after the newest rows of some groups, or of all of them."""
-        self._refuse("`automl predict` answers for rows")
+        self._refuse()
 
     def explain(self, rows: Any, seconds: float = 60) -> "pd.DataFrame":
         """What each column adds to the answer for each row of a frame."""
-        self._refuse("see its report, `automl forecast` and `automl leaderboard`")
+        self._refuse()
 
     def test(self, trial: str, rows: Any = None) -> Any:
         """How good one trial is on the test rows, or on others."""
-        self._refuse("see its report, `automl forecast` and `automl leaderboard`")
+        self._refuse()
 
-    def _refuse(self, advice: str) -> NoReturn:
-        raise SettingError(f"{self.experiment.name} is a {self.experiment.task}: {advice}")
+    def _refuse(self) -> NoReturn:
+        raise SettingError(f"{self.experiment.name} is a {self.experiment.task}: {self.advice}")
 
     def _load(self, asset: str) -> Any:
         with self._at_home():

@@ -40,8 +40,8 @@ from automl_assets.resources.run_log import TAG, Journal, journal_of
 from automl_assets.sensors.failure import step_failure
 from automl_assets.sensors.run_requests import most_seconds
 
-# What nothing else is made of: a run that loses one of these still has its answer.
 INHERITED_TAGS = ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG, CHANGED_TAG, CHOSEN_TAG
+# What nothing else is made of: a run that loses one of these still has its answer.
 BY_PRODUCTS = {"explanation", "error_analysis", "fairness", "training_code", "report"}
 LEAST_BYTES = 1 << 20  # a disk with fewer is full
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from upath import UPath
 
@@ -14,7 +14,8 @@ from automl_assets.errors import (
     listed,
     nearest,
 )
-from automl_assets.records import Ensemble, Evaluation, Features, Leaderboard, OnnxModel
+from automl_assets.model_records import Evaluation, OnnxModel
+from automl_assets.records import Ensemble, Features, Leaderboard
 from automl_assets.resources.asset_keys import asset_name
 from automl_assets.resources.store import RecordStore
 
@@ -28,6 +29,8 @@ SHOWN_TRIALS = 12  # when a run has ended
 @dataclass(frozen=True)
 class Result(RunResult):
     """What came of a run. Shows itself as a leaderboard and test metrics in a notebook."""
+
+    advice: ClassVar[str] = "`automl predict` answers for rows"
 
     @cached_property
     def ensemble(self) -> Ensemble:
@@ -140,7 +143,7 @@ class Result(RunResult):
         """
         explain_rows = self.experiment.family.steps.explain_rows
         if explain_rows is None:
-            self._refuse("its answers cannot be explained")
+            self._refuse()
         dataset, features = self._load("dataset"), self._load("features")
         return explain_rows(self.ensemble, dataset, features, _table(rows), seconds).to_pandas()
 

@@ -7,7 +7,8 @@ import dagster as dg
 
 from automl_assets.assets.spec import LAST, best_effort, described, input_of, made_check, pictures, table
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Cohort, Dataset, Ensemble, ErrorAnalysis, Features
+from automl_assets.model_records import Cohort, ErrorAnalysis
+from automl_assets.records import Dataset, Ensemble, Features
 from automl_assets.resources.clock import Clock
 
 TIME_SHARE = 0.15  # of what is left of the run

@@ -6,7 +6,8 @@ import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, pictures, step, table
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Ensemble, Evaluation, Features
+from automl_assets.model_records import Evaluation
+from automl_assets.records import Ensemble, Features
 from automl_assets.steps.evaluate import beats_baseline, evaluate
 from automl_assets.steps.holdout_predictions import holdout_predictions
 

@@ -7,7 +7,8 @@ import dagster as dg
 
 from automl_assets.assets.spec import best_effort, described, input_of, made_check, pictures, table
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Dataset, Ensemble, Explanation, Features
+from automl_assets.model_records import Explanation
+from automl_assets.records import Dataset, Ensemble, Features
 from automl_assets.resources.clock import Clock
 
 TIME_SHARE = 0.15  # of what is left of the run

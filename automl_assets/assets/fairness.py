@@ -7,7 +7,8 @@ import dagster as dg
 
 from automl_assets.assets.spec import LAST, best_effort, described, input_of, made_check, pictures, table
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Dataset, Ensemble, Fairness, Features
+from automl_assets.model_records import Fairness
+from automl_assets.records import Dataset, Ensemble, Features
 from automl_assets.resources.clock import Clock
 
 ALIKE = "groups_alike"

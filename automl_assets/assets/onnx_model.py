@@ -6,7 +6,8 @@ import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step, table
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Dataset, Ensemble, Features, OnnxModel
+from automl_assets.model_records import OnnxModel
+from automl_assets.records import Dataset, Ensemble, Features
 from automl_assets.steps.export import export
 
 PARITY, LATENCY = "parity", "latency"

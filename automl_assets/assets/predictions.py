@@ -7,7 +7,8 @@ import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step, table
 from automl_assets.experiment.experiment import Experiment, SourceSetting
-from automl_assets.records import ColumnDrift, Ensemble, Predictions, Profile
+from automl_assets.model_records import ColumnDrift, Predictions
+from automl_assets.records import Ensemble, Profile
 from automl_assets.steps.drift import drift, drifted_columns, told
 from automl_assets.steps.predict import predict
 from automl_assets.steps.read_source import read

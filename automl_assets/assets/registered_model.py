@@ -12,16 +12,8 @@ import numpy as np
 from automl_assets.assets.spec import described, input_of, step
 from automl_assets.errors import ArtifactError, DataError
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import (
-    Comparison,
-    Dataset,
-    Ensemble,
-    Evaluation,
-    OnnxModel,
-    Registration,
-    Split,
-    TrainingData,
-)
+from automl_assets.model_records import Comparison, Evaluation, OnnxModel, Registration, TrainingData
+from automl_assets.records import Dataset, Ensemble, Split
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.model_registry import Champions, Opened
 from automl_assets.resources.tracker import Tracker

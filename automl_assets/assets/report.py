@@ -7,7 +7,7 @@ import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Report
+from automl_assets.model_records import Report
 from automl_assets.steps.page import Material
 from automl_assets.steps.report import headline
 from automl_assets.steps.report import report as write_report

@@ -12,7 +12,8 @@ import dagster as dg
 
 from automl_assets.errors import AutomlError
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Guardrail, Unavailable
+from automl_assets.model_records import Unavailable
+from automl_assets.records import Guardrail
 from automl_assets.resources.asset_keys import asset_key, asset_name
 from automl_assets.resources.executors import end_with_run
 from automl_assets.resources.run_log import Journal, boot, journal_of

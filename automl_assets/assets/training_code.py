@@ -7,7 +7,8 @@ import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, step
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Dataset, Ensemble, Leaderboard, TrainingCode
+from automl_assets.model_records import TrainingCode
+from automl_assets.records import Dataset, Ensemble, Leaderboard
 from automl_assets.training_code.program import OWN_SECTION
 
 MOST_LINES = 150  # of code that the UI shows

@@ -1,6 +1,6 @@
 """How rows become tables: every file parsed and stacked, columns of few types, dates, and a hash of them all.
 
-Here belongs what several sources share. Not here: where files lie (`places`), what one format alone knows (`sources`).
+Here belongs what several sources share. Not here: where files lie (`files`), what one format alone knows (`sources`).
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""bundles: many small pieces of work in few child processes.
+"""batches: many small pieces of work in few child processes.
 
 Pieces are put together into jobs of seconds, so that ten thousand of them cost little more than their own work. A child
 writes each result down as it is made: when it crashes or is stopped, only the piece it was at is lost, and that one is

@@ -6,8 +6,6 @@ from automl_assets import metrics
 from automl_assets.records import Trial
 
 PATIENCE = 10  # trials without a better score after which a candidate ends, as in Azure
-
-
 SOFT_SHARE = 0.85  # of a fit's time is offered to the algorithm; the rest is for predicting and sending back
 
 

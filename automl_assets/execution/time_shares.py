@@ -1,4 +1,4 @@
-"""pace: the time of one step, shared out among its parts; what the clock forbids is left out, and told."""
+"""time_shares: the time of one step, shared out among its parts; what the clock forbids is left out, and told."""
 
 import time
 from collections.abc import Mapping

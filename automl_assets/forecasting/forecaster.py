@@ -50,7 +50,7 @@ class Forecaster:
     `heads="quantiles"` one per quantile of the problem. A series that a model cannot forecast is NaN.
     `to_onnx(model, graph, tensors)` adds nodes that forecast one series and returns the tensor [horizon, n_heads].
     `portfolio(problem, history)` names configurations in the order of expected gain; none where it does not suit.
-    `explain(model, history, future)` names what a forecast is made of, in the words of `summands`: float64 [n_series,
+    `explain(model, history, future)` names what a forecast is made of, in the words of `models.components`: float64 [n_series,
     horizon] by component; the components add up to the point (in the model's own scale where it is no sum).
     `has_cold_start` says that a model forecasts series it has not learnt from too, which it knows by `Panel.names`, and
     in ONNX by the number -1; all other models are not asked for them.

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from automl_assets.experiment.lag_settings import LagSettings
-from automl_assets.records import Fitted, Guardrail, Importance, Picture, Problem
+from automl_assets.model_records import Importance, Picture
+from automl_assets.records import Fitted, Guardrail, Problem
 
 MEDIAN = 0.5
 
@@ -62,7 +63,7 @@ class ForecastProblem:
     series: tuple[str, ...] = ()  # names of the columns whose values are a `series_name`
     lags: LagSettings = field(default_factory=LagSettings)
     hierarchy: tuple[str, ...] = ()  # those of `series` whose values tell how series add up, from the top down
-    reconciliation: str = "none"  # how forecasts are made to add up, a `hierarchies.Method`
+    reconciliation: str = "none"  # how forecasts are made to add up, a `hierarchy.Method`
     n_sums: int = 0  # the first series of each panel, which are sums of the others
 
     @property

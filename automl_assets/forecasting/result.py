@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl_assets.api.result import PrintedTable, RunResult
 from automl_assets.errors import SettingError, listed, nearest
@@ -33,6 +33,8 @@ HEADERS = {
 @dataclass(frozen=True)
 class ForecastResult(RunResult):
     """What came of a forecasting run. Shows itself as groups and metrics in a notebook."""
+
+    advice: ClassVar[str] = "see `automl forecast` and `automl leaderboard`"
 
     @cached_property
     def groups(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.records import Picture
+from automl_assets.model_records import Picture
 
 Axes = Any  # matplotlib's Axes and Figure: matplotlib is imported only where something is drawn
 Figure = Any

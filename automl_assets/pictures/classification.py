@@ -7,6 +7,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from automl_assets.metrics import confusion, pooled, ranked_totals
+from automl_assets.model_records import Picture
 from automl_assets.pictures.canvas import (
     BLUE,
     CURVES,
@@ -25,7 +26,7 @@ from automl_assets.pictures.canvas import (
     short_number,
     titled,
 )
-from automl_assets.records import Picture, Problem
+from automl_assets.records import Problem
 
 
 def classification_pictures(

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 
+from automl_assets.model_records import Cohort, GroupComparison, Picture
 from automl_assets.pictures.canvas import (
     BLUE,
     INK,
@@ -21,7 +22,6 @@ from automl_assets.pictures.canvas import (
     short_number,
     titled,
 )
-from automl_assets.records import Cohort, GroupComparison, Picture
 
 FAINT = "#b9cfdf"  # groups too small to be compared
 MOST_LETTERS, LETTERS_A_LINE = 150, 92  # of a cohort's conditions

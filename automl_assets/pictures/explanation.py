@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets.explanation.partial_dependence import Dependence
+from automl_assets.model_records import Contributions, Importance, Picture
 from automl_assets.pictures.canvas import (
     BLUE,
     CURVES,
@@ -27,7 +28,6 @@ from automl_assets.pictures.canvas import (
     share_ticks,
     titled,
 )
-from automl_assets.records import Contributions, Importance, Picture
 
 MOST_SWARMS = 15
 MOST_ROWS = 30  # whose answers are drawn one by one

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from automl_assets.model_records import Picture
 from automl_assets.pictures.canvas import (
     BLUE,
     GREEN,
@@ -19,7 +20,6 @@ from automl_assets.pictures.canvas import (
     short_number,
     titled,
 )
-from automl_assets.records import Picture
 
 
 def regression_pictures(truth: np.ndarray, prediction: np.ndarray) -> tuple[Picture, ...]:

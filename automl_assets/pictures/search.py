@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 
 from automl_assets.metrics import METRICS
+from automl_assets.model_records import Picture
 from automl_assets.pictures.canvas import (
     CURVES,
     INK,
@@ -22,7 +23,7 @@ from automl_assets.pictures.canvas import (
     plain_numbers,
     titled,
 )
-from automl_assets.records import Picture, Trial
+from automl_assets.records import Trial
 
 
 def weights_picture(names: Sequence[str], weights: Sequence[float]) -> Picture:

@@ -1,4 +1,4 @@
-"""blend: a weighted vote (Caruana 2004) and a stack over trials, and which of them, or the best trial, answers.
+"""build_ensemble: a weighted vote (Caruana 2004) and a stack over trials, and which of them, or the best trial, answers.
 
 Chooses on out-of-fold predictions alone. A stack is judged by cross-validation over those rows; a vote on the rows that
 chose it, which has so few degrees of freedom that the difference does not decide.

@@ -14,7 +14,8 @@ from automl_assets.data.row_ids import identities, kinds
 from automl_assets.errors import DataError, nearest
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.metrics import oriented, score
-from automl_assets.records import Comparison, Dataset, Label, Problem, Split, TrainingData
+from automl_assets.model_records import Comparison, TrainingData
+from automl_assets.records import Dataset, Label, Problem, Split
 from automl_assets.steps.evaluate import MOST_CELLS, Answers, sampled_rows
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""decide: from which probability on the second of two classes is the answer.
+"""choose_threshold: from which probability on the second of two classes is the answer.
 
 Chosen for the experiment's metric on out-of-fold rows, and kept only where it beats 0.5 on rows that had no say in it.
 """

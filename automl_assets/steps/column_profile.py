@@ -9,29 +9,15 @@ from automl_assets.records import ColumnProfile, Kind
 from automl_assets.steps.drift import quantiles
 
 IDENTIFIER_SHARE = 0.95  # texts of which so many are unique tell nothing about other rows
-
-
 IDENTIFIER_ROWS = 50
-
-
 TEXT_WORDS = 2  # words per text, from which many different texts are taken for free text
-
-
 UNIQUE_TEXT_WORDS = 3  # the same where nearly every text is unique: names of two words tell nothing
-
-
 RECURRING_SHARE = 0.5  # of all words must have been seen before: words of a language come again, parts of ids do not
-
-
 WORD = r"\p{L}{2,}"
 
 
 TEXT_ROWS = 2_000  # that are looked at
-
-
 N_BINS = 20
-
-
 MOST_TOP = 50  # most frequent texts that are counted
 
 

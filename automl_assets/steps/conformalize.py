@@ -1,4 +1,4 @@
-"""conform: intervals and sets that hold the truth as often as they say, from out-of-fold errors (Vovk 2005).
+"""conformalize: intervals and sets that hold the truth as often as they say, from out-of-fold errors (Vovk 2005).
 
 For a number an interval around it, its width following the level of the prediction where that makes intervals narrower
 (Lei 2018); for classes those probable enough (Sadinle 2019), the one that is answered always among them. A row counts

@@ -1,4 +1,4 @@
-"""watch: what a source looked like from one look to the next, and when a change of it may be acted upon.
+"""detect_changes: what a source looked like from one look to the next, and when a change of it may be acted upon.
 
 A change is acted upon once, when nothing more has been written for a while; where writing never ends, after a multiple
 of that. A source that is slow to look at is looked at less often. What is known from look to look is a `Seen`. Times are

@@ -13,7 +13,8 @@ import polars as pl
 
 from automl_assets.errors import listed
 from automl_assets.experiment.retraining import Drift
-from automl_assets.records import ColumnDrift, ColumnProfile, Profile
+from automl_assets.model_records import ColumnDrift
+from automl_assets.records import ColumnProfile, Profile
 
 N_QUANTILES = 100  # of a column that is compared
 MOST_NAMED = 5  # columns in a sentence

@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 
 from automl_assets.metrics import all_scores, metric_names, oriented, scores_of
+from automl_assets.model_records import Evaluation, Picture
 from automl_assets.pictures import classification_pictures, regression_pictures
-from automl_assets.records import Conformal, Evaluation, Picture, Problem
+from automl_assets.records import Conformal, Problem
 from automl_assets.steps.conformalize import coverage
 
 CLASS_INTERVALS = ("accuracy", "AUC_weighted", "log_loss", "f1_score_macro", "balanced_accuracy")

@@ -1,11 +1,12 @@
-"""examine: how good one trial, or the ensemble, is on the test rows or on labelled rows that somebody brings."""
+"""evaluate_trial: how good one trial, or the ensemble, is on the test rows or on labelled rows that somebody brings."""
 
 import numpy as np
 import polars as pl
 
 from automl_assets.errors import DataError, LearningError, listed, nearest
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Ensemble, Evaluation, Features, Member, Trial
+from automl_assets.model_records import Evaluation
+from automl_assets.records import Ensemble, Features, Member, Trial
 from automl_assets.steps.calibrate import calibrate
 from automl_assets.steps.combine import check_columns
 from automl_assets.steps.conformalize import conformalize

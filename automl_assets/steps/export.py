@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 
 from automl_assets import registry
+from automl_assets.model_records import OnnxModel, RawInput
 from automl_assets.onnx.session import feeds_of, onnx_answer, open_session
-from automl_assets.records import Ensemble, OnnxModel, RawInput
+from automl_assets.records import Ensemble
 
 N_CHECKED = 1_000  # rows on which ONNX and Python are compared
 N_TIMED = 200  # single rows that are timed

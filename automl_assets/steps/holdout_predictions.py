@@ -1,4 +1,4 @@
-"""judge: the rows an ensemble is judged on, with its answers and the truth; test rows, or out-of-fold ones."""
+"""holdout_predictions: the rows an ensemble is judged on, with its answers and the truth; test rows, or out-of-fold ones."""
 
 import time
 from typing import Literal

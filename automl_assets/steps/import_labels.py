@@ -1,4 +1,4 @@
-"""label: labels that people gave, as rows of the source: joined with what was scored, checked, those known left out.
+"""import_labels: labels that people gave, as rows of the source: joined with what was scored, checked, those known left out.
 
 Not here: formats of labels (`labels`), how a source keeps rows (`sources`).
 """

@@ -1,6 +1,6 @@
 """From the ensemble's combined scores to what everybody sees, as ONNX nodes: calibration, decision, intervals, sets.
 
-Each function says in ONNX what `calibrate`, `metrics.decided` and `conform` say in Python.
+Each function says in ONNX what `calibrate`, `metrics.decided` and `conformalize` say in Python.
 """
 
 from collections.abc import Sequence

@@ -9,11 +9,10 @@ from typing import Any, ClassVar
 
 from automl_assets import pictures
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Guardrail, Picture, Report, Unavailable
+from automl_assets.model_records import Picture, Report, Unavailable
+from automl_assets.records import Guardrail
 
 TEMPLATE = "report.html.jinja"
-
-
 MOST_ROWS = 50  # of a table
 
 

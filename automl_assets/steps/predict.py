@@ -4,10 +4,8 @@ import numpy as np
 import polars as pl
 
 from automl_assets import metrics, registry
-from automl_assets.records import (
-    Ensemble,
-    Predictions,
-)
+from automl_assets.model_records import Predictions
+from automl_assets.records import Ensemble
 from automl_assets.steps.combine import check_columns, set_texts
 from automl_assets.steps.conformalize import class_sets, intervals
 

@@ -1,4 +1,4 @@
-"""score: rows that need not fit into memory, answered batch by batch and written as they come.
+"""predict_batches: rows that need not fit into memory, answered batch by batch and written as they come.
 
 Answers come from the ONNX file, whatever outputs it has; the file written takes its place when it is complete.
 """
@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 
 from automl_assets.errors import SettingError, listed
+from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.session import feed, open_session
-from automl_assets.records import Label, OnnxModel, Problem
+from automl_assets.records import Label, Problem
 from automl_assets.steps.combine import check_columns, set_texts
 
 BATCH_ROWS = 10_000

@@ -1,7 +1,7 @@
 """promote: whether a new model takes the champion's place, and why."""
 
 from automl_assets.errors import listed
-from automl_assets.records import Comparison
+from automl_assets.model_records import Comparison
 
 SURE = 0.95  # share of resamples in which a challenger must be better: of equal models one in twenty is exchanged
 

@@ -6,7 +6,7 @@ Here belong words and order. Not here: drawing (`pictures`), and how the page lo
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from automl_assets.records import Report, Unavailable
+from automl_assets.model_records import Report, Unavailable
 from automl_assets.steps.conformalize import percent
 from automl_assets.steps.page import (
     Code,

@@ -19,7 +19,7 @@ from automl_assets.records import Candidate, Features, Fitted, Trial, Truth
 from automl_assets.steps.suggest import Suggestions
 
 Report = Callable[[Trial], None]
-RunJobs = Callable[[Iterable[Job], int, int | None], Iterator[Outcome]]  # as `isolation.run_jobs`
+RunJobs = Callable[[Iterable[Job], int, int | None], Iterator[Outcome]]  # as `processes.run_jobs`
 
 
 def search(

@@ -1,4 +1,4 @@
-"""divide: who learns, who validates, who tests; groups and time are kept apart where the experiment says so."""
+"""split_rows: who learns, who validates, who tests; groups and time are kept apart where the experiment says so."""
 
 import math
 from functools import cached_property

@@ -13,12 +13,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from automl_assets.experiment.experiment import Experiment, SourceSetting
-from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE, TrainingCode
+from automl_assets.model_records import TrainingCode
+from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE
 from automl_assets.training_code.source_bundle import FUTURE, Bundle
 
 NAME = "training_code"
-
-
 RUN_SCRIPT = """\
 if __name__ == "__main__":
     # By its name, so that what is pickled is found in this file, wherever it is read.
@@ -94,8 +93,13 @@ def _requirements(script: str) -> tuple[str, ...]:
     tree = ast.walk(ast.parse(script))
     names = {name.split(".")[0] for node in tree for name in _imported(node)} - {NAME, *sys.stdlib_module_names}
     owners = _distributions()
-    found = {owner: importlib.metadata.version(owner) for name in names for owner in owners.get(name, [name])[:1]}
+    found = {owner: _version(owner) for name in names for owner in owners.get(name, [name])[:1]}
     return (f"# Python {platform.python_version()}", *(f"{name}=={version}" for name, version in sorted(found.items())))
+
+
+def _version(package: str) -> str:
+    """Without what tells builds of one version apart, as `+cpu`: no index knows those."""
+    return importlib.metadata.version(package).partition("+")[0]
 
 
 @cache
@@ -111,6 +115,4 @@ def _imported(node: ast.AST) -> list[str]:
 
 
 OWN_SECTION = "# --- This experiment"
-
-
 ENSEMBLES_FILE = "ensembles.json"

@@ -1,6 +1,7 @@
 """The code stays readable: small functions, few arguments, and every algorithm known to its own file alone."""
 
 import ast
+import re
 from pathlib import Path
 
 from automl_assets import registry
@@ -55,6 +56,14 @@ def test_most_functions_are_tiny() -> None:
 
 def test_modules_say_what_belongs_in_them() -> None:
     assert [place for place, tree in TREES.items() if tree.body and not ast.get_docstring(tree)] == []
+
+
+def test_a_module_that_says_its_name_says_the_right_one() -> None:
+    """As steps do: `split_rows: who learns, who validates, who tests`."""
+    named = {place: re.match(r"([a-z_]+): ", ast.get_docstring(tree) or "") for place, tree in TREES.items()}
+    found = {place: match[1] for place, match in named.items() if match}
+    assert len(found) > 30
+    assert {place: name for place, name in found.items() if name != Path(place).stem} == {}
 
 
 def test_algorithms_are_named_in_their_own_file_alone() -> None:

@@ -43,7 +43,7 @@ LAYERS = (
     ("explanation", "pictures", "data", "onnx"),
     ("metrics",),
     ("registry",),
-    ("families", "parts", "records", "experiment.lag_settings", "experiment.featurizer_options"),
+    ("families", "parts", "records", "model_records", "experiment.lag_settings", "experiment.featurizer_options"),
     ("stored",),
     ("former_names", "errors"),
 )

@@ -7,7 +7,7 @@ import pytest
 
 from automl_assets.assets.spec import MADE, best_effort
 from automl_assets.errors import DataError
-from automl_assets.records import Unavailable
+from automl_assets.model_records import Unavailable
 
 FAILURES = {
     "a person's mistake": (DataError("no rows"), "no rows"),

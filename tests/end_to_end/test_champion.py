@@ -10,7 +10,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from automl_assets.api.run import run
-from automl_assets.records import Registration
+from automl_assets.model_records import Registration
 from automl_assets.resources.model_registry import Champions
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker

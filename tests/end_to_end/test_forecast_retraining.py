@@ -13,7 +13,7 @@ import pytest
 
 from automl_assets.api import run
 from automl_assets.experiment.experiment import load
-from automl_assets.records import Registration
+from automl_assets.model_records import Registration
 from automl_assets.resources.asset_keys import asset_name
 from automl_assets.resources.partitions import CHANGED_TAG, keys_of
 from automl_assets.resources.store import RecordStore

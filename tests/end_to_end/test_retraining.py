@@ -12,7 +12,7 @@ import pytest
 
 from automl_assets.api.run import run
 from automl_assets.experiment.experiment import load
-from automl_assets.records import Registration
+from automl_assets.model_records import Registration
 from automl_assets.resources.home import prepare
 from automl_assets.resources.store import RecordStore
 from automl_assets.resources.tracker import Tracker

@@ -8,8 +8,9 @@ from PIL import Image
 
 from automl_assets import pictures
 from automl_assets.explanation.partial_dependence import Dependence
+from automl_assets.model_records import Cohort, Contributions, GroupComparison, Importance, Picture
 from automl_assets.pictures import classification, search
-from automl_assets.records import Cohort, Contributions, GroupComparison, Importance, Picture, Problem, Trial
+from automl_assets.records import Problem, Trial
 
 ODD = ("a$b_{", "<b>x</b>", "x" * 60, "\N{GRINNING FACE}", "中文", "_under", "$x^2$ \\frac{", "", "\x00\n", "100 %")
 

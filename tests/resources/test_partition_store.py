@@ -10,7 +10,7 @@ import pytest
 from upath import UPath
 
 from automl_assets.errors import ArtifactError
-from automl_assets.records import Predictions
+from automl_assets.model_records import Predictions
 from automl_assets.resources.home import place
 from automl_assets.resources.partition_store import Shelf
 from automl_assets.resources.record_versions import KEPT_VERSIONS, Others, RunIdentity, fingerprint

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from automl_assets import records
+from automl_assets import model_records, records
 from automl_assets.errors import ArtifactError
 from automl_assets.resources.record_codec import RECORD, read_record, write_record
 from automl_assets.tabular.features import featurizer
@@ -60,7 +60,7 @@ STACK = records.Stack(np.eye(2), np.zeros(2))
 CALIBRATION = records.Calibration(0.7, -0.1)
 SPREAD = records.Spread(np.array([0.0, 1.0]), np.array([0.5, 2.0]))
 CONFORMAL = records.Conformal((0.8, 0.95), (1.0, 2.5), SPREAD)
-PICTURE = records.Picture("roc", "ROC curve", PNG)
+PICTURE = model_records.Picture("roc", "ROC curve", PNG)
 TRIAL = records.Trial(
     "knn_1", "knn", {"k": 5, "hidden": (64, 64), "rate": 1e-300, "kind": None, "on": True}, "finished", score=0.9,
     scores={"accuracy": 0.9, "log_loss": float("inf")}, predictions=np.array([[0.1, 0.9], [np.nan, np.nan]]), fitted=FITTED,
@@ -69,11 +69,13 @@ FAILED = records.Trial("knn_2", "knn", {}, "failed", "out of memory: “needs”
 
 SPLIT = records.Split(np.array([True, False]), np.array([[1, 2], [0, 1]], np.int8), "2-fold")
 TRUTH = records.Truth(np.array([0, -1]), None, PROBLEM, SPLIT)
-CONTRIBUTIONS = records.Contributions(("yes",), (0.5,), TABLE, 64)
-COHORT = records.Cohort(("age > 40", 'job is "a/b"'), 12, 0.1, 2.5, 0.5, None, 0.9)
-RAW = records.RawInput("double", has_gaps=True)
-MET = records.Comparison("2", "test rows", 9, 0.8, 0.7, -0.1, (-0.2, 0.1), 0.02, ("größe/€",))
-COMPARISON = records.GroupComparison("größe/€", TABLE, {"accuracy": 0.9}, {"accuracy_difference": 0.1}, ("too far",))
+CONTRIBUTIONS = model_records.Contributions(("yes",), (0.5,), TABLE, 64)
+COHORT = model_records.Cohort(("age > 40", 'job is "a/b"'), 12, 0.1, 2.5, 0.5, None, 0.9)
+RAW = model_records.RawInput("double", has_gaps=True)
+MET = model_records.Comparison("2", "test rows", 9, 0.8, 0.7, -0.1, (-0.2, 0.1), 0.02, ("größe/€",))
+COMPARISON = model_records.GroupComparison(
+    "größe/€", TABLE, {"accuracy": 0.9}, {"accuracy_difference": 0.1}, ("too far",)
+)
 
 EXAMPLES = [
     ROLES, COLUMN, GUARDRAIL, PROBLEM, FEATURE, STANDING, MEMBER, STACK, PICTURE, TRIAL, LEVELS, DATES, DENSE, TERMS, FREQUENCIES, FILL, EMBEDDING, RECIPE,
@@ -96,28 +98,28 @@ EXAMPLES = [
         "single", (MEMBER,), None, 0.9, {"single": 0.9}, np.zeros((2, 2)), RECIPE, dataclasses.replace(PROBLEM, threshold=0.3),
         CALIBRATION, CONFORMAL,
     ),
-    records.Evaluation("test", 2, {"r2_score": -1.0}, {"r2_score": (-2.0, 0.5)}, {}, (PICTURE,)),
-    records.Evaluation("test", 2, {}, {}, {}, (), {"coverage_80": 0.81, "width_80": 2.5}),
-    records.Importance("a", 0.1, 0.0),
+    model_records.Evaluation("test", 2, {"r2_score": -1.0}, {"r2_score": (-2.0, 0.5)}, {}, (PICTURE,)),
+    model_records.Evaluation("test", 2, {}, {}, {}, (), {"coverage_80": 0.81, "width_80": 2.5}),
+    model_records.Importance("a", 0.1, 0.0),
     CONTRIBUTIONS,
-    records.Explanation(
-        "accuracy", (records.Importance("a", 0.1, 0.0),), (), CONTRIBUTIONS, TABLE.head(0), (PICTURE, PICTURE)
+    model_records.Explanation(
+        "accuracy", (model_records.Importance("a", 0.1, 0.0),), (), CONTRIBUTIONS, TABLE.head(0), (PICTURE, PICTURE)
     ),
     COHORT,
-    records.ErrorAnalysis("test", 3, "accuracy", "log loss", 0.7, (COHORT,), ("größe/€",), TABLE, (PICTURE,)),
+    model_records.ErrorAnalysis("test", 3, "accuracy", "log loss", 0.7, (COHORT,), ("größe/€",), TABLE, (PICTURE,)),
     COMPARISON,
-    records.Fairness("out_of_fold", 3, (COMPARISON,), (PICTURE,)),
-    records.OnnxModel(b"\x08\x09onnx", {"größe/€": "float"}, 2, 1e-7, 0.1, {"größe/€": 1.5}, {"größe/€": RAW}),
+    model_records.Fairness("out_of_fold", 3, (COMPARISON,), (PICTURE,)),
+    model_records.OnnxModel(b"\x08\x09onnx", {"größe/€": "float"}, 2, 1e-7, 0.1, {"größe/€": 1.5}, {"größe/€": RAW}),
     RAW,
-    records.TrainingData(PROBLEM, "größe/€", {"a": "number"}, np.array([2**64 - 1, 0], np.uint64)),
+    model_records.TrainingData(PROBLEM, "größe/€", {"a": "number"}, np.array([2**64 - 1, 0], np.uint64)),
     MET,
-    records.Registration("tiny", "3", False, "worse"),
-    records.Registration("tiny", "3", False, "worse", MET),
-    records.Predictions(TABLE),
-    records.ColumnDrift("x", "wasserstein", 0.5, 0.01, 0.1),
-    records.TrainingCode(b"print(1)", b'{"cells": []}', ("numpy==2.4.6",)),
-    records.Unavailable("no room"),
-    records.Report(b"<!doctype html><title>tiny</title>"),
+    model_records.Registration("tiny", "3", False, "worse"),
+    model_records.Registration("tiny", "3", False, "worse", MET),
+    model_records.Predictions(TABLE),
+    model_records.ColumnDrift("x", "wasserstein", 0.5, 0.01, 0.1),
+    model_records.TrainingCode(b"print(1)", b'{"cells": []}', ("numpy==2.4.6",)),
+    model_records.Unavailable("no room"),
+    model_records.Report(b"<!doctype html><title>tiny</title>"),
 ]  # fmt: skip
 
 

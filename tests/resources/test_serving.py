@@ -15,9 +15,10 @@ from mlflow.types.schema import AnyType
 
 from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import parse, source_of
+from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.graph import FLOAT, Graph
 from automl_assets.onnx.session import open_session
-from automl_assets.records import Candidate, OnnxModel, Problem
+from automl_assets.records import Candidate, Problem
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.serving import _feed, _read_csv
 from automl_assets.steps.build_ensemble import build_ensemble

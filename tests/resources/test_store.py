@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from automl_assets.errors import ArtifactError
-from automl_assets.records import Fitted, Member, Predictions, Report, TrainingCode
+from automl_assets.model_records import Predictions, Report, TrainingCode
+from automl_assets.records import Fitted, Member
 from automl_assets.resources.store import KEPT_VERSIONS, RecordStore
 
 

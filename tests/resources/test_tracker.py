@@ -13,15 +13,8 @@ import pytest
 from automl_assets.api.table_result import Result
 from automl_assets.errors import ArtifactError, SettingError
 from automl_assets.experiment.experiment import load
-from automl_assets.records import (
-    Comparison,
-    Leaderboard,
-    LeaderboardRow,
-    OnnxModel,
-    Problem,
-    Registration,
-    TrainingData,
-)
+from automl_assets.model_records import Comparison, OnnxModel, Registration, TrainingData
+from automl_assets.records import Leaderboard, LeaderboardRow, Problem
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.model_registry import REIGN, Champions
 from automl_assets.resources.store import RecordStore

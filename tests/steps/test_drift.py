@@ -7,7 +7,8 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
 
 from automl_assets.experiment.retraining import Drift
-from automl_assets.records import ColumnDrift, Dataset, Profile
+from automl_assets.model_records import ColumnDrift
+from automl_assets.records import Dataset, Profile
 from automl_assets.steps import drift as step
 from automl_assets.steps.drift import drift, drifted_columns
 from automl_assets.steps.load import load

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from automl_assets.metrics import METRICS, all_scores, metric_names, score
-from automl_assets.records import Conformal, Evaluation, Problem
+from automl_assets.model_records import Evaluation
+from automl_assets.records import Conformal, Problem
 from automl_assets.steps.evaluate import (
     Answers,
     baseline_prediction,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from automl_assets.records import Comparison
+from automl_assets.model_records import Comparison
 from automl_assets.steps.promote import promote
 
 FOUND = Comparison("3", "test rows", 200, 0.8, 0.82, 0.02, (0.001, 0.04), 0.97)

@@ -11,22 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from automl_assets.experiment.experiment import parse
+from automl_assets.model_records import Evaluation, Explanation, Importance, OnnxModel, Picture, Unavailable
 from automl_assets.records import (
     Calibration,
     ColumnProfile,
     Conformal,
-    Evaluation,
-    Explanation,
     Guardrail,
-    Importance,
     Leaderboard,
     LeaderboardRow,
-    OnnxModel,
-    Picture,
     Problem,
     Profile,
     Split,
-    Unavailable,
 )
 from automl_assets.steps.evaluate import evaluate
 from automl_assets.steps.holdout_predictions import holdout_predictions

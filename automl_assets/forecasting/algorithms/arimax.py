@@ -1,7 +1,7 @@
 """Regression on known covariates with ARIMA errors, orders found step by step.
 
 Estimated by statsforecast and not by pmdarima, whose exact likelihood with regressors takes minutes for the few hundred
-rows of one series that take seconds here. What the covariates explain is taken off, the rest is an ARIMA of `arma`.
+rows of one series that take seconds here. What the covariates explain is taken off, the rest is an ARIMA of `models.arima_recursion`.
 """
 
 from dataclasses import dataclass, replace

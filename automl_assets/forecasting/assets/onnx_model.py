@@ -11,7 +11,7 @@ from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.assets.partitions import MOST_TOLD, group_step, partitioned
 from automl_assets.forecasting.steps.export import export
 from automl_assets.forecasting.steps.map_groups import map_groups
-from automl_assets.records import OnnxModel
+from automl_assets.model_records import OnnxModel
 from automl_assets.resources.store import RecordStore
 
 MAX_MILLISECONDS = 20.0

@@ -13,7 +13,7 @@ from automl_assets.forecasting.assets.partitions import Records, gathered
 from automl_assets.forecasting.records import ForecastEnsemble, ForecastSummary, Group
 from automl_assets.forecasting.serving.model_folder import forecast_model
 from automl_assets.forecasting.steps.challenge import Match, challenge, has_met, learnt_from, match
-from automl_assets.records import Comparison, Registration
+from automl_assets.model_records import Comparison, Registration
 from automl_assets.resources.model_registry import Opened
 from automl_assets.resources.partitions import keys_of
 from automl_assets.resources.store import RecordStore

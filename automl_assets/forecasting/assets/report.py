@@ -13,7 +13,7 @@ from automl_assets.forecasting.assets.partitions import gathered
 from automl_assets.forecasting.steps.evaluate import evaluate
 from automl_assets.forecasting.steps.report import headline, judged, portraits, reconciled, strengths
 from automl_assets.forecasting.steps.report import report as write_report
-from automl_assets.records import Picture, Report
+from automl_assets.model_records import Picture, Report
 from automl_assets.resources.partition_store import Shelf
 from automl_assets.resources.partitions import keys_of
 from automl_assets.resources.store import RecordStore

@@ -8,7 +8,8 @@ from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.assets.partitions import gathered
 from automl_assets.forecasting.assets.summary import loss
 from automl_assets.forecasting.steps.write_training_code import write_training_code
-from automl_assets.records import Dataset, TrainingCode
+from automl_assets.model_records import TrainingCode
+from automl_assets.records import Dataset
 from automl_assets.resources.partitions import keys_of
 from automl_assets.resources.store import RecordStore
 

@@ -1,4 +1,4 @@
-"""What a regression over lags looks at, as ONNX nodes for one series: the same steps as `lagged`, in double.
+"""What a regression over lags looks at, as ONNX nodes for one series: the same steps as `lag_features`, in double.
 
 Rows are the stamps to be forecast. Here belongs the arithmetic of features; which model reads them is not known here.
 """

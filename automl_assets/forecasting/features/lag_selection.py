@@ -1,6 +1,6 @@
 """Which lags, windows and seasons suit a panel: what the experiment asks for, or what its series tell.
 
-Not here: what is computed from them (`lagged`).
+Not here: what is computed from them (`lag_features`).
 """
 
 import numpy as np

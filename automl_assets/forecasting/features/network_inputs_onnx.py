@@ -1,4 +1,4 @@
-"""What a net that forecasts looks at, as ONNX nodes for one series: the same steps as `sight`, in double."""
+"""What a net that forecasts looks at, as ONNX nodes for one series: the same steps as `network_inputs`, in double."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""ARIMA of any order and season as a recursion of `innovations`: what is remembered, what is differenced, a mean that drifts.
+"""ARIMA of any order and season as a recursion of `state_space`: what is remembered, what is differenced, a mean that drifts.
 
 Here belongs what forecasters that estimate ARIMA share. Not here: how they find its orders.
 """

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from automl_assets.model_records import Picture
 from automl_assets.pictures.canvas import (
     CURVES,
     INK,
@@ -17,7 +18,6 @@ from automl_assets.pictures.canvas import (
     plain_numbers,
     titled,
 )
-from automl_assets.records import Picture
 
 OTHERS = "all others"
 

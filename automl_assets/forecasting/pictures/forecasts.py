@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from automl_assets.model_records import Picture
 from automl_assets.pictures.canvas import (
     BLUE,
     INK,
@@ -20,7 +21,6 @@ from automl_assets.pictures.canvas import (
     readable,
     titled,
 )
-from automl_assets.records import Picture
 
 MOST_ORIGINS = 12  # forecasts drawn of one series
 MOST_RATIO = 3.0  # of errors that are told apart in a histogram

@@ -13,7 +13,7 @@ from automl_assets.forecasting.sensors.observed import observed
 from automl_assets.forecasting.steps.build_groups import build_groups
 from automl_assets.forecasting.steps.drift import drift, told
 from automl_assets.forecasting.steps.future_index import whole
-from automl_assets.records import ColumnDrift
+from automl_assets.model_records import ColumnDrift
 from automl_assets.resources.notifications import Notice, tell
 from automl_assets.resources.partitions import keys_of
 from automl_assets.resources.store import RecordStore

@@ -6,7 +6,7 @@ import polars as pl
 from automl_assets.experiment.experiment import Experiment, SourceSetting
 from automl_assets.forecasting.sensors.observed import observed
 from automl_assets.forecasting.steps.drift import known_drift as drift
-from automl_assets.records import ColumnDrift
+from automl_assets.model_records import ColumnDrift
 from automl_assets.resources.store import RecordStore
 from automl_assets.sensors.drift import Watch, drift_sensor
 from automl_assets.steps.drift import told

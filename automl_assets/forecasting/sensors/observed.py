@@ -6,7 +6,7 @@ import dagster as dg
 
 from automl_assets.assets.spec import table
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import ColumnDrift
+from automl_assets.model_records import ColumnDrift
 
 
 def observed(experiment: Experiment, name: str, lines: tuple[ColumnDrift, ...], text: str) -> dg.AssetObservation:

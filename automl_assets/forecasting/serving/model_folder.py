@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl_assets.data.series_names import series_name
 from automl_assets.errors import ArtifactError, DataError
-from automl_assets.records import OnnxModel
+from automl_assets.model_records import OnnxModel
 from automl_assets.resources.model_folders import SERVED_TYPES, save_model, signature_of
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""VERBS of forecasting: pure functions from records of `series` to a record. They know no Dagster."""
+"""VERBS of forecasting: pure functions from records to a record. They know no Dagster."""

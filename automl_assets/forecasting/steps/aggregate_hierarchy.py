@@ -1,4 +1,4 @@
-"""sums: series that add up others, for every level of a hierarchy. They are forecast as any other series."""
+"""aggregate_hierarchy: series that add up others, for every level of a hierarchy. They are forecast as any other series."""
 
 from dataclasses import replace
 

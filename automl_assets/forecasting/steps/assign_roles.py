@@ -1,4 +1,4 @@
-"""assign: says which column plays which part in a forecast. The rule stands in `forecast_settings`."""
+"""assign_roles: says which column plays which part in a forecast. The rule stands in `forecast_settings`."""
 
 from collections.abc import Collection, Sequence
 

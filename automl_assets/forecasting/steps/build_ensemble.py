@@ -1,4 +1,4 @@
-"""blend: the model of each group out of its trials: the best alone, a weighted vote, or the median of the statistical.
+"""build_ensemble: the model of each group out of its trials: the best alone, a weighted vote, or the median of the statistical.
 
 A vote is shared out greedily (Caruana 2004). Few windows are easily learnt by heart: each kind is judged on windows that
 had no say in it, weights are drawn towards equal ones, and the simplest answers where no other is clearly better.

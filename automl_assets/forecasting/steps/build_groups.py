@@ -1,4 +1,4 @@
-"""arrange: from rows to groups of regular series, one per partition. A group that cannot be made stops no other."""
+"""build_groups: from rows to groups of regular series, one per partition. A group that cannot be made stops no other."""
 
 from collections.abc import Iterable, Iterator
 

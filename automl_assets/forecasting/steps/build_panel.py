@@ -1,4 +1,4 @@
-"""lay: puts rows into series, one below the other, sorted by time. Covariates become numbers; nothing else changes."""
+"""build_panel: puts rows into series, one below the other, sorted by time. Covariates become numbers; nothing else changes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

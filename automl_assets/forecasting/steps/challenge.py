@@ -18,7 +18,7 @@ from automl_assets.forecasting.records import ForecastEnsemble, ForecastProblem,
 from automl_assets.forecasting.steps import backtest
 from automl_assets.forecasting.steps.evaluate import backtest_quantiles, tested
 from automl_assets.forecasting.steps.export import raw_rows
-from automl_assets.records import Comparison, TrainingData
+from automl_assets.model_records import Comparison, TrainingData
 from automl_assets.steps.challenge import MOST_RESAMPLES, paired
 
 if TYPE_CHECKING:

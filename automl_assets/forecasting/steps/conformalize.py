@@ -1,4 +1,4 @@
-"""conform: margins around a point forecast that hold the truth as often as they say, from errors of the backtest.
+"""conformalize: margins around a point forecast that hold the truth as often as they say, from errors of the backtest.
 
 Errors are told in units of each series' own size of error. Where a step ahead has few of them it borrows those of its
 neighbours, relative to how errors grow with the horizon; few errors in all are taken to be as often above as below.

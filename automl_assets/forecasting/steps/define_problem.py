@@ -1,4 +1,4 @@
-"""pose: what is asked of every forecaster of a group: seasons, windows of the backtest, range of the target."""
+"""define_problem: what is asked of every forecaster of a group: seasons, windows of the backtest, range of the target."""
 
 import numpy as np
 

@@ -16,7 +16,8 @@ import polars as pl
 from automl_assets.errors import listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.records import Forecast, ForecastEvaluation, Panel
-from automl_assets.records import SOURCE, ColumnDrift, Dataset
+from automl_assets.model_records import ColumnDrift
+from automl_assets.records import SOURCE, Dataset
 from automl_assets.steps.column_profile import column_profile
 from automl_assets.steps.drift import columns_drift
 

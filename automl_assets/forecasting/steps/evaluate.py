@@ -14,7 +14,7 @@ from automl_assets.forecasting.metrics import OF_SERIES, ForecastTruth, all_scor
 from automl_assets.forecasting.records import ForecastEnsemble, ForecastEvaluation, ForecastSummary, Group, Panel
 from automl_assets.forecasting.steps import backtest, conformalize
 from automl_assets.forecasting.steps.forecast import Rolled, rolling
-from automl_assets.records import Picture
+from automl_assets.model_records import Picture
 
 MOST_SHOWN = 6  # series of a picture
 BEFORE, MOST_BEFORE = 3, 100  # horizons, and stamps at most, that are shown before the first origin

@@ -22,8 +22,8 @@ from automl_assets.forecasting.records import (
 from automl_assets.forecasting.steps.forecast import forecast
 from automl_assets.forecasting.steps.future_index import ahead, whole
 from automl_assets.forecasting.steps.safe_forecast import answers, fallback
+from automl_assets.model_records import Importance, Picture
 from automl_assets.pictures import importance_picture
-from automl_assets.records import Importance, Picture
 
 MOST_SERIES = 50  # that are explained, at equal distances
 REPEATS = 5  # of a shuffle

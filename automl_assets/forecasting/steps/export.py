@@ -27,9 +27,10 @@ from automl_assets.forecasting.steps.future_index import whole
 from automl_assets.forecasting.steps.outputs_onnx import add_point, add_quantiles
 from automl_assets.forecasting.steps.raw_columns_onnx import add_series, input_types, seconds
 from automl_assets.forecasting.steps.safe_forecast import fallback
+from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.session import open_session
-from automl_assets.records import Fitted, OnnxModel
+from automl_assets.records import Fitted
 
 N_CHECKED = 100  # series on which ONNX and Python are compared
 N_EXAMPLE = 12  # rows of a history that show how to ask

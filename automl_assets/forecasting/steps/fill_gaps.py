@@ -1,4 +1,4 @@
-"""fill: a row for every stamp of each series, from the first to the last.
+"""fill_gaps: a row for every stamp of each series, from the first to the last.
 
 Every gap is filled from the past alone, so that a backtest never learns what came later.
 """

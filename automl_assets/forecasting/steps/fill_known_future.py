@@ -1,4 +1,4 @@
-"""overlay: puts what is known about stamps to be forecast into a future, such as prices that are already decided."""
+"""fill_known_future: puts what is known about stamps to be forecast into a future, such as prices that are already decided."""
 
 from collections.abc import Sequence
 from dataclasses import replace

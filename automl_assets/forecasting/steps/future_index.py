@@ -1,4 +1,4 @@
-"""ahead: the stamps that come after the newest rows, and a forecast as rows. Not here: forecasting."""
+"""future_index: the stamps that come after the newest rows, and a forecast as rows. Not here: forecasting."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""each: one group after the other, where none stops another; where pictures take long, many groups side by side."""
+"""map_groups: one group after the other, where none stops another; where pictures take long, many groups side by side."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial

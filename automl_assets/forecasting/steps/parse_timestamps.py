@@ -1,4 +1,4 @@
-"""stamp: reads a column that says when, however it is written, as moments. Not here: which grid they stand on."""
+"""parse_timestamps: reads a column that says when, however it is written, as moments. Not here: which grid they stand on."""
 
 import numpy as np
 import polars as pl

@@ -1,4 +1,4 @@
-"""regulate: brings the rows of one group onto the grid, and counts what that took: off the grid, twice, missing, short."""
+"""regularize: brings the rows of one group onto the grid, and counts what that took: off the grid, twice, missing, short."""
 
 from dataclasses import dataclass, replace
 

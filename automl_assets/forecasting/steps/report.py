@@ -1,6 +1,6 @@
 """report: one HTML page about a forecast, whether it has one group or ten thousand. A section is a function.
 
-Here belong words and order, and which groups are worth a picture. What pages are made of is in `steps.report`.
+Here belong words and order, and which groups are worth a picture. What pages are made of is in `steps.page`.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ import polars as pl
 
 from automl_assets.forecasting import pictures
 from automl_assets.forecasting.records import ForecastEvaluation, ForecastExplanation, ForecastSummary, Reconciliation
-from automl_assets.records import Picture, Report
+from automl_assets.model_records import Picture, Report
 from automl_assets.steps.page import (
     Code,
     Material,

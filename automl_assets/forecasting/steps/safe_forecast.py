@@ -1,4 +1,4 @@
-"""ask: what one fitted forecaster answers for given series, made safe. Not here: which models are asked, and weighing."""
+"""safe_forecast: what one fitted forecaster answers for given series, made safe. Not here: which models are asked, and weighing."""
 
 import numpy as np
 

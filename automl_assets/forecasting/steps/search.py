@@ -1,7 +1,7 @@
 """search: tries the configurations of one forecaster on the backtest of many groups at once.
 
 Every configuration learns from each window's history and forecasts its future. Groups, and of a forecaster that learns
-series by series also parts of a group, are pieces of work that `bundles` shares out to child processes.
+series by series also parts of a group, are pieces of work that `execution.batches` shares out to child processes.
 """
 
 import time

@@ -1,6 +1,6 @@
-"""retrain: the program that a training script of a forecast consists of, from rows to forecasts of every group.
+"""training_program: the program that a training script of a forecast consists of, from rows to forecasts of every group.
 
-`write` copies it, with all that it needs, into one file. What was chosen for each group is read from a file beside it, so
+`write_training_code` copies it, with all that it needs, into one file. What was chosen for each group is read from a file beside it, so
 that the text is as long for one group as for ten thousand. Seasons, gaps and models are found anew in the rows. Margins of
 intervals are not: they follow from what every trial forecast in every window of the backtest, chosen or not, which would
 take the whole search once more.

@@ -1,6 +1,6 @@
-"""write: a program that trains every group's ensemble again without this system, and forecasts with it.
+"""write_training_code: a program that trains every group's ensemble again without this system, and forecasts with it.
 
-The program is `retrain` and all it reaches, copied as it was run. What was chosen for each group lies in a file beside it.
+The program is `training_program` and all it reaches, copied as it was run. What was chosen for each group lies in a file beside it.
 """
 
 import json
@@ -18,8 +18,9 @@ from automl_assets.forecasting.metrics import FORMULAS
 from automl_assets.forecasting.records import ForecastEnsemble
 from automl_assets.forecasting.steps import aggregate_hierarchy, guardrails, safe_forecast, training_program
 from automl_assets.forecasting.tasks import FURTHER_METRICS
+from automl_assets.model_records import TrainingCode
 from automl_assets.parts import Algorithm
-from automl_assets.records import Dataset, TrainingCode
+from automl_assets.records import Dataset
 from automl_assets.training_code.learner import learner
 from automl_assets.training_code.program import ENSEMBLES_FILE, namespace, plain, program, reader, readers
 from automl_assets.training_code.source_bundle import Bundle, Key

@@ -1,6 +1,6 @@
 """From raw columns to numbers: what is learnt once from the training rows, and how it is applied.
 
-Uses no target, so nothing can leak. The same recipe as ONNX nodes is in `featurizer_graph`.
+Uses no target, so nothing can leak. The same recipe as ONNX nodes is in `featurizer_onnx`.
 """
 
 import re

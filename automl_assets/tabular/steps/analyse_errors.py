@@ -1,4 +1,4 @@
-"""analyse: on which rows the ensemble does worst. A shallow tree finds cohorts on half of the judged rows (after the error
+"""analyse_errors: on which rows the ensemble does worst. A shallow tree finds cohorts on half of the judged rows (after the error
 tree of Nushi 2018, as in Azure's dashboard), and the other half says how bad they are."""
 
 from collections.abc import Iterable
@@ -10,8 +10,9 @@ from automl_assets import metrics
 from automl_assets.execution.time_shares import TimeShares
 from automl_assets.explanation.error_cohorts import Leaf, leaves
 from automl_assets.explanation.groups import Groups, grouped
+from automl_assets.model_records import Cohort, ErrorAnalysis
 from automl_assets.pictures import cohorts_picture, heat_picture
-from automl_assets.records import Cohort, Dataset, Ensemble, ErrorAnalysis, Features, Problem
+from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps.evaluate import Answers
 from automl_assets.steps.holdout_predictions import CHUNK, holdout_predictions_until, judged_rows
 

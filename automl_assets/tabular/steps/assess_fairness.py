@@ -1,4 +1,4 @@
-"""compare: whether the ensemble treats the groups of a sensitive column alike, by fairlearn's metrics and definitions."""
+"""assess_fairness: whether the ensemble treats the groups of a sensitive column alike, by fairlearn's metrics and definitions."""
 
 import math
 import time
@@ -13,8 +13,9 @@ import polars as pl
 from automl_assets.execution.time_shares import TimeShares
 from automl_assets.explanation.groups import Groups, grouped
 from automl_assets.metrics import decided
+from automl_assets.model_records import Fairness, GroupComparison
 from automl_assets.pictures import fairness_picture
-from automl_assets.records import Dataset, Ensemble, Fairness, Features, GroupComparison, Problem
+from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps.evaluate import Answers
 from automl_assets.steps.holdout_predictions import CHUNK, holdout_predictions_until, judged_rows
 

@@ -11,9 +11,10 @@ import polars as pl
 from automl_assets import metrics
 from automl_assets.execution.time_shares import TimeShares
 from automl_assets.explanation.partial_dependence import Answer, Dependence, Feeds, dependence
+from automl_assets.model_records import Contributions, Explanation, Importance, Picture
 from automl_assets.onnx.session import open_session
 from automl_assets.pictures import contributions_picture, dependence_picture, importance_picture
-from automl_assets.records import Contributions, Dataset, Ensemble, Explanation, Features, Importance, Picture, Problem
+from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps.build_ensemble import sample
 from automl_assets.steps.combine import check_columns
 from automl_assets.tabular.steps.pipeline_onnx import engineered_onnx_bytes

@@ -1,4 +1,4 @@
-"""trim: what an ensemble leaves out so that one row takes no longer than it may.
+"""prune_ensemble: what an ensemble leaves out so that one row takes no longer than it may.
 
 First to go is what adds least for the time it takes: single fold models, and members of a vote that weigh little.
 """

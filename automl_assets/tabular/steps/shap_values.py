@@ -1,4 +1,4 @@
-"""contribute: what each raw column adds to the answer for each row (SHAP values), over the ONNX graph of any ensemble.
+"""shap_values: what each raw column adds to the answer for each row (SHAP values), over the ONNX graph of any ensemble.
 
 Works in log-odds for classes, where the effects of columns add up, and in values for a regression.
 """
@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 
 from automl_assets.explanation.shapley import Feeds, shapley
+from automl_assets.model_records import Contributions
 from automl_assets.onnx.session import onnx_answer, open_session
-from automl_assets.records import Contributions, Ensemble, Problem
+from automl_assets.records import Ensemble, Problem
 from automl_assets.steps.combine import PROBABILITY_FLOOR
 from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes, onnx_feeds
 

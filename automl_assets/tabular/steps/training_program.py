@@ -1,6 +1,6 @@
-"""retrain: the program that a training script consists of, from rows to a tested model.
+"""training_program: the program that a training script consists of, from rows to a tested model.
 
-`write` copies it, with all that it needs, into one file; so it takes what was learnt and chosen as plain values.
+`write_training_code` copies it, with all that it needs, into one file; so it takes what was learnt and chosen as plain values.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""write: a program that trains the ensemble again without this system, from public packages alone.
+"""write_training_code: a program that trains the ensemble again without this system, from public packages alone.
 
-The program is `retrain` and all it reaches, copied as it was run; what was learnt and chosen stands in it as values.
+The program is `training_program` and all it reaches, copied as it was run; what was learnt and chosen stands in it as values.
 """
 
 from dataclasses import replace
@@ -11,7 +11,8 @@ import numpy as np
 
 from automl_assets import metrics
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Dataset, Ensemble, Leaderboard, TrainingCode
+from automl_assets.model_records import TrainingCode
+from automl_assets.records import Dataset, Ensemble, Leaderboard
 from automl_assets.steps.combine import algorithm_of
 from automl_assets.tabular.steps import training_program
 from automl_assets.training_code.learner import learner

@@ -23,7 +23,7 @@ from automl_assets.component import definitions_of
 from automl_assets.definitions import shared
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.forecasting.records import ForecastEnsemble, Group, Refusal
-from automl_assets.records import Report, TrainingCode
+from automl_assets.model_records import Report, TrainingCode
 from automl_assets.resources.asset_keys import asset_key, asset_name
 from automl_assets.resources.home import prepare
 from automl_assets.resources.partitions import CHANGED_TAG, add_groups, keys_of

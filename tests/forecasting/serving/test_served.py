@@ -18,7 +18,7 @@ from automl_assets.forecasting.serving.model_folder import forecast_model, forec
 from automl_assets.forecasting.serving.served import _values
 from automl_assets.forecasting.steps.export import export
 from automl_assets.forecasting.steps.forecast import forecast
-from automl_assets.records import OnnxModel
+from automl_assets.model_records import OnnxModel
 from tests import forecasts
 from tests.forecasts import HORIZON, PROBLEM
 

@@ -12,7 +12,7 @@ from automl_assets.forecasting.records import Group
 from automl_assets.forecasting.serving.model_folder import forecast_rows
 from automl_assets.forecasting.steps.challenge import Match, challenge, has_met, learnt_from, match
 from automl_assets.forecasting.steps.export import export
-from automl_assets.records import OnnxModel
+from automl_assets.model_records import OnnxModel
 from tests import forecasts
 from tests.forecasts import HORIZON
 

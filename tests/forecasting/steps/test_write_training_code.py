@@ -29,7 +29,8 @@ from automl_assets.forecasting.steps.future_index import ahead, rows_of, whole
 from automl_assets.forecasting.steps.reconcile import add_up, reconcile
 from automl_assets.forecasting.steps.search import backtested, point_of
 from automl_assets.forecasting.steps.write_training_code import STEPS, _instead, _learner, write_training_code
-from automl_assets.records import Dataset, Fitted, TrainingCode, Trial
+from automl_assets.model_records import TrainingCode
+from automl_assets.records import Dataset, Fitted, Trial
 from automl_assets.registry import algorithms
 from automl_assets.steps.load import load
 from automl_assets.steps.read_source import read

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from fairlearn import metrics as reference
 
-from automl_assets.records import Fairness
+from automl_assets.model_records import Fairness
 from automl_assets.tabular.steps.assess_fairness import assess_fairness
 from tests.learned import with_truth
 

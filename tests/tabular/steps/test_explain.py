@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from automl_assets.errors import DataError
-from automl_assets.records import Explanation
+from automl_assets.model_records import Explanation
 from automl_assets.tabular.steps import shap_values as contributing
 from automl_assets.tabular.steps.explain import N_REPEATS, explain, explain_rows
 from automl_assets.tabular.steps.predict import answer

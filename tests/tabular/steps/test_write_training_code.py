@@ -18,7 +18,8 @@ from nbclient import NotebookClient
 from automl_assets import metrics, registry
 from automl_assets.data.typing import typed
 from automl_assets.experiment.experiment import SourceSetting
-from automl_assets.records import Ensemble, Leaderboard, TrainingCode
+from automl_assets.model_records import TrainingCode
+from automl_assets.records import Ensemble, Leaderboard
 from automl_assets.steps.load import load
 from automl_assets.steps.rank import rank
 from automl_assets.tabular.steps.predict import answer
