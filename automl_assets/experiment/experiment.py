@@ -289,6 +289,7 @@ class Experiment(Frozen):
             )
         _check_algorithms(self)
         _check_columns(self)
+        _check_fairness(self)
         self.family.check(self)
         return self
 
@@ -318,6 +319,12 @@ class Experiment(Frozen):
     def quantiles(self) -> tuple[float, ...]:
         """Of every forecast, ascending, the median among them: those asked for, or the bounds of `coverage`."""
         return self.forecasting.quantiles or levels(self.coverage)
+
+
+def _check_fairness(experiment: Experiment) -> None:
+    steps = experiment.family.row_steps
+    if experiment.sensitive_columns and steps and not steps.assess_fairness:
+        raise ValueError(f"sensitive_columns: fairness is not assessed for a {experiment.task}; remove it")
 
 
 def _able(task: str) -> Mapping[str, AlgorithmInfo]:

@@ -1,6 +1,7 @@
 """What a YAML may say, and how it is refused: key, what was got, what is possible, the nearest name."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -305,3 +306,14 @@ def test_every_shipped_experiment_is_valid() -> None:
     files = sorted((Path(__file__).parents[2] / "automl_assets" / "experiments").glob("*.yaml"))
     assert files
     assert {load(file).task for file in files} <= set(registry.tasks())
+
+
+def test_fairness_that_a_family_does_not_assess_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be left out without a word."""
+    family = registry.family_of("classification")
+    unfair = replace(family, row_steps=replace(family.steps, assess_fairness=None))
+    monkeypatch.setattr(registry, "family_of", lambda task: unfair)
+    given = {"task": "classification", "source": "rows.csv", "target": "y"}
+    with pytest.raises(SettingError, match="sensitive_columns: fairness is not assessed for a classification"):
+        parse(given | {"sensitive_columns": ["sex"]}, "asked")
+    assert parse(given, "asked").sensitive_columns == ()

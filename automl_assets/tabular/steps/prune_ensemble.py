@@ -57,8 +57,8 @@ def _voting_again(ensemble: Ensemble, candidates: Iterable[Candidate], features:
     parts = [said[member.trial] for member in members]
     vote = combine(parts, [member.weight for member in members], None, ensemble.problem)
     rows = ~np.isnan(vote).any(axis=1)
-    weight = None if features.truth.weight is None else features.truth.weight[rows]
-    score = metrics.score(ensemble.problem.metric, features.truth.y[rows], vote[rows], weight, ensemble.problem)
+    truth, problem = features.truth, ensemble.problem
+    score = metrics.score(problem.metric, truth.y[rows], vote[rows], truth.weights_of(rows), problem)
     scores = ensemble.scores_by_kind | {ensemble.kind: score}
     return replace(ensemble, members=members, predictions=vote, score=score, scores_by_kind=scores)
 
