@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from automl_assets.data.schema import NO_SCHEMA, Schema
 from automl_assets.records import Problem
 
 
@@ -158,6 +159,7 @@ class OnnxModel:
     latency_milliseconds: float  # median of one row
     example: dict[str, Any] = field(default_factory=dict)  # one row as JSON takes it
     raw: dict[str, RawInput] = field(default_factory=dict)  # raw column -> how it comes, in the order of `inputs`
+    schema: Schema = NO_SCHEMA  # by which raw columns are read before the model is asked
 
 
 @dataclass(frozen=True)

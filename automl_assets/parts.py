@@ -110,8 +110,9 @@ class Source:
     does. Both raise SourceError with advice. `stamp(options)` is a text that changes with every write, found out without
     reading: files have one, and may be seen half-written; what has none is always whole. `options` is a frozen pydantic model that refuses unknown keys.
     `claims(text)` says whether a bare `source: TEXT` in a YAML belongs to it, and `text_option` is the option it fills.
-    `batches(options, most_rows)` reads rows as they are written, a batch at a time, and `typed(options, rows)` types
-    them as `read` does; without `batches` the rows are known to fit into memory.
+    `read` and `batches(options, most_rows)` give rows as they are written, cells of text formats as texts; a schema types
+    them (`data.schema`). Without `batches` the rows are known to fit into memory. `dialect(options)` are the options that
+    say how texts are written, and `like(options, dialect)` those of a further place whose texts are written so.
     """
 
     name: str
@@ -124,7 +125,8 @@ class Source:
     claims: Callable[[str], bool] = lambda text: False
     text_option: str = "path"  # the option that a bare text fills
     batches: Callable[[Any, int], Iterator[pl.DataFrame]] | None = None
-    typed: Callable[[Any, pl.DataFrame], pl.DataFrame] = lambda options, rows: rows
+    dialect: Callable[[Any], dict[str, Any]] = lambda options: {}
+    like: Callable[[Any, dict[str, Any]], Any] = lambda options, dialect: options.model_copy(update=dialect)
     stamp: Callable[[Any], str] | None = None
     add: Callable[[Any, pl.DataFrame], str] | None = None  # keeps further rows, and says where; whole, or not at all
     alone: Callable[[Any], AbstractContextManager[None]] = lambda options: nullcontext()  # nobody else adds meanwhile

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from automl_assets.data.schema import NO_SCHEMA, Schema
 from automl_assets.errors import LearningError
 
 Kind = Literal["numeric", "categorical", "datetime", "text", "ignored"]
@@ -46,6 +47,8 @@ class Dataset:
     part: np.ndarray  # int8 [n_rows]
     roles: Roles
     fingerprint: str
+    schema: Schema = NO_SCHEMA  # by which the rows were read, and all later ones are
+    unreadable: tuple[str, ...] = ()  # what could not be read so, of test and validation files, and counts as missing
 
     @property
     def n_rows(self) -> int:
@@ -175,6 +178,7 @@ class Features:
     inputs: Any  # a record of the family's own, which only its package looks into
     featurizer: Any  # the recipe, of the family's own: plain values, stored as JSON
     columns: tuple[FeatureColumn, ...] = ()  # engineered columns and where they come from; as far as there are any
+    schema: Schema = NO_SCHEMA  # of the raw columns
 
 
 class Fitted:
@@ -331,3 +335,4 @@ class Ensemble:
     problem: Problem  # with the threshold that decides
     calibration: Calibration | None = None
     conformal: Conformal | None = None
+    schema: Schema = NO_SCHEMA  # by which rows to be answered are read

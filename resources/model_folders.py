@@ -10,10 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from automl_assets.data.schema import Schema
 from automl_assets.model_records import OnnxModel, RawInput
+from automl_assets.onnx.session import feed
+from automl_assets.steps.read_rows import UNREADABLE, read_rows
+from automl_assets.training_code.source_bundle import FUTURE, Bundle
 
 SERVED = Path(__file__).with_name("serving.py")
-NEEDED = ("mlflow", "numpy", "onnxruntime", "pandas")
+NEEDED = ("mlflow", "numpy", "onnxruntime", "pandas", "polars")
 SERVED_TYPES = {  # what each input of the ONNX model is called for people who ask over HTTP
     "float": "number or null",
     "double": "date or date-time as ISO 8601 text, seconds since 1970 (UTC), or null",
@@ -27,19 +31,35 @@ RAW_TYPES = {  # the same of raw columns of a table
     "datetime": "date or date-time as ISO 8601 text, without a time zone (UTC)",
 }
 
-ANY = "boolean", "long", "datetime"  # raw types that MLflow would force
+READER = (read_rows, feed)  # what the code that answers calls, copied beside it with all it needs
 
 
 @contextmanager
-def table_model(onnx: OnnxModel) -> Iterator[Path]:
-    """The folder of a model of table rows: one input per raw column, one row as example."""
+def table_model(onnx: OnnxModel, is_strict: bool = True) -> Iterator[Path]:
+    """The folder of a model of table rows: one input per raw column, one row as example. Where it is not strict, what
+    cannot be read counts as missing, and answers name it."""
     inputs = [_told(name, column) for name, column in onnx.raw.items()]
-    signature = _table_signature(onnx)
+    signature = _table_signature(onnx, is_strict)
     example = {name: [_as_asked(value, onnx.raw[name].type)] for name, value in onnx.example.items()}
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
-        file = Path(folder) / "model.onnx"
+        file, reader = Path(folder) / "model.onnx", Path(folder) / "reader.py"
         file.write_bytes(onnx.onnx)
-        yield save_model(Path(folder) / "model", SERVED, {"onnx": file}, signature, inputs, example)
+        reader.write_text(reader_code(onnx.schema, is_strict), "utf-8")
+        yield save_model(Path(folder) / "model", SERVED, {"onnx": file, "reader": reader}, signature, inputs, example)
+
+
+def reader_code(schema: Schema, is_strict: bool) -> str:
+    """A module that stands alone and reads rows by a schema, as this package does."""
+    bundle = Bundle()
+    functions = ", ".join(bundle.reference(function) for function in READER)
+    own = f"SCHEMA = {bundle.value(schema)}\nIS_STRICT = {is_strict}\nREADER = {functions}"
+    sections = [text for _, text in bundle.sections()]
+    parts = [f"{FUTURE}\n\n{bundle.imports()}", *sections, bundle.resolved(own)]
+    return (
+        '"""How the rows are read that the model answers; copied from automl_assets."""\n\n'
+        + "\n\n\n".join(parts)
+        + "\n"
+    )
 
 
 def save_model(
@@ -72,18 +92,17 @@ def _as_asked(value: Any, kind: str) -> Any:
     return float(value) if kind == "double" and value is not None else value
 
 
-def _table_signature(onnx: OnnxModel) -> Any:
-    """Names and types of inputs and answers. A column that had gaps may be left out.
+def _table_signature(onnx: OnnxModel, is_strict: bool) -> Any:
+    """Names of inputs, names and types of answers. A column that had gaps may be left out.
 
-    MLflow refuses other types than it is told of. Where it would make them fit without a word (1.7 as a whole number,
-    null and "false" as booleans, 03.02.2024 as a date) any type may come, and the code that answers looks at it.
+    Any type may come: MLflow would make some fit without a word (1.7 as a whole number, null and "false" as booleans,
+    03.02.2024 as a date), while the code that answers reads all by the schema.
     """
     from mlflow.types import ColSpec, DataType
     from mlflow.types.schema import AnyType
 
-    types = {name: AnyType() if column.type in ANY else DataType[column.type] for name, column in onnx.raw.items()}
-    asked = [ColSpec(types[name], name, required=not column.has_gaps) for name, column in onnx.raw.items()]
-    return signature_of(asked, _table_answers(onnx))
+    asked = [ColSpec(AnyType(), name, required=not column.has_gaps) for name, column in onnx.raw.items()]
+    return signature_of(asked, _table_answers(onnx) | ({} if is_strict else {UNREADABLE: DataType.string}))
 
 
 def signature_of(asked: list[Any], outputs: dict[str, Any]) -> Any:

@@ -3,56 +3,81 @@
 MLflow copies this file beside the model and runs it wherever that is served, so it imports nothing of this package.
 """
 
+import importlib.util
 import sys
 from io import StringIO
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
 
-MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL"]  # cells of a file, as where it is learnt from
 SERVER = "mlflow.pyfunc.scoring_server"
-WORDS = {"true": True, "false": False, "": None}  # texts that are no numbers but stand for some
+KINDS = {"tensor(string)": "string", "tensor(double)": "double", "tensor(float)": "float"}
+UNREADABLE = "unreadable"
 
 
 class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # loaded lazily by mlflow
-    """The ONNX model behind pandas columns: gaps of every kind, dates as moments or texts, columns that are left out."""
+    """The ONNX model behind pandas columns, which are read as the rows were that it learnt from."""
 
     def load_context(self, context: Any) -> None:
         import onnxruntime
 
         self.session = onnxruntime.InferenceSession(context.artifacts["onnx"], providers=["CPUExecutionProvider"])
+        self.reader = _module(Path(context.artifacts["reader"]))
+        self.read_rows, self.feed = self.reader.READER
         if SERVER in sys.modules:
             _let_csv_in(sys.modules[SERVER])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """The outputs of the ONNX model: `prediction` and its intervals, or `label` and, in the order of the classes,
-        `probabilities` and who is in each `prediction_set`."""
+        `probabilities` and who is in each `prediction_set`. Where the model is not strict, `unreadable` names the columns
+        of each row that count as missing because they cannot be read."""
         _check(model_input)
-        inputs = self.session.get_inputs()
-        answers = self.session.run(None, {one.name: _feed(_given(model_input, one.name), one.type) for one in inputs})
+        kinds = {one.name: KINDS[one.type] for one in self.session.get_inputs()}
+        read = self._read(model_input, list(kinds))
+        feeds = {name: self.feed(read.table[name], kind) for name, kind in kinds.items()}
         names = [output.name for output in self.session.get_outputs()]
-        columns = {name: _column(answer) for name, answer in zip(names, answers, strict=True)}
+        columns = {name: _column(answer) for name, answer in zip(names, self.session.run(None, feeds), strict=True)}
+        if not self.reader.IS_STRICT:
+            columns[UNREADABLE] = list(read.unreadable) or ""
         return pd.DataFrame(columns, index=model_input.index)
+
+    def _read(self, rows: pd.DataFrame, names: list[str]) -> Any:
+        """The columns as they were learnt; those that MLflow allowed to leave out are missing."""
+        whole = pd.DataFrame({name: rows.get(name) for name in names}, index=rows.index)
+        try:
+            return self.read_rows(whole, self.reader.SCHEMA, names, self.reader.IS_STRICT)
+        except self.reader.DataError as error:
+            raise _refused(str(error)) from None
+
+
+def _module(file: Path) -> ModuleType:
+    """A module from its file, apart from those of other models."""
+    spec = importlib.util.spec_from_file_location(f"reader_{abs(hash(file))}", file)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    sys.modules[module.__name__] = module  # where dataclasses look for it
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
 
 
 def _let_csv_in(server: Any) -> None:
     """MLflow's own reading of `text/csv` fails at the first column that may be of any type."""
     own = server.parse_csv_input
-    server.parse_csv_input = lambda csv_input, schema=None: _read_csv(csv_input, schema) if schema else own(csv_input)
+    server.parse_csv_input = lambda csv_input, schema=None: _read_csv(csv_input) if schema else own(csv_input)
 
 
-def _read_csv(csv_input: StringIO, schema: Any) -> pd.DataFrame:
-    """Rows of `text/csv` as the schema wants them: cells of any type stay texts, and are looked at by who answers."""
+def _read_csv(csv_input: StringIO) -> pd.DataFrame:
+    """Rows of `text/csv`; cells stay texts, and are looked at by who answers."""
     try:
-        rows = pd.read_csv(csv_input, dtype=str, keep_default_na=False, na_values=MISSING)
+        rows = pd.read_csv(csv_input, dtype=str, keep_default_na=False, na_values=[""])
     except (ValueError, pd.errors.ParserError) as error:
         raise _refused(f"this is no CSV with a header and commas: {error}") from None
     if not isinstance(rows.index, pd.RangeIndex):  # pandas took what is too many for names of rows
         raise _refused(f"there are more cells in a row than in the header, {', '.join(rows.columns)}")
-    numbers = [one.name for one in schema if one.type == mlflow.types.DataType.double and one.name in rows]
-    return rows.assign(**{name: _numbers(rows[name]) for name in numbers})
+    return rows
 
 
 def _check(rows: pd.DataFrame) -> None:
@@ -70,47 +95,6 @@ def _refused(message: str) -> Exception:
     from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
     return MlflowException(message, INVALID_PARAMETER_VALUE)
-
-
-def _given(rows: pd.DataFrame, name: str) -> pd.Series:
-    """A column, all of it missing where MLflow allowed to leave it out."""
-    return rows[name] if name in rows else pd.Series(np.nan, rows.index)
-
-
-def _feed(column: pd.Series, kind: str) -> np.ndarray:
-    """A column as a tensor [n_rows, 1]; missing values are NaN or an empty text."""
-    if kind == "tensor(string)":
-        values = column.astype(object).where(column.notna(), "").astype(str).to_numpy(object)
-    else:
-        with np.errstate(over="ignore"):
-            values = _seconds(column) if kind == "tensor(double)" else _numbers(column).astype(np.float32)
-    return values.reshape(-1, 1)
-
-
-def _numbers(column: pd.Series) -> np.ndarray:
-    """Numbers, also those that come as texts, or as true and false."""
-    given = column if pd.api.types.is_numeric_dtype(column) else column.astype(object).map(_spelt)
-    numbers = pd.to_numeric(given, errors="coerce")
-    _check_read(given, numbers, "is no number; send a number, true, false or null")
-    return numbers.to_numpy(np.float64, na_value=np.nan)
-
-
-def _spelt(value: Any) -> Any:
-    return WORDS.get(value.strip().lower(), value) if isinstance(value, str) else value
-
-
-def _seconds(column: pd.Series) -> np.ndarray:
-    """Moments as seconds since 1970 (UTC). Of texts ISO 8601 alone: in others day and month cannot be told apart."""
-    given = column.astype(object).where(column.notna() & (column.astype(object) != ""), None)
-    moments = pd.to_datetime(given.map(str, na_action="ignore"), format="ISO8601", errors="coerce", utc=True)
-    _check_read(given, moments, "is no date; send 2024-12-31, 2024-12-31T23:59:59 or null")
-    return ((moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
-
-
-def _check_read(given: pd.Series, read: pd.Series, told: str) -> None:
-    lost = given[read.isna() & given.notna()]
-    if len(lost):
-        raise _refused(f'column "{given.name}": {lost.iloc[0]!r} {told}')
 
 
 def _column(answer: np.ndarray) -> Any:

@@ -1,7 +1,7 @@
 """What came of a run whose rows stand for themselves, as Python values."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+    from automl_assets.data.schema import ReadRows, Schema
+    from automl_assets.steps.read_rows import Notes
+
 SHOWN_TRIALS = 12  # when a run has ended
 
 
@@ -35,6 +38,11 @@ class Result(RunResult):
     @cached_property
     def ensemble(self) -> Ensemble:
         return self._load("ensemble")
+
+    @property
+    def schema(self) -> "Schema":
+        """By which all rows are read."""
+        return self.ensemble.schema
 
     @cached_property
     def evaluation(self) -> Evaluation:
@@ -85,10 +93,12 @@ class Result(RunResult):
         return {name: str(folder) for name, folder in found.items() if folder}
 
     def predict(self, rows: Any) -> "pd.DataFrame":
-        """Predictions beside the rows of a pandas or polars frame."""
+        """Predictions beside the rows of a pandas or polars frame. Raises DataError for cells that are not as those learnt
+        from, unless the experiment says `strict: false`."""
         from automl_assets.steps.predict import predict
+        from automl_assets.steps.read_rows import as_frame
 
-        return predict(self.ensemble, _table(rows)).table.to_pandas()
+        return predict(self.ensemble, as_frame(rows), self.experiment.strict).table.to_pandas()
 
     def test(self, trial: str, rows: Any = None) -> Evaluation:
         """Metrics, intervals and pictures of one trial of the leaderboard, or of "ensemble", on the test rows, or on
@@ -97,7 +107,7 @@ class Result(RunResult):
 
         features = self._load("features")
         chosen = self.ensemble if trial == "ensemble" else self._alone(trial, features)
-        return evaluate_trial(chosen, features, self.experiment, None if rows is None else _table(rows))
+        return evaluate_trial(chosen, features, self.experiment, None if rows is None else self._labelled(rows))
 
     def printed(self) -> Iterator[PrintedTable | str]:
         yield self._leaderboard(SHOWN_TRIALS)
@@ -145,16 +155,27 @@ class Result(RunResult):
         if explain_rows is None:
             self._refuse()
         dataset, features = self._load("dataset"), self._load("features")
-        return explain_rows(self.ensemble, dataset, features, _table(rows), seconds).to_pandas()
+        table = self._read(rows, self.ensemble.featurizer.raw_columns).table
+        return explain_rows(self.ensemble, dataset, features, table, seconds).to_pandas()
 
-    def scored(self, batches: "Iterable[pl.DataFrame]") -> "Iterator[pl.DataFrame]":
-        """Predictions beside the rows of each batch, through the ONNX file where the experiment makes one."""
-        from automl_assets.steps.predict import predict
-        from automl_assets.steps.predict_batches import scorer
+    def scored(self, batches: "Iterable[pl.DataFrame]", notes: "Notes | None" = None) -> "Iterator[pl.DataFrame]":
+        """Predictions beside the rows of each batch, through the ONNX file where the experiment makes one. `notes` are
+        told what was noticed about the rows."""
+        from automl_assets.steps.predict import answers, predict_by
+        from automl_assets.steps.predict_batches import answerer
 
-        if self.onnx:
-            return map(scorer(self.onnx, self.ensemble.problem), batches)
-        return (predict(self.ensemble, rows).table for rows in batches)
+        answer = answerer(self.onnx, self.ensemble.problem) if self.onnx else partial(answers, self.ensemble)
+        return (predict_by(answer, self.ensemble, rows, self.experiment.strict, notes) for rows in batches)
+
+    def _labelled(self, rows: Any) -> "pl.DataFrame":
+        """Rows to test on."""
+        named = filter(None, (self.experiment.target, self.experiment.weight_column))
+        return self._read(rows, (*self.ensemble.featurizer.raw_columns, *named)).table
+
+    def _read(self, rows: Any, needed: "Collection[str]") -> "ReadRows":
+        from automl_assets.steps.read_rows import read_rows
+
+        return read_rows(rows, self.ensemble.schema, needed, self.experiment.strict)
 
     def summary(self) -> dict[str, Any]:
         """Everything as plain values, as `automl run --json` writes it."""
@@ -216,12 +237,3 @@ def printed_scores(evaluation: Evaluation) -> PrintedTable:
 
 def _digits(score: float | None) -> str:
     return "" if score is None else f"{score:.5f}"
-
-
-def _table(rows: Any) -> "pl.DataFrame":
-    """A pandas or polars frame, typed as a source would be."""
-    import polars as pl
-
-    from automl_assets.data.typing import typed
-
-    return typed(rows if isinstance(rows, pl.DataFrame) else pl.from_pandas(rows))

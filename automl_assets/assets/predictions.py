@@ -11,7 +11,8 @@ from automl_assets.model_records import ColumnDrift, Predictions
 from automl_assets.records import Ensemble, Profile
 from automl_assets.steps.drift import drift, drifted_columns, told
 from automl_assets.steps.predict import predict
-from automl_assets.steps.read_source import read
+from automl_assets.steps.read_rows import Notes
+from automl_assets.steps.read_source import written
 
 PREVIEW_ROWS = 10
 DRIFT = "drift"  # name of the check
@@ -32,12 +33,13 @@ def predictions(experiment: Experiment, source: SourceSetting) -> dg.AssetsDefin
     )
     def asset(context: dg.AssetExecutionContext, ensemble: Ensemble, profile: Profile) -> dg.MaterializeResult:
         with step(context):
-            rows = read(source)
-            made, lines = predict(ensemble, rows), drift(profile, rows, experiment.retrain.drift)
-        shown = made.table.columns[made.table.columns.index("prediction") :]
+            rows, noticed = written(source), Notes()
+            made = predict(ensemble, rows, experiment.strict, noticed)
+            lines = drift(profile, ensemble.schema.read(rows).table, experiment.retrain.drift)
         metadata: dict[str, Any] = {
             "dagster/row_count": made.table.height,
-            "preview": table(made.table.select(shown).head(PREVIEW_ROWS).to_dicts()),
+            "preview": table(made.table[:, rows.width :].head(PREVIEW_ROWS).to_dicts()),
+            "noticed": "\n".join(noticed.lines) or "Every cell is as those learnt from.",
         }
         found = dg.AssetCheckResult(check_name=DRIFT, severity=dg.AssetCheckSeverity.WARN, **_found(lines, experiment))
         return dg.MaterializeResult(value=made, metadata=metadata, check_results=[found])

@@ -61,15 +61,16 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
     def asset(context: dg.AssetExecutionContext, tracker: Tracker, **records: Any) -> dg.MaterializeResult:
         with step(context):
             match = TableMatch(experiment, records["dataset"], records["split"], records["ensemble"])
-            entry = _entry(match, records["onnx_model"], records["evaluation"])
+            entry = _entry(match, records["onnx_model"], records["evaluation"], experiment.strict)
             return registered(context, tracker, entry, match.with_champion)
 
     return asset
 
 
-def _entry(match: "TableMatch", onnx_model: OnnxModel, evaluation: Evaluation) -> Entry:
+def _entry(match: "TableMatch", onnx_model: OnnxModel, evaluation: Evaluation, is_strict: bool) -> Entry:
     learnt = learnt_from(match.dataset, match.split, match.ensemble.problem)
-    return Entry(table_model(onnx_model), learnt, evaluation.metrics | evaluation.coverage, evaluation.rows)
+    metrics = evaluation.metrics | evaluation.coverage
+    return Entry(table_model(onnx_model, is_strict), learnt, metrics, evaluation.rows)
 
 
 def registered(

@@ -171,15 +171,19 @@ def predict(
     home: Home = None,
 ) -> None:
     """Predicts the rows of DATA with the last model of an experiment; they need not fit into memory."""
-    from automl_assets.experiment.experiment import source_of
+    from automl_assets.experiment.experiment import source_like
     from automl_assets.steps.predict_batches import BATCH_ROWS, check_output, write
-    from automl_assets.steps.read_source import batches
+    from automl_assets.steps.read_rows import Notes
+    from automl_assets.steps.read_source import written_batches
 
     check_output(output)
-    result = _last_result(experiment, home)
+    result, notes = _last_result(experiment, home), Notes()
     with _counting("rows predicted") as told:
-        n_rows = write(result.scored(batches(source_of(data), BATCH_ROWS)), output, told)
+        batches = written_batches(source_like(data, result.schema), BATCH_ROWS)
+        n_rows = write(result.scored(batches, notes), output, told)
     _print_written(f"{n_rows} rows predicted", output)
+    for line in notes.lines:
+        console.print(line, markup=False)
 
 
 @app.command()
@@ -196,14 +200,14 @@ def explain(
     import polars as pl
 
     from automl_assets.cli.printing import contributions
-    from automl_assets.experiment.experiment import source_of
+    from automl_assets.experiment.experiment import source_like
     from automl_assets.steps.predict_batches import check_output, write
-    from automl_assets.steps.read_source import read
+    from automl_assets.steps.read_source import written
 
     if output:
         check_output(output)
-    rows = read(source_of(data))
     result = _last_result(experiment, home)
+    rows = written(source_like(data, result.schema))
     made = pl.from_pandas(result.explain(rows if output else rows.head(SHOWN_ROWS), seconds))
     if output is None:
         console.print(contributions(made))
@@ -222,11 +226,12 @@ def test(
     """Tests one trial of the last run, on the test rows or on the labelled rows of DATA."""
     from automl_assets.api.table_result import printed_scores
     from automl_assets.cli.printing import as_table
-    from automl_assets.experiment.experiment import source_of
-    from automl_assets.steps.read_source import read
+    from automl_assets.experiment.experiment import source_like
+    from automl_assets.steps.read_source import written
 
-    rows = None if data is None else read(source_of(data))
-    evaluation = _last_result(experiment, home).test(trial, rows)
+    result = _last_result(experiment, home)
+    rows = None if data is None else written(source_like(data, result.schema))
+    evaluation = result.test(trial, rows)
     console.print(as_table(printed_scores(evaluation)))
     for name, value in evaluation.coverage.items():
         console.print(f"{name}: {value:.5g}")

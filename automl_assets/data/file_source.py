@@ -20,7 +20,7 @@ from automl_assets.parts import Source
 class FileFormat:
     """A format of files. `options` has a `path`: a file, a folder or a glob, which may hold ${NAME}.
 
-    `read`, `batches`, `code` and `typed` are those of `parts.Source`. `dump(rows, options)` is the content of a new file,
+    `read`, `batches`, `code` and `dialect` are those of `parts.Source`. `dump(rows, options)` is the content of a new file,
     and `join(content, rows, options)` that of an old one with rows below; both get options whose variables are filled in.
     """
 
@@ -33,7 +33,8 @@ class FileFormat:
     code: Callable[[Any], str]
     dump: Callable[[pl.DataFrame, Any], bytes]
     join: Callable[[bytes, pl.DataFrame, Any], bytes]
-    typed: Callable[[Any, pl.DataFrame], pl.DataFrame] = lambda options, rows: rows
+    dialect: Callable[[Any], dict[str, Any]] = lambda options: {}
+    like: Callable[[Any, dict[str, Any]], Any] = lambda options, dialect: options.model_copy(update=dialect)
 
     def source(self) -> Source:
         """The format as a part of the system."""
@@ -50,7 +51,8 @@ class FileFormat:
             code=self.code,
             claims=partial(files.has_extension, extensions=self.extensions),
             batches=self.batches,
-            typed=self.typed,
+            dialect=self.dialect,
+            like=self.like,
         )
 
     def fingerprint(self, options: Any) -> str:

@@ -1,4 +1,4 @@
-"""How rows become tables: every file parsed and stacked, columns of few types, dates, and a hash of them all.
+"""How rows become tables: every file parsed and stacked, columns of few types, and a hash of them all.
 
 Here belongs what several sources share. Not here: where files lie (`files`), what one format alone knows (`sources`).
 """
@@ -17,10 +17,6 @@ from automl_assets.errors import SourceError, listed
 
 Parse = Callable[[bytes, str], pl.DataFrame]  # content and name of one file to its rows
 ParseBatches = Callable[[Any, str], Iterator[pl.DataFrame]]  # byte stream and name of one file to batches of its rows
-
-_DATE = "%Y-%m-%d"
-_DATETIMES = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
-_ZONED_DATETIMES = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z")
 
 
 # --- files -------------------------------------------------------------------------------------------------------
@@ -57,7 +53,7 @@ def read_batches(location: str, extensions: tuple[str, ...], parse: ParseBatches
                 first_name, first_columns = first_name or file.name, first_columns or batch.columns
                 if set(batch.columns) != set(first_columns):
                     raise SourceError(_differing_columns(file.name, batch.columns, first_name, first_columns))
-                yield batch
+                yield batch.select(first_columns)
     if not first_name:
         raise SourceError(f"{without_secrets(location)}: there are no rows; add some below the header")
 
@@ -149,58 +145,32 @@ def _adaptable(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(pl.lit(None).alias(name) for name in empty)
 
 
-def steady(
-    batches: Callable[[], Iterator[pl.DataFrame]], typed: Callable[[pl.DataFrame], pl.DataFrame]
-) -> Iterator[pl.DataFrame]:
-    """Batches typed as the whole would be: a first pass finds the type of each column, a second one gives it.
+def steady(batches: Callable[[], Iterator[pl.DataFrame]]) -> Iterator[pl.DataFrame]:
+    """Batches whose types are found anew for each, under the columns and types that hold them all: a first pass finds
+    these, a second one gives the rows.
 
-    >>> parts = [pl.DataFrame({"x": ["1", "2"]}), pl.DataFrame({"x": ["03", "b"]})]
-    >>> [part["x"].to_list() for part in steady(lambda: iter(parts), lambda rows: rows.cast(pl.Int64, strict=False))]
-    [[1, 2], [3, None]]
+    >>> parts = [pl.DataFrame({"x": [1]}), pl.DataFrame({"x": [2.5], "y": ["a"]})]
+    >>> [part.rows() for part in steady(lambda: iter(parts))]
+    [[(1.0, None)], [(2.5, 'a')]]
     """
-    schema: dict[str, pl.DataType | None] = {}
+    shapes = [_adaptable(batch).clear() for batch in batches()]
+    if not shapes:
+        return
+    columns = pl.concat(shapes, how="diagonal_relaxed")
     for batch in batches():
-        for column in typed(batch):
-            schema[column.name] = _common_type(schema.get(column.name), column)
-    for batch in batches():
-        yield _in_schema(batch, typed(batch), schema)
-
-
-def _common_type(known: pl.DataType | None, column: pl.Series) -> pl.DataType | None:
-    """The type that holds both; text where nothing else does. A column without values leaves it open (None)."""
-    if column.null_count() == len(column) or known == column.dtype:
-        return known
-    if known is None:
-        return column.dtype
-    if known.is_numeric() and column.dtype.is_numeric():
-        return pl.Int64() if known.is_integer() and column.dtype.is_integer() else pl.Float64()
-    return pl.String()
-
-
-def _in_schema(raw: pl.DataFrame, typed: pl.DataFrame, schema: Mapping[str, pl.DataType | None]) -> pl.DataFrame:
-    return pl.DataFrame(
-        [_as_type(raw, typed, name, dtype or pl.String()) for name, dtype in schema.items()], height=typed.height
-    )
-
-
-def _as_type(raw: pl.DataFrame, typed: pl.DataFrame, name: str, dtype: pl.DataType) -> pl.Series:
-    """The column in that type. A text that looked like a number in this batch alone is taken as it was written."""
-    if name not in typed.columns:
-        return pl.Series(name, [None] * typed.height, dtype)
-    is_written_otherwise = dtype == pl.String and raw[name].dtype == pl.String and typed[name].dtype != pl.String
-    column = raw[name] if is_written_otherwise else typed[name]
-    return column.cast(dtype)
+        yield plain(pl.concat([columns, _adaptable(batch)], how="diagonal_relaxed"))
 
 
 def plain(table: pl.DataFrame) -> pl.DataFrame:
-    """The table in few types: decimals as floats; categories, Python objects and untyped columns as text.
+    """The table in few types: decimals with a fraction as floats; categories, Python objects and untyped columns as text.
 
     >>> plain(pl.DataFrame({"x": [None], "c": pl.Series(["a"], dtype=pl.Categorical)})).dtypes
     [String, String]
     """
     objects = [_as_text(column) for column in table if column.dtype == pl.Object]
+    fractions = [column.name for column in table if column.dtype.is_decimal() and column.dtype.scale]  # type: ignore[attr-defined]
     return table.with_columns(objects).with_columns(
-        cs.decimal().cast(pl.Float64),
+        cs.by_name(fractions).cast(pl.Float64),
         cs.by_dtype(pl.Categorical, pl.Enum, pl.Null).cast(pl.String),
     )
 
@@ -208,43 +178,6 @@ def plain(table: pl.DataFrame) -> pl.DataFrame:
 def _as_text(column: pl.Series) -> pl.Series:
     texts = [None if value is None else str(value) for value in column]
     return pl.Series(column.name, texts, dtype=pl.String)
-
-
-def with_dates(table: pl.DataFrame) -> pl.DataFrame:
-    """Text columns that hold nothing but ISO 8601 dates, or date-times, become such; those with a zone become UTC.
-
-    Other orders, such as 02/05/2007, stay text: day and month cannot be told apart.
-
-    >>> with_dates(pl.DataFrame({"day": ["2024-02-29", None], "us": ["02/05/2007", None]})).dtypes
-    [Date, String]
-    """
-    return table.with_columns(_with_dates(column) for column in table.select(cs.string()))
-
-
-def _with_dates(texts: pl.Series) -> pl.Series:
-    known = texts.drop_nulls()
-    if known.is_empty() or not known.head(100).str.contains(r"^\d{4}-\d{2}-\d{2}([T ]|$)").all():
-        return texts
-    return first_complete(texts, _date_readings(texts))
-
-
-def _date_readings(texts: pl.Series) -> Iterator[pl.Series]:
-    yield texts.str.to_date(_DATE, strict=False)
-    joined = texts.str.replace(" ", "T", literal=True)
-    for pattern in _DATETIMES:
-        yield joined.str.to_datetime(pattern, time_unit="us", strict=False)
-    zoned = joined.str.replace("Z$", "+00:00")
-    for pattern in _ZONED_DATETIMES:
-        yield zoned.str.to_datetime(pattern, time_unit="us", time_zone="UTC", strict=False)
-
-
-def first_complete(texts: pl.Series, readings: Iterable[pl.Series]) -> pl.Series:
-    """The first reading that has a value wherever the text has one; the text itself when there is none.
-
-    >>> first_complete(pl.Series(["1", "x"]), [pl.Series([1, None])]).to_list()
-    ['1', 'x']
-    """
-    return next((reading for reading in readings if reading.null_count() == texts.null_count()), texts)
 
 
 def check_names(columns: Iterable[str], where: str) -> None:

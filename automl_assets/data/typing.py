@@ -47,55 +47,10 @@ def as_moments(column: pl.Series) -> pl.Series:
     return max(readings, key=lambda moments: moments.count())
 
 
-UNITS_PER_SECOND: dict[str, float] = {"ms": 1e3, "us": 1e6, "ns": 1e9}
-
-
-def typed(table: pl.DataFrame) -> pl.DataFrame:
-    """Blank texts become missing; a text column in which every value is a number or a date becomes one."""
-    return table.select(_typed(column) for column in table.iter_columns())
-
-
-def _typed(column: pl.Series) -> pl.Series:
-    if column.dtype == pl.Categorical or isinstance(column.dtype, pl.Enum):
-        column = column.cast(pl.String)
-    if column.dtype.is_decimal():
-        return column.cast(pl.Float64)
-    if column.dtype == pl.Time or isinstance(column.dtype, pl.Duration):
-        return _seconds(column)
-    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
-        return pl.Series(column.name, [None if value is None else str(value) for value in column.to_list()], pl.String)
-    if column.dtype != pl.String:
-        return column.fill_nan(None) if column.dtype.is_float() else column
-    text = column.set(column.str.strip_chars() == "", None)
-    return _as_number(text) if text.null_count() < len(text) else text
-
-
-def _seconds(column: pl.Series) -> pl.Series:
-    """A time of day as seconds since midnight, a length of time as seconds."""
-    unit = column.dtype.time_unit if isinstance(column.dtype, pl.Duration) else "ns"
-    return column.cast(pl.Int64) / UNITS_PER_SECOND[unit]
-
-
-def _as_number(text: pl.Series) -> pl.Series:
-    """A leading zero, as in a postal code, says that it is a name and not a number."""
-    bare = text.str.strip_chars()
-    if bare.str.contains(r"^-?0\d+$").any():
-        return text
-    for number in (pl.Int64, pl.Float64):
-        numbers = bare.cast(number, strict=False)
-        if numbers.null_count() == text.null_count():
-            return numbers
-    return _as_date(text)
-
-
-def _as_date(text: pl.Series) -> pl.Series:
-    probe = text.drop_nulls().head(50)
-    for date_format in DATE_FORMATS:
-        if probe.str.to_datetime(date_format, strict=False).null_count() == 0:
-            dates = text.str.to_datetime(date_format, strict=False)
-            if dates.null_count() == text.null_count():
-                return dates
-    return text
+def completed(rows: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame:
+    """Rows with those columns of the first that they lack, all of them missing."""
+    lacking = [name for name in first.columns if name not in rows.columns]
+    return rows.with_columns(pl.lit(None, first.schema[name]).alias(name) for name in lacking)
 
 
 def stacked(tables: list[pl.DataFrame]) -> pl.DataFrame:

@@ -22,6 +22,7 @@ from pydantic import (
 
 from automl_assets import metrics, registry
 from automl_assets.data import files
+from automl_assets.data.schema import Schema
 from automl_assets.errors import SettingError, listed, nearest
 from automl_assets.experiment.base import Frozen, shorthand
 from automl_assets.experiment.featurization import Featurization
@@ -95,6 +96,16 @@ def source_of(text: str) -> SourceSetting:
         return SourceSetting.model_validate(text)
     except ValidationError as error:
         raise SettingError("; ".join(told(error, SourceSetting, "source"))) from None
+
+
+def source_like(text: str, schema: Schema) -> SourceSetting:
+    """The same, its texts written as those of the source that a schema was learnt from."""
+    found = source_of(text)
+    if not schema.columns:
+        return found
+    dialect = schema.source if found.kind == schema.kind else {"null_values": schema.null_values}
+    known = {name: value for name, value in dialect.items() if name in type(found.options).model_fields}
+    return found.model_copy(update={"options": found.part.like(found.options, known)})
 
 
 def _fold_rows(value: Any, check: Any) -> Any:
@@ -236,6 +247,8 @@ class Experiment(Frozen):
     threshold: Annotated[Literal["auto"] | float, BeforeValidator(_threshold)] = "auto"
     coverage: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.8, 0.95)
     drop_columns: tuple[str, ...] = ()
+    date_formats: dict[str, str] = {}  # column -> how its dates are written, where they do not say it themselves
+    strict: bool = True  # rows that cannot be read as those learnt from are refused; else they are scored and marked
     sensitive_columns: tuple[str, ...] = ()
     group_column: str | None = None
     time_column: str | None = None

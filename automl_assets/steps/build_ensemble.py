@@ -133,6 +133,7 @@ class _Offer:
             predictions=combine(parts, self.weights, self.stack, features.truth.problem),
             featurizer=features.featurizer,
             problem=features.truth.problem,
+            schema=features.schema,
         )
 
 

@@ -48,7 +48,7 @@ def check_columns(needed: tuple[str, ...], table: pl.DataFrame) -> None:
     for name in needed:
         if name not in table.columns:
             hint = nearest(name, table.columns)
-            raise DataError(f'the rows to predict have no column "{name}"; they have {listed(table.columns)}.{hint}')
+            raise DataError(f'the rows have no column "{name}"; they have {listed(table.columns)}.{hint}')
 
 
 def set_texts(inside: np.ndarray, classes: Sequence[Label]) -> list[str]:

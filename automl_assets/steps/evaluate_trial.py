@@ -40,6 +40,7 @@ def trial_as_ensemble(trial: Trial, features: Features, experiment: Experiment) 
         predictions=trial.predictions,
         featurizer=features.featurizer,
         problem=features.truth.problem,
+        schema=features.schema,
     )
     honest = calibrate(ensemble, features.truth, experiment.seed)
     return conformalize(honest, features.truth, experiment.coverage, experiment.seed)

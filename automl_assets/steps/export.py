@@ -36,6 +36,7 @@ def export(ensemble: Ensemble, table: pl.DataFrame, learnt: pl.DataFrame | None 
         latency_milliseconds=_latency(session, feeds),
         example=_example(rows.select(*feeds)),
         raw=_raw_inputs(inputs, table if learnt is None else learnt),
+        schema=ensemble.schema.only(inputs),
     )
 
 

@@ -11,19 +11,21 @@ import fsspec
 import polars as pl
 
 from automl_assets import registry
-from automl_assets.data import files, tables
+from automl_assets.data import files
 from automl_assets.data.row_ids import identities
+from automl_assets.data.schema import Schema
 from automl_assets.errors import DataError, SettingError, SourceError, listed, nearest
-from automl_assets.experiment.experiment import Experiment, SourceSetting, source_of
+from automl_assets.experiment.experiment import Experiment, source_like
+from automl_assets.steps.read_rows import check_fit
+from automl_assets.steps.read_source import learn, written
 
 SEPARATOR = "\x1f"  # of the values of a key
-BATCH_ROWS = 1_000_000
 SHOWN = 5  # values that a message lists
 
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """The same rows twice: `written`, where a cell of a text format is a text (007), and `typed`, as it is meant (7)."""
+    """The same rows twice: `written`, where a cell of a text format is a text (1.50), and `typed`, as it is meant (1.5)."""
 
     written: pl.DataFrame
     typed: pl.DataFrame
@@ -54,40 +56,45 @@ def import_labels(
     Labels that lack columns of the source belong to the rows of `rows`, by default to those of `predict_source`; `is_new`
     says that classes which the source has never had are meant. Raises AutomlError where nothing was added.
     """
-    labels = read_labels(location, experiment.target)
     with experiment.source.part.alone(experiment.source.options):
-        known = _read(experiment.source)
+        rows_of_source = written(experiment.source)
+        schema = learn(experiment.source, rows_of_source, experiment.date_formats)
+        known, labels = _typed(rows_of_source, schema), read_labels(location, experiment.target, schema, rows_of_source)
         is_whole = set(known.typed.columns) <= {*labels.typed.columns, *experiment.drop_columns}
-        source = source_of(rows) if rows else None if is_whole else experiment.predict_source
-        found = label(labels, known, experiment, _read(source) if source else None, key)
+        source = source_like(rows, schema) if rows else None if is_whole else experiment.predict_source
+        scored = _typed(written(source), schema) if source else None
+        found = label(labels, known, experiment, scored, key)
         if not is_new:
             check_classes(found.rows, known.typed, experiment)
         return replace(found, where=_add(experiment, found.rows)) if found.rows.height else found
 
 
-def _read(source: SourceSetting) -> ScoredRows:
-    """Rows as their format has them, untouched by what models need."""
-    part, options = source.part, source.options
-    if part.batches is None:
-        rows = part.read(options)
-        tables.check_names(rows.columns, part.describe(options))
-        return ScoredRows(rows, rows)
-    written = pl.concat(part.batches(options, BATCH_ROWS), how="diagonal_relaxed")
-    return ScoredRows(written, part.typed(options, written))
+def _typed(rows: pl.DataFrame, schema: Schema) -> ScoredRows:
+    """Rows as the source has them. Raises DataError for cells that are not as the source's."""
+    found = schema.read(rows)
+    check_fit(found.misfits, "labels and their rows", "Write these cells like those of the source; nothing was added")
+    return ScoredRows(rows, found.table)
 
 
-def read_labels(location: str, target: str) -> ScoredRows:
-    """Labels in a column `target`, from a file of any format or of any kind of source. Raises SourceError."""
+def _shaped(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Lists and objects of the types that the source has, so that 10 and 10.0 in them are the same."""
+    both = [name for name in rows.columns if name in known.columns and known[name].dtype.is_nested()]
+    return rows.with_columns(rows[name].cast(known[name].dtype, strict=False) for name in both)
+
+
+def read_labels(location: str, target: str, schema: Schema, known: pl.DataFrame) -> ScoredRows:
+    """Labels in a column `target`, from a file of any format or of any kind of source. Raises SourceError, and DataError
+    for cells that are not as those of the source, which are `known`."""
     formats = [one for one in registry.label_formats().values() if files.has_extension(location, one.extensions)]
     if not formats:
-        return _read(source_of(location))
+        return _typed(written(source_like(location, schema)), schema)
     name = files.without_secrets(location)
     with files.explained(name, location), fsspec.open(location, "rb") as file:
         content = file.read()
         for found in formats:
             if found.is_of(content):
                 rows = found.read(content, name, target)
-                return ScoredRows(rows, rows)
+                return _typed(_shaped(rows, known), schema)
     raise SourceError(f"{name} is none of {listed(one.title for one in formats)}; export it as one of them")
 
 
@@ -209,13 +216,17 @@ def _is_fresh(rows: ScoredRows, known: ScoredRows, key: Sequence[str], target: s
 
 
 def _as_written(rows: ScoredRows, known: pl.DataFrame) -> pl.DataFrame:
-    """The rows to be added: what is text in the source and was text before is written down to the letter."""
+    """The rows to be added: what is text, a list or an object in the source is written down to the letter."""
     texts = [
         rows.written[name]
         for name in rows.typed.columns
-        if name in rows.written.columns and rows.written[name].dtype == known[name].dtype == pl.String
+        if name in rows.written.columns and rows.written[name].dtype == known[name].dtype and _is_literal(known[name])
     ]
     return rows.typed.with_columns(texts)
+
+
+def _is_literal(column: pl.Series) -> bool:
+    return column.dtype == pl.String or column.dtype.is_nested()
 
 
 def _is_in(rows: pl.DataFrame, known: pl.DataFrame) -> list[bool]:

@@ -1,23 +1,51 @@
 """load: reads the experiment's sources into typed rows with roles, and refuses what cannot answer the question."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import polars as pl
 
-from automl_assets.errors import DataError
+from automl_assets.data.schema import ReadRows, Schema, told
+from automl_assets.errors import DataError, SettingError, listed, nearest
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import SOURCE, Dataset
-from automl_assets.steps.read_source import fingerprint, read, settings_of
+from automl_assets.steps.read_rows import check_fit
+from automl_assets.steps.read_source import fingerprint, learn, settings_of, written
 
 
 def load(experiment: Experiment) -> Dataset:
-    """Every row of the source, the validation file and the test file, as one typed table."""
+    """Every row of the source, the validation file and the test file, as one table typed by the schema of the source."""
     settings = settings_of(experiment)
-    tables = {mark: read(setting) for mark, setting in settings.items()}
+    rows = {mark: written(setting) for mark, setting in settings.items()}
     places = {mark: setting.part.describe(setting.options) for mark, setting in settings.items()}
+    _check_date_formats(experiment, rows[SOURCE])
+    schema = learn(experiment.source, rows[SOURCE], experiment.date_formats)
+    read = {mark: _read(some, schema, experiment, places[mark]) for mark, some in rows.items()}
+    tables = {mark: found.table for mark, found in read.items()}
     part = np.concatenate([np.full(rows.height, mark, np.int8) for mark, rows in tables.items()])
     table, roles = experiment.family.load(experiment, tables, places)
     _check_rows(experiment, table, part)
-    return Dataset(table, part, roles, fingerprint(experiment))
+    return Dataset(table, part, roles, fingerprint(experiment), schema, _unreadable(read, places))
+
+
+def _read(rows: pl.DataFrame, schema: Schema, experiment: Experiment, where: str) -> ReadRows:
+    """Raises DataError where the experiment is strict and cells of a test or validation file do not fit."""
+    found = schema.read(rows, set(rows.columns) - set(experiment.drop_columns))
+    if experiment.strict:
+        check_fit(found.misfits, where)
+    return found
+
+
+def _unreadable(read: Mapping[int, ReadRows], places: Mapping[int, str]) -> tuple[str, ...]:
+    return tuple(f"{places[mark]}: {told(misfit)}" for mark, found in read.items() for misfit in found.misfits)
+
+
+def _check_date_formats(experiment: Experiment, rows: pl.DataFrame) -> None:
+    for name in experiment.date_formats:
+        if name not in rows.columns:
+            raise SettingError(
+                f'date_formats: no column "{name}"; there are {listed(rows.columns)}.{nearest(name, rows.columns)}'
+            )
 
 
 def _check_rows(experiment: Experiment, table: pl.DataFrame, part: np.ndarray) -> None:

@@ -1,4 +1,7 @@
-"""predict: rows with the ensemble's answers beside them, in Python."""
+"""predict: the ensemble's answers to rows, in Python, and how they stand beside the rows."""
+
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -8,25 +11,59 @@ from automl_assets.model_records import Predictions
 from automl_assets.records import Ensemble
 from automl_assets.steps.combine import check_columns, set_texts
 from automl_assets.steps.conformalize import class_sets, intervals
+from automl_assets.steps.read_rows import Notes, marked, read_rows
+
+Answer = Callable[[pl.DataFrame], pl.DataFrame]
+
+TAKEN = "automl_"  # stands before the names of answers where the rows have columns called so themselves
 
 
-def predict(ensemble: Ensemble, table: pl.DataFrame) -> Predictions:
+def predict(ensemble: Ensemble, rows: pl.DataFrame, is_strict: bool = True, notes: Notes | None = None) -> Predictions:
     """The rows with their predictions beside them: the answer, a probability per class where there are classes, and
-    what holds the truth as often as the experiment asks."""
+    what holds the truth as often as the experiment asks. Raises DataError as `read_rows` does."""
+    return Predictions(predict_by(partial(answers, ensemble), ensemble, rows, is_strict, notes))
+
+
+def predict_by(
+    answer: Answer, ensemble: Ensemble, rows: pl.DataFrame, is_strict: bool, notes: Notes | None = None
+) -> pl.DataFrame:
+    """The same by another way to answer, such as the ensemble's ONNX file. The rows stay as they come; where not strict,
+    a column names what could not be read of each."""
+    read = read_rows(rows, ensemble.schema, ensemble.featurizer.raw_columns, is_strict)
+    if notes:
+        notes.add(read)
+    found = answer(read.table)
+    return beside(rows, found if is_strict else marked(found, read))
+
+
+def answers(ensemble: Ensemble, table: pl.DataFrame) -> pl.DataFrame:
+    """Columns `prediction`, for classes `probability_<class>` and `prediction_set_<percent>`, else
+    `prediction_<percent>_low` and `_high`, of rows read by the ensemble's schema."""
     check_columns(ensemble.featurizer.raw_columns, table)
-    answers = registry.family_of(ensemble.problem.task).steps.answer(ensemble, table)
-    return Predictions(beside(table, answers, ensemble))
+    found = registry.family_of(ensemble.problem.task).steps.answer(ensemble, table)
+    return pl.DataFrame(_columns(found, ensemble))
 
 
-def beside(table: pl.DataFrame, answers: np.ndarray, ensemble: Ensemble) -> pl.DataFrame:
-    """The table with columns `prediction`, for classes `probability_<class>` and `prediction_set_<percent>`, else
-    `prediction_<percent>_low` and `_high`."""
+def _columns(found: np.ndarray, ensemble: Ensemble) -> list[pl.Series]:
     problem, conformal = ensemble.problem, ensemble.conformal
     if not problem.classes:
-        ends = intervals(conformal, answers[:, 0]) if conformal else {}
-        return table.with_columns(prediction=pl.Series(answers[:, 0]), **{n: pl.Series(v) for n, v in ends.items()})
-    labels = [problem.classes[code] for code in metrics.decided(answers, problem.threshold)]
-    probabilities = [pl.Series(f"probability_{label}", answers[:, code]) for code, label in enumerate(problem.classes)]
-    sets = class_sets(conformal, answers, problem.threshold) if conformal else {}
+        ends = intervals(conformal, found[:, 0]) if conformal else {}
+        return [pl.Series("prediction", found[:, 0]), *(pl.Series(name, values) for name, values in ends.items())]
+    labels = [problem.classes[code] for code in metrics.decided(found, problem.threshold)]
+    probabilities = [pl.Series(f"probability_{label}", found[:, code]) for code, label in enumerate(problem.classes)]
+    sets = class_sets(conformal, found, problem.threshold) if conformal else {}
     texts = [pl.Series(name, set_texts(inside, problem.classes)) for name, inside in sets.items()]
-    return table.with_columns(pl.Series("prediction", labels), *probabilities, *texts)
+    return [pl.Series("prediction", labels), *probabilities, *texts]
+
+
+def beside(rows: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    """Rows with the answers to their right. Where the rows have a column called like one of the answers, these are called
+    automl_prediction and so on, so that nothing is overwritten.
+
+    >>> beside(pl.DataFrame({"prediction": [1]}), pl.DataFrame({"prediction": [2]})).columns
+    ['prediction', 'automl_prediction']
+    """
+    names = found.columns
+    while set(names) & set(rows.columns):
+        names = [TAKEN + name for name in names]
+    return pl.concat([rows, found.rename(dict(zip(found.columns, names, strict=True)))], how="horizontal")

@@ -21,21 +21,21 @@ from automl_assets.steps.combine import check_columns, set_texts
 
 BATCH_ROWS = 10_000
 
-Scorer = Callable[[pl.DataFrame], pl.DataFrame]
+Answer = Callable[[pl.DataFrame], pl.DataFrame]
 Write = Callable[[pl.DataFrame], None]
 
 
-def scorer(model: OnnxModel, problem: Problem) -> Scorer:
-    """What sets the answers of the ONNX file beside rows, under the names that `predict` gives them."""
+def answerer(model: OnnxModel, problem: Problem) -> Answer:
+    """What asks the ONNX file about rows read by the model's schema; its answers are called as in `predict`."""
     session = open_session(model.onnx)
     names = [output.name for output in session.get_outputs()]
 
-    def score(rows: pl.DataFrame) -> pl.DataFrame:
+    def answer(rows: pl.DataFrame) -> pl.DataFrame:
         check_columns(tuple(model.inputs), rows)
-        answers = session.run(None, {name: feed(rows[name], kind) for name, kind in model.inputs.items()})
-        return rows.with_columns(_columns(dict(zip(names, answers, strict=True)), problem))
+        found = session.run(None, {name: feed(rows[name], kind) for name, kind in model.inputs.items()})
+        return pl.DataFrame(list(_columns(dict(zip(names, found, strict=True)), problem)))
 
-    return score
+    return answer
 
 
 def write(batches: Iterable[pl.DataFrame], output: Path, told: Callable[[int], None] = lambda n_rows: None) -> int:

@@ -1,32 +1,39 @@
-"""read_source: rows of a source as they are written or typed, and whether they are others than before."""
+"""read_source: rows of a source as they are written, or typed by a schema, and whether they are others than before."""
 
 import hashlib
 from collections.abc import Iterator
-from functools import partial
 
 import polars as pl
 
 from automl_assets.data import tables
-from automl_assets.data.typing import typed
+from automl_assets.data.schema import Schema, learn_schema
 from automl_assets.experiment.experiment import Experiment, SourceSetting
 from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE
 
 
-def read(setting: SourceSetting) -> pl.DataFrame:
-    """All rows of a source, with texts that hold only numbers or dates typed as such."""
+def written(setting: SourceSetting) -> pl.DataFrame:
+    """All rows of a source as it brings them; cells of text formats are texts."""
     part, options = setting.part, setting.options
     rows = part.read(options)
     tables.check_names(rows.columns, part.describe(options))
-    return typed(rows)
+    return rows
 
 
-def batches(setting: SourceSetting, most_rows: int) -> Iterator[pl.DataFrame]:
-    """The same rows a batch at a time, of the same types, for rows that need not fit into memory."""
+def written_batches(setting: SourceSetting, most_rows: int) -> Iterator[pl.DataFrame]:
+    """The same rows a batch at a time, for rows that need not fit into memory."""
     part, options = setting.part, setting.options
-    if part.batches is None:
-        return read(setting).iter_slices(most_rows)
-    written = partial(part.batches, options, most_rows)
-    return tables.steady(written, lambda rows: typed(part.typed(options, rows)))
+    return part.batches(options, most_rows) if part.batches else written(setting).iter_slices(most_rows)
+
+
+def learn(setting: SourceSetting, rows: pl.DataFrame, date_formats: dict[str, str] | None = None) -> Schema:
+    """The schema of the written rows of a source."""
+    return learn_schema(rows, setting.kind, setting.part.dialect(setting.options), date_formats)
+
+
+def read(setting: SourceSetting) -> pl.DataFrame:
+    """All rows of a source that no model has learnt from, typed by what they look like."""
+    rows = written(setting)
+    return learn(setting, rows).read(rows).table
 
 
 def fingerprint(experiment: Experiment) -> str:

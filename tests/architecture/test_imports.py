@@ -44,6 +44,7 @@ LAYERS = (
     ("metrics",),
     ("registry",),
     ("families", "parts", "records", "model_records", "experiment.lag_settings", "experiment.featurizer_options"),
+    ("data.schema", "data.dates"),
     ("stored",),
     ("former_names", "errors"),
 )

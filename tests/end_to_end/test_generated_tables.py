@@ -26,7 +26,8 @@ from automl_assets.registry import algorithms
 from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.export import export
 from automl_assets.steps.load import load
-from automl_assets.steps.predict_batches import scorer
+from automl_assets.steps.predict import predict_by
+from automl_assets.steps.predict_batches import answerer
 from automl_assets.steps.rank import rank
 from automl_assets.steps.split_guardrails import train_test_overlap, validation_split
 from automl_assets.steps.split_rows import split_rows
@@ -145,7 +146,7 @@ def _answered(table: pl.DataFrame, task: str, file: Path, **more: Any) -> str:
     assert len(rank(candidates, experiment.metric, task).finished) == len(candidates)
     model = export(ensemble, dataset.table)
     assert model.max_difference <= PARITY
-    scored = scorer(model, ensemble.problem)(dataset.table)
+    scored = predict_by(answerer(model, ensemble.problem), ensemble, dataset.table, is_strict=True)
     assert scored["prediction"].null_count() == 0
     return "model"
 

@@ -10,22 +10,23 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from mlflow.types import ColSpec, DataType, Schema
-from mlflow.types.schema import AnyType
 
+from automl_assets.data.schema import learn_schema
 from automl_assets.execution.budget import Budget
-from automl_assets.experiment.experiment import parse, source_of
+from automl_assets.experiment.experiment import parse, source_like
 from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.graph import FLOAT, Graph
-from automl_assets.onnx.session import open_session
-from automl_assets.records import Candidate, Problem
+from automl_assets.onnx.session import feed, open_session
+from automl_assets.records import Candidate, Ensemble
 from automl_assets.resources.model_folders import table_model
-from automl_assets.resources.serving import _feed, _read_csv
+from automl_assets.resources.serving import _read_csv
 from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.export import export
 from automl_assets.steps.load import load
-from automl_assets.steps.predict_batches import scorer
-from automl_assets.steps.read_source import batches
+from automl_assets.steps.predict import predict_by
+from automl_assets.steps.predict_batches import answerer
+from automl_assets.steps.read_rows import read_rows
+from automl_assets.steps.read_source import written_batches
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.features.featurizer import encode, fit_featurizer
@@ -49,7 +50,10 @@ def test_a_whole_number_names_its_category_in_any_column(column: pd.Series) -> N
     graph = Graph()
     graph.output("codes", add_codes(graph, featurizer), FLOAT, [None, None])
     session = open_session(graph.build().SerializeToString())
-    (codes,) = session.run(None, {"c": _feed(column, session.get_inputs()[0].type)})
+    read = read_rows(
+        pd.DataFrame({"c": column}), learn_schema(pl.DataFrame({"c": ["7", "8", "8"]})).only(()), ["c"], True
+    )
+    (codes,) = session.run(None, {"c": feed(read.table["c"], "string")})
     assert codes[:2, 0].tolist() == [1.0, 0.0]
     assert np.isnan(codes[2:]).all()
     told = column.astype(object).where(column.notna(), None).to_list()
@@ -72,7 +76,7 @@ ROW = dict(zip(HEAD, (True, True, 3, 4, "2024-02-03", 0.5), strict=True))
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[OnnxModel, Problem]:
+def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[OnnxModel, Ensemble]:
     """What was learnt from text, which knows of no types."""
     file = tmp_path_factory.mktemp("truths") / "rows.csv"
     file.write_text("\n".join([",".join((*HEAD, "answer")), *map(line, range(60))]))
@@ -84,14 +88,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[OnnxModel, Problem]
     part = experiment.candidates["logistic_regression"]
     made: Candidate = search(features, part, Budget(60, 2, max_trials=1), 0)
     ensemble = build_ensemble((made,), features, experiment.ensemble, 0)
-    return export(ensemble, dataset.table), ensemble.problem
+    return export(ensemble, dataset.table), ensemble
 
 
 Post = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture(scope="module")
-def post(model: tuple[OnnxModel, Problem]) -> Post:
+def post(model: tuple[OnnxModel, Ensemble]) -> Post:
     """What the scoring server makes of rows: its own function, without a socket."""
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -113,13 +117,15 @@ def post(model: tuple[OnnxModel, Problem]) -> Post:
 
 
 @pytest.fixture
-def predicted(model: tuple[OnnxModel, Problem], tmp_path: Path) -> Callable[[str, str], list[float]]:
+def predicted(model: tuple[OnnxModel, Ensemble], tmp_path: Path) -> Callable[[str, str], list[float]]:
     """What `automl predict` says of the row with another cell."""
 
     def ask(name: str, cell: str) -> list[float]:
         texts = {key: str(value) for key, value in ROW.items()} | {name: cell}
         (tmp_path / "row.csv").write_text(",".join(HEAD) + "\n" + ",".join(texts.values()) + "\n")
-        (answers,) = map(scorer(*model), batches(source_of(str(tmp_path / "row.csv")), 10))
+        onnx, ensemble = model
+        (rows,) = written_batches(source_like(str(tmp_path / "row.csv"), ensemble.schema), 10)
+        answers = predict_by(answerer(onnx, ensemble.problem), ensemble, rows, is_strict=True)
         return [answers["probability_False"].item(), answers["probability_True"].item()]
 
     return ask
@@ -132,7 +138,7 @@ SENT = [
         ("whole", 7, "7"), ("whole", "7", "7"), ("whole", 7.0, "7"), ("whole", 1.7, "1.7"), ("whole", None, ""), ("whole_gaps", 7, "7"), ("whole_gaps", None, ""),
         ("whole_gaps", "7", "7"), ("whole_gaps", 7.0, "7.0"), ("share", "0.25", "0.25"), ("share", 1, "1"),
         ("day", "2024-05-06", "2024-05-06"), ("day", "2024-05-06T10:00:00", "2024-05-06T10:00:00"), ("day", None, ""),
-        ("day", "2024-05-06T10:00:00+02:00", "2024-05-06T10:00:00+02:00"),
+        ("day", "2024-05-06T10:00:00Z", "2024-05-06"), ("day", "9999-12-31", "9999-12-31"), ("day", "0001-01-01", "0001-01-01"),
     )),
 ]  # fmt: skip
 
@@ -159,12 +165,21 @@ def test_every_column_tells_something(predicted: Callable) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("flag", "maybe", "column \"flag\": 'maybe' is no number; send a number, true, false or null"),
-        ("flag_gaps", "yes", "column \"flag_gaps\": 'yes' is no number"),
-        ("day", "03.02.2024", "column \"day\": '03.02.2024' is no date; send 2024-12-31, 2024-12-31T23:59:59 or null"),
-        ("day", 1704067200, 'column "day": 1704067200 is no date'),
-        ("whole", "many", "column \"whole\": 'many' is no number"),
-        ("whole_gaps", "many", "column whole_gaps to type"),
+        (
+            "flag",
+            "maybe",
+            "column \"flag\" holds true or false, such as true; 1 cell is another: 'maybe'. Write these",
+        ),
+        ("flag_gaps", "yes", "column \"flag_gaps\" holds true or false, such as true; 1 cell is another: 'yes'"),
+        ("day", "03.02.2024", "\"day\" holds dates as 2024-12-31, such as 2024-01-03; 1 cell is another: '03.02.2024'"),
+        ("day", "2024-05-06T10:00:00+02:00", "1 cell is another: '2024-05-06T10:00:00+02:00'"),
+        (
+            "day",
+            1704067200,
+            "column \"day\" holds dates as 2024-12-31, such as 2024-01-03; 1 cell is another: '1704067200'",
+        ),
+        ("whole", "many", "column \"whole\" holds whole numbers, such as 0; 1 cell is another: 'many'"),
+        ("whole_gaps", "many", "column \"whole_gaps\" holds whole numbers, such as 3; 1 cell is another: 'many'"),
         ("flag", {"a": 1}, "column \"flag\": {'a': 1} is no single value"),
     ],
 )
@@ -193,10 +208,11 @@ def test_a_cell_means_the_same_in_csv_over_http(post: Post, predicted: Callable,
 
 
 def test_cells_stay_as_they_are_written_and_gaps_are_those_of_files() -> None:
-    schema = Schema([ColSpec(AnyType(), "code"), ColSpec(DataType.string, "word"), ColSpec(DataType.double, "size")])
-    read = _read_csv(StringIO("code,word,size\n007,None,123456789\n008,NA,\n"), schema)
-    told = read.astype(object).where(read.notna(), None).to_dict("list")
-    assert told == {"code": ["007", "008"], "word": ["None", None], "size": [123456789.0, None]}
+    cells = pd.DataFrame({"code": ["007", "12"], "word": ["None", "one"], "size": ["1", "2"]})
+    schema = learn_schema(pl.from_pandas(cells), source={"null_values": ["", "NA"]})
+    sent = _read_csv(StringIO("code,word,size\n007,None,123456789\n12,NA,\n"))
+    read = read_rows(sent, schema, ["code", "word", "size"], is_strict=True).table
+    assert read.to_dict(as_series=False) == {"code": ["007", "12"], "word": ["None", None], "size": [123456789, None]}
 
 
 @pytest.mark.parametrize(
@@ -206,8 +222,14 @@ def test_cells_stay_as_they_are_written_and_gaps_are_those_of_files() -> None:
         ("flag;share\ntrue;0,5", "there are more cells in a row than in the header, flag;share"),
         ("flag;share\ntrue;1", "Model is missing inputs"),
         ("flag,share\n1,2\n1,2,3", "this is no CSV with a header and commas: "),
-        (",".join(HEAD) + "\ntrue,true,3,4,2024-02-03,much", "column \"share\": 'much' is no number; send a number"),
-        (",".join(HEAD) + "\ntrue,true,3,4,03.02.2024,1", "column \"day\": '03.02.2024' is no date"),
+        (
+            ",".join(HEAD) + "\ntrue,true,3,4,2024-02-03,much",
+            "column \"share\" holds numbers, such as 0.0; 1 cell is another: 'much'",
+        ),
+        (
+            ",".join(HEAD) + "\ntrue,true,3,4,03.02.2024,1",
+            "as 2024-12-31, such as 2024-01-03; 1 cell is another: '03.02.2024'",
+        ),
     ],
 )
 def test_csv_that_cannot_be_read_is_refused_in_words(post: Post, csv: str, told: str) -> None:

@@ -1,18 +1,18 @@
 """Rows arrive typed and stacked, with their roles; what cannot answer the question is refused."""
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from automl_assets.data.typing import typed
 from automl_assets.errors import DataError, SettingError, SourceError
 from automl_assets.experiment.experiment import parse
 from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE
 from automl_assets.steps.load import load
 from automl_assets.steps.read_source import fingerprint
+from tests.reading import typed
 
 N_ROWS = 30
 
@@ -35,10 +35,13 @@ def _written(table: pl.DataFrame, file: Path) -> str:
         (["0123", "4567"], ["0123", "4567"]),  # a postal code
         (["-0.5", "0"], [-0.5, 0.0]),
         (["  ", "", "a"], [None, None, "a"]),
-        (["09/22/1986", "12/01/2001", None], [datetime(1986, 9, 22), datetime(2001, 12, 1), None]),
-        (["31.12.1999", "01.02.2000"], [datetime(1999, 12, 31), datetime(2000, 2, 1)]),
+        (["09/22/1986", "12/01/2001", None], [date(1986, 9, 22), date(2001, 12, 1), None]),
+        (["31.12.1999", "01.02.2000"], [date(1999, 12, 31), date(2000, 2, 1)]),
         (["09/22/1986", "soon"], ["09/22/1986", "soon"]),
         (["09/22/1986"] * 60 + ["22/09/1986"], ["09/22/1986"] * 60 + ["22/09/1986"]),
+        (["02/05/2007", "03/06/2008"], ["02/05/2007", "03/06/2008"]),  # nobody can tell which is the day
+        (["02/05/2007"] * 60 + ["22/09/1986"], [date(2007, 5, 2)] * 60 + [date(1986, 9, 22)]),
+        (["18446744073709551616", "18446744073709551617"], ["18446744073709551616", "18446744073709551617"]),
     ],
 )
 def test_texts_are_typed_when_every_value_is(texts: list, values: list) -> None:
@@ -100,7 +103,7 @@ def test_files_are_stacked(ask, tmp_path: Path) -> None:
     [
         ([1] * N_ROWS, [1.5] * N_ROWS, 1.5),  # a fraction is not cut to a whole number
         (["a"] * N_ROWS, [7] * N_ROWS, "7"),
-        ([datetime(2020, 1, 1)] * N_ROWS, ["02/29/2020", "never"] + [None] * (N_ROWS - 2), datetime(2020, 2, 29)),
+        ([datetime(2020, 1, 1)] * N_ROWS, ["2020-02-29", "2020-03-01 12:30"] * (N_ROWS // 2), datetime(2020, 2, 29)),
         ([True] * N_ROWS, [None] * N_ROWS, None),
     ],
 )
@@ -111,8 +114,19 @@ def test_a_column_of_another_type_follows_the_source(ask, tmp_path: Path, source
 
 def test_a_column_of_an_impossible_type_is_refused(ask, tmp_path: Path) -> None:
     file = _written(_table(c=["maybe"] * N_ROWS), tmp_path / "t.parquet")
-    with pytest.raises(SourceError, match=r'^column "c" is Boolean in the source and String in a validation or test f'):
+    with pytest.raises(
+        DataError, match=r't\.parquet: column "c" holds true or false, such as True; 30 cells are others: \'maybe\'\. W'
+    ):
         load(ask(_table(c=[True] * N_ROWS), test=file))
+
+
+def test_cells_that_do_not_fit_are_missing_where_asked_for_and_told(ask, tmp_path: Path) -> None:
+    cells = ["02/29/2020", "never"] + [None] * (N_ROWS - 2)
+    file = _written(_table(c=cells), tmp_path / "t.parquet")
+    dataset = load(ask(_table(c=[datetime(2020, 1, 1)] * N_ROWS), test=file, strict=False))
+    assert dataset.table.filter(dataset.part == TEST_FILE)["c"].null_count() == N_ROWS
+    (told,) = dataset.unreadable
+    assert told.endswith("such as 2020-01-01 00:00:00; 2 cells are others: '02/29/2020', 'never'")
 
 
 def test_a_test_file_without_a_feature_is_refused(ask, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from polars.testing import assert_frame_equal
 
 from automl_assets.errors import DataError, SettingError
 from automl_assets.steps.export import export
-from automl_assets.steps.predict import predict
-from automl_assets.steps.predict_batches import scorer, write
+from automl_assets.steps.predict import predict, predict_by
+from automl_assets.steps.predict_batches import answerer, write
 
 ROWS = pl.DataFrame({"a": range(5), "b": ["u", None, 'say "x"', "w\nw", "ü"]})
 READ = {".csv": pl.read_csv, ".parquet": pl.read_parquet, ".jsonl": pl.read_ndjson}
@@ -19,16 +19,17 @@ READ = {".csv": pl.read_csv, ".parquet": pl.read_parquet, ".jsonl": pl.read_ndjs
 @pytest.mark.parametrize("case_name", ["texts", "three_texts", "integers", "booleans", "regression"])
 def test_answers_are_those_of_python(learned, case_name: str) -> None:
     case = learned(case_name)
-    score = scorer(export(case.ensemble, case.dataset.table), case.ensemble.problem)
-    found = pl.concat([score(batch) for batch in case.dataset.table.iter_slices(100)])
+    answer = answerer(export(case.ensemble, case.dataset.table), case.ensemble.problem)
+    batches = case.dataset.table.iter_slices(100)
+    found = pl.concat([predict_by(answer, case.ensemble, batch, is_strict=True) for batch in batches])
     assert_frame_equal(found, predict(case.ensemble, case.dataset.table).table, rel_tol=1e-4, abs_tol=1e-5)
 
 
 def test_a_missing_column_is_named(learned) -> None:
     case = learned("texts")
-    score = scorer(export(case.ensemble, case.dataset.table), case.ensemble.problem)
-    with pytest.raises(DataError, match=r'^the rows to predict have no column "colour"; they have size, color, .*'):
-        score(case.dataset.table.rename({"colour": "color"}))
+    answer = answerer(export(case.ensemble, case.dataset.table), case.ensemble.problem)
+    with pytest.raises(DataError, match=r'^the rows have no column "colour"; they have size, color, .*'):
+        answer(case.dataset.table.rename({"colour": "color"}))
 
 
 @pytest.mark.parametrize("ending", READ)

@@ -1,8 +1,9 @@
 """Rows from comma-separated text, also with other delimiters and packed with gzip.
 
-All knowledge of the format is here: delimiters, headers, missing values, how text becomes numbers.
+All knowledge of the format is here: delimiters, headers, missing values. Not here: how texts become numbers (`schema`).
 """
 
+import codecs
 import csv
 import gzip
 import io
@@ -63,13 +64,13 @@ class CsvOptions(BaseModel):
 
 
 def read(options: CsvOptions) -> pl.DataFrame:
-    """All rows. Types are decided over all files together, so that `007` in one and `A1` in another stay text.
+    """All rows, every cell a text.
 
     Raises SourceError for a file that is missing, empty, not text, or whose rows and header don't fit.
     """
     given = files.expanded(options)
     texts = tables.read_files(given.path, EXTENSIONS, partial(_texts, options=given))
-    return typed(_without_missing(texts, given.null_values), given.decimal_comma)
+    return _without_missing(texts, given.null_values)
 
 
 def batches(options: CsvOptions, most_rows: int) -> Iterator[pl.DataFrame]:
@@ -80,13 +81,12 @@ def batches(options: CsvOptions, most_rows: int) -> Iterator[pl.DataFrame]:
 
 
 def code(options: CsvOptions) -> str:
-    """Every cell as text; the types that were found are known to who reads it."""
+    """Every cell as text; who reads it knows the types."""
     given = options if files.has_variable(options.path) else files.expanded(options)
     encoding = f", encoding={given.encoding!r}" if given.encoding else ""
-    types = "infer_schema_length=None, decimal_comma=True" if given.decimal_comma else "infer_schema=False"
     return f"""\
 files = {files.files_code(given.path, EXTENSIONS)}
-every = [pl.read_csv(file, separator={_delimiter(given)!r}, {types}{encoding}) for file in files]
+every = [pl.read_csv(file, separator={_delimiter(given)!r}, infer_schema=False{encoding}) for file in files]
 table = pl.concat(every, how="diagonal_relaxed")
 missing = {["", *given.null_values]!r}
 texts = pl.col(pl.String)
@@ -122,6 +122,33 @@ def _encoded(text: str, options: CsvOptions) -> bytes:
             f"{files.without_secrets(options.path)}: {error.encoding} has no {text[error.start]!r}; leave that row out, or write the file "
             "in UTF-8"
         ) from None
+
+
+def _dialect(options: CsvOptions) -> dict[str, Any]:
+    return files.expanded(options).model_dump(include={"delimiter", "encoding", "null_values", "decimal_comma"})
+
+
+def _like(options: CsvOptions, dialect: dict[str, Any]) -> CsvOptions:
+    """A file that is UTF-8 is hardly ever anything else, whatever the first file was."""
+    given = options.model_copy(update=dialect)
+    is_plain = dialect.get("encoding") is None or _is_utf8(files.expanded(options).path)
+    return given.model_copy(update={"encoding": None}) if is_plain else given
+
+
+def _is_utf8(path: str) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")
+    for file in files.files(path, EXTENSIONS):
+        one = decoder()
+        with files.opened(file) as stream:
+            try:
+                is_text = all(
+                    "\0" not in one.decode(chunk) for chunk in iter(partial(stream.read, files.CHUNK_BYTES), b"")
+                )
+            except UnicodeDecodeError:
+                return False
+        if not is_text:
+            return False
+    return True
 
 
 def _delimiter(options: CsvOptions) -> str:
@@ -160,29 +187,6 @@ def _is_whole(cell: str, sample: str) -> bool:
     """
     doubled = cell.replace('"', '""')
     return '"' not in cell or f'"{doubled}"' in sample
-
-
-def typed(texts: pl.DataFrame, decimal_comma: bool = False) -> pl.DataFrame:
-    """Text columns that hold nothing but whole numbers, numbers, booleans or ISO dates become such.
-
-    >>> typed(pl.DataFrame({"a": ["1", None], "b": ["1.5", "2"], "c": ["True", "false"], "d": ["x", "2"]})).dtypes
-    [Int64, Float64, Boolean, String]
-    """
-    return tables.with_dates(texts.with_columns(_typed(column, decimal_comma) for column in texts))
-
-
-def _typed(texts: pl.Series, decimal_comma: bool) -> pl.Series:
-    if texts.null_count() == len(texts):
-        return texts
-    return tables.first_complete(texts, _readings(texts, decimal_comma))
-
-
-def _readings(texts: pl.Series, decimal_comma: bool) -> Iterator[pl.Series]:
-    trimmed = texts.str.strip_chars()
-    numbers = trimmed.str.replace(",", ".", literal=True) if decimal_comma else trimmed
-    yield numbers.cast(pl.Int64, strict=False)
-    yield numbers.cast(pl.Float64, strict=False)
-    yield trimmed.str.to_lowercase().replace_strict({"true": True, "false": False}, default=None)
 
 
 def _without_missing(texts: pl.DataFrame, null_values: tuple[str, ...]) -> pl.DataFrame:
@@ -307,5 +311,6 @@ PART = FileFormat(
     code=code,
     dump=_dump,
     join=_join,
-    typed=lambda options, rows: typed(rows, options.decimal_comma),
+    dialect=_dialect,
+    like=_like,
 ).source()

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterator
+from functools import partial
 from itertools import count, islice
 
 import polars as pl
@@ -25,15 +26,20 @@ class JsonlOptions(BaseModel):
 
 
 def read(options: JsonlOptions) -> pl.DataFrame:
-    """All rows; a key that a line leaves out is missing there, and texts that are ISO dates become dates.
+    """All rows; a key that a line leaves out is missing there.
 
     Raises SourceError that names the first line that is not a JSON object.
     """
-    return tables.with_dates(tables.read_files(files.expanded(options).path, EXTENSIONS, _parse))
+    return tables.read_files(files.expanded(options).path, EXTENSIONS, _parse)
 
 
 def batches(options: JsonlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
-    """Rows a batch at a time, each with the keys of its own lines. Raises SourceError as `read` does."""
+    """Rows a batch at a time. Raises SourceError as `read` does."""
+    return tables.steady(partial(_batches, options, most_rows))
+
+
+def _batches(options: JsonlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
+    """Each with the keys of its own lines."""
     for file in files.files(files.expanded(options).path, EXTENSIONS):
         with files.opened(file) as lines:
             for number in count(1, most_rows):
@@ -108,5 +114,4 @@ PART = FileFormat(
     code=code,
     dump=_dump,
     join=_join,
-    typed=lambda options, rows: tables.with_dates(rows),
 ).source()

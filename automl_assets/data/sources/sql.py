@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
@@ -51,7 +52,7 @@ class SqlOptions(BaseModel):
 
 
 def read(options: SqlOptions) -> pl.DataFrame:
-    """All rows of the table or the query's answer. Texts that are ISO dates become dates (SQLite has no other).
+    """All rows of the table or the query's answer.
 
     Raises SourceError when the database cannot be reached, or refuses the question.
     """
@@ -59,7 +60,12 @@ def read(options: SqlOptions) -> pl.DataFrame:
 
 
 def batches(options: SqlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
-    """The same, a batch at a time as the database sends them. Raises SourceError as `read` does."""
+    """The same, a batch at a time. Raises SourceError as `read` does."""
+    return tables.steady(partial(_batches, options, most_rows))
+
+
+def _batches(options: SqlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
+    """As the database sends them, each with the types that its own values have."""
     given = files.expanded(options)
     with _connected(given) as connection:
         stream = connection.execution_options(stream_results=True, max_row_buffer=most_rows)
@@ -210,7 +216,7 @@ def _rows(connection: "Connection", options: SqlOptions) -> pl.DataFrame:
         found = tables.plain(pl.read_database(_question(connection, options), connection, infer_schema_length=None))
     if found.is_empty():
         raise SourceError(f"{_shown(options.url)}: no rows came back; check the condition, or choose another table")
-    return tables.with_dates(found)
+    return found
 
 
 def _question(connection: "Connection", options: SqlOptions) -> Any:
@@ -346,5 +352,4 @@ PART = Source(
     add=add,
     alone=alone,
     batches=batches,
-    typed=lambda options, rows: tables.with_dates(rows),
 )

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from automl_assets.data.typing import stacked
+from automl_assets.data.typing import completed, stacked
 from automl_assets.errors import SettingError, listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.steps import assign_roles, parse_timestamps
 from automl_assets.records import SOURCE, TEST_FILE, Roles
 from automl_assets.steps.named_columns import check_columns, named_columns
-from automl_assets.steps.read_source import read
+from automl_assets.steps.read_source import written
 
 
 def load_series(
@@ -28,11 +28,10 @@ def load_series(
     history, time = tables[SOURCE], experiment.time_column or ""
     ahead = tables.get(TEST_FILE)
     if ahead is None and experiment.predict_source:
-        ahead = read(experiment.predict_source)
+        ahead = written(experiment.predict_source)
     roles = assign_roles.assign_roles(history, experiment, () if ahead is None else ahead.columns)
     every = [
-        _completed(rows, history).with_columns(parse_timestamps.parse_timestamps(rows[time]))
-        for rows in tables.values()
+        completed(rows, history).with_columns(parse_timestamps.parse_timestamps(rows[time])) for rows in tables.values()
     ]
     return stacked(every), roles
 
@@ -56,8 +55,3 @@ def _check_country(code: str | None) -> None:
         raise SettingError(
             f"forecasting.holidays: {country} has no part {part!r}; possible: {listed(found[country], 100)}"
         )
-
-
-def _completed(rows: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame:
-    lacking = [name for name in first.columns if name not in rows.columns]
-    return rows.with_columns(pl.lit(None, first.schema[name]).alias(name) for name in lacking)

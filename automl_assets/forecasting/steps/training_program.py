@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from automl_assets.data.typing import as_type, typed
+from automl_assets.data.schema import Schema
+from automl_assets.data.typing import completed, stacked
 from automl_assets.errors import DataError, LearningError, listed
 from automl_assets.forecasting.forecaster import ForecastContext
 from automl_assets.forecasting.metrics import Formula, by_series, coverage, scales, values_of
@@ -42,8 +43,8 @@ from automl_assets.forecasting.steps.reconcile import add_up, reconcile
 from automl_assets.forecasting.steps.regularize import Regular
 from automl_assets.forecasting.steps.search import backtested, point_of
 from automl_assets.parts import Config
-from automl_assets.records import SOURCE, Dataset, Fitted, Guardrail, Roles, Trial
-from automl_assets.training_code.learnt_columns import as_learnt, check_columns
+from automl_assets.records import Dataset, Fitted, Guardrail, Roles, Trial
+from automl_assets.steps.read_rows import read_rows
 
 Known = dict[str, pl.DataFrame]  # name of a series -> rows that are known of its stamps to be forecast
 
@@ -64,7 +65,7 @@ class Learner:
 class Recipe:
     """What all groups share."""
 
-    types: dict[str, Any]  # column -> its polars type
+    schema: Schema  # by which rows are read
     roles: Roles
     settings: Any  # of the experiment, what the way from rows to series looks at
     metrics: dict[str, Formula]
@@ -119,27 +120,20 @@ def none_asked(group: Group, ensemble: ForecastEnsemble, context: ForecastContex
 
 
 def prepare_data(tables: dict[int, pl.DataFrame], recipe: Recipe) -> Dataset:
-    """Rows of all files, one below the other, with the types under which they were learnt. A test file may lack columns."""
-    check_columns(recipe.types, tables[SOURCE])
-    columns = recipe.types.items()
-    found = [
-        pl.DataFrame([_column(rows, name, wanted, recipe) for name, wanted in columns]) for rows in tables.values()
-    ]
+    """Rows of all files, one below the other, read as they were learnt. A test file may lack columns."""
+    read = [_read(rows, recipe) for rows in tables.values()]
     part = np.concatenate([np.full(rows.height, mark, np.int8) for mark, rows in tables.items()])
-    return Dataset(pl.concat(found), part, recipe.roles, fingerprint="")
+    return Dataset(stacked([completed(rows, read[0]) for rows in read]), part, recipe.roles, fingerprint="")
 
 
-def _column(rows: pl.DataFrame, name: str, wanted: Any, recipe: Recipe) -> pl.Series:
-    if name not in rows.columns:
-        return pl.Series(name, [None] * rows.height, wanted)
-    if name == recipe.roles.time:
-        return as_type(parse_timestamps(typed(rows.select(name)).to_series()), wanted)
-    return as_learnt(rows[name], wanted)
+def _read(rows: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
+    names = [name for name in recipe.schema.names if name in rows.columns]
+    read = read_rows(rows, recipe.schema, names, recipe.settings.strict).table.select(names)
+    return read.with_columns(parse_timestamps(read[recipe.roles.time or ""]))
 
 
 def _index(rows: pl.DataFrame, problem: ForecastProblem, recipe: Recipe) -> Known:
-    there = [(name, wanted) for name, wanted in recipe.types.items() if name in rows.columns]
-    return fill_known_future.by_series(pl.DataFrame([_column(rows, *one, recipe) for one in there]), problem)
+    return fill_known_future.by_series(_read(rows, recipe), problem)
 
 
 def read_choices(path: str) -> dict[str, Any]:

@@ -167,7 +167,7 @@ def _recipe(experiment: Experiment, dataset: Dataset, horizon: int) -> training_
     roles, settings = dataset.roles, experiment.forecasting
     used = {roles.target, roles.time, *roles.series, *roles.features, *settings.partition_by}
     return training_program.Recipe(
-        types={name: dtype for name, dtype in dataset.table.schema.items() if name in used},
+        schema=dataset.schema.only(set(filter(None, used))),
         roles=roles,
         settings=_settings(experiment, horizon),
         metrics={name: FORMULAS[name] for name in dict.fromkeys((experiment.metric, *FURTHER_METRICS))},
@@ -180,6 +180,7 @@ def _settings(experiment: Experiment, horizon: int) -> Any:
     forecasting = vars(namespace(experiment.forecasting)) | {"horizon": horizon}
     return SimpleNamespace(
         seed=experiment.seed,
+        strict=experiment.strict,
         target=experiment.target,
         time_column=experiment.time_column,
         metric=experiment.metric,

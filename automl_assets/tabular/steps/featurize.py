@@ -14,4 +14,5 @@ def featurize(dataset: Dataset, profile: Profile, split: Split, experiment: Expe
     featurizer = fit_featurizer(table.filter(split.is_training), kinds, experiment.featurization.wishes)
     codes = encode(featurizer, table)
     truth = truth_of(dataset, profile.problem, split, experiment)
-    return Features(truth, TableInputs(codes, densify(featurizer, codes)), featurizer, featurizer.columns)
+    inputs = TableInputs(codes, densify(featurizer, codes))
+    return Features(truth, inputs, featurizer, featurizer.columns, dataset.schema)

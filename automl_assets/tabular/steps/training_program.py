@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from automl_assets.data.schema import Schema
+from automl_assets.data.typing import stacked
 from automl_assets.learning import preparation
 from automl_assets.learning.fitting import sampled
 from automl_assets.parts import Config, Rows
 from automl_assets.records import Dataset, Ensemble, Fitted, Member, Problem, Roles, Split
+from automl_assets.steps.read_rows import read_rows
 from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.features.featurizer import densify, encode
 from automl_assets.tabular.steps.fit import context_of
 from automl_assets.tabular.steps.predict import answer
 from automl_assets.training_code.learner import Learner
-from automl_assets.training_code.learnt_columns import as_learnt, check_columns
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Choice:
 class Recipe:
     """Everything that was learnt and chosen but the models themselves."""
 
-    types: dict[str, Any]  # column -> its polars type
+    schema: Schema  # by which rows are read
     roles: Roles
     settings: Any  # of the split: seed, test, validation, group_column, task_part
     ensemble: Ensemble  # without members
@@ -59,12 +61,11 @@ def learner_of(member: Member, problem: Problem) -> Any:
 
 
 def prepare_data(tables: dict[int, pl.DataFrame], recipe: Recipe) -> Dataset:
-    """Rows of all files, one below the other, with the types under which they were learnt."""
-    for table in tables.values():
-        check_columns(recipe.types, table)
-    found = [pl.DataFrame([as_learnt(table[n], t) for n, t in recipe.types.items()]) for table in tables.values()]
+    """Rows of all files, one below the other, read as they were learnt."""
+    names, is_strict = recipe.schema.names, recipe.settings.strict
+    found = [read_rows(table, recipe.schema, names, is_strict).table.select(names) for table in tables.values()]
     part = np.concatenate([np.full(table.height, mark, np.int8) for mark, table in tables.items()])
-    return Dataset(pl.concat(found), part, recipe.roles, fingerprint="")
+    return Dataset(stacked(found), part, recipe.roles, fingerprint="")
 
 
 def split_dataset(dataset: Dataset, recipe: Recipe) -> Split:

@@ -91,7 +91,7 @@ def _recipe(
     used = {*ensemble.featurizer.raw_columns, roles.target, roles.weight, roles.group, roles.time, *roles.folds}
     names = dict.fromkeys((experiment.metric, *experiment.task_part.further_metrics))
     return training_program.Recipe(
-        types={name: dtype for name, dtype in dataset.table.schema.items() if name in used},
+        schema=dataset.schema.only(used),
         roles=roles,
         settings=_settings(experiment),
         ensemble=replace(ensemble, members=(), predictions=np.empty((0, ensemble.problem.n_outputs))),
@@ -108,6 +108,7 @@ def _settings(experiment: Experiment) -> Any:
     task = experiment.task_part
     return SimpleNamespace(
         seed=experiment.seed,
+        strict=experiment.strict,
         group_column=experiment.group_column,
         test=namespace(experiment.test),
         validation=namespace(experiment.validation),

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 from automl_assets.errors import SourceError
 from automl_assets.experiment.experiment import SourceSetting
-from automl_assets.steps.read_source import batches, read
+from automl_assets.steps.read_source import learn, read, written, written_batches
 
 # Each column looks like something else in its first rows.
 LINES = [
@@ -24,9 +24,15 @@ def _setting(path: Path, kind: str = "csv", **options: object) -> SourceSetting:
     return SourceSetting.model_validate({"kind": kind, "path": str(path), **options})
 
 
+def _batches(setting: SourceSetting, most_rows: int) -> list[pl.DataFrame]:
+    """As whoever knows the schema of the whole reads them."""
+    schema = learn(setting, written(setting))
+    return [schema.read(part).table for part in written_batches(setting, most_rows)]
+
+
 def _alike(setting: SourceSetting, most_rows: int = 2) -> list[pl.DataFrame]:
     """The batches, when they are as they should be."""
-    parts = list(batches(setting, most_rows))
+    parts = _batches(setting, most_rows)
     assert max(part.height for part in parts) <= most_rows
     assert_frame_equal(pl.concat(parts), read(setting))
     return parts
@@ -84,7 +90,7 @@ def test_sql(tmp_path: Path, asked: dict[str, str]) -> None:
 
 def test_a_source_that_reads_at_once_is_cut_into_batches() -> None:
     setting = SourceSetting.model_validate({"kind": "sklearn", "name": "wine"})
-    assert [part.height for part in batches(setting, 100)] == [100, 78]
+    assert [part.height for part in written_batches(setting, 100)] == [100, 78]
 
 
 @pytest.mark.parametrize(
@@ -100,11 +106,11 @@ def test_a_source_that_reads_at_once_is_cut_into_batches() -> None:
 def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, content: str, told: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(SourceError, match=told):
-        list(batches(SourceSetting.model_validate(str(tmp_path / name)), 2))
+        list(written_batches(SourceSetting.model_validate(str(tmp_path / name)), 2))
 
 
 def test_files_of_other_columns_are_named(tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_text("a,b\n1,x\n")
     (tmp_path / "2.csv").write_text("a,c\n1,x\n")
     with pytest.raises(SourceError, match=r"2\.csv has not the columns of .*1\.csv: it lacks b and also has c"):
-        list(batches(_setting(tmp_path), 2))
+        list(written_batches(_setting(tmp_path), 2))

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from automl_assets.data.sources.csv import PART, CsvOptions
 from automl_assets.errors import SourceError
+from tests.reading import read_typed
 
 
 def write(folder: Path, content: str | bytes, name: str = "rows.csv") -> str:
@@ -22,7 +23,7 @@ def write(folder: Path, content: str | bytes, name: str = "rows.csv") -> str:
 
 
 def read(path: str, **options: object) -> pl.DataFrame:
-    return PART.read(CsvOptions(path=path, **options))
+    return read_typed(PART, CsvOptions(path=path, **options))
 
 
 def test_numbers_booleans_and_iso_dates_are_typed(tmp_path: Path) -> None:

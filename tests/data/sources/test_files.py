@@ -11,6 +11,7 @@ import pytest
 from automl_assets import registry
 from automl_assets.errors import SourceError
 from automl_assets.parts import Source
+from tests.reading import read_typed
 
 TABLE = pl.DataFrame({"x": [1, 2, 3], "city": ["Oslo", None, 'Bergen, "Vest"']})
 WRITERS: dict[str, Callable[[pl.DataFrame, Path], object]] = {
@@ -31,7 +32,7 @@ def part(kind: str) -> Source:
 
 
 def read(part: Source, path: object) -> pl.DataFrame:
-    return part.read(part.options(path=str(path)))
+    return read_typed(part, part.options(path=str(path)))
 
 
 def fingerprint(part: Source, path: object) -> str:
@@ -146,7 +147,7 @@ def test_environment_variables(kind: str, part: Source, tmp_path: Path, monkeypa
     write(kind, tmp_path)
     monkeypatch.setenv("AUTOML_ROWS", str(tmp_path))
     options = part.options(path=f"${{AUTOML_ROWS}}/${{AUTOML_NO_SUCH:-rows}}.{kind}")
-    assert part.read(options).equals(TABLE)
+    assert read_typed(part, options).equals(TABLE)
     assert "AUTOML_ROWS" in options.path
     assert part.describe(options) == options.path
 

@@ -9,11 +9,12 @@ import pytest
 
 from automl_assets.data.sources.jsonl import PART, JsonlOptions
 from automl_assets.errors import SourceError
+from tests.reading import read_typed
 
 
 def read(folder: Path, content: bytes, name: str = "rows.jsonl") -> pl.DataFrame:
     (folder / name).write_bytes(content)
-    return PART.read(JsonlOptions(path=str(folder / name)))
+    return read_typed(PART, JsonlOptions(path=str(folder / name)))
 
 
 def test_keys_left_out_are_missing_and_iso_dates_are_dates(tmp_path: Path) -> None:

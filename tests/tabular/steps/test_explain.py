@@ -120,7 +120,7 @@ def test_given_rows_are_explained(learned) -> None:
 
 def test_a_missing_column_is_told(learned) -> None:
     case = learned("texts")
-    with pytest.raises(DataError, match='the rows to predict have no column "size"'):
+    with pytest.raises(DataError, match='the rows have no column "size"'):
         explain_rows(case.ensemble, case.dataset, case.features, case.dataset.table.drop("size"), seconds=1)
 
 

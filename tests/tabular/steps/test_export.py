@@ -221,7 +221,7 @@ row = {
     "noise": np.array([[np.nan]], np.float32),
     "colour": np.array([["red"]], object),
     "label": np.array([["never seen"]], object),
-    "bought": np.array([[1.6e9]], np.float64),
+    "bought": np.array([[1_599_955_200.0]], np.float64),
 }
 label, probabilities = session.run(None, row)
 print(label[0], repr(float(probabilities[0, 1])))
@@ -238,7 +238,7 @@ def test_the_file_answers_alone(learned, tmp_path: Path) -> None:
     command = [sys.executable, "-I", "-c", SCRIPT, str(file)]
     lines = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
     row = pl.DataFrame({"size": [0.5], "noise": [None], "colour": ["red"], "label": ["never seen"]})
-    row = row.with_columns(bought=pl.Series([1_600_000_000_000]).cast(pl.Datetime("ms")))
+    row = row.with_columns(bought=pl.Series([1_600_000_000_000]).cast(pl.Datetime("ms")).dt.date())
     expected = predict(_vote(case), row).table
     label, probability = lines[0].split()
     assert label == expected["prediction"].item()

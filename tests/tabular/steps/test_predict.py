@@ -64,7 +64,7 @@ def test_a_missing_column_is_named(learned) -> None:
     rows = case.dataset.table.rename({"colour": "color"})
     with pytest.raises(
         DataError,
-        match=r'^the rows to predict have no column "colour"; they have size, color, .*\. Did you mean "color"\?$',
+        match=r'^the rows have no column "colour"; they have size, color, .*\. Did you mean "color"\?$',
     ):
         predict(case.ensemble, rows)
 
@@ -74,7 +74,13 @@ def test_one_strange_row_is_answered(learned) -> None:
     strange = pl.DataFrame(
         {"noise": ["loud"], "size": [float("inf")], "bought": ["tomorrow"], "label": [None], "colour": ["ultraviolet"]}
     )
-    assert np.isfinite(predict(case.ensemble, strange).table["prediction"].item())
+    with pytest.raises(
+        DataError, match=r'column "noise" holds numbers.*\'loud\'; column "bought" holds dates.*\'tomorrow\''
+    ):
+        predict(case.ensemble, strange)
+    found = predict(case.ensemble, strange, is_strict=False).table
+    assert np.isfinite(found["prediction"].item())
+    assert found["unreadable"].item() == "noise, bought"
 
 
 def test_texts_are_read_as_the_dates_they_are(learned) -> None:

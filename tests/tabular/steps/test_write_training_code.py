@@ -16,12 +16,13 @@ import pytest
 from nbclient import NotebookClient
 
 from automl_assets import metrics, registry
-from automl_assets.data.typing import typed
+from automl_assets.data.schema import learn_schema
 from automl_assets.experiment.experiment import SourceSetting
 from automl_assets.model_records import TrainingCode
 from automl_assets.records import Ensemble, Leaderboard
 from automl_assets.steps.load import load
 from automl_assets.steps.rank import rank
+from automl_assets.steps.read_source import learn
 from automl_assets.tabular.steps.predict import answer
 from automl_assets.tabular.steps.training_program import prepare_data
 from automl_assets.tabular.steps.write_training_code import STEPS, write_training_code
@@ -119,6 +120,7 @@ def test_every_algorithm_can_be_copied(name: str) -> None:
     assert all(callable(function) for function in namespace["made"])
 
 
+STRICT = SimpleNamespace(strict=True)
 OPTIONS = {"sklearn": {"name": "wine"}}
 
 
@@ -127,20 +129,23 @@ def test_every_kind_of_source_is_read_alike(kind: str, tmp_path: Path, learned: 
     table = learned("texts").dataset.table.head(30)
     options = {**_written(kind, table, tmp_path), **OPTIONS.get(kind, {})}
     setting = SourceSetting.model_validate({"kind": kind, **options})
-    read = typed(setting.part.read(setting.options))
+    rows = setting.part.read(setting.options)
+    schema = learn(setting, rows)
+    read = schema.read(rows).table
     lines = "\n".join(f"    {line}" for line in setting.part.code(setting.options).splitlines())
     namespace: dict[str, Any] = {}
     exec(f"import os\nimport polars as pl\n\n\ndef read():\n{lines}", namespace)
-    recipe: Any = SimpleNamespace(types=dict(read.schema), roles=None)
+    recipe: Any = SimpleNamespace(schema=schema, settings=STRICT, roles=None)
     assert prepare_data({0: namespace["read"]()}, recipe).table.equals(read)
 
 
 def test_times_and_lengths_of_time_are_seconds_as_they_were_learnt() -> None:
     hours = pl.Series("at", [0, 3_600_000_000_000, None])
     table = pl.DataFrame([hours.cast(pl.Time), hours.cast(pl.Duration("ns")).alias("took")])
-    recipe: Any = SimpleNamespace(types=dict(typed(table).schema), roles=None)
+    schema = learn_schema(table)
+    recipe: Any = SimpleNamespace(schema=schema, settings=STRICT, roles=None)
     found = prepare_data({0: table}, recipe).table
-    assert found.equals(typed(table)) and found["at"].to_list() == [0.0, 3600.0, None]
+    assert found.equals(schema.read(table).table) and found["at"].to_list() == [0.0, 3600.0, None]
 
 
 def _written(kind: str, table: pl.DataFrame, folder: Path) -> dict[str, str]:
