@@ -84,6 +84,11 @@ def renamed(names: Mapping[str, str]) -> Callable[[Fields], Fields]:
     return lambda fields: {names.get(name, name): value for name, value in fields.items()}
 
 
+def without(*names: str) -> Callable[[Fields], Fields]:
+    """For `FIELDS`: the same but for fields that there are no more."""
+    return lambda fields: {name: value for name, value in fields.items() if name not in names}
+
+
 def _truth_apart(fields: Fields) -> Fields:
     """Features held the truth and the matrices of a table among their own fields."""
     if "truth" in fields:
@@ -100,5 +105,6 @@ def _truth_apart(fields: Fields) -> Fields:
 # Kind of a record or model, as it is called today -> what makes its fields of then into those of today, as they are
 # stored: of a record in its JSON, of a model pickled. It is given fields of today as well, and leaves them alone.
 FIELDS: dict[str, Callable[[Fields], Fields]] = {
+    "OnnxModel": without("raw"),
     "Features": _truth_apart,
 }

@@ -141,14 +141,6 @@ class Fairness:
 
 
 @dataclass(frozen=True)
-class RawInput:
-    """How a raw column came when it was learnt, and so how it is to be sent."""
-
-    type: Literal["boolean", "long", "double", "string", "datetime"]
-    has_gaps: bool
-
-
-@dataclass(frozen=True)
 class OnnxModel:
     """The whole pipeline in one file, with the proof that it answers as Python does."""
 
@@ -158,7 +150,6 @@ class OnnxModel:
     max_difference: float  # largest absolute difference from Python (relative to the target range for regression)
     latency_milliseconds: float  # median of one row
     example: dict[str, Any] = field(default_factory=dict)  # one row as JSON takes it
-    raw: dict[str, RawInput] = field(default_factory=dict)  # raw column -> how it comes, in the order of `inputs`
     schema: Schema = NO_SCHEMA  # by which raw columns are read before the model is asked
 
 

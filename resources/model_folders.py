@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from automl_assets.data.schema import Schema
-from automl_assets.model_records import OnnxModel, RawInput
+from automl_assets.data.schema import ColumnSchema, Schema
+from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.session import feed
 from automl_assets.steps.read_rows import UNREADABLE, read_rows
 from automl_assets.training_code.source_bundle import FUTURE, Bundle
@@ -23,14 +23,6 @@ SERVED_TYPES = {  # what each input of the ONNX model is called for people who a
     "double": "date or date-time as ISO 8601 text, seconds since 1970 (UTC), or null",
     "string": "text or null",
 }
-RAW_TYPES = {  # the same of raw columns of a table
-    "boolean": "true or false",
-    "long": "whole number",
-    "double": "number",
-    "string": "text",
-    "datetime": "date or date-time as ISO 8601 text, without a time zone (UTC)",
-}
-
 READER = (read_rows, feed)  # what the code that answers calls, copied beside it with all it needs
 
 
@@ -38,9 +30,10 @@ READER = (read_rows, feed)  # what the code that answers calls, copied beside it
 def table_model(onnx: OnnxModel, is_strict: bool = True) -> Iterator[Path]:
     """The folder of a model of table rows: one input per raw column, one row as example. Where it is not strict, what
     cannot be read counts as missing, and answers name it."""
-    inputs = [_told(name, column) for name, column in onnx.raw.items()]
+    learnt = {column.name: column for column in onnx.schema.columns}
+    inputs = [_told(name, kind, learnt.get(name)) for name, kind in onnx.inputs.items()]
     signature = _table_signature(onnx, is_strict)
-    example = {name: [_as_asked(value, onnx.raw[name].type)] for name, value in onnx.example.items()}
+    example = {name: [value] for name, value in onnx.example.items()}
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
         file, reader = Path(folder) / "model.onnx", Path(folder) / "reader.py"
         file.write_bytes(onnx.onnx)
@@ -81,15 +74,10 @@ def save_model(
     return path
 
 
-def _told(name: str, column: RawInput) -> dict[str, str]:
+def _told(name: str, kind: str, learnt: ColumnSchema | None) -> dict[str, str]:
     """An input in words. They stand in the order of the signature, and are found by name."""
-    gap = ", null, or left out" if column.has_gaps else ""
-    return {"name": name, "takes": RAW_TYPES[column.type] + gap}
-
-
-def _as_asked(value: Any, kind: str) -> Any:
-    """MLflow refuses a whole number where fractions are asked, as of a column of whole numbers that had gaps."""
-    return float(value) if kind == "double" and value is not None else value
+    gap = ", or null, or left out" if learnt and learnt.has_gaps else ""
+    return {"name": name, "takes": (learnt.in_words if learnt else SERVED_TYPES[kind]) + gap}
 
 
 def _table_signature(onnx: OnnxModel, is_strict: bool) -> Any:
@@ -101,7 +89,8 @@ def _table_signature(onnx: OnnxModel, is_strict: bool) -> Any:
     from mlflow.types import ColSpec, DataType
     from mlflow.types.schema import AnyType
 
-    asked = [ColSpec(AnyType(), name, required=not column.has_gaps) for name, column in onnx.raw.items()]
+    has_gaps = {column.name: column.has_gaps for column in onnx.schema.columns}
+    asked = [ColSpec(AnyType(), name, required=not has_gaps.get(name, False)) for name in onnx.inputs]
     return signature_of(asked, _table_answers(onnx) | ({} if is_strict else {UNREADABLE: DataType.string}))
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import dagster as dg
-import polars as pl
 
 from automl_assets.assets.predictions import drift_evaluation, is_far
 from automl_assets.errors import AutomlError
@@ -20,7 +19,7 @@ from automl_assets.resources.partitions import keys_of
 from automl_assets.resources.store import RecordStore
 from automl_assets.sensors import run_requests
 from automl_assets.steps.drift import drift, told
-from automl_assets.steps.read_source import fingerprint, read
+from automl_assets.steps.read_source import fingerprint, read_by
 
 INTERVAL_SECONDS = 300
 
@@ -46,14 +45,15 @@ class Watch:
     experiment: Experiment
     source: SourceSetting
     name: str  # of the sensor, after the experiment's
-    lines: Callable[[RecordStore, pl.DataFrame], tuple[ColumnDrift, ...]]
+    lines: Callable[[RecordStore], tuple[ColumnDrift, ...]]
     event: Callable[[tuple[ColumnDrift, ...]], dg.AssetCheckEvaluation | dg.AssetObservation]
 
 
 def prediction_drift(experiment: Experiment, source: SourceSetting) -> dg.SensorDefinition:
     """Rows of `predict_source` against those that were learnt; the figures go to the check of the predictions."""
 
-    def lines(records: RecordStore, rows: pl.DataFrame) -> tuple[ColumnDrift, ...]:
+    def lines(records: RecordStore) -> tuple[ColumnDrift, ...]:
+        rows = read_by(records.load(experiment.name, "ensemble").schema, source).table
         return drift(records.load(experiment.name, "profile"), rows, experiment.retrain.drift)
 
     return drift_sensor(
@@ -82,7 +82,7 @@ def drift_sensor(watch: Watch) -> dg.SensorDefinition:
             seen = source.part.fingerprint(source.options)
             if (seen, learnt) == (before.rows, before.learnt):
                 return _again(context.instance, experiment, replace(before, trouble=""))
-            lines = watch.lines(records, read(source))
+            lines = watch.lines(records)
         except AutomlError as error:
             return _troubled(context, experiment, before, str(error))
         return _compared(context, watch, Compared(seen, learnt), lines)

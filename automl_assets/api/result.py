@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
+    from automl_assets.data.schema import Schema
+
 
 @dataclass(frozen=True)
 class PrintedTable:
@@ -62,6 +64,20 @@ class RunResult:
     def printed_leaderboard(self, *groups: str) -> PrintedTable:
         """Every trial, best first; of some groups alone where there are any."""
         self._refuse()
+
+    @property
+    def schema(self) -> "Schema":
+        """By which all rows are read that the model answers."""
+        self._refuse()
+
+    def printed_schema(self) -> PrintedTable:
+        """What each column of the rows learnt from holds."""
+        rows = tuple(
+            (one.name, one.type, one.format, one.example, one.least, one.most, "yes" if one.has_gaps else "", one.doubt)
+            for one in self.schema.columns
+        )
+        columns = ("column", "type", "format", "such as", "from", "to", "gaps", "")
+        return PrintedTable(f"Schema of {self.experiment.name}", columns, rows, texts=frozenset(columns))
 
     def summary(self) -> dict[str, Any]:
         """Everything as plain values, as `automl run --json` writes it."""

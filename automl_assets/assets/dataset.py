@@ -1,46 +1,88 @@
-"""The asset `dataset`: typed rows, their content as data version, and dagster-pandas' constraints on key columns."""
+"""The asset `dataset`: typed rows, their schema, their content as data version, and dagster-pandas' constraints on key columns."""
 
 from typing import Any
 
 import dagster as dg
 
 from automl_assets.assets.spec import described, step, table
+from automl_assets.data.schema import ColumnSchema, Schema, differences
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset
+from automl_assets.resources.asset_keys import asset_key
 from automl_assets.resources.partitions import add_groups
 from automl_assets.steps.load import load
 
 PREVIEW_ROWS = 5
+SAME_COLUMNS = "same_columns"
 CHECKED_NUMBERS = "float64"
 
 
 def dataset(experiment: Experiment) -> dg.AssetsDefinition:
     kinds = {"polars", experiment.source.kind}
-    source = experiment.source
+    source, key = experiment.source, asset_key(experiment.name, "dataset")
 
     @dg.asset(
         **described(
             experiment, "dataset", dataset_type(experiment), kinds, f"Rows of {source.part.describe(source.options)}."
         ),
+        check_specs=[
+            dg.AssetCheckSpec(
+                SAME_COLUMNS, asset=key, description="The columns are those of the last run, of the same types."
+            )
+        ],
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with step(context):
             rows = load(experiment)
             add_groups(context.instance, experiment, rows)
-        return dg.MaterializeResult(value=rows, metadata=_metadata(rows), data_version=dg.DataVersion(rows.fingerprint))
+        return dg.MaterializeResult(
+            value=rows,
+            metadata=_metadata(rows),
+            data_version=dg.DataVersion(rows.fingerprint),
+            check_results=[_same_columns(_types_before(context.instance, key), rows.schema)],
+        )
 
     return asset
 
 
 def _metadata(rows: Dataset) -> dict[str, Any]:
-    columns = [dg.TableColumn(name, str(dtype)) for name, dtype in rows.table.schema.items()]
+    columns = [dg.TableColumn(one.name, one.type, one.in_words) for one in rows.schema.columns]
     return {
         "dagster/row_count": rows.n_rows,
         "dagster/column_schema": dg.TableSchema(columns),
+        "schema": table([_shown(one) for one in rows.schema.columns]),
         "preview": table(rows.table.head(PREVIEW_ROWS).to_dicts()),
         "n_columns": rows.table.width,
         "fingerprint": rows.fingerprint,
     }
+
+
+def _shown(column: ColumnSchema) -> dict[str, Any]:
+    shown = {name: getattr(column, name) for name in ("name", "type", "format", "example", "least", "most", "doubt")}
+    return shown | {"has_gaps": column.has_gaps}
+
+
+def _types_before(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
+    """Column -> type when the rows were read last; nothing where they never were."""
+    event = instance.get_latest_materialization_event(key)
+    found = (
+        event.asset_materialization.metadata.get("dagster/column_schema")
+        if event and event.asset_materialization
+        else None
+    )
+    return (
+        {column.name: column.type for column in found.schema.columns}
+        if isinstance(found, dg.TableSchemaMetadataValue)
+        else {}
+    )
+
+
+def _same_columns(before: dict[str, str], schema: Schema) -> dg.AssetCheckResult:
+    changes = differences(before, schema) if before else []
+    text = "; ".join(changes) + "." if changes else "The columns are those of the last run."
+    return dg.AssetCheckResult(
+        check_name=SAME_COLUMNS, passed=not changes, severity=dg.AssetCheckSeverity.WARN, description=text
+    )
 
 
 def dataset_type(experiment: Experiment) -> dg.DagsterType:

@@ -38,7 +38,7 @@ def onnx_model(experiment: Experiment) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         with step(context):
             rows = features.truth.split.is_shown
-            made = export(ensemble, dataset.table.filter(rows), dataset.table)
+            made = export(ensemble, dataset.table.filter(rows))
         results = [
             _check(PARITY, made.max_difference, MAX_DIFFERENCE),
             _check(LATENCY, made.latency_milliseconds, MAX_MILLISECONDS),

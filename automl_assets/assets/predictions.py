@@ -12,7 +12,7 @@ from automl_assets.records import Ensemble, Profile
 from automl_assets.steps.drift import drift, drifted_columns, told
 from automl_assets.steps.predict import predict
 from automl_assets.steps.read_rows import Notes
-from automl_assets.steps.read_source import written
+from automl_assets.steps.read_source import like, written
 
 PREVIEW_ROWS = 10
 DRIFT = "drift"  # name of the check
@@ -33,7 +33,7 @@ def predictions(experiment: Experiment, source: SourceSetting) -> dg.AssetsDefin
     )
     def asset(context: dg.AssetExecutionContext, ensemble: Ensemble, profile: Profile) -> dg.MaterializeResult:
         with step(context):
-            rows, noticed = written(source), Notes()
+            rows, noticed = written(like(source, ensemble.schema)), Notes()
             made = predict(ensemble, rows, experiment.strict, noticed)
             lines = drift(profile, ensemble.schema.read(rows).table, experiment.retrain.drift)
         metadata: dict[str, Any] = {

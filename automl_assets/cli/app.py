@@ -171,10 +171,9 @@ def predict(
     home: Home = None,
 ) -> None:
     """Predicts the rows of DATA with the last model of an experiment; they need not fit into memory."""
-    from automl_assets.experiment.experiment import source_like
     from automl_assets.steps.predict_batches import BATCH_ROWS, check_output, write
     from automl_assets.steps.read_rows import Notes
-    from automl_assets.steps.read_source import written_batches
+    from automl_assets.steps.read_source import source_like, written_batches
 
     check_output(output)
     result, notes = _last_result(experiment, home), Notes()
@@ -184,6 +183,25 @@ def predict(
     _print_written(f"{n_rows} rows predicted", output)
     for line in notes.lines:
         console.print(line, markup=False)
+
+
+@app.command()
+def schema(
+    experiment: str,
+    data: Annotated[str | None, typer.Argument(help="Rows that are to be held against it.")] = None,
+    home: Home = None,
+) -> None:
+    """What the columns hold that the last model learnt from; and what of the rows of DATA does not fit."""
+    from automl_assets.cli.printing import as_table
+    from automl_assets.steps.read_rows import fit
+    from automl_assets.steps.read_source import source_like, written
+
+    result = _last_result(experiment, home)
+    if data is None:
+        console.print(as_table(result.printed_schema()))
+        return
+    for line in fit(written(source_like(data, result.schema)), result.schema, result.experiment.target):
+        console.print(plain(line), soft_wrap=True)
 
 
 @app.command()
@@ -200,9 +218,8 @@ def explain(
     import polars as pl
 
     from automl_assets.cli.printing import contributions
-    from automl_assets.experiment.experiment import source_like
     from automl_assets.steps.predict_batches import check_output, write
-    from automl_assets.steps.read_source import written
+    from automl_assets.steps.read_source import source_like, written
 
     if output:
         check_output(output)
@@ -226,8 +243,7 @@ def test(
     """Tests one trial of the last run, on the test rows or on the labelled rows of DATA."""
     from automl_assets.api.table_result import printed_scores
     from automl_assets.cli.printing import as_table
-    from automl_assets.experiment.experiment import source_like
-    from automl_assets.steps.read_source import written
+    from automl_assets.steps.read_source import source_like, written
 
     result = _last_result(experiment, home)
     rows = None if data is None else written(source_like(data, result.schema))

@@ -168,6 +168,26 @@ class Schema:
         return _ReadColumn(values, is_lost, _misfits(cells, is_lost, learnt), unseen)
 
 
+def differences(before: Mapping[str, str], now: Schema) -> list[str]:
+    """What is other than in an earlier schema, of which the types of the columns are known, a sentence each.
+
+    >>> differences({"a": "integer", "b": "text"}, Schema((ColumnSchema("a", "text"), ColumnSchema("c", "float"))))
+    ['"b" is gone', '"c" is new and holds numbers', '"a" held whole numbers and holds texts']
+    """
+    types = {column.name: column for column in now.columns}
+    gone = [f'"{name}" is gone' for name in before if name not in types]
+    new = [f'"{name}" is new and holds {IN_WORDS[one.type]}' for name, one in types.items() if name not in before]
+    return (
+        gone
+        + new
+        + [
+            f'"{name}" held {IN_WORDS.get(before[name], before[name])} and holds {IN_WORDS[one.type]}'
+            for name, one in types.items()
+            if before.get(name, one.type) != one.type
+        ]
+    )
+
+
 @dataclass(frozen=True)
 class _ReadColumn:
     values: pl.Series

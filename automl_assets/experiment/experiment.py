@@ -22,7 +22,6 @@ from pydantic import (
 
 from automl_assets import metrics, registry
 from automl_assets.data import files
-from automl_assets.data.schema import Schema
 from automl_assets.errors import SettingError, listed, nearest
 from automl_assets.experiment.base import Frozen, shorthand
 from automl_assets.experiment.featurization import Featurization
@@ -96,16 +95,6 @@ def source_of(text: str) -> SourceSetting:
         return SourceSetting.model_validate(text)
     except ValidationError as error:
         raise SettingError("; ".join(told(error, SourceSetting, "source"))) from None
-
-
-def source_like(text: str, schema: Schema) -> SourceSetting:
-    """The same, its texts written as those of the source that a schema was learnt from."""
-    found = source_of(text)
-    if not schema.columns:
-        return found
-    dialect = schema.source if found.kind == schema.kind else {"null_values": schema.null_values}
-    known = {name: value for name, value in dialect.items() if name in type(found.options).model_fields}
-    return found.model_copy(update={"options": found.part.like(found.options, known)})
 
 
 def _fold_rows(value: Any, check: Any) -> Any:

@@ -5,13 +5,13 @@ What the graph computes of raw columns is each family's own.
 
 import time
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from automl_assets import registry
-from automl_assets.model_records import OnnxModel, RawInput
+from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.session import feeds_of, onnx_answer, open_session
 from automl_assets.records import Ensemble
 
@@ -19,9 +19,8 @@ N_CHECKED = 1_000  # rows on which ONNX and Python are compared
 N_TIMED = 200  # single rows that are timed
 
 
-def export(ensemble: Ensemble, table: pl.DataFrame, learnt: pl.DataFrame | None = None) -> OnnxModel:
-    """The model file, compared with Python on rows of `table` and timed on single rows. `learnt`, by default the same
-    rows, says which columns have gaps."""
+def export(ensemble: Ensemble, table: pl.DataFrame) -> OnnxModel:
+    """The model file, compared with Python on rows of `table` and timed on single rows."""
     steps, rows = registry.family_of(ensemble.problem.task).steps, table.head(N_CHECKED)
     content, inputs = steps.onnx_bytes(ensemble), steps.input_types(ensemble.featurizer)
     session, feeds = open_session(content), feeds_of(rows, inputs)
@@ -35,30 +34,8 @@ def export(ensemble: Ensemble, table: pl.DataFrame, learnt: pl.DataFrame | None 
         max_difference=float(np.abs(found - expected).max() / scale),
         latency_milliseconds=_latency(session, feeds),
         example=_example(rows.select(*feeds)),
-        raw=_raw_inputs(inputs, table if learnt is None else learnt),
         schema=ensemble.schema.only(inputs),
     )
-
-
-def _raw_inputs(inputs: dict[str, str], learnt: pl.DataFrame) -> dict[str, RawInput]:
-    """Raw column -> how it came, in the order of the inputs. What has gaps is no whole number elsewhere: pandas and JSON
-    make fractions of them."""
-    gaps = {name: learnt[name].null_count() > 0 for name in inputs}
-    return {
-        name: RawInput(_raw_type(learnt[name].dtype, kind, gaps[name]), gaps[name]) for name, kind in inputs.items()
-    }
-
-
-def _raw_type(
-    dtype: pl.DataType, kind: str, has_gaps: bool
-) -> Literal["boolean", "long", "double", "string", "datetime"]:
-    if dtype == pl.Boolean:
-        return "boolean"
-    if dtype.is_integer() and not has_gaps:
-        return "long"
-    if dtype.is_numeric() or kind == "float":
-        return "double"
-    return "datetime" if kind == "double" else "string"
 
 
 def _example(rows: pl.DataFrame) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from automl_assets.data import files
 from automl_assets.data.row_ids import identities
 from automl_assets.data.schema import Schema
 from automl_assets.errors import DataError, SettingError, SourceError, listed, nearest
-from automl_assets.experiment.experiment import Experiment, source_like
+from automl_assets.experiment.experiment import Experiment
 from automl_assets.steps.read_rows import check_fit
-from automl_assets.steps.read_source import learn, written
+from automl_assets.steps.read_source import learn, like, source_like, written
 
 SEPARATOR = "\x1f"  # of the values of a key
 SHOWN = 5  # values that a message lists
@@ -62,7 +62,7 @@ def import_labels(
         known, labels = _typed(rows_of_source, schema), read_labels(location, experiment.target, schema, rows_of_source)
         is_whole = set(known.typed.columns) <= {*labels.typed.columns, *experiment.drop_columns}
         source = source_like(rows, schema) if rows else None if is_whole else experiment.predict_source
-        scored = _typed(written(source), schema) if source else None
+        scored = _typed(written(like(source, schema)), schema) if source else None
         found = label(labels, known, experiment, scored, key)
         if not is_new:
             check_classes(found.rows, known.typed, experiment)

@@ -10,17 +10,18 @@ from automl_assets.errors import DataError, SettingError, listed, nearest
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import SOURCE, Dataset
 from automl_assets.steps.read_rows import check_fit
-from automl_assets.steps.read_source import fingerprint, learn, settings_of, written
+from automl_assets.steps.read_source import fingerprint, learn, like, settings_of, written
 
 
 def load(experiment: Experiment) -> Dataset:
     """Every row of the source, the validation file and the test file, as one table typed by the schema of the source."""
     settings = settings_of(experiment)
-    rows = {mark: written(setting) for mark, setting in settings.items()}
     places = {mark: setting.part.describe(setting.options) for mark, setting in settings.items()}
-    _check_date_formats(experiment, rows[SOURCE])
-    schema = learn(experiment.source, rows[SOURCE], experiment.date_formats)
-    read = {mark: _read(some, schema, experiment, places[mark]) for mark, some in rows.items()}
+    rows = written(experiment.source)
+    _check_date_formats(experiment, rows)
+    schema = learn(experiment.source, rows, experiment.date_formats)
+    others = {mark: written(like(setting, schema)) for mark, setting in settings.items() if mark != SOURCE}
+    read = {mark: _read(some, schema, experiment, places[mark]) for mark, some in ({SOURCE: rows} | others).items()}
     tables = {mark: found.table for mark, found in read.items()}
     part = np.concatenate([np.full(rows.height, mark, np.int8) for mark, rows in tables.items()])
     table, roles = experiment.family.load(experiment, tables, places)

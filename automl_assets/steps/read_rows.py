@@ -59,6 +59,16 @@ def marked(found: pl.DataFrame, read: ReadRows) -> pl.DataFrame:
     return found.with_columns(names if read.unreadable else pl.lit("").alias(UNREADABLE))
 
 
+def fit(rows: pl.DataFrame, schema: Schema, target: str) -> list[str]:
+    """What a person should know before a model answers these rows, a sentence each. The target may be left out."""
+    lacking = [name for name in schema.names if name not in rows.columns and name != target]
+    further = [name for name in rows.columns if name not in schema.names]
+    notes = Notes()
+    notes.add(schema.read(rows))
+    lines = [f'"{name}" is lacking.' for name in lacking] + [f'"{name}" was not learnt from.' for name in further]
+    return [*lines, *notes.lines] or [f"All {rows.height} rows are as those learnt from."]
+
+
 @dataclass
 class Notes:
     """What was noticed about rows that were read batch by batch."""

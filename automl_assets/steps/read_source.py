@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import polars as pl
 
 from automl_assets.data import tables
-from automl_assets.data.schema import Schema, learn_schema
-from automl_assets.experiment.experiment import Experiment, SourceSetting
+from automl_assets.data.schema import ReadRows, Schema, learn_schema
+from automl_assets.experiment.experiment import Experiment, SourceSetting, source_of
 from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE
 
 
@@ -23,6 +23,30 @@ def written_batches(setting: SourceSetting, most_rows: int) -> Iterator[pl.DataF
     """The same rows a batch at a time, for rows that need not fit into memory."""
     part, options = setting.part, setting.options
     return part.batches(options, most_rows) if part.batches else written(setting).iter_slices(most_rows)
+
+
+def like(setting: SourceSetting, schema: Schema) -> SourceSetting:
+    """The source, its texts written as those that a schema was learnt from, as far as its own options do not say."""
+    if not schema.columns:
+        return setting
+    dialect = schema.source if setting.kind == schema.kind else {"null_values": schema.null_values}
+    options = setting.options
+    known = {
+        name: value
+        for name, value in dialect.items()
+        if name in type(options).model_fields and name not in options.model_fields_set
+    }
+    return setting.model_copy(update={"options": setting.part.like(options, known)})
+
+
+def source_like(text: str, schema: Schema) -> SourceSetting:
+    """The same of the source that a path or URL names. Raises SettingError when no kind of source knows it."""
+    return like(source_of(text), schema)
+
+
+def read_by(schema: Schema, setting: SourceSetting) -> ReadRows:
+    """All rows of a source by a schema that was learnt from another."""
+    return schema.read(written(like(setting, schema)))
 
 
 def learn(setting: SourceSetting, rows: pl.DataFrame, date_formats: dict[str, str] | None = None) -> Schema:

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from automl_assets import model_records, records
+from automl_assets.data.schema import DECIMAL_COMMA, ColumnSchema, Schema
 from automl_assets.errors import ArtifactError
 from automl_assets.resources.record_codec import RECORD, read_record, write_record
 from automl_assets.tabular.features import featurizer
@@ -71,7 +72,8 @@ SPLIT = records.Split(np.array([True, False]), np.array([[1, 2], [0, 1]], np.int
 TRUTH = records.Truth(np.array([0, -1]), None, PROBLEM, SPLIT)
 CONTRIBUTIONS = model_records.Contributions(("yes",), (0.5,), TABLE, 64)
 COHORT = model_records.Cohort(("age > 40", 'job is "a/b"'), 12, 0.1, 2.5, 0.5, None, 0.9)
-RAW = model_records.RawInput("double", has_gaps=True)
+KNOWN_COLUMN = ColumnSchema("größe/€", "float", DECIMAL_COMMA, "1,5", (), "1.5", "2.5", True, "why")
+SCHEMA = Schema((KNOWN_COLUMN,), {"null_values": ("", "NA")}, "csv")
 MET = model_records.Comparison("2", "test rows", 9, 0.8, 0.7, -0.1, (-0.2, 0.1), 0.02, ("größe/€",))
 COMPARISON = model_records.GroupComparison(
     "größe/€", TABLE, {"accuracy": 0.9}, {"accuracy_difference": 0.1}, ("too far",)
@@ -109,8 +111,9 @@ EXAMPLES = [
     model_records.ErrorAnalysis("test", 3, "accuracy", "log loss", 0.7, (COHORT,), ("größe/€",), TABLE, (PICTURE,)),
     COMPARISON,
     model_records.Fairness("out_of_fold", 3, (COMPARISON,), (PICTURE,)),
-    model_records.OnnxModel(b"\x08\x09onnx", {"größe/€": "float"}, 2, 1e-7, 0.1, {"größe/€": 1.5}, {"größe/€": RAW}),
-    RAW,
+    model_records.OnnxModel(b"\x08\x09onnx", {"größe/€": "float"}, 2, 1e-7, 0.1, {"größe/€": 1.5}, SCHEMA),
+    SCHEMA,
+    KNOWN_COLUMN,
     model_records.TrainingData(PROBLEM, "größe/€", {"a": "number"}, np.array([2**64 - 1, 0], np.uint64)),
     MET,
     model_records.Registration("tiny", "3", False, "worse"),

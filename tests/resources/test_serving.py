@@ -13,7 +13,7 @@ import pytest
 
 from automl_assets.data.schema import learn_schema
 from automl_assets.execution.budget import Budget
-from automl_assets.experiment.experiment import parse, source_like
+from automl_assets.experiment.experiment import parse
 from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.graph import FLOAT, Graph
 from automl_assets.onnx.session import feed, open_session
@@ -26,7 +26,7 @@ from automl_assets.steps.load import load
 from automl_assets.steps.predict import predict_by
 from automl_assets.steps.predict_batches import answerer
 from automl_assets.steps.read_rows import read_rows
-from automl_assets.steps.read_source import written_batches
+from automl_assets.steps.read_source import source_like, written_batches
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.features.featurizer import encode, fit_featurizer

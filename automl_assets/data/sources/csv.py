@@ -129,10 +129,21 @@ def _dialect(options: CsvOptions) -> dict[str, Any]:
 
 
 def _like(options: CsvOptions, dialect: dict[str, Any]) -> CsvOptions:
-    """A file that is UTF-8 is hardly ever anything else, whatever the first file was."""
+    """A file that is UTF-8 is hardly ever anything else, whatever the first file was; and one whose header has no such
+    delimiter has another."""
     given = options.model_copy(update=dialect)
-    is_plain = dialect.get("encoding") is None or _is_utf8(files.expanded(options).path)
-    return given.model_copy(update={"encoding": None}) if is_plain else given
+    path = files.expanded(options).path
+    if given.encoding and _is_utf8(path):
+        given = given.model_copy(update={"encoding": None})
+    has_other = given.delimiter and given.delimiter not in _header(path, given.encoding)
+    return given.model_copy(update={"delimiter": None}) if has_other else given
+
+
+def _header(path: str, encoding: str | None) -> str:
+    """The first line of the first file."""
+    with files.opened(files.files(path, EXTENSIONS)[0]) as stream:
+        start = stream.read(files.CHUNK_BYTES).decode(encoding or "utf-8", errors="ignore")
+    return start.splitlines()[0] if start else ""
 
 
 def _is_utf8(path: str) -> bool:

@@ -1,7 +1,6 @@
 """Compares the covariates known ahead that are to be forecast with with those that were learnt."""
 
 import dagster as dg
-import polars as pl
 
 from automl_assets.experiment.experiment import Experiment, SourceSetting
 from automl_assets.forecasting.sensors.observed import observed
@@ -10,13 +9,15 @@ from automl_assets.model_records import ColumnDrift
 from automl_assets.resources.store import RecordStore
 from automl_assets.sensors.drift import Watch, drift_sensor
 from automl_assets.steps.drift import told
+from automl_assets.steps.read_source import read_by
 
 
 def known_drift(experiment: Experiment, source: SourceSetting) -> dg.SensorDefinition:
     """The sensor of one forecasting experiment. Groups whose rows have changed are learnt again."""
 
-    def lines(records: RecordStore, rows: pl.DataFrame) -> tuple[ColumnDrift, ...]:
-        return drift(records.load(experiment.name, "dataset"), rows, experiment)
+    def lines(records: RecordStore) -> tuple[ColumnDrift, ...]:
+        dataset = records.load(experiment.name, "dataset")
+        return drift(dataset, read_by(dataset.schema, source).table, experiment)
 
     return drift_sensor(
         Watch(
