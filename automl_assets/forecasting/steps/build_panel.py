@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 
 from automl_assets.data.series_names import series_name
+from automl_assets.data.timestamps import in_utc
 from automl_assets.data.typing import seconds_since_1970
 from automl_assets.errors import DataError, listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.records import Covariate
-from automl_assets.forecasting.steps.parse_timestamps import in_utc
 from automl_assets.records import SOURCE, Dataset
 
 MISSING = ""  # the category of what has none, and of categories that nobody has learnt

@@ -8,10 +8,10 @@ import polars as pl
 
 from automl_assets.data.series_names import series_name
 from automl_assets.data.time_grid import grid
+from automl_assets.data.timestamps import in_utc, parse_timestamps
 from automl_assets.errors import SourceError, listed, nearest
 from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
 from automl_assets.forecasting.steps.build_panel import numbers
-from automl_assets.forecasting.steps.parse_timestamps import in_utc, parse_timestamps
 
 NAME, STAMP = "/name", "/stamp"  # our own columns beside those of the rows
 

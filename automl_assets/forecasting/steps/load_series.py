@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from automl_assets.data.timestamps import learn_format, read_timestamps
 from automl_assets.data.typing import stacked
 from automl_assets.errors import SettingError, listed
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.forecasting.steps import assign_roles, parse_timestamps
+from automl_assets.forecasting.steps import assign_roles
 from automl_assets.records import SOURCE, TEST_FILE, Roles
 from automl_assets.steps.named_columns import check_columns, named_columns
 from automl_assets.steps.read_source import read
@@ -30,10 +31,8 @@ def load_series(
     if ahead is None and experiment.predict_source:
         ahead = read(experiment.predict_source)
     roles = assign_roles.assign_roles(history, experiment, () if ahead is None else ahead.columns)
-    every = [
-        _completed(rows, history).with_columns(parse_timestamps.parse_timestamps(rows[time]))
-        for rows in tables.values()
-    ]
+    form = learn_format(history[time])
+    every = [_completed(rows, history).with_columns(read_timestamps(rows[time], form)) for rows in tables.values()]
     return stacked(every), roles
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from automl_assets.data.timestamps import parse_timestamps
 from automl_assets.data.typing import as_type, typed
 from automl_assets.errors import DataError, LearningError, listed
 from automl_assets.forecasting.forecaster import ForecastContext
@@ -37,7 +38,6 @@ from automl_assets.forecasting.steps.build_groups import build_groups, group_key
 from automl_assets.forecasting.steps.evaluate import error_by_horizon, metrics_of_all, tested
 from automl_assets.forecasting.steps.forecast import forecast
 from automl_assets.forecasting.steps.future_index import ahead, rows_of, whole
-from automl_assets.forecasting.steps.parse_timestamps import parse_timestamps
 from automl_assets.forecasting.steps.reconcile import add_up, reconcile
 from automl_assets.forecasting.steps.regularize import Regular
 from automl_assets.forecasting.steps.search import backtested, point_of
