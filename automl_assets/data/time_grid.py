@@ -255,9 +255,10 @@ def found(stamps: np.ndarray, series: np.ndarray) -> Grid | None:
     size = gcd(*frequent.tolist())
     if frequent.min() >= 28 * DAY and _is_calendar(stamps, frequent, size):
         return _found_months(stamps, series)
-    twice = _found_half_months(stamps, frequent) if size < frequent.min() else None
-    if twice:
-        return twice
+    if size < frequent.min() and HALF_MONTH[0] <= frequent.min() <= np.median(steps[steps > 0]) <= HALF_MONTH[1]:
+        twice = _found_half_months(stamps)
+        if twice:
+            return twice
     if size == DAY and _never_on_weekends(stamps, frequent):
         return Grid("business", 1).anchored(stamps)
     one = Grid("fixed", size).anchored(stamps)
@@ -283,10 +284,8 @@ def _found_months(stamps: np.ndarray, series: np.ndarray) -> Grid:
     return possible[most if shares[most] >= BELIEVED else int(shares[1] > 0.5)]
 
 
-def _found_half_months(stamps: np.ndarray, sizes: np.ndarray) -> Grid | None:
-    """Two days of each month on which almost all stamps stand, a week and a half to three weeks apart."""
-    if sizes.min() < HALF_MONTH[0] or (sizes <= HALF_MONTH[1]).mean() < 0.5:
-        return None
+def _found_half_months(stamps: np.ndarray) -> Grid | None:
+    """Two days of each month on which almost all stamps stand."""
     days = sorted({*_common_days(stamps), LAST_DAY})
     pairs = [(a, b) for a, b in combinations(days, 2) if HALF_MONTH[0] <= (b - a) * DAY <= HALF_MONTH[1]]
     possible = [Grid("months", 1, 0, b == LAST_DAY, (a, b)).anchored(stamps) for a, b in pairs]

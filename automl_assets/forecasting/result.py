@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl_assets.api.result import PrintedTable, RunResult
-from automl_assets.errors import SettingError, listed, nearest
+from automl_assets.errors import ArtifactError, SettingError, listed, nearest
 from automl_assets.forecasting.records import ForecastSummary
 from automl_assets.forecasting.steps.future_index import rows_of
 from automl_assets.records import Leaderboard
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-SHOWN_GROUPS = 12
+SHOWN_GROUPS, SHOWN_REASONS = 12, 3
 HEADERS = {
     "group": "group",
     "status": "status",
@@ -73,7 +73,7 @@ class ForecastResult(RunResult):
         """The same of some groups. Raises SettingError for a group that is not known."""
         import polars as pl
 
-        known = self._known(groups or self.groups)
+        known = self._known(groups or self._with_forecast())
         with self._at_home():
             features, made = self._shelf("features"), self._shelf("forecast")
             rows = [row for key in known for row in rows_of(made.read(key), features.read(key).problem)]
@@ -81,15 +81,35 @@ class ForecastResult(RunResult):
 
     def predict(self, rows: Any) -> "pd.DataFrame":
         """What is missing in the target of a pandas or polars frame, forecast from the rows before it, which may be newer
-        than those learnt from. Raises DataError for rows that are no series, ArtifactError for `onnx: false`."""
-        from automl_assets.forecasting.serving.model_folder import forecast_rows
+        than those learnt from; what comes next where nothing is missing. Raises DataError for rows that are no series."""
+        import polars as pl
 
-        frame = rows.to_pandas() if hasattr(rows, "to_pandas") else rows
-        groups = self.groups
+        from automl_assets.data.typing import typed
+        from automl_assets.forecasting.steps.forecast_rows import forecast_rows, learnt_from
+
+        frame = rows if isinstance(rows, pl.DataFrame) else pl.from_pandas(rows)
+        groups = self._with_forecast()
         with self._at_home():
-            made = self._shelf("onnx_model")
-            models = (made.read(key) for key in groups if made.has(key))
-            return forecast_rows(models, self.experiment.forecasting.partition_by, frame)
+            features, ensembles = self._shelf("features"), self._shelf("ensemble")
+            learnt = learnt_from({key: features.read(key) for key in groups})
+            return forecast_rows(typed(frame), learnt, ensembles.read, self.experiment).to_pandas()
+
+    def _with_forecast(self) -> tuple[str, ...]:
+        """The groups that are forecast. Raises ArtifactError where there is none, with the reasons that are known."""
+        if self.groups:
+            return self.groups
+        name = self.experiment.name
+        raise ArtifactError(f"{name}: no group has a forecast{self._reasons()}; run it first: automl run {name}")
+
+    def _reasons(self) -> str:
+        """Why groups have none, as far as a run said."""
+        from automl_assets.forecasting.assets.partitions import REFUSED
+
+        with self._at_home(), open_instance() as instance:
+            features = self._shelf("features")
+            refused = [key for key in keys_of(instance, self.experiment) if features.origin(key) == REFUSED]
+            told = [f"{key}: {features.read(key).reason}" for key in refused[:SHOWN_REASONS]]
+        return f" ({'; '.join(told)})" if told else ""
 
     @cached_property
     def artifacts(self) -> dict[str, str]:

@@ -142,18 +142,19 @@ def _on_clocks(rows: SeriesRows, experiment: Experiment) -> tuple[SeriesRows, Gr
     one = _grid(rows, experiment)
     if not rows.zone:
         return rows, one
-    local = _local(rows)
+    local = local_rows(rows)
     own = _grid(local, experiment)
     gain = _share_held(local, own) - _share_held(rows, one)
     return (local, own) if gain > 0 or (gain == 0 and one.length_days >= 1) else (rows, one)
 
 
 def _share_held(rows: SeriesRows, one: Grid) -> float:
+    """How many of the stamps to learn from stand on a grid, wherever that lies."""
     stamps = rows.stamps[~np.isnat(rows.stamps) & ~rows.is_ahead][:MOST_LOOKED_AT]
     return float(one.anchored(stamps).holds(stamps).mean()) if len(stamps) else 0.0
 
 
-def _local(rows: SeriesRows) -> SeriesRows:
+def local_rows(rows: SeriesRows) -> SeriesRows:
     """Stamps on the clocks of their zone, because a day begins at midnight where it is lived."""
     utc = pl.Series(rows.stamps).dt.replace_time_zone("UTC")
     local = utc.dt.convert_time_zone(rows.zone or "UTC").dt.replace_time_zone(None)

@@ -66,6 +66,59 @@ def regularize(rows: SeriesRows, plan: Plan, experiment: Experiment) -> Regular:
 
 
 @dataclass(frozen=True)
+class Continued:
+    """Series as they went on after they were learnt from, and what is asked of them."""
+
+    panel: Panel  # from the first value of each series that has one to the last stamp that is asked
+    n_ahead: np.ndarray  # int64 [n_series], stamps at the end of each series that are to be forecast
+    asked: SeriesRows  # the rows of those stamps
+    steps: np.ndarray  # int64 [n_asked], which of the stamps to be forecast each of them is, from 0
+
+
+def continue_series(rows: SeriesRows, plan: Plan, experiment: Experiment) -> Continued:
+    """Rows that came later on the grid that was learnt, under the rules by which it was: those after the last value of
+    a series are to be forecast. Raises DataError where that cannot be done without a guess."""
+    dated = _ahead_marked(rows.where(~np.isnat(rows.stamps)))
+    aligned, counts = _aligned(dated, plan.grid, experiment, Counts(len(rows.y)))
+    _check_asked(dated, aligned)
+    spans = _spans(aligned, plan.grid)
+    single, _ = _single(_timely(aligned, plan.grid, spans, counts)[0], experiment, plan, counts)
+    has_value = spans.first <= spans.known
+    _check_known(single, has_value, experiment)
+    n_padded = np.zeros(len(has_value), np.int64)
+    panel, _, _ = filled(single, spans, n_padded, plan.grid, Fills(plan, _constant(experiment)))
+    asked = single.where(single.is_ahead)
+    steps = plan.grid.numbers(asked.stamps) - spans.known[asked.series] - 1
+    return Continued(panel, spans.last - spans.known, asked, steps)
+
+
+def _ahead_marked(rows: SeriesRows) -> SeriesRows:
+    """Rows after the last value of their series are ahead."""
+    last = np.full(len(rows.names), -1)
+    is_value = np.flatnonzero(~np.isnan(rows.y))
+    last[rows.series[is_value]] = is_value  # rows are sorted, so the last one stays
+    has_value = last[rows.series] >= 0
+    return replace(rows, is_ahead=has_value & (np.arange(len(rows.y)) > last[rows.series]))
+
+
+def _check_asked(rows: SeriesRows, aligned: SeriesRows) -> None:
+    lost = ~np.isin(rows.place, aligned.place) & rows.is_ahead
+    if lost.any():
+        raise DataError(
+            f"{lost.sum()} stamps to be forecast do not stand on the grid that was learnt, such as "
+            f"{listed(rows.stamps[lost][:3].astype('datetime64[s]').tolist())}; the stamps before them say which it is"
+        )
+
+
+def _check_known(rows: SeriesRows, has_value: np.ndarray, experiment: Experiment) -> None:
+    if not has_value.all():
+        raise DataError(
+            f'series {listed([name or "the only one" for name in _named(rows, ~has_value)], 5)}: "{experiment.target}" is '
+            "missing in every row; bring rows of the history before those to be forecast"
+        )
+
+
+@dataclass(frozen=True)
 class _Shape:
     grid: Grid
     plan: Plan
