@@ -49,7 +49,7 @@ LAST_DAY = 31  # of a month, however long that is
 ALIAS = re.compile(r"^(\d*)([A-Za-z]+)(?:-([A-Za-z]{3}))?((?:-\d{1,2})*)$")
 FREQUENT = 0.02  # share of all distances between stamps from which one of them counts
 BELIEVED = 0.75  # share of stamps that stand on one day of their months, from which a grid of months has that day
-HALF_MONTH = (10 * DAY, 21 * DAY)  # distances between stamps that come twice a month
+HALF_MONTH = (8 * DAY, 23 * DAY)  # distances between stamps that come twice a month
 TWICE = 0.9  # share of stamps that stand on two days of their months, from which they come twice a month
 
 

@@ -65,7 +65,7 @@ def test_a_moment_lies_in_the_period_of_its_number(moment: object, alias: str) -
     assert low <= given_[0] <= high
 
 
-@pytest.mark.parametrize("alias", ["D", "W-SUN", "MS", "ME", "QE-DEC", "B", "SMS-15", "SME-15", "BMS", "BME"])
+@pytest.mark.parametrize("alias", ["D", "W-SUN", "MS", "ME", "QE-DEC", "B", "SMS-15", "BMS", "BME"])
 def test_rows_are_summed_up_where_pandas_sums_them(alias: str) -> None:
     days = stamps("D", 100)
     one = grid(alias)
