@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl_assets.api.result import PrintedTable, RunResult
@@ -56,7 +56,7 @@ class ForecastResult(RunResult):
     @property
     def leaderboard(self) -> "pd.DataFrame":
         """Every trial of every group, best first."""
-        return self.leaderboard_of(*self.groups)
+        return self.leaderboard_of(*self._with_forecast())
 
     def leaderboard_of(self, *groups: str) -> "pd.DataFrame":
         """The trials of some groups. Raises SettingError for a group that is not known."""
@@ -81,18 +81,20 @@ class ForecastResult(RunResult):
 
     def predict(self, rows: Any) -> "pd.DataFrame":
         """What is missing in the target of a pandas or polars frame, forecast from the rows before it, which may be newer
-        than those learnt from; what comes next where nothing is missing. Raises DataError for rows that are no series."""
+        than those learnt from; what comes next where nothing is missing. Raises DataError for rows that are no series,
+        ArtifactError for `onnx: false`."""
         import polars as pl
 
         from automl_assets.data.typing import typed
+        from automl_assets.forecasting.serving.model_folder import forecast_rows as served
         from automl_assets.forecasting.steps.forecast_rows import forecast_rows, learnt_from
 
         frame = rows if isinstance(rows, pl.DataFrame) else pl.from_pandas(rows)
-        groups = self._with_forecast()
+        groups, by = self._with_forecast(), self.experiment.forecasting.partition_by
         with self._at_home():
-            features, ensembles = self._shelf("features"), self._shelf("ensemble")
-            learnt = learnt_from({key: features.read(key) for key in groups})
-            return forecast_rows(typed(frame), learnt, ensembles.read, self.experiment).to_pandas()
+            learnt, made = learnt_from(map(self._shelf("features").read, groups)), self._shelf("onnx_model")
+            models = (made.read(key) for key in groups if made.has(key))
+            return forecast_rows(typed(frame), learnt, partial(served, models, by), self.experiment).to_pandas()
 
     def _with_forecast(self) -> tuple[str, ...]:
         """The groups that are forecast. Raises ArtifactError where there is none, with the reasons that are known."""
@@ -146,7 +148,7 @@ class ForecastResult(RunResult):
         yield f"What comes next: automl forecast {self.experiment.name} -o forecast.csv"
 
     def printed_leaderboard(self, *groups: str) -> PrintedTable:
-        rows = self.leaderboard_of(*(groups or self.groups))
+        rows = self.leaderboard_of(*(groups or self._with_forecast()))
         title, texts = f"Leaderboard of {self.experiment.name} (backtest)", frozenset({"group", "trial", "reason"})
         return PrintedTable(title, tuple(rows.columns), tuple(rows.itertuples(index=False, name=None)), texts)
 

@@ -105,12 +105,12 @@ def feed_of(history: Panel, future: Panel, number: int, problem: ForecastProblem
         series: np.array(past.names, object),
         stamps: seconds(np.concatenate([past.stamps, ahead.stamps])),
         problem.target: past.y,
-        **{one.name: _raw(values, one) for one, values in zip(problem.covariates, columns, strict=True)},
-        **{one.name: _raw(values, one) for one, values in zip(problem.statics, past.statics.T, strict=True)},
+        **{one.name: raw_values(values, one) for one, values in zip(problem.covariates, columns, strict=True)},
+        **{one.name: raw_values(values, one) for one, values in zip(problem.statics, past.statics.T, strict=True)},
     }
 
 
-def _raw(values: np.ndarray, column: Covariate) -> np.ndarray:
+def raw_values(values: np.ndarray, column: Covariate) -> np.ndarray:
     """Numbers as they are, codes as the categories they stand for; what is none is an empty text."""
     if not column.categories:
         return values

@@ -122,7 +122,7 @@ def rolling(ensemble: ForecastEnsemble, panel: Panel, test: Panel, step: int | N
     quantiles = np.full((*point.shape, len(ensemble.problem.quantiles)), np.nan)
     for window, start in enumerate(starts):
         history = panel.then(test.between(0, start))
-        for chosen, n_stamps in alike(np.clip(test.lengths - start, 0, horizon)):
+        for chosen, n_stamps in _alike(np.clip(test.lengths - start, 0, horizon)):
             ahead = test.of(chosen).between(start, start + n_stamps)
             made = forecast(ensemble, history.of(chosen), ahead)
             point[window, chosen, :n_stamps] = made.point
@@ -130,7 +130,7 @@ def rolling(ensemble: ForecastEnsemble, panel: Panel, test: Panel, step: int | N
     return Rolled(ends, point, quantiles)
 
 
-def alike(counts: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+def _alike(counts: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
     """Numbers of the series with equally many stamps, and how many; those with none are left out."""
     for count in np.unique(counts[counts > 0]).tolist():
         yield np.flatnonzero(counts == count), count

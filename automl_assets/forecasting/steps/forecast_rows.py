@@ -1,10 +1,11 @@
 """forecast_rows: forecasts what is missing in rows of today, which are read, put on the grid and filled as those learnt from.
 
-Not here: what comes after the rows that a run knew, which needs no rows.
+Not here: what comes after the rows that a run knew, which needs no rows; and the models, which answer as they are served.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -12,21 +13,18 @@ import polars as pl
 from automl_assets.data.series_names import series_name, series_values
 from automl_assets.data.time_grid import Grid, grid
 from automl_assets.data.timestamps import parse_timestamps
-from automl_assets.errors import DataError, listed, nearest
+from automl_assets.errors import ArtifactError, DataError, listed, nearest
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.forecasting.partition_keys import Values
-from automl_assets.forecasting.records import Forecast, ForecastEnsemble, ForecastProblem, Group, Panel, free_name
+from automl_assets.forecasting.records import ForecastProblem, Group, Panel
 from automl_assets.forecasting.steps.build_panel import SeriesRows, build_panel
-from automl_assets.forecasting.steps.forecast import alike, forecast
-from automl_assets.forecasting.steps.future_index import ahead, rows_of, whole
+from automl_assets.forecasting.steps.export import raw_values
+from automl_assets.forecasting.steps.future_index import ahead, moments, whole
 from automl_assets.forecasting.steps.plan import Plan, local_rows
-from automl_assets.forecasting.steps.raw_columns_onnx import input_types
 from automl_assets.forecasting.steps.regularize import continue_series
 from automl_assets.records import SOURCE, Dataset, Roles
 
-POINT = "forecast"
-
-Ensembles = Callable[[str], ForecastEnsemble]  # by the key of a group
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -35,42 +33,66 @@ class Learnt:
 
     problem: ForecastProblem  # of any group: what is looked at here they share
     last: np.ndarray  # datetime64[us] [n_series], stamps on the grid
-    key_of_series: Mapping[str, str]  # key of the group that learnt from each series
-    key_of_group: Mapping[Values, str]  # and of the values of the `partition_by` columns
+    names: Set[str]  # of the series
 
 
-def learnt_from(groups: Mapping[str, Group]) -> Learnt:
-    """Raises DataError without any group."""
-    if not groups:
-        raise DataError("no group has a forecast; make one first")
-    panels = [whole(group) for group in groups.values()]
-    return Learnt(
-        problem=next(iter(groups.values())).problem,
-        last=np.concatenate([panel.stamps[panel.offsets[1:] - 1] for panel in panels]),
-        key_of_series={name: key for key, group in groups.items() for name in group.panel.names},
-        key_of_group={values: key for key, group in groups.items() for values in (group.values, *group.groups)},
-    )
+def learnt_from(groups: Iterable[Group]) -> Learnt:
+    """Raises ArtifactError without any group."""
+    problem: ForecastProblem | None = None
+    last: list[np.ndarray] = []
+    names: set[str] = set()
+    for group in groups:
+        panel, problem = whole(group), problem or group.problem
+        last.append(panel.stamps[panel.offsets[1:] - 1])
+        names.update(panel.names)
+    if problem is None:
+        raise ArtifactError("no group has a forecast; make one first")
+    return Learnt(problem, np.concatenate(last), names)
 
 
-def forecast_rows(rows: pl.DataFrame, learnt: Learnt, ensembles: Ensembles, experiment: Experiment) -> pl.DataFrame:
+def forecast_rows(
+    rows: pl.DataFrame, learnt: Learnt, answer: "Callable[[pd.DataFrame], pd.DataFrame]", experiment: Experiment
+) -> pl.DataFrame:
     """Stamp, columns of the series, `forecast` and `quantile_…` of each row after the last value of its series, in the
     order of the rows; where no row is asked, of the next `horizon` stamps of each series.
 
-    Raises DataError for rows that are no such series.
+    `answer` is a served model, which takes series without a gap. Raises DataError for rows that are no such series.
     """
     _check_columns(rows, learnt.problem)
     table = _with_learnt_ids(rows, learnt).with_columns(parse_timestamps(rows[learnt.problem.time]))
     found = continue_series(*_on_learnt_grid(table, learnt, experiment), experiment)
-    history = found.panel.until(found.n_ahead)
-    keys = [_key(name, learnt, experiment) for name in history.names]
+    history, ids = found.panel.until(found.n_ahead), [learnt.problem.time, *learnt.problem.series]
     if not found.n_ahead.any():
         future = ahead(history, learnt.problem)
-        made = _ask(history, future, keys, ensembles)
-        return _next_stamps(history, future, made, learnt.problem)
-    made = _ask(history, found.panel.last(found.n_ahead), keys, ensembles)
-    asked = rows[found.asked.place][[learnt.problem.time, *learnt.problem.series]]
-    told = pl.DataFrame(made[found.asked.series, found.steps], _answer_names(learnt.problem))
-    return asked.hstack(told)[np.argsort(found.asked.place)]
+        told = pl.from_pandas(answer(_sent(history, future, learnt.problem))).drop(ids)
+        return pl.DataFrame(_ids(future, learnt.problem)).hstack(told)
+    future = found.panel.last(found.n_ahead)
+    told = pl.from_pandas(answer(_sent(history, future, learnt.problem))).drop(ids)
+    asked = rows[found.asked.place][ids].hstack(told[future.offsets[found.asked.series] + found.steps])
+    return asked[np.argsort(found.asked.place)]
+
+
+def _sent(history: Panel, future: Panel, problem: ForecastProblem) -> "pd.DataFrame":
+    """Raw columns as a served model takes them, series by series."""
+    import pandas as pd
+
+    both = history.then(future.hidden(problem))
+    series = np.repeat(np.arange(both.n_series), both.lengths)
+    stamps = pd.DatetimeIndex(both.stamps)
+    columns = _ids(both, problem) | {problem.time: stamps.tz_localize("UTC") if problem.timezone else stamps}
+    values = {one.name: raw_values(both.covariates[:, place], one) for place, one in enumerate(problem.covariates)}
+    statics = {one.name: raw_values(both.statics[series, place], one) for place, one in enumerate(problem.statics)}
+    return pd.DataFrame(columns | {problem.target: both.y} | values | statics)
+
+
+def _ids(panel: Panel, problem: ForecastProblem) -> dict[str, list[Any]]:
+    """Stamp and columns of the series of each row."""
+    values = [series_values(name) for name in panel.names]
+    series = np.repeat(np.arange(panel.n_series), panel.lengths)
+    found: dict[str, list[Any]] = {problem.time: moments(panel.stamps, problem.timezone)}
+    for place, column in enumerate(problem.series):
+        found[column] = [values[number][place] for number in series]
+    return found
 
 
 def _check_columns(rows: pl.DataFrame, problem: ForecastProblem) -> None:
@@ -98,7 +120,7 @@ def _with_learnt_ids(rows: pl.DataFrame, learnt: Learnt) -> pl.DataFrame:
 
 def _n_known(rows: pl.DataFrame, learnt: Learnt) -> int:
     ids = rows.select(pl.col(name).cast(pl.String).fill_null("") for name in learnt.problem.series).unique()
-    return sum(series_name(values) in learnt.key_of_series for values in ids.iter_rows())
+    return sum(series_name(values) in learnt.names for values in ids.iter_rows())
 
 
 def _on_learnt_grid(table: pl.DataFrame, learnt: Learnt, experiment: Experiment) -> tuple[SeriesRows, Plan]:
@@ -121,42 +143,3 @@ def _on_learnt_grid(table: pl.DataFrame, learnt: Learnt, experiment: Experiment)
 def _share_on(rows: SeriesRows, one: Grid) -> float:
     stamps = rows.stamps[~np.isnat(rows.stamps)]
     return float(one.holds(stamps).mean()) if len(stamps) else 0.0
-
-
-def _key(name: str, learnt: Learnt, experiment: Experiment) -> str:
-    """Of the group that learnt from a series, or to which it would belong, or of the only one."""
-    own = dict(zip(learnt.problem.series, series_values(name), strict=False))
-    values = tuple(own.get(column, "") for column in experiment.forecasting.partition_by)
-    keys = set(learnt.key_of_series.values())
-    key = learnt.key_of_series.get(name) or learnt.key_of_group.get(values) or (keys.pop() if len(keys) == 1 else None)
-    if key is None:
-        raise DataError(
-            f"series {name!r} belongs to no group with a forecast; there are series {listed(learnt.key_of_series, 5)}"
-        )
-    return key
-
-
-def _ask(history: Panel, future: Panel, keys: list[str], ensembles: Ensembles) -> np.ndarray:
-    """Point and quantiles of each series, [n_series, n_stamps, 1 + n_quantiles]; NaN beyond the stamps it is asked for."""
-    answers: list[tuple[np.ndarray, np.ndarray]] = []
-    for key in dict.fromkeys(keys):
-        ensemble, counts = ensembles(key), np.where(np.array(keys) == key, future.lengths, 0)
-        for chosen, _ in alike(counts):
-            made = forecast(ensemble, history.of(chosen), future.of(chosen))
-            answers.append((chosen, np.concatenate([made.point[..., None], made.quantiles], axis=2)))
-    found = np.full((history.n_series, int(future.lengths.max()), answers[0][1].shape[2]), np.nan)
-    for chosen, answer in answers:
-        found[chosen, : answer.shape[1]] = answer
-    return found
-
-
-def _answer_names(problem: ForecastProblem) -> list[str]:
-    point = free_name(POINT, {*input_types(problem), problem.time, *problem.series})
-    return [point, *(f"quantile_{level:g}" for level in problem.quantiles)]
-
-
-def _next_stamps(history: Panel, future: Panel, made: np.ndarray, problem: ForecastProblem) -> pl.DataFrame:
-    stamps = future.stamps.reshape(len(made), -1)
-    told = Forecast(history.names, stamps, made[..., 0], made[..., 1:], problem.quantiles)
-    found = pl.DataFrame(list(rows_of(told, problem)), infer_schema_length=None)
-    return found.rename({"prediction": _answer_names(problem)[0]})

@@ -4,6 +4,7 @@ again when they come as rows of today."""
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from automl_assets.data.time_grid import grid
 from automl_assets.errors import DataError
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.forecasting.records import ForecastEnsemble, Group
+from automl_assets.forecasting.serving.model_folder import forecast_rows as served
 from automl_assets.forecasting.steps import assign_roles
 from automl_assets.forecasting.steps.build_groups import build_groups
+from automl_assets.forecasting.steps.export import export
 from automl_assets.forecasting.steps.forecast_rows import forecast_rows, learnt_from
 from automl_assets.forecasting.steps.future_index import ahead, whole
 from automl_assets.records import Dataset
@@ -99,7 +102,8 @@ class Learnt:
         ]
 
     def of_rows(self, rows: pl.DataFrame) -> pl.DataFrame:
-        return forecast_rows(rows, learnt_from({"all": self.group}), lambda key: self.ensemble, self.experiment)
+        model = export(self.group, self.ensemble)
+        return forecast_rows(rows, learnt_from([self.group]), partial(served, [model], ()), self.experiment)
 
 
 def learnt(table: pl.DataFrame, **changes: Any) -> Learnt:
