@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
@@ -75,6 +75,8 @@ class _Model:
 
         self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         self.about = json.loads(self.session.get_modelmeta().custom_metadata_map["about"])
+        ends = zip(self.about["ends"], self.about["end_values"], strict=True)
+        self.ends = dict(zip(self.about["names"], ends, strict=True))
         self.inputs = {one.name: one.type for one in self.session.get_inputs()}
 
     def forecast(self, name: str, rows: pd.DataFrame) -> pd.DataFrame:
@@ -83,13 +85,31 @@ class _Model:
         stamps = _stamps(rows[self.about["time"]], self.about["timezone"], own)
         if np.isnan(_numbers(rows[target])).all():
             raise _refused(f'series {name!r}: "{target}" is null in every row; send rows of the history before them')
-        regular = _regular(name, rows, stamps, own, self.about)
+        regular = self._joined(name, _regular(name, rows, stamps, own, self.about))
         n_history = int(np.flatnonzero(~np.isnan(regular.y))[-1]) + 1
         answers = self._ahead(name, regular, regular.y[:n_history])
         places = regular.places - n_history
         is_asked = places >= 0
         asked = rows.iloc[regular.rows[is_asked]][[self.about["time"], *self.about["series"]]]
         return pd.concat([asked, answers.iloc[places[is_asked]].set_index(asked.index)], axis=1)
+
+    def _joined(self, name: str, regular: "_Regular") -> "_Regular":
+        """With a row for each stamp between what was learnt of the series and what is sent, without a target: a season
+        goes on where it was, and a gap takes the value before."""
+        if name not in self.ends:
+            return regular
+        second, value = self.ends[name]
+        end = int(regular.own.numbers(np.array([second], "datetime64[s]").astype("datetime64[us]"))[0])
+        n_before = regular.first - end
+        if n_before <= 1:
+            return regular
+        return replace(
+            regular,
+            table=regular.table.iloc[np.maximum(np.arange(-n_before, len(regular.y)), 0)],
+            y=np.r_[value, np.full(n_before - 1, np.nan), regular.y],
+            places=regular.places + n_before,
+            first=end,
+        )
 
     def _grid(self) -> Grid:
         """That of the stamps learnt from."""

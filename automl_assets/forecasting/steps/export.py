@@ -85,9 +85,12 @@ def _fallback(group: Group) -> ForecastMember:
 
 
 def _about(group: Group, problem: ForecastProblem) -> dict[str, Any]:
+    ends = group.panel.offsets[1:] - 1
     return {
         "values": group.values,
         "names": group.panel.names,
+        "ends": seconds(group.panel.stamps[ends]).tolist(),  # of the series: the last stamp learnt from
+        "end_values": group.panel.y[ends].tolist(),  # and its target
         "last": int(seconds(group.panel.stamps[-1:])[0]),  # a stamp on the grid
         "covariates": {one.name: one.role for one in problem.covariates},
         "statics": [one.name for one in problem.statics],

@@ -13,15 +13,18 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
+from automl_assets import registry
 from automl_assets.data.series_names import series_values
 from automl_assets.data.time_grid import grid
 from automl_assets.errors import ArtifactError, DataError
+from automl_assets.forecasting.forecaster import ForecastContext
 from automl_assets.forecasting.records import Group
 from automl_assets.forecasting.serving.model_folder import forecast_model, forecast_rows
 from automl_assets.forecasting.serving.served import _values
 from automl_assets.forecasting.steps.export import export
 from automl_assets.forecasting.steps.forecast import forecast
 from automl_assets.model_records import OnnxModel
+from automl_assets.records import Fitted
 from tests import forecasts
 from tests.forecasts import HORIZON, PROBLEM
 
@@ -198,6 +201,27 @@ def test_rows_are_put_on_the_grid_as_those_learnt_from(model):
         ONE.drop(index=3).replace({"month": {"2021-10-01": "2021-10-05"}}),
     ):
         pd.testing.assert_frame_equal(model.predict(sent).reset_index(drop=True), expected)
+
+
+def test_a_season_goes_on_where_it_was_when_stamps_between_are_not_sent():
+    """Rows that begin five stamps after what was learnt, with a model that keeps a state."""
+    season = np.tile([0.0, 10.0, 20.0, 30.0, 40.0, 90.0, 5.0], 8)
+    group = _group_on("D", "2021-01-04")
+    panel, test = replace(group.panel, y=season[:40]), replace(group.test, y=season[40:46])
+    group = replace(group, panel=panel, test=test, problem=replace(group.problem, periods=(7,)))
+    part, context = registry.algorithms("forecasting")["ets"], ForecastContext(group.problem)
+    config = next(one for one in part.portfolio(group.problem, panel))
+    naive = forecasts.ensemble(group)
+    member = replace(naive.members[0], algorithm="ets", weight=1.0, config=config)
+    ensemble = replace(naive, members=(replace(member, fitted=Fitted((part.fit(config, panel, context),))),))
+    with forecast_model([export(group, ensemble)]) as folder:
+        model = mlflow.pyfunc.load_model(str(folder))
+        days = pd.date_range("2021-01-04", periods=56).strftime("%Y-%m-%d")
+        sent = pd.DataFrame({"month": days, "sold": season, "region": "north", "shop": 0})
+        sent = sent.assign(price=1.0, weather="dry", size=1)
+        sent.loc[50:, "sold"] = np.nan
+        told = model.predict(sent[45:])
+    np.testing.assert_allclose(told["forecast"], season[50:], atol=10)
 
 
 def test_only_the_stamps_that_are_sent_are_answered(model):
