@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from automl_assets.data.timestamps import parse_timestamps
-from automl_assets.data.typing import as_type, typed
+from automl_assets.data.timestamps import learn_format, read_timestamps
+from automl_assets.data.typing import as_type
 from automl_assets.errors import DataError, LearningError, listed
 from automl_assets.forecasting.forecaster import ForecastContext
 from automl_assets.forecasting.metrics import Formula, by_series, coverage, scales, values_of
@@ -121,25 +121,29 @@ def none_asked(group: Group, ensemble: ForecastEnsemble, context: ForecastContex
 def prepare_data(tables: dict[int, pl.DataFrame], recipe: Recipe) -> Dataset:
     """Rows of all files, one below the other, with the types under which they were learnt. A test file may lack columns."""
     check_columns(recipe.types, tables[SOURCE])
+    form = learn_format(tables[SOURCE][recipe.roles.time or ""])
     columns = recipe.types.items()
     found = [
-        pl.DataFrame([_column(rows, name, wanted, recipe) for name, wanted in columns]) for rows in tables.values()
+        pl.DataFrame([_column(rows, name, wanted, recipe, form) for name, wanted in columns])
+        for rows in tables.values()
     ]
     part = np.concatenate([np.full(rows.height, mark, np.int8) for mark, rows in tables.items()])
     return Dataset(pl.concat(found), part, recipe.roles, fingerprint="")
 
 
-def _column(rows: pl.DataFrame, name: str, wanted: Any, recipe: Recipe) -> pl.Series:
+def _column(rows: pl.DataFrame, name: str, wanted: Any, recipe: Recipe, form: str) -> pl.Series:
+    """A column as it was learnt; stamps are of the form in which the first file writes them."""
     if name not in rows.columns:
         return pl.Series(name, [None] * rows.height, wanted)
     if name == recipe.roles.time:
-        return as_type(parse_timestamps(typed(rows.select(name)).to_series()), wanted)
+        return as_type(read_timestamps(rows[name], form), wanted)
     return as_learnt(rows[name], wanted)
 
 
 def _index(rows: pl.DataFrame, problem: ForecastProblem, recipe: Recipe) -> Known:
+    form = learn_format(rows[problem.time])
     there = [(name, wanted) for name, wanted in recipe.types.items() if name in rows.columns]
-    return fill_known_future.by_series(pl.DataFrame([_column(rows, *one, recipe) for one in there]), problem)
+    return fill_known_future.by_series(pl.DataFrame([_column(rows, *one, recipe, form) for one in there]), problem)
 
 
 def read_choices(path: str) -> dict[str, Any]:
