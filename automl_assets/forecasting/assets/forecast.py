@@ -51,7 +51,7 @@ def _informed(experiment: Experiment) -> Callable[[Panel, ForecastProblem], Pane
         if experiment.predict_source is None:
             return future
         if not known:
-            known.update(by_series(read(experiment.predict_source), problem))
+            known.update(by_series(read(experiment.predict_source), problem, experiment.forecasting.timezone))
         return fill_known_future(future, problem, known)
 
     return informed

@@ -75,8 +75,8 @@ class _Model:
 
         self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         self.about = json.loads(self.session.get_modelmeta().custom_metadata_map["about"])
-        ends = zip(self.about["ends"], self.about["end_values"], strict=True)
-        self.ends = dict(zip(self.about["names"], ends, strict=True))
+        ends = zip(self.about.get("ends", ()), self.about.get("end_values", ()), strict=True)
+        self.ends = dict(zip(self.about["names"], ends, strict=False))  # models of earlier versions do not say them
         self.inputs = {one.name: one.type for one in self.session.get_inputs()}
 
     def forecast(self, name: str, rows: pd.DataFrame) -> pd.DataFrame:

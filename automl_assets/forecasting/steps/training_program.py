@@ -143,7 +143,8 @@ def _column(rows: pl.DataFrame, name: str, wanted: Any, recipe: Recipe, form: st
 def _index(rows: pl.DataFrame, problem: ForecastProblem, recipe: Recipe) -> Known:
     form = learn_format(rows[problem.time])
     there = [(name, wanted) for name, wanted in recipe.types.items() if name in rows.columns]
-    return fill_known_future.by_series(pl.DataFrame([_column(rows, *one, recipe, form) for one in there]), problem)
+    known = pl.DataFrame([_column(rows, *one, recipe, form) for one in there])
+    return fill_known_future.by_series(known, problem, recipe.settings.forecasting.timezone)
 
 
 def read_choices(path: str) -> dict[str, Any]:
