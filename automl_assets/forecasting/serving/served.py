@@ -230,7 +230,7 @@ def _regular(name: str, rows: pd.DataFrame, stamps: np.ndarray, own: Grid, about
     differs = least < most
     is_hour = differs & _are_clock_hours(own.stamps(numbers[starts])) & (about["timezone"] is None)
     if (differs & ~is_hour).any():
-        twice = pd.DatetimeIndex(own.stamps(numbers[starts[differs & ~is_hour]]))
+        twice = pd.DatetimeIndex(stamps[order][starts[differs & ~is_hour]])
         raise _refused(f"series {name!r}: two rows of {_listed(twice)} with different values; send one")
     means = np.add.reduceat(np.nan_to_num(y), starts) / np.maximum(1, np.add.reduceat(~np.isnan(y), starts))
     places = numbers[starts] - numbers[0]
