@@ -264,12 +264,14 @@ def _iso_parts(column: pl.Series) -> tuple[pl.Series, pl.Series]:
         return _nothing(column), pl.Series(column.name, [None] * len(column), pl.Duration("us"))
     bare = column.cast(pl.String).str.strip_chars()
     offset = bare.str.extract(OFFSET)
-    wall = bare.str.replace(r"(:\d{2}(?:[.,]\d+)?)\s*(Z|[+-]\d{2}(?::?\d{2})?)$", "${1}").str.replace(
-        r"^(\d{4}-\d{1,2}-\d{1,2})\s+", "${1}T"
-    )
-    readings = [wall.str.to_datetime(form, time_unit="us", strict=False) for form in WALL_FORMATS]
-    moments = readings[0].zip_with(readings[0].is_not_null(), readings[1])
-    moments = moments.zip_with(moments.is_not_null(), readings[2])
+    wall = bare if offset.null_count() == len(offset) else bare.str.replace(r"\s*(?:Z|[+-]\d{2}(?::?\d{2})?)$", "")
+    wall = pl.select(pl.when(offset.is_null()).then(bare).otherwise(wall)).to_series()
+    wall = wall.str.replace(r"^(\d{4}-\d{1,2}-\d{1,2})\s+", "${1}T")
+    moments = _nothing(wall)
+    for form in WALL_FORMATS:
+        if moments.null_count() > wall.null_count():
+            reading = wall.str.to_datetime(form, time_unit="us", strict=False)
+            moments = moments.zip_with(moments.is_not_null(), reading)
     return moments.set(~wall.str.contains(r"^\d{4}-"), None).alias(column.name), _ahead(offset)
 
 

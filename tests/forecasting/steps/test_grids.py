@@ -368,3 +368,14 @@ def test_rows_that_are_no_such_series_are_refused_in_words(rows: pl.DataFrame, t
     with pytest.raises(DataError) as refused:
         learnt(shops()).of_rows(rows)
     assert told in str(refused.value)
+
+
+def test_rows_that_are_summed_up_are_summed_up_again() -> None:
+    """With what covariates of the rows of a day come to."""
+    days = [day for day in of_pandas("D")(LEAST) for _ in range(3)]
+    rows = rows_of_stamps(days, price=[float(place % 3) for place in range(len(days))])
+    made = learnt(rows, frequency="D", aggregate="sum", known_covariates="price")
+    assert [one.name for one in made.group.problem.covariates] == ["price", "price_min", "price_max"]
+    told = made.of_rows(rows)
+    assert told["t"].to_list() == of_pandas("D")(LEAST + HORIZON)[LEAST:]
+    assert told["forecast"].to_list() == [made.group.panel.y[-1]] * HORIZON
