@@ -185,6 +185,8 @@ def _stamps(column: pd.Series, timezone: str | None, own: Grid) -> np.ndarray:
         raise _refused(f'column "{column.name}": {_listed(bad)} is no date; send ISO 8601 texts') from None
     if found.hasnans:
         raise _refused(f'column "{column.name}": a stamp is missing; every row needs one')
+    if timezone is None and own.length_days >= 1:
+        found = found.tz_localize(None)  # days are those of the clocks that are written
     if found.tz is None:
         found = found.tz_localize(timezone or "UTC", ambiguous=~found.duplicated(), nonexistent="NaT")
     return found.tz_convert(None).to_numpy().astype("datetime64[us]")

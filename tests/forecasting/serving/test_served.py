@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -242,7 +243,7 @@ def test_days_are_held_to_their_grid_too():
             model.predict(sent.replace({"month": {"1971-10-10": "1971-10-10T05:00:00"}}))
 
 
-def _asked_over(group: Group, stamps: list[str], zone: str | None = None) -> pd.DataFrame:
+def _asked_over(group: Group, stamps: list[Any], zone: str | None = None) -> pd.DataFrame:
     """What a served model of the group says after a history, the last `HORIZON` of the stamps."""
     one = replace(group, problem=replace(group.problem, timezone=zone))
     with forecast_model([export(one, forecasts.ensemble(one))]) as folder:
@@ -281,6 +282,7 @@ def test_midnights_of_two_offsets_are_days():
     written = [day.isoformat() for day in days]
     told = _asked_over(_group_on("D", "2023-10-01"), written)
     assert told["month"].tolist() == written[-HORIZON:]
+    assert _asked_over(_group_on("D", "2023-10-01"), list(days))["forecast"].tolist() == told["forecast"].tolist()
 
 
 def test_the_code_that_is_served_stands_alone(made):
