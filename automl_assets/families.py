@@ -67,8 +67,9 @@ class Family:
     """One kind of data that questions are asked of.
 
     `check(experiment)` raises ValueError for settings that contradict each other or mean nothing here.
-    `load(experiment, tables, places)` makes of the rows of each source, by the marks of `Dataset.part`, one table with
-    roles; `places` says where rows are from.
+    `load(experiment, tables, places, schema)` makes of the rows of each source, by the marks of `Dataset.part`, one table
+    with roles; `places` says where rows are from, and by `schema` they were read.
+    `time_formats(experiment, rows)` names the columns that `data.timestamps` reads, with how they are written.
     `graph(experiment)` gives its assets, `triggers(experiment)` sensors of its own, `result()` the type that holds what
     came of a run.
     `group_keys(dataset, experiment)` names the groups that are made each by itself, a partition each; None where an
@@ -87,6 +88,7 @@ class Family:
     draft: Callable[[Any], str | None] | None = (
         None  # of a `steps.draft.DraftRequest`; None for what is of no such kind
     )
+    time_formats: Callable[[Any, Any], Mapping[str, str]] = lambda experiment, rows: {}
     row_steps: RowSteps | None = None  # None where the family has a graph of its own
     preload: tuple[str, ...] = ()  # modules that its child processes need beside those of all others
 

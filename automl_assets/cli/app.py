@@ -157,10 +157,9 @@ def _answered(result: Any, data: str) -> Any:
     """Forecasts of the rows of DATA that have no target."""
     import polars as pl
 
-    from automl_assets.experiment.experiment import source_of
-    from automl_assets.steps.read_source import read
+    from automl_assets.steps.read_source import source_like, written
 
-    return pl.from_pandas(result.predict(read(source_of(data))))
+    return pl.from_pandas(result.predict(written(source_like(data, result.schema))))
 
 
 @app.command()

@@ -31,7 +31,7 @@ from automl_assets.data.dates import FORMATS, ISO, ISO_ZONED, MOMENT, date_forma
 from automl_assets.errors import SettingError, listed
 from automl_assets.stored import stored_as
 
-Type = Literal["integer", "float", "boolean", "date", "datetime", "text", "empty"]
+Type = Literal["integer", "float", "boolean", "date", "datetime", "timestamp", "text", "empty"]
 
 BLANK = ("",)
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL")  # of a number, a date or a truth value no other text
@@ -49,6 +49,7 @@ DTYPES: dict[str, Any] = {
     "datetime": MOMENT,
     "text": pl.String(),
     "empty": pl.String(),
+    "timestamp": pl.String(),
 }
 IN_WORDS = {
     "integer": "whole numbers",
@@ -56,6 +57,7 @@ IN_WORDS = {
     "boolean": "true or false",
     "date": "dates",
     "datetime": "dates with time",
+    "timestamp": "moments",
     "text": "texts",
     "empty": "nothing",
 }
@@ -136,6 +138,10 @@ class Schema:
     def only(self, names: Collection[str]) -> "Schema":
         """The same for some of the columns."""
         return replace(self, columns=tuple(column for column in self.columns if column.name in names))
+
+    def format_of(self, name: str) -> str:
+        """How a column is written; "" where that is not known."""
+        return next((column.format for column in self.columns if column.name == name), "")
 
     @property
     def null_values(self) -> tuple[str, ...]:
@@ -231,19 +237,27 @@ def learn_schema(
     kind: str = "",
     source: Mapping[str, Any] | None = None,
     date_formats: Mapping[str, str] | None = None,
+    time_formats: Mapping[str, str] | None = None,
 ) -> Schema:
-    """The schema of rows as their source brings them. `date_formats`: column -> format, where a person says it.
+    """The schema of rows as their source brings them. `date_formats`: column -> format, where a person says it;
+    `time_formats`: the same of columns that `timestamps` reads.
 
     Raises SettingError for a format that does not fit its column.
     """
     options, formats = dict(source or {}), date_formats or {}
     nulls, comma = tuple(options.get("null_values") or BLANK), bool(options.get("decimal_comma"))
-    columns = tuple(_learn(cells, nulls, comma, formats.get(cells.name)) for cells in rows.iter_columns())
+    times = {name: ColumnSchema(name, "timestamp", form) for name, form in (time_formats or {}).items()}
+    found = (
+        times.get(cells.name)
+        or (_given_dates(cells, formats[cells.name]) if cells.name in formats else _natural(cells, nulls, comma))
+        for cells in rows.iter_columns()
+    )
+    columns = tuple(_described(cells, one, nulls) for cells, one in zip(rows.iter_columns(), found, strict=True))
     return Schema(columns, options, kind)
 
 
-def _learn(cells: pl.Series, nulls: tuple[str, ...], comma: bool, given: str | None) -> ColumnSchema:
-    found = _given_dates(cells, given) if given else _natural(cells, nulls, comma)
+def _described(cells: pl.Series, found: ColumnSchema, nulls: tuple[str, ...]) -> ColumnSchema:
+    """The type of a column with what there is in it."""
     values = read_column(cells, found, nulls)
     known = values.drop_nulls()
     if known.is_empty():
@@ -573,4 +587,5 @@ READERS: dict[str, Callable[[pl.Series, ColumnSchema], pl.Series]] = {
     "datetime": _read_moment,
     "text": _read_text,
     "empty": lambda given, learnt: _as_text(given),
+    "timestamp": lambda given, learnt: given,  # read by `timestamps`, by whoever knows grids
 }

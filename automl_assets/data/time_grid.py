@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import combinations
 from math import gcd
 from typing import Literal
 
@@ -19,20 +20,42 @@ DAY = 86_400 * SECOND
 SIZES = {"us": 1, "ms": 1000, "s": SECOND, "min": 60 * SECOND, "h": 3600 * SECOND, "D": DAY, "W": 7 * DAY}
 MONTHS = {"M": 1, "Q": 3, "Y": 12}
 OLD_NAMES = {"H": "h", "T": "min", "S": "s", "L": "ms", "U": "us", "M": "ME", "Q": "QE", "A": "YE", "Y": "YE"}
-OLD_NAMES |= {"AS": "YS", "BM": "ME", "BMS": "MS", "BQS": "QS", "BQ": "QE"}
+OLD_NAMES |= {"AS": "YS", "BM": "BME", "BQ": "BQE", "BY": "BYE", "BA": "BYE", "BAS": "BYS", "SM": "SME"}
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 MONTH_NAMES = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-EXAMPLES = ("min", "15min", "h", "D", "B", "W", "W-SUN", "MS", "ME", "QS", "QE", "YS", "YE")
+EXAMPLES = (
+    "min",
+    "30min",
+    "h",
+    "D",
+    "B",
+    "W",
+    "W-SUN",
+    "SMS-15",
+    "SME-15",
+    "MS",
+    "MS-15",
+    "ME",
+    "BME",
+    "QS",
+    "QE",
+    "YS",
+    "YE",
+)
 FIRST_MONDAY = 4  # 1970-01-05, in days since 1970-01-01
 
-ALIAS = re.compile(r"^(\d*)([A-Za-z]+)(?:-([A-Za-z]{3}))?$")
+LAST_DAY = 31  # of a month, however long that is
+
+ALIAS = re.compile(r"^(\d*)([A-Za-z]+)(?:-([A-Za-z]{3}))?((?:-\d{1,2})*)$")
 FREQUENT = 0.02  # share of all distances between stamps from which one of them counts
-MOST_ROWS = 50  # times as many as there are, that a grid found in data may have
+BELIEVED = 0.75  # share of stamps that stand on one day of their months, from which a grid of months has that day
+HALF_MONTH = (8 * DAY, 23 * DAY)  # distances between stamps that come twice a month
+TWICE = 0.9  # share of stamps that stand on two days of their months, from which they come twice a month
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Stamps at equal distances: of a fixed length, of business days, or of whole months.
+    """Stamps at equal distances: of a fixed length, of business days, or of months, on one or two days of each.
 
     >>> days = np.array(["2024-01-30", "2024-02-29", "2024-03-31"], "datetime64[us]")
     >>> grid("ME").numbers(days) - 648, grid("D").numbers(days) - 19751
@@ -42,11 +65,14 @@ class Grid:
     kind: Literal["fixed", "business", "months"]
     size: int  # microseconds, business days or months
     anchor: int | None = None  # microseconds or months after 1970 at which a stamp lies; None where any will do
-    is_end: bool = False  # a stamp stands at the last day of its week or months, not at the first
+    is_end: bool = False  # a stamp stands at the end of its period, not at the start
+    days: tuple[int, ...] = (1,)  # of a month on which stamps stand; in shorter months the last one
+    is_business: bool = False  # those days, or the business day next to them in their month
+    clock: int = 0  # microseconds after midnight at which stamps of business days and months stand
 
     @property
     def alias(self) -> str:
-        """As pandas names it."""
+        """As pandas names it, and MS-15 for the 15th of each month, which has no name there."""
         return _alias(self)
 
     def numbers(self, stamps: np.ndarray) -> np.ndarray:
@@ -56,9 +82,23 @@ class Grid:
             whole = stamps.astype("datetime64[us]").astype(np.int64) - anchor
             return (whole + self.is_end * (self.size - DAY)) // self.size
         if self.kind == "months":
-            months = stamps.astype("datetime64[M]").astype(np.int64)
-            return -((anchor - months) // self.size) if self.is_end else (months - anchor) // self.size
+            places = self._places(stamps)
+            return -((anchor - places) // self.size) if self.is_end else (places - anchor) // self.size
         return np.busday_count("1970-01-01", np.busday_offset(_days(stamps), 0, "backward")) // self.size
+
+    def _places(self, stamps: np.ndarray) -> np.ndarray:
+        """The same in single months, or where there are two stamps in a month, in halves of them."""
+        months, days = stamps.astype("datetime64[M]"), _days(stamps)
+        of_month = [self._on(day, months) for day in self.days]
+        n_before = sum((days > own if self.is_end else days >= own).astype(np.int64) for own in of_month)
+        return months.astype(np.int64) * len(self.days) + n_before - (not self.is_end)
+
+    def _on(self, day: int, months: np.ndarray) -> np.ndarray:
+        """The stamp of each month that stands on a day, datetime64[D]."""
+        first = months.astype("datetime64[D]")
+        length = ((months + 1).astype("datetime64[D]") - first).astype(np.int64)
+        days = first + (np.minimum(day, length) - 1)
+        return np.busday_offset(days, 0, "backward" if self.is_end else "forward") if self.is_business else days
 
     def stamps(self, numbers: np.ndarray) -> np.ndarray:
         """The stamps of periods, datetime64[us] [n]."""
@@ -66,9 +106,14 @@ class Grid:
         if self.kind == "fixed":
             return (numbers * self.size + anchor).astype("datetime64[us]")
         if self.kind == "months":
-            months = (numbers * self.size + anchor + self.is_end).astype("datetime64[M]")
-            return (months.astype("datetime64[D]") - int(self.is_end)).astype("datetime64[us]")
-        return np.busday_offset("1970-01-01", numbers * self.size, "forward").astype("datetime64[us]")
+            months, place = np.divmod(numbers * self.size + anchor, len(self.days))
+            every = [self._on(day, months.astype("datetime64[M]")) for day in self.days]
+            return np.choose(place, [days.astype(np.int64) for days in every]).astype("datetime64[D]") + self._clock
+        return np.busday_offset("1970-01-01", numbers * self.size, "forward") + self._clock
+
+    @property
+    def _clock(self) -> np.timedelta64:
+        return np.timedelta64(self.clock, "us")
 
     def holds(self, stamps: np.ndarray) -> np.ndarray:
         """Whether each stamp stands on the grid itself, bool [n]."""
@@ -76,11 +121,17 @@ class Grid:
 
     def anchored(self, stamps: np.ndarray) -> "Grid":
         """The same grid moved to where most stamps are, unless it says itself where it lies."""
-        if self.anchor is not None or self.kind == "business" or not len(stamps):
+        if not len(stamps) or (self.kind == "fixed" and self.anchor is not None):
             return self
-        unit = "datetime64[us]" if self.kind == "fixed" else "datetime64[M]"
-        values, counts = np.unique(stamps.astype(unit).astype(np.int64) % self.size, return_counts=True)
-        return replace(self, anchor=int(values[counts.argmax()]))
+        if self.kind == "fixed":
+            return replace(self, anchor=_most(stamps.astype("datetime64[us]").astype(np.int64) % self.size))
+        moved = replace(self, clock=_most((stamps - _days(stamps)).astype(np.int64)))
+        is_free = self.kind == "months" and self.anchor is None and len(self.days) == 1
+        return replace(moved, anchor=_most(self._places(stamps) % self.size)) if is_free else moved
+
+    def settled(self) -> "Grid":
+        """The same grid where pandas has it when nothing says where it lies: weeks end on Sundays, days at midnight."""
+        return grid("W-SUN") if self.kind == "fixed" and self.size == SIZES["W"] and self.anchor is None else self
 
     def ahead(self, last: np.ndarray, n_stamps: int) -> np.ndarray:
         """The stamps after each of the last ones, datetime64[us] [n, n_stamps].
@@ -94,9 +145,16 @@ class Grid:
         return there.stamps(there.numbers(last)[:, None] + np.arange(1, n_stamps + 1))
 
     @property
-    def days(self) -> float:
-        """Length of a period, about."""
-        return {"fixed": self.size / DAY, "business": self.size * 1.4, "months": self.size * 30.44}[self.kind]
+    def length_days(self) -> float:
+        """Of a period, about."""
+        per_unit = {"fixed": 1 / DAY, "business": 1.4, "months": 30.44 / len(self.days)}
+        return self.size * per_unit[self.kind]
+
+
+def _most(values: np.ndarray) -> int:
+    """The value that comes most often, and of several the least."""
+    found, counts = np.unique(values, return_counts=True)
+    return int(found[counts.argmax()])
 
 
 @cache
@@ -107,19 +165,26 @@ def grid(alias: str) -> Grid:
     (900, 'W-THU', 'QE')
     """
     match = ALIAS.match(alias)
-    count, name, anchor = match.groups() if match else ("", "", None)
+    count, name, anchor, days = match.groups() if match else ("", "", None, "")
     name = OLD_NAMES.get(name, name)
-    size = int(count or 1)
-    if size and name in SIZES:
+    size, on = int(count or 1), tuple(int(day) for day in days.split("-")[1:])
+    if size and name in SIZES and not on:
         if name == "W" and anchor:
             return Grid("fixed", size * SIZES[name], (FIRST_MONDAY + _weekday(alias, anchor)) * DAY, is_end=True)
         return Grid("fixed", size * SIZES[name])
-    if size and name == "B":
+    if size and name == "B" and not on:
         return Grid("business", size)
-    if size and len(name) == 2 and name[0] in MONTHS and name[1] in "SE":
-        return _months(size * MONTHS[name[0]], name[1] == "E", anchor, alias)
+    if name in ("SMS", "SME") and size == 1 and not anchor:
+        return _half_months(name == "SME", on, alias)
+    unit = name.removeprefix("B")
+    if size and len(unit) == 2 and unit[0] in MONTHS and unit[1] in "SE":
+        return replace(_months(size * MONTHS[unit[0]], unit[1] == "E", anchor, on, alias), is_business=unit != name)
+    raise _unknown(alias)
+
+
+def _unknown(alias: str) -> ValueError:
     hint = nearest(alias, EXAMPLES)
-    raise ValueError(f"got {alias!r}; it is auto, or an offset of pandas such as {', '.join(EXAMPLES)}.{hint}")
+    return ValueError(f"got {alias!r}; it is auto, or an offset of pandas such as {', '.join(EXAMPLES)}.{hint}")
 
 
 def _weekday(alias: str, anchor: str) -> int:
@@ -128,25 +193,50 @@ def _weekday(alias: str, anchor: str) -> int:
     return WEEKDAYS.index(anchor.upper())
 
 
-def _months(size: int, is_end: bool, anchor: str | None, alias: str) -> Grid:
+def _months(size: int, is_end: bool, anchor: str | None, on: tuple[int, ...], alias: str) -> Grid:
     if anchor and anchor.upper() not in MONTH_NAMES:
         raise ValueError(f"got {alias!r}; a year or quarter begins or ends in one of {', '.join(MONTH_NAMES)}")
-    return Grid("months", size, MONTH_NAMES.index(anchor.upper()) % size if anchor else None, is_end)
+    if on and (is_end or len(on) > 1 or not 1 <= on[0] < LAST_DAY or alias.startswith("B")):
+        raise ValueError(f"got {alias!r}; a day of a month is one from 1 to 30, behind MS, QS or YS: MS-15")
+    days = (LAST_DAY,) if is_end else on or (1,)
+    return Grid("months", size, MONTH_NAMES.index(anchor.upper()) % size if anchor else None, is_end, days)
+
+
+def _half_months(is_end: bool, on: tuple[int, ...], alias: str) -> Grid:
+    """One day is that beside the first, or the last, of a month, and the 15th where none is named; two are both."""
+    days = on or (15,)
+    if len(days) == 1:
+        days = (*days, LAST_DAY) if is_end else (1, *days)
+    if len(days) != 2 or not 1 <= days[0] < days[1] <= (LAST_DAY if is_end else LAST_DAY - 1):
+        raise ValueError(
+            f"got {alias!r}; twice a month is SMS-15, on the 1st and 15th; SME-15, on the 15th and last; SMS-10-25, on those"
+        )
+    return Grid("months", 1, 0, is_end, days)
 
 
 def _alias(one: Grid) -> str:
-    side = "E" if one.is_end else "S"
     if one.kind == "business":
         return f"{one.size if one.size > 1 else ''}B"
     if one.kind == "months":
-        name, size = next((n, s) for n, s in reversed(MONTHS.items()) if one.size % s == 0)
-        count = one.size // size
-        month = "" if name == "M" or one.anchor is None else f"-{MONTH_NAMES[one.anchor % 12]}"
-        return f"{count if count > 1 else ''}{name}{side}{month}"
+        return _half_alias(one) if len(one.days) > 1 else _month_alias(one)
     if one.size == SIZES["W"] and one.anchor is not None and one.anchor % DAY == 0:
         return f"W-{WEEKDAYS[(one.anchor // DAY - FIRST_MONDAY) % 7]}"
     name, size = next((n, s) for n, s in reversed(SIZES.items()) if n != "W" and one.size % s == 0)
     return f"{one.size // size if one.size > size else ''}{name}"
+
+
+def _month_alias(one: Grid) -> str:
+    name, size = next((n, s) for n, s in reversed(MONTHS.items()) if one.size % s == 0)
+    count = one.size // size
+    month = "" if name == "M" or one.anchor is None else f"-{MONTH_NAMES[one.anchor % 12]}"
+    day = f"-{one.days[0]}" if one.days[0] not in (1, LAST_DAY) else ""
+    return f"{count if count > 1 else ''}{'B' * one.is_business}{name}{'E' if one.is_end else 'S'}{month}{day}"
+
+
+def _half_alias(one: Grid) -> str:
+    if one.is_end:
+        return f"SME-{one.days[0]}"
+    return f"SMS-{one.days[1]}" if one.days[0] == 1 else f"SMS-{one.days[0]}-{one.days[1]}"
 
 
 def found(stamps: np.ndarray, series: np.ndarray) -> Grid | None:
@@ -162,27 +252,52 @@ def found(stamps: np.ndarray, series: np.ndarray) -> Grid | None:
     if not len(sizes):
         return None
     frequent = sizes[counts >= min(counts.max(), FREQUENT * counts.sum())]
-    if frequent.min() >= 28 * DAY and _is_calendar(stamps, frequent):
-        return _found_months(stamps, series)
     size = gcd(*frequent.tolist())
+    if frequent.min() >= 28 * DAY and _is_calendar(stamps, frequent, size):
+        return _found_months(stamps, series)
+    if size < frequent.min() and HALF_MONTH[0] <= frequent.min() <= np.median(steps[steps > 0]) <= HALF_MONTH[1]:
+        twice = _found_half_months(stamps)
+        if twice:
+            return twice
     if size == DAY and _never_on_weekends(stamps, frequent):
-        return Grid("business", 1)
+        return Grid("business", 1).anchored(stamps)
     one = Grid("fixed", size).anchored(stamps)
     return grid(one.alias) if one.alias.startswith("W-") else one
 
 
-def _is_calendar(stamps: np.ndarray, sizes: np.ndarray) -> bool:
-    """Months differ in length, so equal distances of many days are no months unless all stamps are firsts of one."""
-    starts = _days(stamps) == stamps.astype("datetime64[M]").astype("datetime64[D]")
-    return len(sizes) > 1 or bool(starts.mean() > 0.9)
+def _is_calendar(stamps: np.ndarray, sizes: np.ndarray, size: int) -> bool:
+    """Months differ in length, so equal distances of many days, and whole multiples of them, are no months unless all
+    stamps are the first or the last of one."""
+    is_edge = [grid(alias).anchored(stamps).holds(stamps).mean() > 0.9 for alias in ("MS", "ME")]
+    return size < sizes.min() or any(is_edge)
 
 
 def _found_months(stamps: np.ndarray, series: np.ndarray) -> Grid:
+    """Months, quarters or years, on the day of them where most stamps stand."""
     steps = np.diff(stamps.astype("datetime64[M]")).astype(np.int64)[np.diff(series) == 0]
     sizes, counts = np.unique(steps[steps > 0], return_counts=True)
     size = gcd(*sizes[counts >= FREQUENT * counts.sum()].tolist())
-    is_last = _days(stamps) + 1 == (stamps.astype("datetime64[M]") + 1).astype("datetime64[D]")
-    return Grid("months", size, is_end=bool(is_last.mean() > 0.5)).anchored(stamps)
+    aliases = ["MS", "ME", "BMS", "BME", *(f"MS-{day}" for day in _common_days(stamps) if 1 < day < LAST_DAY)]
+    possible = [replace(grid(alias), size=size).anchored(stamps) for alias in aliases]
+    shares = [one.holds(stamps).mean() for one in possible]
+    most = int(np.argmax(shares))
+    return possible[most if shares[most] >= BELIEVED else int(shares[1] > 0.5)]
+
+
+def _found_half_months(stamps: np.ndarray) -> Grid | None:
+    """Two days of each month on which almost all stamps stand."""
+    days = sorted({*_common_days(stamps), LAST_DAY})
+    pairs = [(a, b) for a, b in combinations(days, 2) if HALF_MONTH[0] <= (b - a) * DAY <= HALF_MONTH[1]]
+    possible = [Grid("months", 1, 0, b == LAST_DAY, (a, b)).anchored(stamps) for a, b in pairs]
+    shares = [one.holds(stamps).mean() for one in possible]
+    return possible[int(np.argmax(shares))] if shares and max(shares) >= TWICE else None
+
+
+def _common_days(stamps: np.ndarray) -> list[int]:
+    """The days of a month on which most stamps stand, three of them, the most frequent first."""
+    days, months = _days(stamps), stamps.astype("datetime64[M]")
+    values, counts = np.unique((days - months.astype("datetime64[D]")).astype(np.int64) + 1, return_counts=True)
+    return values[np.argsort(-counts, kind="stable")][:3].tolist()
 
 
 def _never_on_weekends(stamps: np.ndarray, sizes: np.ndarray) -> bool:
@@ -194,13 +309,15 @@ def _days(stamps: np.ndarray) -> np.ndarray:
 
 
 def seasons(one: Grid) -> tuple[int, ...]:
-    """Lengths in stamps that a season on this grid may have, ascending: an hour, day, week or year of them.
+    """Lengths in stamps that a season on this grid may have, ascending: an hour, day, week, month or year of them.
 
     >>> seasons(grid("h")), seasons(grid("D")), seasons(grid("W")), seasons(grid("MS")), seasons(grid("B"))
     ((24, 168), (7, 365), (52,), (12,), (5, 260))
+    >>> seasons(grid("SMS-15")), seasons(grid("MS-15")), seasons(grid("BME"))
+    ((2, 24), (12,), (12,))
     """
     if one.kind == "months":
-        return _whole([12 / one.size])
+        return _whole([len(one.days), 12 * len(one.days) / one.size])
     if one.kind == "business":
         return _whole([5 / one.size, 260 / one.size])
     if one.size >= SIZES["W"]:
@@ -219,9 +336,11 @@ def _whole(lengths: Iterable[float]) -> tuple[int, ...]:
 def usual_horizon(one: Grid) -> int:
     """How far ahead is asked for where nobody says: two days of hours, two weeks of days, two months of weeks, …
 
-    >>> [usual_horizon(grid(alias)) for alias in ("15min", "h", "D", "B", "W", "MS", "QS", "YS")]
-    [192, 48, 14, 10, 8, 18, 8, 6]
+    >>> [usual_horizon(grid(alias)) for alias in ("15min", "h", "D", "B", "W", "SMS", "MS", "QS", "YS")]
+    [192, 48, 14, 10, 8, 24, 18, 8, 6]
     """
+    if len(one.days) > 1:
+        return 24
     if one.kind == "months":
         return {1: 18, 3: 8}.get(one.size, max(1, 72 // one.size))
     if one.kind == "business":

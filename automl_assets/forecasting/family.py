@@ -6,7 +6,7 @@ from automl_assets.families import Family
 from automl_assets.forecasting.settings import check_settings
 from automl_assets.forecasting.steps.build_groups import group_keys
 from automl_assets.forecasting.steps.draft import draft
-from automl_assets.forecasting.steps.load_series import load_series
+from automl_assets.forecasting.steps.load_series import load_series, time_formats
 
 
 def _graph(experiment: Any) -> list[Any]:
@@ -41,6 +41,7 @@ FAMILY = Family(
     least_rows=3,  # stamps: what is too short is found out series by series
     group_keys=group_keys,
     is_target_imputed=True,
+    time_formats=time_formats,
     draft=draft,
     preload=("automl_assets.forecasting.preload",),
 )

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl_assets.api.result import PrintedTable, RunResult
-from automl_assets.errors import SettingError, listed, nearest
+from automl_assets.errors import ArtifactError, SettingError, listed, nearest
 from automl_assets.forecasting.records import ForecastSummary
 from automl_assets.forecasting.steps.future_index import rows_of
 from automl_assets.records import Leaderboard
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-SHOWN_GROUPS = 12
+    from automl_assets.data.schema import Schema
+
+SHOWN_GROUPS, SHOWN_REASONS = 12, 3
 HEADERS = {
     "group": "group",
     "status": "status",
@@ -56,7 +58,7 @@ class ForecastResult(RunResult):
     @property
     def leaderboard(self) -> "pd.DataFrame":
         """Every trial of every group, best first."""
-        return self.leaderboard_of(*self.groups)
+        return self.leaderboard_of(*self._with_forecast())
 
     def leaderboard_of(self, *groups: str) -> "pd.DataFrame":
         """The trials of some groups. Raises SettingError for a group that is not known."""
@@ -73,23 +75,46 @@ class ForecastResult(RunResult):
         """The same of some groups. Raises SettingError for a group that is not known."""
         import polars as pl
 
-        known = self._known(groups or self.groups)
+        known = self._known(groups or self._with_forecast())
         with self._at_home():
             features, made = self._shelf("features"), self._shelf("forecast")
             rows = [row for key in known for row in rows_of(made.read(key), features.read(key).problem)]
         return pl.DataFrame(rows, infer_schema_length=None)
 
+    @cached_property
+    def schema(self) -> "Schema":
+        return self._load("dataset").schema
+
     def predict(self, rows: Any) -> "pd.DataFrame":
         """What is missing in the target of a pandas or polars frame, forecast from the rows before it, which may be newer
-        than those learnt from. Raises DataError for rows that are no series, ArtifactError for `onnx: false`."""
-        from automl_assets.forecasting.serving.model_folder import forecast_rows
+        than those learnt from; what comes next where nothing is missing. Raises DataError for rows that are no series,
+        ArtifactError for `onnx: false`."""
+        from automl_assets.forecasting.serving.model_folder import forecast_rows as served
+        from automl_assets.forecasting.steps.forecast_rows import forecast_rows, learnt_from, read_new
 
-        frame = rows.to_pandas() if hasattr(rows, "to_pandas") else rows
-        groups = self.groups
+        groups, by = self._with_forecast(), self.experiment.forecasting.partition_by
         with self._at_home():
-            made = self._shelf("onnx_model")
+            learnt, made = learnt_from(map(self._shelf("features").read, groups)), self._shelf("onnx_model")
+            table = read_new(rows, self.schema, learnt.problem, self.experiment.strict)
             models = (made.read(key) for key in groups if made.has(key))
-            return forecast_rows(models, self.experiment.forecasting.partition_by, frame)
+            return forecast_rows(table, learnt, partial(served, models, by), self.experiment).to_pandas()
+
+    def _with_forecast(self) -> tuple[str, ...]:
+        """The groups that are forecast. Raises ArtifactError where there is none, with the reasons that are known."""
+        if self.groups:
+            return self.groups
+        name = self.experiment.name
+        raise ArtifactError(f"{name}: no group has a forecast{self._reasons()}; run it first: automl run {name}")
+
+    def _reasons(self) -> str:
+        """Why groups have none, as far as a run said."""
+        from automl_assets.forecasting.assets.partitions import REFUSED
+
+        with self._at_home(), open_instance() as instance:
+            features = self._shelf("features")
+            refused = [key for key in keys_of(instance, self.experiment) if features.origin(key) == REFUSED]
+            told = [f"{key}: {features.read(key).reason}" for key in refused[:SHOWN_REASONS]]
+        return f" ({'; '.join(told)})" if told else ""
 
     @cached_property
     def artifacts(self) -> dict[str, str]:
@@ -126,7 +151,7 @@ class ForecastResult(RunResult):
         yield f"What comes next: automl forecast {self.experiment.name} -o forecast.csv"
 
     def printed_leaderboard(self, *groups: str) -> PrintedTable:
-        rows = self.leaderboard_of(*(groups or self.groups))
+        rows = self.leaderboard_of(*(groups or self._with_forecast()))
         title, texts = f"Leaderboard of {self.experiment.name} (backtest)", frozenset({"group", "trial", "reason"})
         return PrintedTable(title, tuple(rows.columns), tuple(rows.itertuples(index=False, name=None)), texts)
 

@@ -58,7 +58,7 @@ def import_labels(
     """
     with experiment.source.part.alone(experiment.source.options):
         rows_of_source = written(experiment.source)
-        schema = learn(experiment.source, rows_of_source, experiment.date_formats)
+        schema = learn(experiment.source, rows_of_source, experiment)
         known, labels = _typed(rows_of_source, schema), read_labels(location, experiment.target, schema, rows_of_source)
         is_whole = set(known.typed.columns) <= {*labels.typed.columns, *experiment.drop_columns}
         source = source_like(rows, schema) if rows else None if is_whole else experiment.predict_source

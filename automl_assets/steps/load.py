@@ -19,12 +19,12 @@ def load(experiment: Experiment) -> Dataset:
     places = {mark: setting.part.describe(setting.options) for mark, setting in settings.items()}
     rows = written(experiment.source)
     _check_date_formats(experiment, rows)
-    schema = learn(experiment.source, rows, experiment.date_formats)
+    schema = learn(experiment.source, rows, experiment)
     others = {mark: written(like(setting, schema)) for mark, setting in settings.items() if mark != SOURCE}
     read = {mark: _read(some, schema, experiment, places[mark]) for mark, some in ({SOURCE: rows} | others).items()}
     tables = {mark: found.table for mark, found in read.items()}
     part = np.concatenate([np.full(rows.height, mark, np.int8) for mark, rows in tables.items()])
-    table, roles = experiment.family.load(experiment, tables, places)
+    table, roles = experiment.family.load(experiment, tables, places, schema)
     _check_rows(experiment, table, part)
     return Dataset(table, part, roles, fingerprint(experiment), schema, _unreadable(read, places))
 

@@ -49,9 +49,13 @@ def read_by(schema: Schema, setting: SourceSetting) -> ReadRows:
     return schema.read(written(like(setting, schema)))
 
 
-def learn(setting: SourceSetting, rows: pl.DataFrame, date_formats: dict[str, str] | None = None) -> Schema:
-    """The schema of the written rows of a source."""
-    return learn_schema(rows, setting.kind, setting.part.dialect(setting.options), date_formats)
+def learn(setting: SourceSetting, rows: pl.DataFrame, experiment: Experiment | None = None) -> Schema:
+    """The schema of the written rows of a source, with what an experiment says of them."""
+    dialect = setting.part.dialect(setting.options)
+    if experiment is None:
+        return learn_schema(rows, setting.kind, dialect)
+    times = experiment.family.time_formats(experiment, rows)
+    return learn_schema(rows, setting.kind, dialect, experiment.date_formats, times)
 
 
 def read(setting: SourceSetting) -> pl.DataFrame:

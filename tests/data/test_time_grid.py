@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from automl_assets.data.time_grid import Grid, found, grid, seasons, usual_horizon
 
-ALIASES = ["s", "15min", "h", "6h", "D", "B", "W-SUN", "W-THU", "MS", "ME", "2MS", "QS", "QE", "QE-JAN", "YS", "YE-JUN"]
+ALIASES = ["s", "15min", "30min", "h", "6h", "D", "B", "W-SUN", "W-THU", "MS", "ME", "2MS", "QS", "QE", "QE-JAN", "YS"]
+ALIASES += ["YE-JUN", "SMS-15", "SME-15", "SMS-10", "BMS", "BME", "BQS-JAN", "BQE-FEB", "BYE-DEC"]
 
 
 def stamps(alias: str, n_rows: int = 40, start: str = "2023-12-01") -> np.ndarray:
@@ -64,7 +65,7 @@ def test_a_moment_lies_in_the_period_of_its_number(moment: object, alias: str) -
     assert low <= given_[0] <= high
 
 
-@pytest.mark.parametrize("alias", ["D", "W-SUN", "MS", "ME", "QE-DEC", "B"])
+@pytest.mark.parametrize("alias", ["D", "W-SUN", "MS", "ME", "QE-DEC", "B", "SMS-15", "BMS", "BME"])
 def test_rows_are_summed_up_where_pandas_sums_them(alias: str) -> None:
     days = stamps("D", 100)
     one = grid(alias)
@@ -74,14 +75,42 @@ def test_rows_are_summed_up_where_pandas_sums_them(alias: str) -> None:
     assert counts.tolist() == expected.tolist()
 
 
-@pytest.mark.parametrize("alias", ["", "x", "0D", "W-XXX", "QS-XXX", "D-MON-", "-1D", "15 min"])
+@pytest.mark.parametrize(
+    "alias",
+    [
+        "",
+        "x",
+        "0D",
+        "W-XXX",
+        "QS-XXX",
+        "D-MON-",
+        "-1D",
+        "15 min",
+        "ME-15",
+        "MS-31",
+        "D-15",
+        "SMS-31",
+        "SMS-20-10",
+        "2SMS",
+    ],
+)
 def test_what_is_no_grid_is_refused(alias: str) -> None:
     with pytest.raises(ValueError, match=r"^got "):
         grid(alias)
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("H", "h"), ("T", "min"), ("M", "ME"), ("Q", "QE"), ("A", "YE"), ("15T", "15min")]
+    ("old", "new"),
+    [
+        ("H", "h"),
+        ("T", "min"),
+        ("M", "ME"),
+        ("Q", "QE"),
+        ("A", "YE"),
+        ("15T", "15min"),
+        ("SM", "SME-15"),
+        ("BM", "BME"),
+    ],
 )
 def test_old_names_are_known(old: str, new: str) -> None:
     assert grid(old).alias == new
@@ -97,6 +126,32 @@ def test_seasons_are_whole(alias: str, expected: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("alias", [*ALIASES, "3D", "4W", "30s", "2YS"])
 def test_every_grid_has_a_horizon(alias: str) -> None:
     assert usual_horizon(grid(alias)) >= 1
+
+
+def test_four_weeks_with_gaps_are_no_months() -> None:
+    kept = [0, 1, 2, 3, 5, 6, 8, 9, 10, 12]
+    one = found(stamps("28D", 13)[kept], np.zeros(len(kept)))
+    assert one is not None and one.alias == "28D"
+
+
+@pytest.mark.parametrize("alias", ["MS-15", "MS-30", "QS-FEB-15", "YS-APR-6", "2MS-10", "SMS-10-25", "SME-10"])
+def test_a_day_of_months_is_part_of_the_name(alias: str) -> None:
+    one = grid(alias)
+    numbers = np.arange(600, 700)
+    assert one.alias == alias
+    assert (one.numbers(one.stamps(numbers)) == numbers).all()
+    days = one.stamps(numbers).astype("datetime64[D]").astype(object)
+    wanted = {31 if day == 31 else day for day in one.days}
+    assert {day.day for day in days} <= {*wanted, 28, 29, 30, 31} and (
+        31 in wanted or wanted & {day.day for day in days}
+    )
+
+
+def test_a_time_of_day_stays() -> None:
+    closes = pd.date_range("2024-01-31 17:30", periods=5, freq="BME").to_numpy().astype("datetime64[us]")
+    one = found(closes, np.zeros(5))
+    assert one is not None and one.holds(closes).all()
+    assert (grid(one.alias).ahead(closes[:1], 4)[0] == closes[1:]).all()
 
 
 def test_a_business_day_of_a_weekend_is_the_friday_before() -> None:

@@ -66,8 +66,8 @@ def test_answers_are_those_of_python(server: str, form: str) -> None:
 
 
 BAD = {
-    "a hole": (lambda rows: rows.drop(index=7), "no row of 2020-10-01; send every stamp"),
-    "off the grid": (lambda rows: rows.assign(month="2021-01-07"), "two rows of 2021-01-07"),
+    "no date": (lambda rows: rows.assign(month=["soon", *rows["month"][1:]]), "soon is no date"),
+    "one stamp": (lambda rows: rows.assign(month="2021-01-07"), "two rows of 2021-01-07 with different values"),
     "a column is lacking": (lambda rows: rows.drop(columns="sold"), "Model is missing inputs"),
 }
 

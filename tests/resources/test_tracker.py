@@ -294,7 +294,7 @@ def test_the_signature_tells_types_and_gaps_of_raw_columns(registered: Any) -> N
         {"name": "size", "takes": "numbers, such as 2.5110, or null, or left out"},
         {"name": "pieces", "takes": "whole numbers, such as 1"},
         {"name": "bought", "takes": "dates as 2024-12-31, such as 2024-01-01"},
-        {"name": "colour", "takes": "texts, such as red, or null, or left out"},
+        {"name": "colour", "takes": "texts, such as green, or null, or left out"},
     ]
 
 

@@ -7,17 +7,20 @@ import dagster as dg
 import polars as pl
 
 from automl_assets.assets.spec import table
-from automl_assets.experiment.experiment import Experiment
+from automl_assets.data.schema import Schema
+from automl_assets.experiment.experiment import Experiment, SourceSetting
 from automl_assets.forecasting.assets.partitions import group_step, partitioned
 from automl_assets.forecasting.assets.reconciliation import is_asked
 from automl_assets.forecasting.records import Forecast, ForecastProblem, Panel
 from automl_assets.forecasting.steps.fill_known_future import by_series, fill_known_future
 from automl_assets.forecasting.steps.forecast import forecast as ask
 from automl_assets.forecasting.steps.future_index import ahead, rows_of, whole
+from automl_assets.forecasting.steps.load_series import read_time
 from automl_assets.forecasting.steps.map_groups import map_groups
 from automl_assets.forecasting.steps.reconcile import add_up
 from automl_assets.resources.store import RecordStore
-from automl_assets.steps.read_source import read
+from automl_assets.steps.read_rows import check_fit
+from automl_assets.steps.read_source import read_by
 
 
 def forecast(experiment: Experiment) -> dg.AssetsDefinition:
@@ -27,7 +30,7 @@ def forecast(experiment: Experiment) -> dg.AssetsDefinition:
     @dg.asset(**partitioned(experiment, "forecast", {"numpy"}, text, upstream))
     def asset(context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore]) -> Iterator[Any]:
         problems: dict[str, ForecastProblem] = {}
-        informed = _informed(experiment)
+        informed = _informed(experiment, records)
 
         def beyond(key: str) -> Forecast:
             group = step.features.read(key)
@@ -43,7 +46,7 @@ def forecast(experiment: Experiment) -> dg.AssetsDefinition:
     return asset
 
 
-def _informed(experiment: Experiment) -> Callable[[Panel, ForecastProblem], Panel]:
+def _informed(experiment: Experiment, records: RecordStore) -> Callable[[Panel, ForecastProblem], Panel]:
     """Puts into a future what `predict_source` knows of it, which is read once for all groups."""
     known: dict[str, pl.DataFrame] = {}
 
@@ -51,10 +54,19 @@ def _informed(experiment: Experiment) -> Callable[[Panel, ForecastProblem], Pane
         if experiment.predict_source is None:
             return future
         if not known:
-            known.update(by_series(read(experiment.predict_source), problem))
+            rows = _rows_ahead(experiment, experiment.predict_source, records.load(experiment.name, "dataset").schema)
+            known.update(by_series(rows, problem, experiment.forecasting.timezone))
         return fill_known_future(future, problem, known)
 
     return informed
+
+
+def _rows_ahead(experiment: Experiment, source: SourceSetting, schema: Schema) -> pl.DataFrame:
+    """The rows of `predict_source`, read as those learnt from."""
+    found, time = read_by(schema, source), experiment.time_column or ""
+    if experiment.strict:
+        check_fit(found.misfits, "predict_source")
+    return read_time(found.table, time, schema) if time in found.table.columns else found.table
 
 
 def _metadata(found: Forecast, problem: ForecastProblem) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from automl_assets.data.series_names import series_name
 from automl_assets.errors import ArtifactError, DataError
 from automl_assets.model_records import OnnxModel
 from automl_assets.resources.model_folders import SERVED_TYPES, save_model, signature_of
+from automl_assets.training_code.source_bundle import Bundle
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SERVED = Path(__file__).with_name("served.py")
+SERVED = "served.py"
 
 
 @contextmanager
@@ -33,7 +34,21 @@ def forecast_model(models: Iterable[OnnxModel], partition_by: tuple[str, ...] = 
         inputs = _forecast_inputs(first, about)
         signature = _forecast_signature(inputs, _forecast_answers(first, about))
         artifacts = {"models": files}
-        yield save_model(Path(folder) / "model", SERVED, artifacts, signature, inputs, first.example)
+        code = Path(folder) / SERVED
+        code.write_text(_code(), "utf-8")
+        yield save_model(Path(folder) / "model", code, artifacts, signature, inputs, first.example)
+
+
+def _code() -> str:
+    """What answers, with all that it needs of this package, in a file that stands alone."""
+    from automl_assets.forecasting.serving.served import Forecasts
+
+    bundle = Bundle()
+    bundle.needs("import mlflow")
+    name = bundle.reference(Forecasts)
+    sections = [f"# {title}\n\n{text}" for title, text in bundle.sections()]
+    last = f"mlflow.models.set_model({bundle.resolved(name)}())\n"
+    return "\n\n\n".join([bundle.imports(), *sections, last])
 
 
 def forecast_rows(models: Iterable[OnnxModel], partition_by: tuple[str, ...], rows: "pd.DataFrame") -> "pd.DataFrame":

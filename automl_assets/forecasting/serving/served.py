@@ -1,11 +1,14 @@
 """How a registered forecast model answers through MLflow: rows of series in, the rows to be forecast with answers out.
 
-MLflow copies this file beside the model and runs it wherever that is served, so it imports nothing of this package.
+`model_folder` copies this and all that it needs of this package into one file beside the model, which MLflow runs wherever
+that is served: here belongs nothing that needs more than numpy, pandas and onnxruntime.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
@@ -15,11 +18,16 @@ import mlflow
 import numpy as np
 import pandas as pd
 
+from automl_assets.data.time_grid import Grid, grid
+
 MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL"]  # cells of a file, as where it is learnt from
 SERVER = "mlflow.pyfunc.scoring_server"
 WORDS = {"true": 1, "false": 0, "": None}  # texts that are no numbers but stand for some
 MOST_OPEN = 500  # models that are kept in memory
 SHOWN = 5  # stamps or names that a message lists
+MOST_OFF_GRID = 0.1  # of the rows of a history, which are left out as where it is learnt from
+LAST_NIGHT_HOUR, SUNDAY = 3, 6  # when clocks are put back
+OFFSET = r"(:\d{2}(?:[.,]\d+)?)\s*(?:Z|[+-]\d{2}:?\d{2})$"
 
 
 class Forecasts(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # loaded lazily by mlflow
@@ -67,33 +75,57 @@ class _Model:
 
         self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         self.about = json.loads(self.session.get_modelmeta().custom_metadata_map["about"])
+        ends = zip(self.about.get("ends", ()), self.about.get("end_values", ()), strict=True)
+        self.ends = dict(zip(self.about["names"], ends, strict=False))  # models of earlier versions do not say them
         self.inputs = {one.name: one.type for one in self.session.get_inputs()}
 
     def forecast(self, name: str, rows: pd.DataFrame) -> pd.DataFrame:
         """The rows of one series after its last known target, answered."""
-        target = self.about["target"]
-        stamps = _stamps(rows[self.about["time"]], self.about["timezone"])
-        rows = rows.iloc[stamps.argsort()]
-        stamps = stamps.sort_values()
-        _check_grid(name, stamps, self.about)
-        y = _numbers(rows[target])
-        if np.isnan(y).all():
+        target, own = self.about["target"], self._grid()
+        stamps = _stamps(rows[self.about["time"]], self.about["timezone"], own)
+        if np.isnan(_numbers(rows[target])).all():
             raise _refused(f'series {name!r}: "{target}" is null in every row; send rows of the history before them')
-        n_history = int(np.flatnonzero(~np.isnan(y))[-1]) + 1
-        answers = self._ahead(name, rows, stamps, y[:n_history])
-        asked = rows.iloc[n_history:][[self.about["time"], *self.about["series"]]]
-        return pd.concat([asked, answers.iloc[: len(asked)].set_index(asked.index)], axis=1)
+        regular = self._joined(name, _regular(name, rows, stamps, own, self.about))
+        n_history = int(np.flatnonzero(~np.isnan(regular.y))[-1]) + 1
+        answers = self._ahead(name, regular, regular.y[:n_history])
+        places = regular.places - n_history
+        is_asked = places >= 0
+        asked = rows.iloc[regular.rows[is_asked]][[self.about["time"], *self.about["series"]]]
+        return pd.concat([asked, answers.iloc[places[is_asked]].set_index(asked.index)], axis=1)
 
-    def _ahead(self, name: str, rows: pd.DataFrame, stamps: pd.DatetimeIndex, y: np.ndarray) -> pd.DataFrame:
+    def _joined(self, name: str, regular: "_Regular") -> "_Regular":
+        """With a row for each stamp between what was learnt of the series and what is sent, without a target: a season
+        goes on where it was, and a gap takes the value before."""
+        if name not in self.ends:
+            return regular
+        second, value = self.ends[name]
+        end = int(regular.own.numbers(np.array([second], "datetime64[s]").astype("datetime64[us]"))[0])
+        n_before = regular.first - end
+        if n_before <= 1:
+            return regular
+        return replace(
+            regular,
+            table=regular.table.iloc[np.maximum(np.arange(-n_before, len(regular.y)), 0)],
+            y=np.r_[value, np.full(n_before - 1, np.nan), regular.y],
+            places=regular.places + n_before,
+            first=end,
+        )
+
+    def _grid(self) -> Grid:
+        """That of the stamps learnt from."""
+        last = np.array([self.about["last"]], "datetime64[s]").astype("datetime64[us]")
+        return grid(self.about["frequency"]).anchored(last)
+
+    def _ahead(self, name: str, regular: "_Regular", y: np.ndarray) -> pd.DataFrame:
         """Answers for all rows after `y` and perhaps some more. Beyond the horizon forecasts become history, and
         quantiles grow as a random walk's would."""
-        horizon, n_known = self.about["horizon"], len(y)
+        horizon, n_known, rows = self.about["horizon"], len(y), regular.table
         n_rows = n_known + -(-(len(rows) - n_known) // horizon) * horizon
-        grid = pd.date_range(stamps[0], periods=n_rows, freq=self.about["frequency"])
+        seconds = regular.seconds(n_rows)
         rows = rows.iloc[np.minimum(np.arange(n_rows), len(rows) - 1)]  # what comes after the last row is as it
         spread = np.empty((0, len(self.about["levels"])))
         for end in range(n_known + horizon, n_rows + 1, horizon):
-            point, quantiles = self.session.run(None, self._feed(name, rows[:end], grid[:end], y))
+            point, quantiles = self.session.run(None, self._feed(name, rows[:end], seconds[:end], y))
             y, spread = np.append(y, point), spread if len(spread) else quantiles - point[:, None]
         steps = np.arange(n_rows - n_known)
         growth = np.sqrt(np.maximum(1.0, (steps + 1) / horizon))
@@ -102,9 +134,8 @@ class _Model:
         names = [f"quantile_{level:g}" for level in self.about["levels"]]
         return answers.join(pd.DataFrame(y[n_known:, None] + wide, columns=names))
 
-    def _feed(self, name: str, rows: pd.DataFrame, stamps: pd.DatetimeIndex, y: np.ndarray) -> dict[str, np.ndarray]:
+    def _feed(self, name: str, rows: pd.DataFrame, seconds: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
         series, time, target, *_ = self.inputs
-        seconds = stamps.as_unit("s").asi8
         columns = {column: _values(rows[column], self.inputs[column]) for column in self.about["covariates"]}
         columns |= {column: _values(rows[column][:1], self.inputs[column]) for column in self.about["statics"]}
         return {series: np.array([name], object), time: seconds, target: y, **columns}
@@ -137,44 +168,102 @@ def _check(rows: pd.DataFrame) -> None:
             raise _refused(f'column "{name}": {nested[0]!r} is no single value; send a number, a text or null')
 
 
-def _stamps(column: pd.Series, timezone: str | None) -> pd.DatetimeIndex:
-    """Moments in UTC; those that do not say their time zone are in that of the experiment."""
+def _stamps(column: pd.Series, timezone: str | None, own: Grid) -> np.ndarray:
+    """Moments as datetime64[us] in UTC, or on the clocks that tell days; NaT for an hour that spring lacks.
+
+    Those that do not say their time zone are in that of the experiment, the hour that comes twice in autumn in the order
+    of the rows.
+    """
+    is_text = column.dtype == object or isinstance(column.dtype, pd.StringDtype)
+    texts = column.astype(object)
+    if is_text and timezone is None and own.length_days >= 1:
+        texts = texts.map(lambda value: re.sub(OFFSET, r"\1", value) if isinstance(value, str) else value)
     try:
-        found = pd.DatetimeIndex(pd.to_datetime(column, format=None if column.dtype != object else "ISO8601"))
+        found = pd.DatetimeIndex(_read_moments(texts) if is_text else pd.to_datetime(column))
     except (ValueError, TypeError):
         bad = column[pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True).isna()]
         raise _refused(f'column "{column.name}": {_listed(bad)} is no date; send ISO 8601 texts') from None
     if found.hasnans:
         raise _refused(f'column "{column.name}": a stamp is missing; every row needs one')
+    if timezone is None and own.length_days >= 1:
+        found = found.tz_localize(None)  # days are those of the clocks that are written
     if found.tz is None:
-        found = found.tz_localize(timezone or "UTC", ambiguous=True, nonexistent="shift_forward")
-    return found.tz_convert(None)
+        found = found.tz_localize(timezone or "UTC", ambiguous=~found.duplicated(), nonexistent="NaT")
+    return found.tz_convert(None).to_numpy().astype("datetime64[us]")
 
 
-def _check_grid(name: str, stamps: pd.DatetimeIndex, about: dict[str, Any]) -> None:
-    """Raises MlflowException for stamps that are twice there, off the grid, or lacking between the first and the last."""
-    from pandas.tseries.frequencies import to_offset
+def _read_moments(texts: pd.Series) -> Any:
+    """Texts of several offsets, as on both sides of a change of clocks, are moments in UTC."""
+    try:
+        return pd.to_datetime(texts, format="ISO8601")
+    except ValueError:
+        if texts.map(lambda value: isinstance(value, str) and re.search(OFFSET, value) is None).any():
+            raise
+        return pd.to_datetime(texts, format="ISO8601", utc=True)
 
-    frequency, step = about["frequency"], to_offset(about["frequency"])
-    if stamps.has_duplicates:
-        raise _refused(f"series {name!r}: two rows of {_listed(stamps[stamps.duplicated()])}; send one")
-    origin = pd.Timestamp(about["last"], unit="s")
-    expected = pd.date_range(stamps[0], stamps[-1], freq=step)
-    if isinstance(step, pd.offsets.Tick):
-        off = stamps[(stamps - origin) % pd.Timedelta(step) != pd.Timedelta(0)]
-    else:
-        off = stamps[[not step.is_on_offset(stamp) for stamp in stamps]]
-    off = off if len(off) else stamps.difference(expected)
-    if len(off):
+
+@dataclass(frozen=True)
+class _Regular:
+    """One series without a gap, from its first stamp to its last."""
+
+    table: pd.DataFrame  # [n], where a row is lacking the one before once more
+    y: np.ndarray  # float64 [n], NaN where missing
+    rows: np.ndarray  # int64 [n_kept], which of the rows that were sent stand on the grid
+    places: np.ndarray  # int64 [n_kept], and where
+    own: Grid
+    first: int  # number of the first stamp
+
+    def seconds(self, n_rows: int) -> np.ndarray:
+        """Since 1970, of the stamps from the first one."""
+        return self.own.stamps(self.first + np.arange(n_rows)).astype("datetime64[s]").astype(np.int64)
+
+
+def _regular(name: str, rows: pd.DataFrame, stamps: np.ndarray, own: Grid, about: dict[str, Any]) -> _Regular:
+    """The rows of a series on its grid, as where the model learnt: gaps are filled, repeats and hours that come twice
+    become one, a few rows off the grid are left out. Raises MlflowException for what would be a guess."""
+    order = np.argsort(stamps, kind="stable")
+    order = order[~np.isnat(stamps[order])]
+    y = _numbers(rows[about["target"]])[order]
+    order, y = _on_grid(name, order, stamps, y, own, about)
+    numbers = own.numbers(stamps[order])
+    starts = np.flatnonzero(np.r_[True, np.diff(numbers) > 0])
+    ends = np.r_[starts[1:], len(numbers)] - 1
+    least, most = np.fmin.reduceat(y, starts), np.fmax.reduceat(y, starts)
+    differs = least < most
+    is_hour = differs & _are_clock_hours(own.stamps(numbers[starts])) & (about["timezone"] is None)
+    if (differs & ~is_hour).any():
+        twice = pd.DatetimeIndex(stamps[order][starts[differs & ~is_hour]])
+        raise _refused(f"series {name!r}: two rows of {_listed(twice)} with different values; send one")
+    means = np.add.reduceat(np.nan_to_num(y), starts) / np.maximum(1, np.add.reduceat(~np.isnan(y), starts))
+    places = numbers[starts] - numbers[0]
+    whole = np.full(places[-1] + 1, np.nan)
+    whole[places] = np.where(is_hour, means, most)
+    before = np.maximum.accumulate(np.bincount(places, np.arange(len(places)), len(whole)).astype(np.int64))
+    return _Regular(rows.iloc[order[ends][before]], whole, order[ends], places, own, int(numbers[0]))
+
+
+def _on_grid(
+    name: str, order: np.ndarray, stamps: np.ndarray, y: np.ndarray, own: Grid, about: dict[str, Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that stand on the grid. Stamps inside of months are taken for those of their period."""
+    is_off = ~own.holds(stamps[order])
+    if own.kind == "months" or not is_off.any():
+        return order, y
+    n_history = np.flatnonzero(~np.isnan(y))[-1] + 1
+    if is_off[n_history:].any() or is_off.mean() > MOST_OFF_GRID:
+        origin = own.stamps(own.numbers(np.array([about["last"]], "datetime64[s]")))
         raise _refused(
-            f"series {name!r}: {_listed(off)} is off the grid of {frequency!r}, which holds {_listed([origin])}"
+            f"series {name!r}: {_listed(pd.DatetimeIndex(stamps[order][is_off]))} is off the grid of {about['frequency']!r}, "
+            f"which holds {_listed(pd.DatetimeIndex(origin))}"
         )
-    lacking = expected.difference(stamps)
-    if len(lacking):
-        raise _refused(
-            f"series {name!r}: no row of {_listed(lacking)}; send every stamp of {frequency!r} between the first and the "
-            f'last, with "{about["target"]}" null where it is not known'
-        )
+    return order[~is_off], y[~is_off]
+
+
+def _are_clock_hours(stamps: np.ndarray) -> np.ndarray:
+    """Whether stamps lie in an hour that comes twice when clocks are put back: a Sunday's early morning."""
+    moments = pd.DatetimeIndex(stamps)
+    is_night = (moments.hour <= LAST_NIGHT_HOUR) & (moments != moments.normalize())
+    return np.asarray(is_night & (moments.dayofweek == SUNDAY) & moments.month.isin([3, 4, 9, 10, 11]))
 
 
 def _refused(message: str) -> Exception:
@@ -221,6 +310,3 @@ def _listed(values: Iterable[Any]) -> str:
     every = [str(value).removesuffix(" 00:00:00") for value in values]
     shown = ", ".join(every[:SHOWN])
     return f"{shown} and {len(every) - SHOWN} more" if len(every) > SHOWN else shown
-
-
-mlflow.models.set_model(Forecasts())

@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 
 from automl_assets.data.series_names import series_name
+from automl_assets.data.timestamps import in_utc
 from automl_assets.data.typing import seconds_since_1970
 from automl_assets.errors import DataError, listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.records import Covariate
-from automl_assets.forecasting.steps.parse_timestamps import in_utc
 from automl_assets.records import SOURCE, Dataset
 
 MISSING = ""  # the category of what has none, and of categories that nobody has learnt
@@ -30,6 +30,7 @@ class SeriesRows:
     is_ahead: np.ndarray  # bool [n_rows], whether of the test file
     covariates: np.ndarray  # float32 [n_rows, n_covariates], NaN where missing
     statics: np.ndarray  # float32 [n_series, n_statics], likewise
+    place: np.ndarray  # int64 [n_rows], where each row stood among those that came
     zone: str | None  # in which hours count; the stamps are in UTC then
 
     def of(self, chosen: np.ndarray) -> "SeriesRows":
@@ -50,6 +51,7 @@ class SeriesRows:
             is_ahead=self.is_ahead[rows],
             covariates=self.covariates[rows],
             statics=self.statics[chosen],
+            place=self.place[rows],
             zone=self.zone,
         )
 
@@ -57,8 +59,8 @@ class SeriesRows:
         """Those that are kept, bool [n_rows]; the series stay all."""
         if is_kept.all():
             return self
-        cut = {name: getattr(self, name)[is_kept] for name in ("series", "stamps", "y", "is_ahead", "covariates")}
-        return replace(self, **cut)
+        names = ("series", "stamps", "y", "is_ahead", "covariates", "place")
+        return replace(self, **{name: getattr(self, name)[is_kept] for name in names})
 
 
 def series_of(dataset: Dataset, experiment: Experiment) -> pl.DataFrame:
@@ -103,6 +105,7 @@ def build_panel(
         is_ahead=table[PART].to_numpy() != SOURCE,
         covariates=numbers(table, covariates),
         statics=numbers(series, statics),
+        place=table[ROW].cast(pl.Int64).to_numpy(),
         zone=zone,
     )
 

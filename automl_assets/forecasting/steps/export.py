@@ -85,9 +85,12 @@ def _fallback(group: Group) -> ForecastMember:
 
 
 def _about(group: Group, problem: ForecastProblem) -> dict[str, Any]:
+    ends = group.panel.offsets[1:] - 1
     return {
         "values": group.values,
         "names": group.panel.names,
+        "ends": seconds(group.panel.stamps[ends]).tolist(),  # of the series: the last stamp learnt from
+        "end_values": group.panel.y[ends].tolist(),  # and its target
         "last": int(seconds(group.panel.stamps[-1:])[0]),  # a stamp on the grid
         "covariates": {one.name: one.role for one in problem.covariates},
         "statics": [one.name for one in problem.statics],
@@ -105,12 +108,12 @@ def feed_of(history: Panel, future: Panel, number: int, problem: ForecastProblem
         series: np.array(past.names, object),
         stamps: seconds(np.concatenate([past.stamps, ahead.stamps])),
         problem.target: past.y,
-        **{one.name: _raw(values, one) for one, values in zip(problem.covariates, columns, strict=True)},
-        **{one.name: _raw(values, one) for one, values in zip(problem.statics, past.statics.T, strict=True)},
+        **{one.name: raw_values(values, one) for one, values in zip(problem.covariates, columns, strict=True)},
+        **{one.name: raw_values(values, one) for one, values in zip(problem.statics, past.statics.T, strict=True)},
     }
 
 
-def _raw(values: np.ndarray, column: Covariate) -> np.ndarray:
+def raw_values(values: np.ndarray, column: Covariate) -> np.ndarray:
     """Numbers as they are, codes as the categories they stand for; what is none is an empty text."""
     if not column.categories:
         return values

@@ -36,8 +36,9 @@ class Fills:
     target: float | None  # in gaps of the target; None for its last value
 
 
-def filled(rows: SeriesRows, spans: Spans, n_padded: np.ndarray, grid: Grid, fills: Fills) -> tuple[Panel, int]:
-    """All series on the grid, `n_padded` rows before the first of each, and how many rows in gaps were made up."""
+def filled(rows: SeriesRows, spans: Spans, n_padded: np.ndarray, grid: Grid, fills: Fills) -> tuple[Panel, int, int]:
+    """All series on the grid, `n_padded` rows before the first of each; how many rows in gaps were made up, and of how
+    many from the first value to the last of each series."""
     first = spans.first - n_padded
     lengths = spans.last - first + 1
     offsets = np.r_[0, np.cumsum(lengths)]
@@ -57,8 +58,8 @@ def filled(rows: SeriesRows, spans: Spans, n_padded: np.ndarray, grid: Grid, fil
         covariates=_covariates(rows, row, series, fills.plan.covariates),
         statics=_whole(rows.statics, fills.plan.statics),
     )
-    is_gap = panel.is_filled & ~is_padding & (within + first[series] <= spans.known[series])
-    return panel, int(is_gap.sum())
+    is_learnt = ~is_padding & (within + first[series] <= spans.known[series])
+    return panel, int((panel.is_filled & is_learnt).sum()), int(is_learnt.sum())
 
 
 def _check_size(n_made: int, n_rows: int, grid: Grid) -> None:

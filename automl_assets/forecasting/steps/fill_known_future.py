@@ -8,21 +8,23 @@ import polars as pl
 
 from automl_assets.data.series_names import series_name
 from automl_assets.data.time_grid import grid
+from automl_assets.data.timestamps import in_utc, parse_timestamps
 from automl_assets.errors import SourceError, listed, nearest
 from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
 from automl_assets.forecasting.steps.build_panel import numbers
-from automl_assets.forecasting.steps.parse_timestamps import in_utc, parse_timestamps
 
 NAME, STAMP = "/name", "/stamp"  # our own columns beside those of the rows
 
 
-def by_series(rows: pl.DataFrame, problem: ForecastProblem) -> dict[str, pl.DataFrame]:
-    """Rows that name a series and a stamp, by the name of the series and with moments as stamps.
+def by_series(rows: pl.DataFrame, problem: ForecastProblem, zone: str | None = None) -> dict[str, pl.DataFrame]:
+    """Rows that name a series and a stamp, by the name of the series and with moments as stamps; `zone` is where the
+    experiment says that days are lived.
 
     Raises SourceError where the rows do not say which series and stamp they are about.
     """
     _check(rows, problem)
-    named = rows.with_columns(_names(rows, problem), _moments(rows[problem.time], problem)).drop_nulls(STAMP)
+    names = _names(rows, problem)
+    named = rows.with_columns(names, _moments(rows[problem.time], names, problem, zone)).drop_nulls(STAMP)
     return {str(name): found for (name,), found in named.partition_by(NAME, as_dict=True).items()}
 
 
@@ -63,12 +65,19 @@ def _names(rows: pl.DataFrame, problem: ForecastProblem) -> pl.Series:
     return pl.Series(NAME, names, pl.String)
 
 
-def _moments(column: pl.Series, problem: ForecastProblem) -> pl.Series:
-    """In UTC, or on the clocks of their zone where the problem knows none."""
+def _moments(column: pl.Series, names: pl.Series, problem: ForecastProblem, zone: str | None) -> pl.Series:
+    """In UTC, or on the clocks of the experiment's zone, or their own, where the problem knows none."""
     moments = parse_timestamps(column)
     if problem.timezone is None:
+        is_elsewhere = zone and isinstance(moments.dtype, pl.Datetime) and moments.dtype.time_zone
+        moments = moments.dt.convert_time_zone(zone) if is_elsewhere else moments  # type: ignore[arg-type]
         moments = moments.dt.replace_time_zone(None)
-    found, _ = in_utc(moments, problem.timezone, np.zeros(len(column), bool))
+    is_again = (
+        ~pl.DataFrame([names.alias("name"), moments.alias("moment")])
+        .select(pl.int_range(pl.len()).over("name", "moment") == 0)
+        .to_series()
+    )
+    found, _ = in_utc(moments, problem.timezone, is_again.to_numpy())
     return pl.Series(STAMP, found)
 
 

@@ -42,12 +42,12 @@ def rows_of(forecast: Forecast, problem: ForecastProblem) -> Iterator[dict[str, 
     names = [f"quantile_{level:g}" for level in forecast.levels]
     for number, name in enumerate(forecast.names):
         series = dict(zip(problem.series, series_values(name), strict=False))
-        for step, stamp in enumerate(_moments(forecast.stamps[number], problem.timezone)):
+        for step, stamp in enumerate(moments(forecast.stamps[number], problem.timezone)):
             quantiles = dict(zip(names, forecast.quantiles[number, step].tolist(), strict=True))
             yield {**series, problem.time: stamp, "prediction": float(forecast.point[number, step]), **quantiles}
 
 
-def _moments(stamps: np.ndarray, zone: str | None) -> list[datetime]:
+def moments(stamps: np.ndarray, zone: str | None) -> list[datetime]:
     """Stamps as people of their time zone write them."""
-    moments: list[datetime] = stamps.astype("datetime64[us]").tolist()
-    return [moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)) for moment in moments] if zone else moments
+    found: list[datetime] = stamps.astype("datetime64[us]").tolist()
+    return [moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)) for moment in found] if zone else found

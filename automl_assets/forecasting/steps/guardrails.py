@@ -14,7 +14,8 @@ NAMES = (
     *("frequency", "duplicate_stamps", "gaps", "daylight_saving", "short_series", "constant_series"),
     *("future_covariates", "covariate_leakage", "memory"),
 )
-MANY_GAPS = 0.2  # of the stamps
+MANY_GAPS, MOST_GAPS = 0.2, 0.5  # of the stamps
+MANY_MOVED = 0.1  # of the rows
 LEAK = 0.999  # correlation of a known covariate with the target at the same stamp
 MEMORY_SHARE = 0.5  # of what is free
 NOTICEABLE = 100_000_000  # bytes
@@ -55,7 +56,9 @@ def _frequency(regular: Regular) -> Guardrail:
     told += [f"{counts.moved} stamps inside a period moved to where it is counted."] * bool(counts.moved)
     told += [f"{counts.without_stamp} rows without a stamp are left out."] * bool(counts.without_stamp)
     told += [f"{counts.late} rows of the test file are no later than what is learnt from."] * bool(counts.late)
-    status = "done" if told else "passed"
+    is_odd = counts.off_grid or counts.moved > MANY_MOVED * counts.rows
+    told += ["Say the right forecasting.frequency, or correct the stamps."] * bool(is_odd)
+    status = "alerted" if is_odd else "done" if told else "passed"
     return Guardrail("frequency", status, " ".join([f"Stamps are at frequency {alias}.", *told]), figures)  # type: ignore[arg-type]
 
 
@@ -77,15 +80,20 @@ def _duplicates(regular: Regular) -> Iterator[Guardrail]:
 
 
 def _gaps(regular: Regular) -> Iterator[Guardrail]:
-    n_filled, n_rows = regular.counts.filled, len(regular.panel.y)
+    n_filled, share = regular.counts.filled, regular.counts.filled / max(1, regular.counts.stamps)
     if not n_filled:
         return
-    text = (
-        f"{n_filled} missing stamps or values ({n_filled / max(1, n_rows):.1%}) are filled with the last value before."
-    )
-    figures = {"filled": n_filled, "share": n_filled / max(1, n_rows)}
-    status = "alerted" if n_filled > MANY_GAPS * n_rows else "done"
-    yield Guardrail("gaps", status, text, figures)  # type: ignore[arg-type]
+    text = f"{n_filled} missing stamps or values ({share:.1%}) are filled with the last value before."
+    if share > MOST_GAPS:
+        text += (
+            f" Most rows at frequency {regular.grid.alias} are made up: say a wider forecasting.frequency with "
+            "forecasting.aggregate, or correct the stamps; where a missing row means none, fill with 0 by "
+            "featurization.imputers."
+        )
+    status = "alerted" if share > MANY_GAPS else "done"
+    severity = "error" if share > MOST_GAPS else "warning"
+    figures = {"filled": n_filled, "share": share}
+    yield Guardrail("gaps", status, text, figures, severity)  # type: ignore[arg-type]
 
 
 def _series(regular: Regular) -> Iterator[Guardrail]:

@@ -4,17 +4,19 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from automl_assets.data.schema import Schema
+from automl_assets.data.timestamps import learn_format, read_timestamps
 from automl_assets.data.typing import completed, stacked
 from automl_assets.errors import SettingError, listed
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.forecasting.steps import assign_roles, parse_timestamps
+from automl_assets.forecasting.steps import assign_roles
 from automl_assets.records import SOURCE, TEST_FILE, Roles
 from automl_assets.steps.named_columns import check_columns, named_columns
 from automl_assets.steps.read_source import written
 
 
 def load_series(
-    experiment: Experiment, tables: Mapping[int, pl.DataFrame], places: Mapping[int, str]
+    experiment: Experiment, tables: Mapping[int, pl.DataFrame], places: Mapping[int, str], schema: Schema
 ) -> tuple[pl.DataFrame, Roles]:
     """The rows of all sources as one table; `places` says where those of each mark are from.
 
@@ -30,10 +32,19 @@ def load_series(
     if ahead is None and experiment.predict_source:
         ahead = written(experiment.predict_source)
     roles = assign_roles.assign_roles(history, experiment, () if ahead is None else ahead.columns)
-    every = [
-        completed(rows, history).with_columns(parse_timestamps.parse_timestamps(rows[time])) for rows in tables.values()
-    ]
+    every = [completed(read_time(rows, time, schema), history) for rows in tables.values()]
     return stacked(every), roles
+
+
+def time_formats(experiment: Experiment, rows: pl.DataFrame) -> dict[str, str]:
+    """How the time column is written, by which all later rows are read. Raises DataError for what says no time."""
+    time = experiment.time_column or ""
+    return {time: learn_format(rows[time], experiment.date_formats.get(time))} if time in rows.columns else {}
+
+
+def read_time(rows: pl.DataFrame, time: str, schema: Schema) -> pl.DataFrame:
+    """Rows with moments in the time column. Raises DataError that shows what is not written as it was learnt."""
+    return rows.with_columns(read_timestamps(rows[time], schema.format_of(time) or learn_format(rows[time])))
 
 
 def _columns_ahead(experiment: Experiment) -> list[tuple[str, str]]:

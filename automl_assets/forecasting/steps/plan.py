@@ -47,10 +47,7 @@ def plan(dataset: Dataset, experiment: Experiment) -> tuple[SeriesRows, Plan]:
         covariates = tuple(_of_aggregates(covariates, source.columns))
     statics = tuple(_covariate(source[name], experiment, "known") for name in roles.static)
     rows = build_panel(dataset, experiment, covariates, statics)
-    one = _grid(rows, experiment)
-    if rows.zone and one.days >= 1:
-        rows = _local(rows)
-        one = _grid(rows, experiment)
+    rows, one = _on_clocks(rows, experiment)
     return rows, Plan(
         grid=one,
         horizon=_horizon(rows, one, experiment),
@@ -131,7 +128,7 @@ def _grid(rows: SeriesRows, experiment: Experiment) -> Grid:
 
 def _no_finer(asked: Grid, own: Grid | None) -> Grid:
     """Between the stamps of the data nothing is known."""
-    if own and own.days >= FINER * asked.days:
+    if own and own.length_days >= FINER * asked.length_days:
         raise DataError(
             f"forecasting.frequency: got {asked.alias}, which is finer than the data's {own.alias}; say {own.alias}, or a "
             "wider one with forecasting.aggregate"
@@ -139,7 +136,25 @@ def _no_finer(asked: Grid, own: Grid | None) -> Grid:
     return asked
 
 
-def _local(rows: SeriesRows) -> SeriesRows:
+def _on_clocks(rows: SeriesRows, experiment: Experiment) -> tuple[SeriesRows, Grid]:
+    """Rows on the clocks by which their stamps are regular: those of their zone for days, which are longer and shorter
+    where clocks change, and for parts of days that keep to them; else UTC."""
+    one = _grid(rows, experiment)
+    if not rows.zone:
+        return rows, one
+    local = local_rows(rows)
+    own = _grid(local, experiment)
+    gain = _share_held(local, own) - _share_held(rows, one)
+    return (local, own) if gain > 0 or (gain == 0 and one.length_days >= 1) else (rows, one)
+
+
+def _share_held(rows: SeriesRows, one: Grid) -> float:
+    """How many of the stamps to learn from stand on a grid, wherever that lies."""
+    stamps = rows.stamps[~np.isnat(rows.stamps) & ~rows.is_ahead][:MOST_LOOKED_AT]
+    return float(one.anchored(stamps).holds(stamps).mean()) if len(stamps) else 0.0
+
+
+def local_rows(rows: SeriesRows) -> SeriesRows:
     """Stamps on the clocks of their zone, because a day begins at midnight where it is lived."""
     utc = pl.Series(rows.stamps).dt.replace_time_zone("UTC")
     local = utc.dt.convert_time_zone(rows.zone or "UTC").dt.replace_time_zone(None)

@@ -31,6 +31,7 @@ class Counts:
     clock_hours: int = 0  # that came twice in the night when clocks are put back
     late: int = 0  # rows of the test file no later than what is learnt from
     filled: int = 0  # rows made up in gaps
+    stamps: int = 0  # of the grid, from the first value to the last of each series
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,67 @@ def regularize(rows: SeriesRows, plan: Plan, experiment: Experiment) -> Regular:
     dated = rows.where(~np.isnat(rows.stamps))
     if not (~np.isnan(dated.y) & ~dated.is_ahead).any():
         raise DataError(f'no row has both a stamp and a value of the target "{experiment.target}"; bring such rows')
-    grid = plan.grid.anchored(dated.stamps[~dated.is_ahead])
+    learnt = dated.stamps[~dated.is_ahead]
+    grid = plan.grid.settled() if experiment.forecasting.aggregate else plan.grid.anchored(learnt)
     counts = Counts(len(rows.y), without_stamp=len(rows.y) - len(dated.y))
     aligned, counts = _aligned(dated, grid, experiment, counts)
     spans = _spans(aligned, grid)
     timely, counts = _timely(aligned, grid, spans, counts)
     single, counts = _single(timely, experiment, plan, counts)
     return _shaped(single, spans, spans.first <= spans.known, _Shape(grid, plan, experiment, counts))
+
+
+@dataclass(frozen=True)
+class Continued:
+    """Series as they went on after they were learnt from, and what is asked of them."""
+
+    panel: Panel  # from the first value of each series that has one to the last stamp that is asked
+    n_ahead: np.ndarray  # int64 [n_series], stamps at the end of each series that are to be forecast
+    asked: SeriesRows  # the rows of those stamps
+    steps: np.ndarray  # int64 [n_asked], which of the stamps to be forecast each of them is, from 0
+
+
+def continue_series(rows: SeriesRows, plan: Plan, experiment: Experiment) -> Continued:
+    """Rows that came later on the grid that was learnt, under the rules by which it was: those after the last value of
+    a series are to be forecast. Raises DataError where that cannot be done without a guess."""
+    dated = _ahead_marked(rows.where(~np.isnat(rows.stamps)))
+    aligned, counts = _aligned(dated, plan.grid, experiment, Counts(len(rows.y)))
+    _check_asked(dated, aligned)
+    spans = _spans(aligned, plan.grid)
+    single, _ = _single(_timely(aligned, plan.grid, spans, counts)[0], experiment, plan, counts)
+    has_value = spans.first <= spans.known
+    _check_known(single, has_value, experiment)
+    n_padded = np.zeros(len(has_value), np.int64)
+    panel, _, _ = filled(single, spans, n_padded, plan.grid, Fills(plan, _constant(experiment)))
+    asked = single.where(single.is_ahead)
+    steps = plan.grid.numbers(asked.stamps) - spans.known[asked.series] - 1
+    return Continued(panel, spans.last - spans.known, asked, steps)
+
+
+def _ahead_marked(rows: SeriesRows) -> SeriesRows:
+    """Rows after the last value of their series are ahead."""
+    last = np.full(len(rows.names), -1)
+    is_value = np.flatnonzero(~np.isnan(rows.y))
+    last[rows.series[is_value]] = is_value  # rows are sorted, so the last one stays
+    has_value = last[rows.series] >= 0
+    return replace(rows, is_ahead=has_value & (np.arange(len(rows.y)) > last[rows.series]))
+
+
+def _check_asked(rows: SeriesRows, aligned: SeriesRows) -> None:
+    lost = ~np.isin(rows.place, aligned.place) & rows.is_ahead
+    if lost.any():
+        raise DataError(
+            f"{lost.sum()} stamps to be forecast do not stand on the grid that was learnt, such as "
+            f"{listed(rows.stamps[lost][:3].astype('datetime64[s]').tolist())}; the stamps before them say which it is"
+        )
+
+
+def _check_known(rows: SeriesRows, has_value: np.ndarray, experiment: Experiment) -> None:
+    if not has_value.all():
+        raise DataError(
+            f'series {listed([name or "the only one" for name in _named(rows, ~has_value)], 5)}: "{experiment.target}" is '
+            "missing in every row; bring rows of the history before those to be forecast"
+        )
 
 
 @dataclass(frozen=True)
@@ -83,17 +138,34 @@ def _aligned(rows: SeriesRows, grid: Grid, experiment: Experiment, counts: Count
     """Rows that stand on the grid, or, where they are summed up, all of them at the stamp of their period."""
     stamps = grid.stamps(grid.numbers(rows.stamps))
     is_off = stamps != rows.stamps
-    if experiment.forecasting.aggregate:
+    if experiment.forecasting.aggregate or not is_off.any():
         return replace(rows, stamps=stamps), counts
+    _check_off(rows.stamps, is_off, grid)
     if grid.kind == "months":
         return replace(rows, stamps=stamps), replace(counts, moved=int(is_off.sum()))
-    if is_off.mean() > MOST_OFF_GRID:
-        examples = listed(rows.stamps[is_off][:3].astype("datetime64[s]").tolist())
-        raise DataError(
-            f"{is_off.mean():.0%} of the stamps do not stand on the grid of frequency {grid.alias} (such as {examples}); "
-            "say the right forecasting.frequency, or sum rows up with forecasting.aggregate"
-        )
     return rows.where(~is_off), replace(counts, off_grid=int(is_off.sum()))
+
+
+def _check_off(stamps: np.ndarray, is_off: np.ndarray, grid: Grid) -> None:
+    """Raises DataError where many stamps are off the grid, or some as clocks that change would make them."""
+    examples = listed(stamps[is_off][:3].astype("datetime64[s]").tolist())
+    share = f"{is_off.mean():.0%}" if is_off.mean() > MOST_OFF_GRID else f"{is_off.sum()}"
+    message = f"{share} of the stamps do not stand on the grid of frequency {grid.alias} (such as {examples})"
+    if is_off.sum() > 1 and grid.length_days >= 1 and _are_hours_beside(stamps[is_off], grid):
+        raise DataError(
+            f"{message} but one hour beside it, as midnights do when clocks change; name the place where days begin at "
+            "midnight in forecasting.timezone (Europe/Berlin, …)"
+        )
+    if is_off.mean() > MOST_OFF_GRID and grid.kind != "months":
+        raise DataError(
+            f"{message}; say the right forecasting.frequency, or sum rows up with forecasting.aggregate, or name the place "
+            "whose clocks are put back and forward in forecasting.timezone (Europe/Berlin, …)"
+        )
+
+
+def _are_hours_beside(stamps: np.ndarray, grid: Grid) -> bool:
+    hour = np.timedelta64(1, "h")
+    return bool((grid.holds(stamps + hour) | grid.holds(stamps - hour)).all())
 
 
 def _spans(rows: SeriesRows, grid: Grid) -> Spans:
@@ -183,14 +255,16 @@ def _shaped(rows: SeriesRows, spans: Spans, has_value: np.ndarray, shape: _Shape
     _check_any(chosen, shape)
     kept, spans = rows.of(np.flatnonzero(chosen)), spans.of(chosen)
     n_padded = np.where(is_short & (way == "pad"), n_missing, 0)[chosen]
-    whole, n_filled = filled(kept, spans, n_padded, shape.grid, Fills(shape.plan, _constant(shape.experiment)))
+    whole, n_filled, n_stamps = filled(
+        kept, spans, n_padded, shape.grid, Fills(shape.plan, _constant(shape.experiment))
+    )
     test = whole.last(n_test[chosen])
     return Regular(
         panel=whole.until(n_test[chosen]),
         test=None if test.is_filled.all() else test,
         groups=kept.groups,
         grid=shape.grid,
-        counts=replace(shape.counts, filled=n_filled),
+        counts=replace(shape.counts, filled=n_filled, stamps=n_stamps),
         empty=_named(rows, ~has_value),
         short=_named(rows, is_short),
         short_way=way,

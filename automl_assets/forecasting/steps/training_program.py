@@ -38,12 +38,13 @@ from automl_assets.forecasting.steps.build_groups import build_groups, group_key
 from automl_assets.forecasting.steps.evaluate import error_by_horizon, metrics_of_all, tested
 from automl_assets.forecasting.steps.forecast import forecast
 from automl_assets.forecasting.steps.future_index import ahead, rows_of, whole
-from automl_assets.forecasting.steps.parse_timestamps import parse_timestamps
+from automl_assets.forecasting.steps.load_series import read_time
 from automl_assets.forecasting.steps.reconcile import add_up, reconcile
 from automl_assets.forecasting.steps.regularize import Regular
 from automl_assets.forecasting.steps.search import backtested, point_of
 from automl_assets.parts import Config
-from automl_assets.records import Dataset, Fitted, Guardrail, Roles, Trial
+from automl_assets.records import SOURCE, Dataset, Fitted, Guardrail, Roles, Trial
+from automl_assets.steps.combine import check_columns
 from automl_assets.steps.read_rows import read_rows
 
 Known = dict[str, pl.DataFrame]  # name of a series -> rows that are known of its stamps to be forecast
@@ -121,6 +122,7 @@ def none_asked(group: Group, ensemble: ForecastEnsemble, context: ForecastContex
 
 def prepare_data(tables: dict[int, pl.DataFrame], recipe: Recipe) -> Dataset:
     """Rows of all files, one below the other, read as they were learnt. A test file may lack columns."""
+    check_columns(tuple(recipe.schema.names), tables[SOURCE])
     read = [_read(rows, recipe) for rows in tables.values()]
     part = np.concatenate([np.full(rows.height, mark, np.int8) for mark, rows in tables.items()])
     return Dataset(stacked([completed(rows, read[0]) for rows in read]), part, recipe.roles, fingerprint="")
@@ -129,11 +131,11 @@ def prepare_data(tables: dict[int, pl.DataFrame], recipe: Recipe) -> Dataset:
 def _read(rows: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
     names = [name for name in recipe.schema.names if name in rows.columns]
     read = read_rows(rows, recipe.schema, names, recipe.settings.strict).table.select(names)
-    return read.with_columns(parse_timestamps(read[recipe.roles.time or ""]))
+    return read_time(read, recipe.roles.time or "", recipe.schema)
 
 
 def _index(rows: pl.DataFrame, problem: ForecastProblem, recipe: Recipe) -> Known:
-    return fill_known_future.by_series(_read(rows, recipe), problem)
+    return fill_known_future.by_series(_read(rows, recipe), problem, recipe.settings.forecasting.timezone)
 
 
 def read_choices(path: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from automl_assets.data.schema import Schema
 from automl_assets.data.typing import stacked
 from automl_assets.errors import SourceError, listed, nearest
 from automl_assets.experiment.experiment import Experiment
@@ -12,7 +13,7 @@ from automl_assets.steps.named_columns import check_columns, named_columns
 
 
 def load_table(
-    experiment: Experiment, tables: Mapping[int, pl.DataFrame], places: Mapping[int, str]
+    experiment: Experiment, tables: Mapping[int, pl.DataFrame], places: Mapping[int, str], schema: Schema
 ) -> tuple[pl.DataFrame, Roles]:
     """The rows of all sources as one table; `places` says where those of each mark are from.
 

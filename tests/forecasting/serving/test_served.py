@@ -1,8 +1,11 @@
 """The registered forecast model: rows of many series in, answers of the groups' own ONNX files out."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -11,14 +14,18 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
+from automl_assets import registry
 from automl_assets.data.series_names import series_values
+from automl_assets.data.time_grid import grid
 from automl_assets.errors import ArtifactError, DataError
+from automl_assets.forecasting.forecaster import ForecastContext
 from automl_assets.forecasting.records import Group
 from automl_assets.forecasting.serving.model_folder import forecast_model, forecast_rows
 from automl_assets.forecasting.serving.served import _values
 from automl_assets.forecasting.steps.export import export
 from automl_assets.forecasting.steps.forecast import forecast
 from automl_assets.model_records import OnnxModel
+from automl_assets.records import Fitted
 from tests import forecasts
 from tests.forecasts import HORIZON, PROBLEM
 
@@ -97,8 +104,8 @@ def test_what_is_no_csv_is_told(model, csv, told):
 
 
 def test_rows_that_are_no_series_are_told(made):
-    with pytest.raises(DataError, match="no row of 20"):
-        forecast_rows(made, ("region",), ONE.drop(index=len(ONE) - 3))
+    with pytest.raises(DataError, match="is no date; send ISO 8601 texts"):
+        forecast_rows(made, ("region",), ONE.assign(month="soon"))
 
 
 def test_every_group_answers_by_its_own_model(model):
@@ -151,12 +158,10 @@ def test_moments_of_any_kind_are_understood(model):
 
 
 BAD = {
-    "a hole": (ONE.drop(index=3), r"series 'north\|1': no row of 2021-04-01; .*every stamp of 'MS'"),
-    "off the grid": (
-        ONE.replace({"month": {"2021-10-01": "2021-10-05"}}),
-        "2021-10-05 is off the grid of 'MS'",
+    "twice": (
+        pd.concat([ONE, ONE[5:6].assign(sold=0.0)]),
+        "two rows of 2021-06-01 with different values; send one",
     ),
-    "twice": (pd.concat([ONE, ONE[5:6]]), "two rows of 2021-06-01; send one"),
     "no date": (ONE.replace({"month": {"2021-10-01": "soon"}}), 'column "month": soon is no date'),
     "no stamp": (ONE.replace({"month": {"2021-10-01": None}}), 'column "month": a stamp is missing'),
     "no history": (ONE.assign(sold=None), '"sold" is null in every row; send rows of the history'),
@@ -188,16 +193,104 @@ def _daily() -> Group:
     return replace(GROUPS[0], panel=panel, test=test, problem=replace(PROBLEM, frequency="D"))
 
 
+def test_rows_are_put_on_the_grid_as_those_learnt_from(model):
+    """Holes take the value before, repeats become one, a stamp inside a month is that month's."""
+    expected = model.predict(ONE.assign(sold=ONE["sold"].where(ONE.index != 3)))
+    for sent in (
+        ONE.drop(index=3),
+        pd.concat([ONE.drop(index=3), ONE[5:6]]),
+        ONE.drop(index=3).replace({"month": {"2021-10-01": "2021-10-05"}}),
+    ):
+        pd.testing.assert_frame_equal(model.predict(sent).reset_index(drop=True), expected)
+
+
+def test_a_season_goes_on_where_it_was_when_stamps_between_are_not_sent():
+    """Rows that begin five stamps after what was learnt, with a model that keeps a state."""
+    season = np.tile([0.0, 10.0, 20.0, 30.0, 40.0, 90.0, 5.0], 8)
+    group = _group_on("D", "2021-01-04")
+    panel, test = replace(group.panel, y=season[:40]), replace(group.test, y=season[40:46])
+    group = replace(group, panel=panel, test=test, problem=replace(group.problem, periods=(7,)))
+    part, context = registry.algorithms("forecasting")["ets"], ForecastContext(group.problem)
+    config = next(one for one in part.portfolio(group.problem, panel))
+    naive = forecasts.ensemble(group)
+    member = replace(naive.members[0], algorithm="ets", weight=1.0, config=config)
+    ensemble = replace(naive, members=(replace(member, fitted=Fitted((part.fit(config, panel, context),))),))
+    with forecast_model([export(group, ensemble)]) as folder:
+        model = mlflow.pyfunc.load_model(str(folder))
+        days = pd.date_range("2021-01-04", periods=56).strftime("%Y-%m-%d")
+        sent = pd.DataFrame({"month": days, "sold": season, "region": "north", "shop": 0})
+        sent = sent.assign(price=1.0, weather="dry", size=1)
+        sent.loc[50:, "sold"] = np.nan
+        told = model.predict(sent[45:])
+    np.testing.assert_allclose(told["forecast"], season[50:], atol=10)
+
+
+def test_only_the_stamps_that_are_sent_are_answered(model):
+    whole, without = model.predict(ONE), model.predict(ONE.drop(index=len(ONE) - 3))
+    pd.testing.assert_frame_equal(without, whole.drop(index=HORIZON - 3).reset_index(drop=True))
+
+
 def test_days_are_held_to_their_grid_too():
     group = _daily()
     sent = rows(group)
     with forecast_model([export(group, forecasts.ensemble(group))]) as folder:
         model = mlflow.pyfunc.load_model(str(folder))
         assert len(model.predict(sent)) == HORIZON * group.panel.n_series
-        with pytest.raises(MlflowException, match=r"no row of 1971-09-13; send every stamp of 'D'"):
-            model.predict(sent[sent["month"] != "1971-09-13"])
-        with pytest.raises(MlflowException, match=r"1971-09-13 05:00:00 is off the grid of 'D'"):
-            model.predict(sent.replace({"month": {"1971-09-13": "1971-09-13T05:00:00"}}))
+        assert len(model.predict(sent[sent["month"] != "1971-09-13"])) == HORIZON * group.panel.n_series
+        with pytest.raises(
+            MlflowException, match=r"1971-10-10 05:00:00 is off the grid of 'D', which holds 1971-10-04"
+        ):
+            model.predict(sent.replace({"month": {"1971-10-10": "1971-10-10T05:00:00"}}))
+
+
+def _asked_over(group: Group, stamps: list[Any], zone: str | None = None) -> pd.DataFrame:
+    """What a served model of the group says after a history, the last `HORIZON` of the stamps."""
+    one = replace(group, problem=replace(group.problem, timezone=zone))
+    with forecast_model([export(one, forecasts.ensemble(one))]) as folder:
+        sent = pd.DataFrame({"month": stamps, "sold": [float(n % 5) for n in range(len(stamps))]})
+        sent.loc[len(sent) - HORIZON :, "sold"] = np.nan
+        sent = sent.assign(region="north", shop=0, price=1.0, weather="dry", size=1)
+        return mlflow.pyfunc.load_model(str(folder)).predict(sent)
+
+
+def _group_on(alias: str, start: str, zone: str | None = None) -> Group:
+    stamps = grid(alias).stamps(grid(alias).numbers(np.array([start], "datetime64[us]")) + np.arange(40 + HORIZON))
+    whole = replace(forecasts.panel((40 + HORIZON,)), stamps=stamps)
+    problem = replace(PROBLEM, frequency=alias, timezone=zone)
+    return Group("north", ("north",), whole.until(HORIZON), whole.last(HORIZON), problem)
+
+
+@pytest.mark.parametrize("alias", ["30min", "B", "W-WED", "SMS-15", "SME-15", "SMS-10-25", "MS-15", "BME", "QS-FEB-15"])
+def test_every_grid_is_served(alias):
+    group = _group_on(alias, "2021-01-15")
+    stamps = np.concatenate([group.panel.stamps, group.test.stamps])
+    told = _asked_over(group, np.datetime_as_string(stamps, "s").tolist())
+    assert told["month"].tolist() == np.datetime_as_string(group.test.stamps, "s").tolist()
+
+
+def test_nights_of_25_hours_are_served():
+    group = _group_on("h", "2023-10-27")
+    night = pd.date_range("2023-10-28", periods=60, freq="h", tz="Europe/Berlin")
+    local = night.tz_localize(None).strftime("%Y-%m-%d %H:%M").tolist()
+    assert len(set(local)) == 59
+    assert _asked_over(group, local, "Europe/Berlin")["month"].tolist() == local[-HORIZON:]
+    assert len(_asked_over(group, [*local[:-HORIZON], *local[-HORIZON:]])) == HORIZON  # averaged without a place
+
+
+def test_midnights_of_two_offsets_are_days():
+    days = pd.date_range("2023-10-20", periods=20, freq="D", tz="Europe/Berlin")
+    written = [day.isoformat() for day in days]
+    told = _asked_over(_group_on("D", "2023-10-01"), written)
+    assert told["month"].tolist() == written[-HORIZON:]
+    assert _asked_over(_group_on("D", "2023-10-01"), list(days))["forecast"].tolist() == told["forecast"].tolist()
+
+
+def test_the_code_that_is_served_stands_alone(made):
+    with forecast_model(made) as folder:
+        (code,) = folder.glob("*.py")
+        program = f"import sys\nsys.modules['automl_assets'] = None\nexec(open({str(code)!r}).read())"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_model_says_how_to_ask(made):

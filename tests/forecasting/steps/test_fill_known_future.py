@@ -1,5 +1,6 @@
 """What is already known about the future stands in it; everything else stays."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -87,3 +88,19 @@ def test_rows_that_name_no_series_are_refused() -> None:
     rows = pl.DataFrame({"shopp": ["a"], "day": ["2024-01-05"]})
     with pytest.raises(SourceError, match=r'has no column "shop"; it has shopp, day\. Did you mean "shopp"\?'):
         overlay(_future(), _problem(), rows)
+
+
+def test_midnights_in_utc_are_the_days_where_they_are_lived() -> None:
+    days = pl.Series("day", [datetime(2024, 1, 5), datetime(2024, 1, 6)]).dt.replace_time_zone("Europe/Berlin")
+    rows = pl.DataFrame({"shop": ["a", "a"], "price": [1.0, 2.0]}).with_columns(days.dt.convert_time_zone("UTC"))
+    known = by_series(rows, _problem(), "Europe/Berlin")
+    assert overlay_by_series(_future(("a",)), _problem(), known).covariates[:, 0].tolist() == [1.0, 2.0]
+
+
+def test_an_hour_that_comes_twice_is_known_twice() -> None:
+    """Clocks are put back at 3:00, which is 1:00 in UTC."""
+    problem = _problem(frequency="h", timezone="Europe/Berlin")
+    rows = pl.DataFrame({"shop": ["a", "a"], "day": ["2023-10-29 02:00"] * 2, "price": [1.0, 2.0]})
+    hours = np.array(["2023-10-29T00", "2023-10-29T01"], "datetime64[us]")
+    future = replace(_future(("a",)), stamps=hours)
+    assert overlay(future, problem, rows).covariates[:, 0].tolist() == [1.0, 2.0]

@@ -81,5 +81,5 @@ def test_rows_are_those_learnt_from(stamps: list[Any], tmp_path: Path) -> None:
 def test_lacking_columns_are_named(tmp_path: Path) -> None:
     experiment = experiment_of(tmp_path, STAMPS["years"])
     recipe = _recipe(experiment, load(experiment), 2)
-    with pytest.raises(DataError, match="the rows have no column "holiday"; they have t, id, y"):
+    with pytest.raises(DataError, match='the rows have no column "holiday"; they have t, id, y'):
         prepare_data({SOURCE: read(experiment, SOURCE).select("t", "id", "y")}, recipe)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from automl_assets.data.schema import Schema
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.families import Family, RowSteps
 from automl_assets.learning import fit_fold
@@ -36,7 +37,7 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
 
 def _load(
-    experiment: Experiment, tables: Mapping[int, pl.DataFrame], places: Mapping[int, str]
+    experiment: Experiment, tables: Mapping[int, pl.DataFrame], places: Mapping[int, str], schema: Schema
 ) -> tuple[pl.DataFrame, Roles]:
     rows = tables[SOURCE]
     return rows, Roles(experiment.target, tuple(name for name in rows.columns if name != experiment.target))
@@ -52,9 +53,8 @@ def _describe(dataset: Dataset, experiment: Experiment) -> Profile:
 def _featurize(dataset: Dataset, profile: Profile, split: Split, experiment: Experiment) -> Features:
     recipe = Letters(dataset.roles.features[0], ALPHABET)
     columns = tuple(FeatureColumn(letter, recipe.column, "occurs") for letter in ALPHABET)
-    return Features(
-        truth_of(dataset, profile.problem, split, experiment), _encode(recipe, dataset.table), recipe, columns
-    )
+    truth = truth_of(dataset, profile.problem, split, experiment)
+    return Features(truth, _encode(recipe, dataset.table), recipe, columns, dataset.schema)
 
 
 def _encode(recipe: Letters, table: pl.DataFrame) -> LetterInputs:
