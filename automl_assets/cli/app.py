@@ -223,11 +223,15 @@ def test(
     from automl_assets.api.table_result import printed_scores
     from automl_assets.cli.printing import as_table
     from automl_assets.experiment.experiment import source_of
+    from automl_assets.steps.evaluate import without_value
     from automl_assets.steps.read_source import read
 
     rows = None if data is None else read(source_of(data))
-    evaluation = _last_result(experiment, home).test(trial, rows)
+    result = _last_result(experiment, home)
+    evaluation = result.test(trial, rows)
     console.print(as_table(printed_scores(evaluation)))
+    if why := without_value(evaluation, result.experiment.metric):
+        console.print(plain(f"{why}."))
     for name, value in evaluation.coverage.items():
         console.print(f"{name}: {value:.5g}")
     if rows is not None and evaluation.n_rows < rows.height:

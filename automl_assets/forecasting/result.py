@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from automl_assets.api.result import PrintedTable, RunResult
 from automl_assets.errors import SettingError, listed, nearest
 from automl_assets.forecasting.records import ForecastSummary
+from automl_assets.forecasting.steps.evaluate import figures
 from automl_assets.forecasting.steps.future_index import rows_of
 from automl_assets.records import Leaderboard
 from automl_assets.resources.home import open_instance
@@ -102,12 +103,14 @@ class ForecastResult(RunResult):
 
     def summary(self) -> dict[str, Any]:
         """Everything as plain values, as `automl run --json` writes it."""
-        overview = self.overview
+        overview, registered = self.overview, figures(self.overview)
         return {
             "experiment": self.experiment.name,
             "task": self.experiment.task,
             "metric": self.experiment.metric,
             "rows": list(overview.rows),
+            "score": registered.score,
+            "score_rows": registered.score_rows,
             "test_metrics": overview.metrics,
             "baseline": overview.baseline,
             "coverage": overview.coverage,
