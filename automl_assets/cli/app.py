@@ -63,7 +63,10 @@ def new(
 ) -> None:
     """Looks at the data, infers the task and writes a commented YAML."""
     from automl_assets.cli.drafting import draft
+    from automl_assets.experiment.name import check_file
 
+    if output:
+        check_file(output)
     name, text = draft(data, target, time)
     path = output or Path(f"{name}.yaml")
     if path.exists() and not force:

@@ -4,7 +4,6 @@ Every refusal names the key, what was got, what is possible and the nearest righ
 """
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -26,13 +25,12 @@ from automl_assets.errors import SettingError, listed, nearest
 from automl_assets.experiment.base import Frozen, shorthand
 from automl_assets.experiment.featurization import Featurization
 from automl_assets.experiment.forecasting import ForecastSettings, levels
+from automl_assets.experiment.name import check_name, name_of_file
 from automl_assets.experiment.retraining import Retrain
 from automl_assets.experiment.validation_messages import told
 from automl_assets.families import Family
 from automl_assets.parts import AlgorithmInfo, Source, Task
 from automl_assets.records import Label
-
-NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
 class SourceSetting(Frozen):
@@ -261,9 +259,7 @@ class Experiment(Frozen):
     @field_validator("name")
     @classmethod
     def _is_name(cls, value: str) -> str:
-        if not NAME.match(value):
-            raise ValueError(f"got {value!r}; it is lower-case letters, digits and _, and begins with a letter")
-        return value
+        return check_name(value)
 
     @field_validator("task")
     @classmethod
@@ -405,14 +401,10 @@ def load(path: str | Path, text: str | None = None) -> Experiment:
         raise SettingError(f"{file.name} is not readable YAML: {error}") from None
     if isinstance(settings, Mapping):
         settings = {key: _rooted(value, file.parent) if key in _PATH_KEYS else value for key, value in settings.items()}
-    return parse(settings, _name_of(file))
+    return parse(settings, name_of_file(file))
 
 
 _PATH_KEYS = ("source", "test", "validation", "predict_source")
-
-
-def _name_of(file: Path) -> str:
-    return re.sub(r"[^a-z0-9_]", "_", file.stem.lower())
 
 
 def _rooted(value: Any, folder: Path) -> Any:
