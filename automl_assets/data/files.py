@@ -270,16 +270,17 @@ def unpacked(content: bytes, name: str) -> bytes:
 
 
 def fingerprint_files(location: str, extensions: tuple[str, ...]) -> str:
-    """16 hexadecimal characters that change with the content of any file, but not with names or times of change.
+    """16 hexadecimal characters that change with the content of any file, but not with names or times of change, nor with
+    the order in which names put the files: the same files in another order hold the same rows.
 
     Local files are hashed as a stream. Object stores are asked for the checksum they keep; where they keep none,
     the bytes are hashed.
     """
-    digest = hashlib.sha256()
+    digests: list[bytes] = []
     for file in files(location, extensions):
         with explained(file.name, file.path):
-            digest.update(_file_digest(file))
-    return digest.hexdigest()[:FINGERPRINT_CHARACTERS]
+            digests.append(_file_digest(file))
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()[:FINGERPRINT_CHARACTERS]
 
 
 def stamp_files(location: str, extensions: tuple[str, ...]) -> str:
