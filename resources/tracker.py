@@ -19,14 +19,13 @@ from automl_assets.errors import ArtifactError
 from automl_assets.model_records import Figures, TrainingData
 from automl_assets.records import Leaderboard, LeaderboardRow
 from automl_assets.resources.home import alone, database, home, place
-from automl_assets.resources.model_registry import CHAMPION, Champions
+from automl_assets.resources.model_registry import CHAMPION, RUN_TAG, Champions
 from automl_assets.resources.postgres_connections import PATIENT, SteadyClient, resumable
 
 TRACKING = "AUTOML_TRACKING"  # environment variable: an MLflow server or database
 FILE = "mlflow.db"
 LOCK = "mlflow"  # MLflow makes tables, experiments and models as if nobody else did meanwhile
 SCHEMA = "mlflow"  # in the database that Dagster uses: both have tables called `runs` and `jobs`
-RUN_TAG = "dagster_run"
 MOST_TRIALS = 100  # of all groups of a forecast together; each takes MLflow some hundredths of a second
 
 

@@ -13,11 +13,13 @@ from automl_assets.errors import SettingError
 from automl_assets.experiment import experiment as settings
 from automl_assets.model_records import TrainingCode
 from automl_assets.resources.home import use_home
-from automl_assets.resources.store import RecordStore
+from automl_assets.resources.store import REGISTERED, RecordStore
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
+
+JUDGED = "evaluation", "onnx_model", "summary"  # assets that a version is made of, as far as there are any
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,16 @@ class RunResult:
     def training_code(self) -> TrainingCode:
         """A program that trains the model again. Raises ArtifactError when the experiment makes none."""
         return self._load("training_code")
+
+    @cached_property
+    def version(self) -> str | None:
+        """Of the registered model, by which this answers; None where what answers was not registered."""
+        with self._at_home():
+            folders = {name: RecordStore().folder(self.experiment.name, name) for name in (REGISTERED, *JUDGED)}
+        made = {name: folder.name for name, folder in folders.items() if folder}
+        if max(made, key=lambda name: made[name], default=None) != REGISTERED:  # a later run has not come so far
+            return None
+        return str(self._load(REGISTERED).version)
 
     def printed(self) -> Iterable[PrintedTable | str]:
         """What a terminal shows when a run has ended."""
