@@ -183,6 +183,7 @@ class Result(RunResult):
             "seconds_per_asset": self.seconds_per_asset,
             "artifacts": self.artifacts,
             "lost": self.lost,
+            "alerts": [asdict(alert) for alert in self.alerts],
         }  # fmt: skip
 
     def _out_of_fold(self) -> dict[str, float]:

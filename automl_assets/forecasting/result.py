@@ -1,7 +1,7 @@
 """What came of a forecasting run, as Python values."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -121,6 +121,7 @@ class ForecastResult(RunResult):
             "seconds_per_asset": self.seconds_per_asset,
             "artifacts": self.artifacts,
             "lost": self.lost,
+            "alerts": [asdict(alert) for alert in self.alerts],
         }
 
     def printed(self) -> Iterator[PrintedTable | str]:
