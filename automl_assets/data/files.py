@@ -178,6 +178,33 @@ def files(location: str, extensions: tuple[str, ...]) -> tuple[File, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Listing:
+    """The names of the files that a folder holds, or that a glob matches, in sorted order."""
+
+    names: tuple[str, ...]
+    is_folder: bool
+
+
+def listing(location: str) -> Listing | None:
+    """What lies at a location; None where it is neither a folder nor a glob. Web servers and databases have neither.
+
+    Raises SourceError for a file system that cannot be reached, and for a variable that is not set.
+    """
+    name, place = without_secrets(location), _expanded_text(location, "path")
+    protocol = place.partition("://")[0] if "://" in place else "file"
+    if protocol in ("http", "https") or protocol not in fsspec.available_protocols():
+        return None
+    with explained(name, location):
+        filesystem, path = fsspec.core.url_to_fs(place)
+        filesystem.invalidate_cache()
+        is_folder = filesystem.isdir(path)
+        if not is_folder and not _is_pattern(path):
+            return None
+        found = _children(filesystem, path) if is_folder else _paths(filesystem, path, ())
+    return Listing(tuple(one.rsplit("/", 1)[-1] for one in found), is_folder)
+
+
 def _paths(filesystem: fsspec.AbstractFileSystem, path: str, extensions: tuple[str, ...]) -> list[str]:
     if filesystem.isfile(path):
         return [path]
