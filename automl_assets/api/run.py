@@ -27,6 +27,7 @@ from automl_assets.errors import (
 )
 from automl_assets.execution.processes import warm_up
 from automl_assets.experiment import experiment as settings
+from automl_assets.experiment.name import name_of_file
 from automl_assets.resources.asset_keys import asset_name
 from automl_assets.resources.clock import STARTED_TAG
 from automl_assets.resources.dagster_internals import (
@@ -172,12 +173,13 @@ def find(experiment: str | Path) -> Path:
             raise SettingError(f"no such file: {path.absolute()}")
         return path.resolve()
     known = {loaded.name: file for file, loaded in experiments([])}
-    if str(experiment) not in known:
+    found = known.get(str(experiment)) or known.get("" if path.suffix else name_of_file(path))
+    if found is None:
         raise SettingError(
             f"no experiment is called {str(experiment)!r}; there are {listed(known)}.{nearest(str(experiment), known)} "
             "A path to a YAML file works as well."
         )
-    return known[str(experiment)]
+    return found
 
 
 def job_of(file: str) -> dg.JobDefinition:
