@@ -133,7 +133,7 @@ class RunResult:
 def shortened(message: str) -> str:
     """As much as is read at a glance.
 
-    >>> shortened("It is " + "very " * 100 + "long.")[-20:]
-    'ry very very very …'
+    >>> shortened("It is " + "very " * 100 + "long.")[-11:], shortened("It is long.")
+    ('very very …', 'It is long.')
     """
     return message if len(message) <= MOST_CHARACTERS else f"{message[:MOST_CHARACTERS].rsplit(' ', 1)[0]} …"
