@@ -14,13 +14,12 @@ from pydantic import BaseModel, ConfigDict
 
 from automl_assets.errors import SettingError, told
 from automl_assets.experiment import experiment as settings
+from automl_assets.experiment.name import INVALID
 from automl_assets.experiments import SHIPPED, attempt, files, is_strict
-from automl_assets.resources.dagster_internals import check_valid_name
 from automl_assets.sensors.automation import automated
 from automl_assets.sensors.run_requests import most_seconds
 from automl_assets.sensors.triggers import triggers
 
-INVALID = "invalid_experiments"
 _only: ContextVar[str | None] = ContextVar("_only", default=None)  # the one experiment to be built
 
 
@@ -103,7 +102,7 @@ class Experiment(dg.Component):
             return dg.Definitions(assets=[_invalid(self.name, self.error)])
         try:
             return definitions_of(self.experiment)
-        except dg.DagsterInvalidDefinitionError as error:  # a name, tag or owner that Dagster refuses
+        except SettingError as error:
             if is_strict():
                 raise
             return dg.Definitions(assets=[_invalid(self.name, error)])
@@ -142,8 +141,15 @@ def experiments(folders: list[Path]) -> Iterator[tuple[Path, Experiment]]:
 
 
 def definitions_of(experiment: settings.Experiment) -> dg.Definitions:
-    """Assets, checks, the job that makes them all, and sensors. Raises DagsterInvalidDefinitionError for what Dagster refuses."""
-    check_valid_name(experiment.name)  # Dagster itself would tell only after everything is loaded
+    """Assets, checks, the job that makes them all, and sensors. Raises SettingError for a tag or an owner that Dagster
+    refuses."""
+    try:
+        return _definitions_of(experiment)
+    except dg.DagsterInvalidDefinitionError as error:
+        raise SettingError(f"{experiment.name}: {error}") from error
+
+
+def _definitions_of(experiment: settings.Experiment) -> dg.Definitions:
     assets = automated(experiment, experiment.family.graph(experiment))
     job = dg.define_asset_job(
         experiment.name,

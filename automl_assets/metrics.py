@@ -87,6 +87,15 @@ def score(name: str, truth: np.ndarray, prediction: np.ndarray, weight: np.ndarr
     return float(chosen.function(truth, answer, weight, problem))
 
 
+def needs_of(name: str) -> str:
+    """In words, what the rows must hold for a metric to have a value.
+
+    >>> needs_of("AUC_weighted"), needs_of("accuracy")
+    ('rows of at least two classes', 'rows whose weight is not zero')
+    """
+    return " and ".join(need.reason for need in METRICS[name].needs or (_WEIGHED,))
+
+
 def oriented(name: str, value: float) -> float:
     """The value with its sign turned where less is better, so that greater is always better.
 
@@ -129,7 +138,7 @@ def _answer(prediction: np.ndarray, problem: Problem) -> np.ndarray:
 def _missing_need(
     chosen: Metric, truth: np.ndarray, answer: np.ndarray, weight: np.ndarray | None, problem: Problem
 ) -> Need | None:
-    return next((need for need in chosen.needs if not need.is_met(truth, answer, weight, problem)), None)
+    return next((need for need in (_WEIGHED, *chosen.needs) if not need.is_met(truth, answer, weight, problem)), None)
 
 
 # Classification: one class against the rest, over all thresholds
@@ -374,6 +383,10 @@ def _counted(values: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     return values if weight is None else values[weight > 0]
 
 
+def _has_weight(truth, prediction, weight, problem) -> bool:
+    return weight is None or bool((weight > 0).any())
+
+
 def _truth_varies(truth, prediction, weight, problem) -> bool:
     seen = _counted(truth, weight)
     return len(seen) > 0 and seen.min() < seen.max()
@@ -387,6 +400,7 @@ def _is_above_minus_one(truth, prediction, weight, problem) -> bool:
     return truth.min() > -1 and prediction.min() > -1
 
 
+_WEIGHED = Need("rows whose weight is not zero", _has_weight)  # of every metric
 _TWO_CLASSES = Need("rows of at least two classes", _truth_varies)
 _POSITIVE = Need("a problem of two classes, and rows of its positive class", _has_positive)
 _VARIED = Need("target values that differ", _truth_varies)

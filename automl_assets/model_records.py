@@ -43,6 +43,21 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """How good a model is, and the score it is registered with."""
+
+    metrics: dict[str, float]  # those that `rows` give a value, and what intervals hold there
+    rows: str
+    score: float  # the experiment's metric
+    score_rows: str  # `rows`, or where these give the metric no value the ones that chose the model
+
+    @property
+    def is_of_validation(self) -> bool:
+        """Whether the rows that were kept for the judgement give the metric no value."""
+        return self.score_rows != self.rows
+
+
+@dataclass(frozen=True)
 class Importance:
     """How much the metric suffers when one column is shuffled: mean and standard deviation over repeats."""
 

@@ -3,7 +3,6 @@
 Not here: what `import dagster` itself offers, and anything of our own. Every name is private to Dagster 1.13, which may
 move or drop it with any version: whoever raises the version looks here first. Should one go, use in its place
 
-    check_valid_name                         the pattern ^[A-Za-z0-9_]+$; Dagster refuses its reserved words later
     tags, DEFAULT_DATA_VERSION, NULL_…       their texts as they are: runs that are stored bear them
     get_input_…_tag                          "dagster/input_data_version/KEY" and "dagster/input_event_pointer/KEY"
     SYSTEM_METADATA_KEY_SOURCE_ASSET_…       one output for each partition, as that keeps an output from being logged
@@ -24,7 +23,6 @@ from dagster._core.definitions.data_version import (
 )
 from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
-from dagster._core.definitions.utils import check_valid_name
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -72,7 +70,6 @@ __all__ = [
     "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
     "WorkerStatus",
-    "check_valid_name",
     "get_input_data_version_tag",
     "get_input_event_pointer_tag",
 ]

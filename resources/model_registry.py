@@ -31,6 +31,7 @@ CHAMPION = "champion"  # the alias of the version that answers
 LEARNT = "learnt"  # folder, beside a version's model, of the record of that name
 DIGEST = "sha256"  # tag of a version: of all its files
 LEFT_BEHIND = "registered_model_meta", "__pycache__"  # by MLflow and by Python where a model was loaded
+RUN_TAG = "dagster_run"  # tag of a version, and of MLflow's runs
 REIGN = "reign "  # beginning of the tags of a model that tell each move of the alias
 
 
@@ -120,6 +121,10 @@ class Champions:
         """What MLflow knows of every version, the newest first."""
         found = self.client.search_model_versions(f"name='{self.model}'")
         return sorted(found, key=lambda one: -int(one.version))
+
+    def made_by(self, version: str) -> str:
+        """The Dagster run that made a version; of a re-execution, the first run."""
+        return str(self.client.get_model_version(self.model, version).tags.get(RUN_TAG, ""))
 
     def check(self, version: str) -> None:
         """Raises ArtifactError where the files of a version are gone or were changed."""

@@ -173,6 +173,19 @@ def version_at(place: UPath, turn: RunIdentity | None) -> str | None:
     return own or pointed(place / "current")
 
 
+def version_of(place: UPath, run: str, latest: str) -> str | None:
+    """What counted when a run had made the version `latest` of another record: what it made itself here, or else the
+    newest that there was. None where there was none, or where it is kept no longer."""
+    versions = {folder.name for folder in place.iterdir() if folder.name not in POINTERS and folder.is_dir()}
+    own = pointed(place / "runs" / run)
+    earlier = (version for version in versions if _nanoseconds(version) <= _nanoseconds(latest))
+    return own if own in versions else max(earlier, key=_nanoseconds, default=None)
+
+
+def _nanoseconds(version: str) -> int:
+    return int(version.split("-", maxsplit=1)[0])
+
+
 def under_way(instance: dg.DagsterInstance) -> frozenset[str]:
     """The runs that still need what they made; of a re-execution, the first run."""
     return frozenset(run.root_run_id or run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY)))

@@ -15,6 +15,8 @@ from automl_assets.resources.partition_store import Shelf
 from automl_assets.resources.record_versions import KEPT_VERSIONS, Others, RunIdentity
 
 ROOT = "artifacts"
+REGISTERED = "registered_model"
+ANSWERING = {"dataset", "features", "ensemble", "onnx_model", REGISTERED}  # assets that a model answers by
 
 
 class RecordStore(dg.ConfigurableIOManager):
@@ -50,6 +52,29 @@ class RecordStore(dg.ConfigurableIOManager):
     def assets(self, experiment: str) -> dict[str, UPath]:
         """Asset -> the folder of all its versions, for each that has been made."""
         return {path.name: path for path in self._root().joinpath(experiment).iterdir()}
+
+    def go_back(self, experiment: str, run: str) -> bool:
+        """Makes the records of a run, and those that it went by, the newest of every asset again: who reads them outside a
+        run has the model that it registered. False, and nothing is changed, where they are not kept here any longer."""
+        root = self._root() / experiment
+        latest = record_versions.pointed(root / REGISTERED / "runs" / run)
+        if latest is None:
+            return False
+        found = {folder: record_versions.version_of(folder, run, latest) for folder in self._places(experiment)}
+        needed = {asset for folder in found if (asset := folder.relative_to(root).parts[0]) in ANSWERING}
+        if needed - {folder.relative_to(root).parts[0] for folder, version in found.items() if version}:
+            return False
+        for folder, version in found.items():
+            if version:
+                record_versions.point(folder / "current", version)
+            else:  # made for the first time since
+                (folder / "current").unlink(missing_ok=True)
+        return True
+
+    def _places(self, experiment: str) -> Iterator[UPath]:
+        """Where versions lie: of each asset, or of each partition of one."""
+        for asset in self.assets(experiment).values():
+            yield from [asset] if (asset / "runs").is_dir() else asset.iterdir()
 
     def shelf(self, experiment: str, asset: str) -> Shelf:
         """The records of a partitioned asset, outside any run."""

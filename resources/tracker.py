@@ -16,17 +16,16 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.errors import ArtifactError
-from automl_assets.model_records import TrainingData
+from automl_assets.model_records import Figures, TrainingData
 from automl_assets.records import Leaderboard, LeaderboardRow
 from automl_assets.resources.home import alone, database, home, place
-from automl_assets.resources.model_registry import CHAMPION, Champions
+from automl_assets.resources.model_registry import CHAMPION, RUN_TAG, Champions
 from automl_assets.resources.postgres_connections import PATIENT, SteadyClient, resumable
 
 TRACKING = "AUTOML_TRACKING"  # environment variable: an MLflow server or database
 FILE = "mlflow.db"
 LOCK = "mlflow"  # MLflow makes tables, experiments and models as if nobody else did meanwhile
 SCHEMA = "mlflow"  # in the database that Dagster uses: both have tables called `runs` and `jobs`
-RUN_TAG = "dagster_run"
 MOST_TRIALS = 100  # of all groups of a forecast together; each takes MLflow some hundredths of a second
 
 
@@ -72,14 +71,13 @@ class Tracker(dg.ConfigurableResource):
         dagster_run: str,
         model: AbstractContextManager[Path],
         learnt: TrainingData,
-        figures: dict[str, float],
-        rows: str,
+        figures: Figures,
     ) -> str:
-        """Logs the figures on `rows`, and makes the model (of `model_folders`) a new version."""
+        """Logs the figures, and makes the model (of `model_folders`) a new version."""
         client, metric = self._client(), learnt.problem.metric
         run = self._parent_run(client, experiment, dagster_run)
-        client.log_batch(run, metrics=_metrics(figures, rows.replace(" ", "_")))
-        tags = {"metric": metric, "score": repr(figures[metric]), RUN_TAG: dagster_run}
+        client.log_batch(run, metrics=_metrics(figures.metrics, figures.rows.replace(" ", "_")))
+        tags = {"metric": metric, "score": repr(figures.score), "score_rows": figures.score_rows, RUN_TAG: dagster_run}
         with model as folder, alone(LOCK):
             version = Champions(client, experiment).register(run, folder, learnt, tags)
         client.set_terminated(run)

@@ -1,5 +1,6 @@
 """A small group and an ensemble of naive members, made by hand, for tests of what comes after the search."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -40,6 +41,11 @@ def panel(lengths: tuple[int, ...], region: str = "north", end: str = "2024-01")
         covariates=np.column_stack([random.normal(size=n_rows), np.arange(n_rows) % 2]).astype(np.float32),
         statics=np.arange(len(lengths), dtype=np.float32)[:, None],
     )
+
+
+def panel_of(y: Sequence[float]) -> Panel:
+    """One series of these values."""
+    return replace(panel((len(y),)), y=np.array(y, np.float64))
 
 
 def group(lengths: tuple[int, ...] = (40, 30, 5), region: str = "north") -> Group:

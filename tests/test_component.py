@@ -64,7 +64,7 @@ BROKEN = {
     "code": ("!!python/object/apply:os.system ['true']", "could not determine a constructor"),
     "owner that Dagster refuses": (GOOD + "owners: [bob]", "Owner must be an email address or a team name"),
     "tag that Dagster refuses": (GOOD + "tags: {stage: 'not yet!'}", "Invalid tag value: not yet!"),
-    "name that Dagster refuses": (GOOD + "name: config", '"config" is not a valid name in Dagster'),
+    "name that Dagster refuses": (GOOD + "name: config", "got 'config', a word that Python or Dagster keeps"),
 }
 
 

@@ -13,13 +13,16 @@ from automl_assets.errors import SettingError
 from automl_assets.experiment import experiment as settings
 from automl_assets.model_records import TrainingCode
 from automl_assets.resources.home import use_home
-from automl_assets.resources.store import RecordStore
+from automl_assets.resources.store import REGISTERED, RecordStore
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
     from automl_assets.data.schema import Schema
+
+MOST_CHARACTERS = 300  # of a message of a check
+JUDGED = "evaluation", "onnx_model", "summary"  # assets that a version is made of, as far as there are any
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,16 @@ class PrintedTable:
 
 
 @dataclass(frozen=True)
+class Alert:
+    """A check of a run that did not pass, and so asks for a person's eye."""
+
+    check: str
+    asset: str
+    severity: str  # warning or error
+    message: str
+
+
+@dataclass(frozen=True)
 class RunResult:
     """Where the records of a run lie, and how long they took. What a family's results cannot do is refused, with what
     they can: `advice`."""
@@ -44,6 +57,7 @@ class RunResult:
     seconds: float
     seconds_per_asset: dict[str, float]
     lost: dict[str, str] = field(default_factory=dict)  # assets that could not be made -> why
+    alerts: tuple[Alert, ...] = ()  # errors before warnings
 
     @property
     def report_path(self) -> UPath | None:
@@ -56,6 +70,23 @@ class RunResult:
     def training_code(self) -> TrainingCode:
         """A program that trains the model again. Raises ArtifactError when the experiment makes none."""
         return self._load("training_code")
+
+    @cached_property
+    def version(self) -> str | None:
+        """Of the registered model, by which this answers; None where what answers was not registered."""
+        with self._at_home():
+            folders = {name: RecordStore().folder(self.experiment.name, name) for name in (REGISTERED, *JUDGED)}
+        made = {name: folder.name for name, folder in folders.items() if folder}
+        if max(made, key=lambda name: made[name], default=None) != REGISTERED:  # a later run has not come so far
+            return None
+        return str(self._load(REGISTERED).version)
+
+    def printed_alerts(self) -> PrintedTable | None:
+        """What a terminal shows of the alerts; None where there are none."""
+        rows = tuple((one.check, one.asset, one.severity, shortened(one.message)) for one in self.alerts)
+        columns = ("check", "asset", "severity", "what was found")
+        n_errors = sum(one.severity == "error" for one in self.alerts)
+        return PrintedTable("Checks that ask for a look", columns, rows, frozenset(columns), n_errors) if rows else None
 
     def printed(self) -> Iterable[PrintedTable | str]:
         """What a terminal shows when a run has ended."""
@@ -113,3 +144,12 @@ class RunResult:
     def _at_home(self) -> AbstractContextManager[None]:
         """Records lie in the home of the run, signed with its key, whichever home is the current one."""
         return use_home(self.home)
+
+
+def shortened(message: str) -> str:
+    """As much as is read at a glance.
+
+    >>> shortened("It is " + "very " * 100 + "long.")[-11:], shortened("It is long.")
+    ('very very …', 'It is long.')
+    """
+    return message if len(message) <= MOST_CHARACTERS else f"{message[:MOST_CHARACTERS].rsplit(' ', 1)[0]} …"

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
-from automl_assets.api.result import RunResult
+from automl_assets.api.result import Alert, RunResult
 from automl_assets.component import SHIPPED, definitions_of, experiments
 from automl_assets.definitions import shared
 from automl_assets.errors import (
@@ -27,6 +27,8 @@ from automl_assets.errors import (
 )
 from automl_assets.execution.processes import warm_up
 from automl_assets.experiment import experiment as settings
+from automl_assets.experiment.name import name_of_file
+from automl_assets.resources.asset_keys import asset_name
 from automl_assets.resources.clock import STARTED_TAG
 from automl_assets.resources.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -81,12 +83,14 @@ def run(
                 tags=tags,
                 reexecution_options=dg.ReexecutionOptions.from_failure(last.run_id, instance) if last else None,
             )
+            alerts = _alerts(instance, outcome.run_id)
     failures = _failures(journal_of_run, outcome)
     lost = {asset: reason for asset, reason in failures.items() if asset in BY_PRODUCTS}
     if not outcome.success and (not failures or failures != lost):
         raise LearningError(_told(failures) or "the run failed; its log in the UI says why")
     seconds = time.monotonic() - since
-    return settings_of_run.family.result()(settings_of_run, folder, seconds, journal_of_run.seconds_per_asset(), lost)
+    taken, told = journal_of_run.seconds_per_asset(), tuple(one for one in alerts if one.asset not in lost)
+    return settings_of_run.family.result()(settings_of_run, folder, seconds, taken, lost, told)
 
 
 def _config(timeout_minutes: float | None) -> dict[str, Any]:
@@ -169,12 +173,13 @@ def find(experiment: str | Path) -> Path:
             raise SettingError(f"no such file: {path.absolute()}")
         return path.resolve()
     known = {loaded.name: file for file, loaded in experiments([])}
-    if str(experiment) not in known:
+    found = known.get(str(experiment)) or known.get("" if path.suffix else name_of_file(path))
+    if found is None:
         raise SettingError(
             f"no experiment is called {str(experiment)!r}; there are {listed(known)}.{nearest(str(experiment), known)} "
             "A path to a YAML file works as well."
         )
-    return known[str(experiment)]
+    return found
 
 
 def job_of(file: str) -> dg.JobDefinition:
@@ -215,6 +220,30 @@ def _failures(journal: Journal, outcome: dg.JobExecutionResult) -> dict[str, str
     """Asset -> why it could not be made."""
     told = {event["asset"]: event["reason"] for event in journal.events() if event["event"] == "asset_failed"}
     return dict(map(step_failure, outcome.filter_events(lambda event: event.is_step_failure))) | told
+
+
+def _alerts(instance: dg.DagsterInstance, run_id: str) -> list[Alert]:
+    """The checks that did not pass when they were made last, in a run or in those that it goes on with; errors first."""
+    found: dict[tuple[str, str], dg.AssetCheckEvaluation] = {}
+    for run in _lineage(instance, run_id):
+        for entry in instance.all_logs(run, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+            made = entry.get_dagster_event().asset_check_evaluation_data
+            found[made.check_name, asset_name(made.asset_key)] = made
+    alerted = [(key, made) for key, made in found.items() if not made.passed]
+    alerted.sort(key=lambda one: one[1].severity != dg.AssetCheckSeverity.ERROR)
+    return [Alert(*key, _severity(made), made.description or "") for key, made in alerted]
+
+
+def _lineage(instance: dg.DagsterInstance, run_id: str | None) -> Iterator[str]:
+    """The first of the runs that go on with each other, and so on up to this one."""
+    run = instance.get_run_by_id(run_id) if run_id else None
+    if run:
+        yield from _lineage(instance, run.parent_run_id)
+        yield run.run_id
+
+
+def _severity(made: dg.AssetCheckEvaluation) -> str:
+    return "error" if made.severity == dg.AssetCheckSeverity.ERROR else "warning"
 
 
 def _told(failures: dict[str, str]) -> str:

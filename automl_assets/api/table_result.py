@@ -18,6 +18,7 @@ from automl_assets.model_records import Evaluation, OnnxModel
 from automl_assets.records import Ensemble, Features, Leaderboard
 from automl_assets.resources.asset_keys import asset_name
 from automl_assets.resources.store import RecordStore
+from automl_assets.steps.evaluate import figures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,12 +180,14 @@ class Result(RunResult):
 
     def summary(self) -> dict[str, Any]:
         """Everything as plain values, as `automl run --json` writes it."""
-        onnx = self.onnx
+        onnx, registered = self.onnx, figures(self.evaluation, self.experiment.metric, self.ensemble.score)
         return {
             "experiment": self.experiment.name,
             "task": self.experiment.task,
             "metric": self.experiment.metric,
             "rows": self.evaluation.rows,
+            "score": registered.score,
+            "score_rows": registered.score_rows,
             "test_metrics": self.metrics,
             "intervals": self.evaluation.intervals,
             "coverage": self.evaluation.coverage,
@@ -201,6 +204,7 @@ class Result(RunResult):
             "seconds_per_asset": self.seconds_per_asset,
             "artifacts": self.artifacts,
             "lost": self.lost,
+            "alerts": [asdict(alert) for alert in self.alerts],
         }  # fmt: skip
 
     def _out_of_fold(self) -> dict[str, float]:

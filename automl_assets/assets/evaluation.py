@@ -8,7 +8,7 @@ from automl_assets.assets.spec import described, input_of, pictures, step, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import Evaluation
 from automl_assets.records import Ensemble, Features
-from automl_assets.steps.evaluate import beats_baseline, evaluate
+from automl_assets.steps.evaluate import beats_baseline, evaluate, figures, without_value
 from automl_assets.steps.holdout_predictions import holdout_predictions
 
 BEATS = "beats_baseline"
@@ -34,13 +34,15 @@ def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
             answers = holdout_predictions(features, ensemble)
             truth = features.truth.y[features.truth.split.is_training]
             found = evaluate(answers, ensemble.problem, truth, experiment.seed, ensemble.conformal)
-        check = _beats(found, experiment.metric)
-        return dg.MaterializeResult(value=found, metadata=_metadata(found), check_results=[check])
+        check = _beats(found, experiment.metric, ensemble.score)
+        metadata = _metadata(found, experiment.metric, ensemble.score)
+        return dg.MaterializeResult(value=found, metadata=metadata, check_results=[check])
 
     return asset
 
 
-def _metadata(found: Evaluation) -> dict[str, Any]:
+def _metadata(found: Evaluation, metric: str, validation_score: float) -> dict[str, Any]:
+    registered = figures(found, metric, validation_score)
     rows = [
         {
             "metric": name,
@@ -54,6 +56,8 @@ def _metadata(found: Evaluation) -> dict[str, Any]:
     return {
         "rows": found.rows,
         "n_rows": found.n_rows,
+        "score": registered.score,
+        "score_rows": registered.score_rows,
         "metrics": table(rows),
         **{f"{found.rows}_{name}": value for name, value in found.metrics.items()},
         **found.coverage,
@@ -61,11 +65,19 @@ def _metadata(found: Evaluation) -> dict[str, Any]:
     }
 
 
-def _beats(found: Evaluation, metric: str) -> dg.AssetCheckResult:
-    value, guess = found.metrics.get(metric), found.baseline.get(metric)
+def _beats(found: Evaluation, metric: str, validation_score: float) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=BEATS,
         passed=beats_baseline(found, metric),
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{metric} {value:.6g}, a guess has {guess:.6g}" if value is not None and guess is not None else "",
+        description=_comparison(found, metric, validation_score),
     )
+
+
+def _comparison(found: Evaluation, metric: str, validation_score: float) -> str:
+    """The model beside a guess, or why they cannot be compared and what counts then."""
+    if why := without_value(found, metric):
+        counted = f"The model counts with what validation found: {validation_score:.6g} on out-of-fold rows."
+        return f"{why}. Nothing shows that it is better than a guess. {counted}"
+    guess = found.baseline.get(metric)
+    return f"{metric} {found.metrics[metric]:.6g}, a guess has {'no value' if guess is None else f'{guess:.6g}'}"

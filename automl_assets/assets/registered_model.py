@@ -12,7 +12,7 @@ import numpy as np
 from automl_assets.assets.spec import described, input_of, step
 from automl_assets.errors import ArtifactError, DataError
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.model_records import Comparison, Evaluation, OnnxModel, Registration, TrainingData
+from automl_assets.model_records import Comparison, Figures, Registration, TrainingData
 from automl_assets.records import Dataset, Ensemble, Split
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.model_registry import Champions, Opened
@@ -27,7 +27,7 @@ from automl_assets.steps.challenge import (
     learnt_from,
     prediction_of,
 )
-from automl_assets.steps.evaluate import Answers
+from automl_assets.steps.evaluate import Answers, figures
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ class Entry:
 
     model: AbstractContextManager[Path]  # its folder
     learnt: TrainingData
-    figures: dict[str, float]
-    rows: str  # what the figures are of
+    figures: Figures
 
 
 # Asks the champion, and gives what then compares the new version with it. DataError or ArtifactError where the champion
@@ -60,17 +59,14 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
     )
     def asset(context: dg.AssetExecutionContext, tracker: Tracker, **records: Any) -> dg.MaterializeResult:
         with step(context):
-            match = TableMatch(experiment, records["dataset"], records["split"], records["ensemble"])
-            entry = _entry(match, records["onnx_model"], records["evaluation"], experiment.strict)
+            found = figures(records["evaluation"], experiment.metric, records["ensemble"].score)
+            is_test = found.score_rows == "test"
+            match = TableMatch(experiment, records["dataset"], records["split"], records["ensemble"], is_test)
+            learnt = learnt_from(match.dataset, match.split, match.ensemble.problem)
+            entry = Entry(table_model(records["onnx_model"], experiment.strict), learnt, found)
             return registered(context, tracker, entry, match.with_champion)
 
     return asset
-
-
-def _entry(match: "TableMatch", onnx_model: OnnxModel, evaluation: Evaluation, is_strict: bool) -> Entry:
-    learnt = learnt_from(match.dataset, match.split, match.ensemble.problem)
-    metrics = evaluation.metrics | evaluation.coverage
-    return Entry(table_model(onnx_model, is_strict), learnt, metrics, evaluation.rows)
 
 
 def registered(
@@ -78,7 +74,7 @@ def registered(
 ) -> dg.MaterializeResult:
     """Makes the model a version, and the champion where there is none that is as good."""
     model, run = context.asset_key.path[0], context.run.root_run_id or context.run.run_id
-    version = tracker.register(model, run, entry.model, entry.learnt, entry.figures, entry.rows)
+    version = tracker.register(model, run, entry.model, entry.learnt, entry.figures)
     champions = tracker.champions(model)
     registration = _decision(champions, version, entry, compare)
     champions.decide(registration)
@@ -86,6 +82,8 @@ def registered(
         "version": int(version),
         "is_champion": registration.is_champion,
         "reason": registration.reason,
+        "score": entry.figures.score,
+        "score_rows": entry.figures.score_rows,
         **_figures(registration.comparison),
         "address": f"models:/{model}/{version}",
         "tracking_uri": tracker.shown_uri(),
@@ -97,7 +95,7 @@ def _decision(champions: Champions, version: str, entry: Entry, compare: Compare
     metric, before = entry.learnt.problem.metric, champions.current()
     decided = Registration(champions.model, version, is_champion=True, reason="")
     if before is None:
-        return replace(decided, reason=promote.first(metric, entry.figures[metric], entry.rows))
+        return replace(decided, reason=promote.first(metric, entry.figures))
     try:
         with champions.opened(before) as champion:
             compared_with = compare(champion)
@@ -129,6 +127,7 @@ class TableMatch:
     dataset: Dataset
     split: Split
     ensemble: Ensemble
+    is_test: bool  # on test rows, as far as these give the metric a value; else on out-of-fold ones
 
     def with_champion(self, champion: Opened) -> Callable[[Opened], Comparison]:
         """Raises DataError or ArtifactError when the champion cannot answer the rows of today."""
@@ -148,13 +147,13 @@ class TableMatch:
     def _judged(self) -> np.ndarray:
         """Rows the new model is judged on, bool [n_rows]."""
         has_answer = ~np.isnan(self.ensemble.predictions).any(axis=1)
-        return self.split.is_test if self.split.is_test.any() else has_answer
+        return self.split.is_test if self.is_test else has_answer
 
     def _answers(self, challenger: Opened, where: Ground) -> Answers:
         """The new version's answers: of test rows as they would be served, else those of models without the row."""
         table, roles, problem = self.dataset.table[where.rows], self.dataset.roles, self.ensemble.problem
         truth = self.experiment.task_part.encode_target(table[roles.target], problem)
         weight = table[roles.weight].cast(float).to_numpy() if roles.weight else None
-        if not self.split.is_test.any():
+        if not self.is_test:
             return Answers("out_of_fold", truth, self.ensemble.predictions[where.rows], weight)
         return Answers("test", truth, prediction_of(challenger.answer(table), problem), weight)

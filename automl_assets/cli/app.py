@@ -63,7 +63,10 @@ def new(
 ) -> None:
     """Looks at the data, infers the task and writes a commented YAML."""
     from automl_assets.cli.drafting import draft
+    from automl_assets.experiment.name import check_file
 
+    if output:
+        check_file(output)
     name, text = draft(data, target, time)
     path = output or Path(f"{name}.yaml")
     if path.exists() and not force:
@@ -150,7 +153,7 @@ def forecast(
     if data and group:
         raise SettingError("--group: DATA says itself which series are to be forecast; leave one of them out")
     n_rows = write([_answered(result, data) if data else result.forecast_of(*(group or ()))], output)
-    _print_written(f"{n_rows} stamps forecast", output)
+    _print_written(f"{n_rows} stamps forecast{_by_version(result)}", output)
 
 
 def _answered(result: Any, data: str) -> Any:
@@ -179,7 +182,7 @@ def predict(
     with _counting("rows predicted") as told:
         batches = written_batches(source_like(data, result.schema), BATCH_ROWS)
         n_rows = write(result.scored(batches, notes), output, told)
-    _print_written(f"{n_rows} rows predicted", output)
+    _print_written(f"{n_rows} rows predicted{_by_version(result)}", output)
     for line in notes.lines:
         console.print(line, markup=False)
 
@@ -229,7 +232,7 @@ def explain(
         console.print(contributions(made))
         return
     write([made], output)
-    _print_written(f"{rows.height} rows explained", output)
+    _print_written(f"{rows.height} rows explained{_by_version(result)}", output)
 
 
 @app.command()
@@ -242,12 +245,15 @@ def test(
     """Tests one trial of the last run, on the test rows or on the labelled rows of DATA."""
     from automl_assets.api.table_result import printed_scores
     from automl_assets.cli.printing import as_table
+    from automl_assets.steps.evaluate import without_value
     from automl_assets.steps.read_source import source_like, written
 
     result = _last_result(experiment, home)
     rows = None if data is None else written(source_like(data, result.schema))
     evaluation = result.test(trial, rows)
     console.print(as_table(printed_scores(evaluation)))
+    if why := without_value(evaluation, result.experiment.metric):
+        console.print(plain(f"{why}."))
     for name, value in evaluation.coverage.items():
         console.print(f"{name}: {value:.5g}")
     if rows is not None and evaluation.n_rows < rows.height:
@@ -298,11 +304,9 @@ def serve(
     home: Home = None,
 ) -> None:
     """Answers over HTTP with the champion: POST rows as JSON or CSV to /invocations (MLflow's scoring server)."""
-    from automl_assets.resources.home import prepare
     from automl_assets.resources.tracker import Tracker
 
-    prepare(home)
-    address, surroundings = Tracker().champion_address(experiment)
+    address, surroundings = Tracker().champion_address(_model_name(experiment, home))
     programs = Path(sys.executable).parent
     mlflow, path = str(programs / "mlflow"), f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"
     command = [mlflow, "models", "serve", "-m", address, "--env-manager", "local", "-h", host, "-p", str(port)]
@@ -330,9 +334,16 @@ def rollback(
     ] = None,
     home: Home = None,
 ) -> None:
-    """Lets an earlier version of an experiment's model answer again."""
-    reign = _champions(experiment, home).rollback(to)
-    console.print(f"{experiment}: version {reign.version} answers again, instead of version {reign.before}.")
+    """Lets an earlier version of an experiment's model answer again: of all commands, and of servers started from now on."""
+    champions = _champions(experiment, home)
+    from automl_assets.api.rollback import rollback as go_back
+
+    reign, has_records = go_back(champions, to)
+    console.print(f"{champions.model}: version {reign.version} answers again, instead of version {reign.before}.")
+    if not has_records:
+        console.print(
+            "What its run made is kept here no longer: all commands but `serve` go on with the last run's model."
+        )
     console.print("A server that runs already answers with it once it is started anew.")
 
 
@@ -369,11 +380,20 @@ def labels(
 
 
 def _champions(experiment: str, home: Path | None) -> Any:
-    from automl_assets.resources.home import prepare
     from automl_assets.resources.tracker import Tracker
 
+    return Tracker().champions(_model_name(experiment, home))
+
+
+def _model_name(experiment: str, home: Path | None) -> str:
+    """What the model of an experiment is called, given by path or by name. A model answers also where no YAML is left."""
+    from automl_assets.api.run import find
+    from automl_assets.experiment.experiment import load
+    from automl_assets.experiment.name import NAME
+    from automl_assets.resources.home import prepare
+
     prepare(home)
-    return Tracker().champions(experiment)
+    return experiment if NAME.fullmatch(experiment) else load(find(experiment)).name
 
 
 @app.command()
@@ -401,6 +421,11 @@ def _counting(what: str) -> Iterator[Callable[[int], None]]:
 
 def _print_written(what: str, path: object) -> None:
     console.print(Text.assemble(f"{what}, written to ", plain(path, "bold")), soft_wrap=True)
+
+
+def _by_version(result: Any) -> str:
+    """Which version answered, for who has gone back to one, or has a champion that is not the newest."""
+    return f" by version {result.version}" if result.version else ""
 
 
 def _last_result(experiment: str, home: Path | None) -> Any:

@@ -1,10 +1,10 @@
 """Drafts an experiment: looks at data and has the family that it is of write the YAML a person would have begun with."""
 
-import re
 from pathlib import Path
 
 from automl_assets.errors import SettingError, listed, nearest
-from automl_assets.experiment.experiment import NAME, source_of
+from automl_assets.experiment.experiment import source_of
+from automl_assets.experiment.name import proposal
 from automl_assets.families import families
 from automl_assets.steps.draft import DraftRequest
 from automl_assets.steps.read_source import read
@@ -33,9 +33,7 @@ def draft(data: str, target: str, time: str | None = None) -> tuple[str, str]:
 def name_of(data: str) -> str:
     """An experiment's name from a path or URL.
 
-    >>> name_of("s3://lake/Bank Marketing.csv.gz"), name_of("2024.csv")
-    ('bank_marketing', 'experiment_2024')
+    >>> name_of("s3://lake/Bank Marketing.csv.gz"), name_of("2024.csv"), name_of("input.csv")
+    ('bank_marketing', 'experiment_2024', 'input_data')
     """
-    stem = Path(data.rstrip("/*")).name.split(".")[0].lower()
-    name = re.sub(r"[^a-z0-9]+", "_", stem).strip("_")[:50]
-    return name if NAME.match(name) else f"experiment_{name}".rstrip("_")
+    return proposal(Path(data.rstrip("/*")).name.split(".")[0])

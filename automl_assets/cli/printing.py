@@ -23,6 +23,8 @@ def print_result(console: Console, result: RunResult) -> None:
             console.print(plain(part), soft_wrap=True)
         else:
             console.print(as_table(part))
+    if (alerts := result.printed_alerts()) is not None:
+        console.print(as_table(alerts))
     if result.report_path:
         console.print(plain(f"Report: {result.report_path}"), soft_wrap=True)
     console.print(plain(f"Everything else lies in {result.home}; look at it with `automl ui`."), soft_wrap=True)

@@ -178,6 +178,33 @@ def files(location: str, extensions: tuple[str, ...]) -> tuple[File, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Listing:
+    """The names of the files that a folder holds, or that a glob matches, in sorted order."""
+
+    names: tuple[str, ...]
+    is_folder: bool
+
+
+def listing(location: str) -> Listing | None:
+    """What lies at a location; None where it is neither a folder nor a glob. Web servers and databases have neither.
+
+    Raises SourceError for a file system that cannot be reached, and for a variable that is not set.
+    """
+    name, place = without_secrets(location), _expanded_text(location, "path")
+    protocol = place.partition("://")[0] if "://" in place else "file"
+    if protocol in ("http", "https") or protocol not in fsspec.available_protocols():
+        return None
+    with explained(name, location):
+        filesystem, path = fsspec.core.url_to_fs(place)
+        filesystem.invalidate_cache()
+        is_folder = filesystem.isdir(path)
+        if not is_folder and not _is_pattern(path):
+            return None
+        found = _children(filesystem, path) if is_folder else _paths(filesystem, path, ())
+    return Listing(tuple(one.rsplit("/", 1)[-1] for one in found), is_folder)
+
+
 def _paths(filesystem: fsspec.AbstractFileSystem, path: str, extensions: tuple[str, ...]) -> list[str]:
     if filesystem.isfile(path):
         return [path]
@@ -270,16 +297,17 @@ def unpacked(content: bytes, name: str) -> bytes:
 
 
 def fingerprint_files(location: str, extensions: tuple[str, ...]) -> str:
-    """16 hexadecimal characters that change with the content of any file, but not with names or times of change.
+    """16 hexadecimal characters that change with the content of any file, but not with names or times of change, nor with
+    the order in which names put the files: the same files in another order hold the same rows.
 
     Local files are hashed as a stream. Object stores are asked for the checksum they keep; where they keep none,
     the bytes are hashed.
     """
-    digest = hashlib.sha256()
+    digests: list[bytes] = []
     for file in files(location, extensions):
         with explained(file.name, file.path):
-            digest.update(_file_digest(file))
-    return digest.hexdigest()[:FINGERPRINT_CHARACTERS]
+            digests.append(_file_digest(file))
+    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()[:FINGERPRINT_CHARACTERS]
 
 
 def stamp_files(location: str, extensions: tuple[str, ...]) -> str:

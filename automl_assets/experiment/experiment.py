@@ -4,7 +4,6 @@ Every refusal names the key, what was got, what is possible and the nearest righ
 """
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -21,18 +20,17 @@ from pydantic import (
 )
 
 from automl_assets import metrics, registry
-from automl_assets.data import files
 from automl_assets.errors import SettingError, listed, nearest
 from automl_assets.experiment.base import Frozen, shorthand
 from automl_assets.experiment.featurization import Featurization
 from automl_assets.experiment.forecasting import ForecastSettings, levels
+from automl_assets.experiment.name import check_name, name_of_file
 from automl_assets.experiment.retraining import Retrain
+from automl_assets.experiment.source_kind import kind_of
 from automl_assets.experiment.validation_messages import told
 from automl_assets.families import Family
 from automl_assets.parts import AlgorithmInfo, Source, Task
 from automl_assets.records import Label
-
-NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 
 
 class SourceSetting(Frozen):
@@ -53,7 +51,7 @@ class SourceSetting(Frozen):
         given = dict(value)
         kind = given.pop("kind", None)
         if kind is None and isinstance(given.get("path"), str):
-            kind = _claimed(given["path"])["kind"]
+            kind = kind_of(given["path"])
         options = given.pop("options", {})
         if not isinstance(options, Mapping):
             raise ValueError(f"options: got {options!r}; it is a mapping")
@@ -81,18 +79,14 @@ def _options(part: Source, given: Any) -> BaseModel:
 
 
 def _claimed(text: str) -> dict[str, Any]:
-    for part in registry.sources().values():
-        if part.claims(text):
-            return {"kind": part.name, "options": _options(part, {part.text_option: text})}
-    raise ValueError(
-        f"{files.without_secrets(text)!r} is of no known kind; say `kind:` with one of {listed(registry.sources())}"
-    )
+    part = registry.sources()[kind_of(text)]
+    return {"kind": part.name, "options": _options(part, {part.text_option: text})}
 
 
 def source_of(text: str) -> SourceSetting:
-    """The source that a path or URL names. Raises SettingError when no kind of source knows it."""
+    """The source that a file, folder, glob or URL names. Raises SettingError when no kind of source knows it."""
     try:
-        return SourceSetting.model_validate(text)
+        return SourceSetting.model_validate(os.path.abspath(text) if os.path.isdir(text) else text)
     except ValidationError as error:
         raise SettingError("; ".join(told(error, SourceSetting, "source"))) from None
 
@@ -263,9 +257,7 @@ class Experiment(Frozen):
     @field_validator("name")
     @classmethod
     def _is_name(cls, value: str) -> str:
-        if not NAME.match(value):
-            raise ValueError(f"got {value!r}; it is lower-case letters, digits and _, and begins with a letter")
-        return value
+        return check_name(value)
 
     @field_validator("task")
     @classmethod
@@ -407,14 +399,10 @@ def load(path: str | Path, text: str | None = None) -> Experiment:
         raise SettingError(f"{file.name} is not readable YAML: {error}") from None
     if isinstance(settings, Mapping):
         settings = {key: _rooted(value, file.parent) if key in _PATH_KEYS else value for key, value in settings.items()}
-    return parse(settings, _name_of(file))
+    return parse(settings, name_of_file(file))
 
 
 _PATH_KEYS = ("source", "test", "validation", "predict_source")
-
-
-def _name_of(file: Path) -> str:
-    return re.sub(r"[^a-z0-9_]", "_", file.stem.lower())
 
 
 def _rooted(value: Any, folder: Path) -> Any:
@@ -426,7 +414,8 @@ def _rooted(value: Any, folder: Path) -> Any:
         }
     if not isinstance(value, str) or "://" in value or value.startswith(("/", "~", "$")):
         return value
-    return str((folder / value).resolve()) if _looks_like_path(value) else value
+    is_path = _looks_like_path(value) or os.path.isdir(folder / value)
+    return str((folder / value).resolve()) if is_path else value
 
 
 def _looks_like_path(text: str) -> bool:

@@ -20,7 +20,10 @@ Formula = Callable[["ForecastTruth", np.ndarray, np.ndarray], np.ndarray]
 
 OF_QUANTILES = ("WQL", "pinball_loss")  # metrics of how well quantiles, not only points, are forecast
 CENTRAL = (0.8, 0.95)  # intervals whose coverage is told
-BY_ORIGIN, BY_SERIES = ("y", "seasonal_naive", "naive2"), ("scales", "squares")  # what a truth works out when asked
+BY_ORIGIN, BY_SERIES = (
+    ("y", "seasonal_naive", "naive2"),
+    ("scales", "error_scales", "squares"),
+)  # what a truth works out when asked
 SEASONAL_SIGN = 1.645  # of an autocorrelation: standard errors that 90 % of white noise keeps below, as in M4
 
 
@@ -71,6 +74,10 @@ class ForecastTruth:
         return scales(self.learnt, self.season)
 
     @cached_property
+    def error_scales(self) -> np.ndarray:
+        return error_scales(self.learnt, self.season)
+
+    @cached_property
     def squares(self) -> np.ndarray:
         """Mean squared seasonal difference, float64 [n_series]."""
         return np.array([_typical_difference(y, self.season, np.square) for y in self.learnt.series()])
@@ -100,6 +107,25 @@ class ForecastTruth:
 def scales(panel: Panel, season: int) -> np.ndarray:
     """What a usual step of each series is: its mean absolute seasonal difference, float64 [n_series], above zero."""
     return np.array([_typical_difference(y, season, np.abs) for y in panel.series()])
+
+
+def error_scales(panel: Panel, season: int) -> np.ndarray:
+    """What a usual error of each series is likely to be, as its past says: as `scales`, but of a series that has never
+    changed as if after all its steps one more came, of its own size (Laplace's rule of succession).
+
+    So the interval of a series that stood at 500 for a hundred stamps does not begin below zero.
+    """
+    every = zip(panel.series(), scales(panel, season), strict=True)
+    return np.array([scale / _n_still(y, season) for y, scale in every])
+
+
+def _n_still(y: np.ndarray, season: int) -> int:
+    """How often a series could have changed and did not, and once more; 1 for one that changes."""
+    lag = season if len(y) > season else 1
+    differences = y[lag:] - y[:-lag]
+    if differences.any() or not len(differences):
+        return 1
+    return len(y) if y.max() == y.min() else len(differences) + 1  # the latter repeats its season
 
 
 def _typical_difference(y: np.ndarray, season: int, size: Callable[[np.ndarray], np.ndarray]) -> float:

@@ -1,13 +1,14 @@
 """What came of a forecasting run, as Python values."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl_assets.api.result import PrintedTable, RunResult
 from automl_assets.errors import ArtifactError, SettingError, listed, nearest
 from automl_assets.forecasting.records import ForecastSummary
+from automl_assets.forecasting.steps.evaluate import figures
 from automl_assets.forecasting.steps.future_index import rows_of
 from automl_assets.records import Leaderboard
 from automl_assets.resources.home import open_instance
@@ -127,12 +128,14 @@ class ForecastResult(RunResult):
 
     def summary(self) -> dict[str, Any]:
         """Everything as plain values, as `automl run --json` writes it."""
-        overview = self.overview
+        overview, registered = self.overview, figures(self.overview)
         return {
             "experiment": self.experiment.name,
             "task": self.experiment.task,
             "metric": self.experiment.metric,
             "rows": list(overview.rows),
+            "score": registered.score,
+            "score_rows": registered.score_rows,
             "test_metrics": overview.metrics,
             "baseline": overview.baseline,
             "coverage": overview.coverage,
@@ -143,6 +146,7 @@ class ForecastResult(RunResult):
             "seconds_per_asset": self.seconds_per_asset,
             "artifacts": self.artifacts,
             "lost": self.lost,
+            "alerts": [asdict(alert) for alert in self.alerts],
         }
 
     def printed(self) -> Iterator[PrintedTable | str]:

@@ -47,11 +47,12 @@ class TargetScale:
 
 
 def with_every_class(rows: Rows, n_classes: int) -> Rows:
-    """Rows that hold every class: the first row once more, almost without weight, for each class that is absent.
+    """Rows that hold every class: the first row once more, almost without weight, for each class that is absent, or
+    whose rows weigh nothing.
 
     So every learner answers with a column per class, and its log-odds stay finite.
     """
-    absent = np.setdiff1d(np.arange(n_classes), rows.y)
+    absent = np.setdiff1d(np.arange(n_classes), rows.y if rows.weight is None else rows.y[rows.weight > 0])
     if not len(absent):
         return rows
     weight = np.ones(len(rows.y)) if rows.weight is None else rows.weight

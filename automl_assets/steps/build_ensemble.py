@@ -62,7 +62,8 @@ def _contenders(candidates: Sequence[Candidate], problem: Problem) -> list[Trial
     if not finished:
         reasons = "; ".join(f"{trial.name}: {trial.reason}" for c in candidates for trial in c.trials)
         raise LearningError(
-            f"no trial finished: {reasons or 'nothing was tried'}. Give more time, or look at the reasons."
+            f"no trial finished: {reasons or 'nothing was tried'}. Give more time where that was up, and mend "
+            "whatever else the reasons name."
         )
     return contenders(finished, problem.metric)
 

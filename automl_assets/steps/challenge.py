@@ -47,7 +47,7 @@ def ground(
     """Of the rows that the challenger is judged on, bool [n_rows], those that the champion has not learnt from."""
     chosen = np.flatnonzero(judged)
     seen = _is_seen(dataset, champion)
-    name = f"{chosen_by(experiment)} rows" if split.is_test.any() else "out-of-fold rows"
+    name = f"{chosen_by(experiment)} rows" if (judged & split.is_test).any() else "out-of-fold rows"
     if seen is None:
         return Ground(chosen, f"{name}, of which the champion may have learnt: its columns are gone or of other types")
     fresh = chosen[~seen[chosen]]

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from automl_assets.metrics import all_scores, metric_names, oriented, scores_of
-from automl_assets.model_records import Evaluation, Picture
+from automl_assets.metrics import all_scores, metric_names, needs_of, oriented, scores_of
+from automl_assets.model_records import Evaluation, Figures, Picture
 from automl_assets.pictures import classification_pictures, regression_pictures
 from automl_assets.records import Conformal, Problem
 from automl_assets.steps.conformalize import coverage
@@ -33,6 +33,11 @@ class Answers:
     def n_rows(self) -> int:
         return len(self.truth)
 
+    @property
+    def has_weight(self) -> bool:
+        """Whether any row counts."""
+        return self.weight is None or bool((self.weight > 0).any())
+
     def take(self, rows: np.ndarray) -> "Answers":
         """The answers of some rows, by their numbers."""
         weight = None if self.weight is None else self.weight[rows]
@@ -53,7 +58,7 @@ def evaluate(
     """
     scores = all_scores(answers.truth, answers.prediction, answers.weight, problem)
     guess = baseline_prediction(training_truth, answers.n_rows, problem)
-    is_test = answers.rows == "test"
+    is_proven = answers.rows == "test" and answers.has_weight
     known = (answers.truth, answers.prediction, problem, answers.weight)
     return Evaluation(
         rows=answers.rows,
@@ -61,8 +66,8 @@ def evaluate(
         metrics=scores,
         intervals=intervals(answers, problem, scores, seed),
         baseline=all_scores(answers.truth, guess, answers.weight, replace(problem, threshold=0.5)),
-        pictures=_pictures(answers, problem),
-        coverage=coverage(conformal, *known) if is_test else {},
+        pictures=_pictures(answers, problem) if answers.has_weight else (),
+        coverage=coverage(conformal, *known) if is_proven else {},
     )
 
 
@@ -71,6 +76,32 @@ def beats_baseline(evaluation: Evaluation, metric: str) -> bool:
     if metric not in evaluation.metrics or metric not in evaluation.baseline:
         return False
     return oriented(metric, evaluation.metrics[metric]) > oriented(metric, evaluation.baseline[metric])
+
+
+def figures(evaluation: Evaluation, metric: str, validation_score: float) -> Figures:
+    """What a model is registered with. Where the test rows give the metric no value, its score is that of validation.
+
+    >>> one_class = Evaluation("test", 8, {"accuracy": 1.0}, {}, {}, ())
+    >>> found = figures(one_class, "AUC_weighted", 0.9)
+    >>> found.score, found.score_rows, figures(one_class, "accuracy", 0.9).score_rows
+    (0.9, 'out_of_fold', 'test')
+    """
+    every, rows = evaluation.metrics | evaluation.coverage, evaluation.rows
+    if metric in evaluation.metrics:
+        return Figures(every, rows, evaluation.metrics[metric], rows)
+    return Figures(every, rows, validation_score, "out_of_fold")
+
+
+def without_value(evaluation: Evaluation, metric: str) -> str:
+    """Why the rows give the metric no value; empty where they give it one.
+
+    >>> without_value(Evaluation("test", 8, {"accuracy": 1.0}, {}, {}, ()), "AUC_weighted")
+    'AUC_weighted has no value on these 8 test rows: it needs rows of at least two classes'
+    """
+    if metric in evaluation.metrics:
+        return ""
+    rows = f"{evaluation.n_rows} {evaluation.rows.replace('_', '-')} rows"
+    return f"{metric} has no value on these {rows}: it needs {needs_of(metric)}"
 
 
 def _pictures(answers: Answers, problem: Problem) -> tuple[Picture, ...]:

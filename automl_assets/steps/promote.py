@@ -1,18 +1,28 @@
 """promote: whether a new model takes the champion's place, and why."""
 
+import math
+
 from automl_assets.errors import listed
-from automl_assets.model_records import Comparison
+from automl_assets.model_records import Comparison, Figures
 
 SURE = 0.95  # share of resamples in which a challenger must be better: of equal models one in twenty is exchanged
 
 
-def first(metric: str, challenger: float, rows: str) -> str:
+def first(metric: str, figures: Figures) -> str:
     """Why the first model is promoted.
 
-    >>> first("accuracy", 0.9, "out_of_fold")
+    >>> first("accuracy", Figures({"accuracy": 0.9}, "out_of_fold", 0.9, "out_of_fold"))
     'accuracy 0.9 on out-of-fold rows; it is the first model'
+    >>> first("AUC_weighted", Figures({"accuracy": 0.9}, "test", 0.8, "out_of_fold"))
+    'AUC_weighted 0.8 on out-of-fold rows, because the test rows give it no value; it is the first model'
+    >>> first("r2_score", Figures({}, "test", math.nan, "backtest"))
+    'no rows give r2_score a value; it is the first model'
     """
-    return f"{metric} {challenger:.6g} on {rows.replace('_', '-')} rows; it is the first model"
+    if math.isnan(figures.score):
+        return f"no rows give {metric} a value; it is the first model"
+    rows, score_rows = (name.replace("_", "-") for name in (figures.rows, figures.score_rows))
+    why = f", because the {rows} rows give it no value" if figures.is_of_validation else ""
+    return f"{metric} {figures.score:.6g} on {score_rows} rows{why}; it is the first model"
 
 
 def unanswered(champion: str, problem: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from automl_assets.model_records import Report, Unavailable
 from automl_assets.steps.conformalize import percent
+from automl_assets.steps.evaluate import without_value
 from automl_assets.steps.page import (
     Code,
     Material,
@@ -48,8 +49,11 @@ def headline(material: Material) -> str:
     """The question and the answer in a sentence each."""
     experiment, evaluation = material.experiment, material.get("evaluation")
     asked = f'{experiment.task_part.title} {experiment.task.capitalize()} of "{experiment.target}".'
-    if evaluation is None or experiment.metric not in evaluation.metrics:
+    if evaluation is None:
         return asked
+    if why := without_value(evaluation, experiment.metric):
+        ensemble = material.get("ensemble")
+        return f"{asked} {why}." + (f" Validation found {ensemble.score:.5g} on out-of-fold rows." if ensemble else "")
     value = f"{experiment.metric} {evaluation.metrics[experiment.metric]:.5g}"
     low, high = evaluation.intervals.get(experiment.metric, (None, None))
     between = f" (95 % interval {low:.5g} to {high:.5g})" if low is not None else ""

@@ -12,7 +12,7 @@ from automl_assets.data import files
 from automl_assets.data.row_ids import identities, shuffled
 from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment.experiment import Experiment, FoldRows
-from automl_assets.records import SOURCE, TEST_FILE, TRAIN, VALID, VALIDATION_FILE, Dataset, Profile, Split
+from automl_assets.records import SOURCE, TEST_FILE, TRAIN, VALID, VALIDATION_FILE, Dataset, Profile, Roles, Split
 
 # Rows up to which so many folds are used; above the last, a hold-out. `auto` is AutoGluon's published choice of eight
 # folds, fewer for very few and very many rows; `azure` is Microsoft's rule. benchmarks/validation.py compares them.
@@ -20,6 +20,7 @@ RULES: dict[str, tuple[tuple[int, int], ...]] = {
     "auto": ((300, 5), (30_000, 8), (100_000, 5), (500_000, 3)),
     "azure": ((999, 10), (20_000, 3)),
 }
+WEIGH = "give some a weight above 0, or leave those rows out of the source"
 HOLD_OUT = {"auto": 0.2, "azure": 0.1}
 
 
@@ -30,12 +31,14 @@ def split_rows(dataset: Dataset, profile: Profile, experiment: Experiment) -> Sp
     chooser = _Chooser(dataset, y, experiment)
     is_test = chooser.test_rows(has_target)
     learning = has_target & ~is_test & (dataset.part != TEST_FILE)
+    weighs = _weighs(dataset)
+    _check_classes(y[learning], weighs[learning], profile, dataset.roles)
     pairs, strategy = chooser.folds(learning)
     assignment = np.zeros((dataset.n_rows, len(pairs)), np.int8)
     for fold, (train, valid) in enumerate(pairs):
         assignment[train, fold] = TRAIN
         assignment[valid, fold] = VALID
-    _check_folds(assignment, y, profile)
+    _check_folds(assignment, y, weighs, profile)
     return Split(is_test, assignment, strategy)
 
 
@@ -230,12 +233,33 @@ def _dealt(rows: np.ndarray, n_folds: int, seed: int) -> list[tuple[np.ndarray, 
     return [(np.sort(rows[fold != i]), np.sort(rows[fold == i])) for i in range(n_folds)]
 
 
-def _check_folds(assignment: np.ndarray, y: np.ndarray, profile: Profile) -> None:
+def _weighs(dataset: Dataset) -> np.ndarray:
+    """Whether each row has a weight above zero, bool [n_rows]."""
+    name = dataset.roles.weight
+    return np.ones(dataset.n_rows, bool) if name is None else dataset.table[name].cast(float).to_numpy() > 0
+
+
+def _check_classes(y: np.ndarray, weighs: np.ndarray, profile: Profile, roles: Roles) -> None:
+    """Of the rows to learn from. Raises DataError for a class that has some, none of which counts."""
+    if not weighs.any():
+        raise DataError(f'weight_column "{roles.weight}": every row to learn from weighs 0; {WEIGH}')
+    classes = profile.problem.classes
+    lost = [str(classes[code]) for code in np.setdiff1d(y, y[weighs])] if classes else []
+    if lost:
+        what, them = ("the class", "it") if len(lost) == 1 else ("the classes", "them")
+        raise DataError(
+            f'weight_column "{roles.weight}": every row of {what} {listed(lost)} to learn from weighs 0, so that nothing '
+            f"can be learnt of {them}; {WEIGH}"
+        )
+
+
+def _check_folds(assignment: np.ndarray, y: np.ndarray, weighs: np.ndarray, profile: Profile) -> None:
     for fold in range(assignment.shape[1]):
-        train, valid = (assignment[:, fold] == TRAIN), (assignment[:, fold] == VALID)
+        train, valid = (weighs & (assignment[:, fold] == mark) for mark in (TRAIN, VALID))
         if not train.any() or not valid.any():
             raise DataError(
                 f"fold {fold + 1} has {train.sum()} rows to learn from and {valid.sum()} to validate on; both need some"
+                + ("" if weighs.all() else ", of a weight above 0")
             )
         if profile.problem.classes and len(np.unique(y[train])) < 2:
             raise DataError(

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from automl_assets.api.result import RunResult
+from automl_assets.api.run import find
 from automl_assets.errors import SettingError
 from automl_assets.records import Fitted, Member
 from automl_assets.resources.home import home
@@ -46,3 +47,12 @@ def test_what_a_result_cannot_do_is_refused_with_what_it_can(ask: Ask, tmp_path:
     result = experiment.family.result()(experiment, tmp_path, 0.0, {})
     with pytest.raises(SettingError, match="asked is a classification: `automl predict` answers for rows"):
         result.forecast_of()
+
+
+def test_an_experiment_is_found_by_path_by_name_and_by_the_name_of_its_file(home: Path) -> None:
+    file = home / "experiments" / "Sales-2024.yaml"
+    file.parent.mkdir()
+    file.write_text("task: classification\nsource: {kind: sklearn, name: wine}\ntarget: target\n")
+    assert {find(text) for text in (file, str(file), "sales_2024", "Sales-2024")} == {file}
+    with pytest.raises(SettingError, match=r"^no experiment is called 'Sales-2024\.csv'; there are "):
+        find("Sales-2024.csv")

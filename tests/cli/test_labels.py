@@ -191,7 +191,7 @@ BROKEN = {
     "no UTF-8": ("x.conll", b"\xff\xfe", "x.conll is not UTF-8: "),
     "another ending": ("x.docx", "", "x.docx"),
     "not there": ("absent.json", None, "absent.json cannot be read: "),
-    "a folder": ("home", None, "'home' is of no known kind; say `kind:`"),
+    "a folder": ("home", None, "of no known kind; name other files with a glob"),
 }
 
 

@@ -63,7 +63,7 @@ class Told:
     def client(self) -> MlflowClient:
         return self.champions.client
 
-    def command(self, *arguments: str) -> Answer:
+    def command(self, *arguments: str | Path) -> Answer:
         return automl(*arguments, "--home", self.folder / "home")
 
 
@@ -123,7 +123,7 @@ def test_the_decision_is_kept_as_tags_and_on_the_page(story: list[Registration],
 @pytest.fixture(scope="module")
 def rolled_back(story: list[Registration], told: Told) -> Answer:
     assert told.champions.current() == "2"
-    return told.command("rollback", "sides")
+    return told.command("rollback", told.yaml)
 
 
 def test_rollback_is_one_command(rolled_back: Answer, told: Told) -> None:
@@ -131,6 +131,22 @@ def test_rollback_is_one_command(rolled_back: Answer, told: Told) -> None:
     assert "sides: version 1 answers again, instead of version 2." in rolled_back.stdout
     assert told.champions.current() == "1"
     assert [(reign.version, reign.before) for reign in told.champions.reigns()] == [("1", None), ("2", "1"), ("1", "2")]
+
+
+def test_every_command_answers_with_the_version_gone_back_to(rolled_back: Answer, told: Told, tmp_path: Path) -> None:
+    rows = sides(200, 9)
+    rows.drop("answer").write_csv(tmp_path / "rows.csv")
+    asked = told.command("predict", "sides", str(tmp_path / "rows.csv"), "-o", str(tmp_path / "predicted.csv"))
+    assert "200 rows predicted by version 1, written to" in asked.stdout, asked.stderr
+    labels = pl.read_csv(tmp_path / "predicted.csv")["prediction"]
+    assert (labels == rows["answer"]).mean() < 0.5, "the better version still answers"
+    shown = told.command("test", "sides", "ensemble").stdout
+    assert "On 18 test rows" in shown, "a third of the 60 rows that the first version was made of"
+    asked = told.command(
+        *("explain", "sides", str(tmp_path / "rows.csv"), "--seconds", "0", "-o", str(tmp_path / "explained.csv"))
+    )
+    assert "200 rows explained by version 1, written to" in asked.stdout, asked.stderr
+    assert pl.read_csv(tmp_path / "explained.csv").height > 0
 
 
 def test_the_server_answers_with_the_version_gone_back_to(rolled_back: Answer, told: Told, tmp_path: Path) -> None:
@@ -161,7 +177,8 @@ def test_there_is_nothing_before_the_first(rolled_back: Answer, told: Told) -> N
 
 
 def test_versions_are_listed_with_their_times_and_reasons(rolled_back: Answer, told: Told) -> None:
-    shown = told.command("models", "sides")
+    shown = told.command("models", told.yaml)
+    assert shown == told.command("models", "sides")
     assert shown.returncode == 0, shown.stderr
     versions = [line.split()[0] for line in shown.stdout.splitlines() if line[1:2].isdigit()]
     assert versions == ["3", "2", "1"]
@@ -173,7 +190,7 @@ def test_serving_refuses_a_champion_whose_files_are_gone(rolled_back: Answer, to
     known = told.client.get_model_version("sides", "1")
     place = Path(known.source.removeprefix("file://"))
     place.rename(place.with_name("away"))
-    refused = told.command("serve", "sides", "--port", str(free_port()))
+    refused = told.command("serve", told.yaml, "--port", str(free_port()))
     assert refused.returncode == 1 and "automl rollback sides" in " ".join(refused.stderr.replace("│", "").split())
     gone_back = told.command("rollback", "sides", "--to", "2")
     assert gone_back.returncode == 0, gone_back.stderr

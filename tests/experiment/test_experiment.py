@@ -66,7 +66,7 @@ WRONG_VALUES = [
     ({"source": {"kind": "csv"}}, r"^source: csv source: path: is missing; every source of this kind needs it$"),
     ({"source": {"kind": "csv", "options": 3}}, r"^source: options: got 3; it is a mapping$"),
     ({"source": 3}, r"^source: got 3; it is a text \(path or URL\) or a mapping with `kind`"),
-    ({"name": "My experiment"}, r"^name: got 'My experiment'; it is lower-case letters, digits and _"),
+    ({"name": "My experiment"}, r"^name: got 'My experiment', but a name is lower-case letters, digits and _"),
     (
         {"validation": {"rule": "azur"}},
         r"^validation\.rule: got 'azur'; possible: auto, azure\. Did you mean \"azure\"",

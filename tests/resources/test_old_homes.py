@@ -2,8 +2,8 @@
 
 import hashlib
 import hmac
-import shutil
 import json
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path

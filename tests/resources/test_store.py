@@ -13,6 +13,9 @@ import pytest
 from automl_assets.errors import ArtifactError
 from automl_assets.model_records import Predictions, Report, TrainingCode
 from automl_assets.records import Fitted, Member
+from automl_assets.resources import record_versions
+from automl_assets.resources.partition_store import Shelf
+from automl_assets.resources.record_versions import Others, RunIdentity
 from automl_assets.resources.store import KEPT_VERSIONS, RecordStore
 
 
@@ -269,3 +272,55 @@ def test_a_reexecution_reads_what_the_first_run_made(disk: RecordStore, tmp_path
         assert dg.execute_job(job, instance, reexecution_options=options).success
     assert (tmp_path / "read").read_text() == "first run"
     assert (tmp_path / "made").read_text() == "x", "the asset that was finished has been made again"
+
+
+def keep(store: RecordStore, asset: str, run: str, value: object) -> None:
+    """A record of a run, as a step keeps it."""
+    place, turn = store._asset(dg.AssetKey(["exp", asset])), RunIdentity(run, run)
+    version = record_versions.new_version(turn)
+    record_versions.write_version(frame(value), place / version)
+    record_versions.settle(place, version, turn, Others())
+
+
+def group(store: RecordStore, run: str, key: str, value: object) -> None:
+    with Shelf(store.shelf("exp", "features").asset, RunIdentity(run, run)).written(key, frame(value), ""):
+        pass
+
+
+def learn(store: RecordStore, run: str, value: object, groups: str = "") -> None:
+    """What a run that registers a model leaves; of `groups` alone it makes the features anew."""
+    for key in groups:
+        group(store, run, key, value)
+    for asset in ("ensemble", "registered_model", "report"):
+        keep(store, asset, run, value)
+
+
+def test_going_back_reads_what_the_run_made_and_what_it_went_by(store: RecordStore) -> None:
+    learn(store, "first", 1, "ab")
+    learn(store, "second", 2, "a")
+    keep(store, "predictions", "later", 2)
+    learn(store, "third", 3, "abc")
+
+    def read() -> list[object]:
+        features = store.shelf("exp", "features")
+        whole = [value_of(store.load("exp", asset)) for asset in ("ensemble", "registered_model", "report")]
+        return whole + [value_of(features.read(key)) if features.has(key) else None for key in "abc"]
+
+    assert read() == [3, 3, 3, 3, 3, 3]
+    assert store.go_back("exp", "second")
+    assert read() == [2, 2, 2, 2, 1, None], "b is of the run before, and c came later"
+    assert store.folder("exp", "predictions") is None, "the model gone back to has predicted nothing yet"
+    assert store.go_back("exp", "third") and read() == [3, 3, 3, 3, 3, 3]
+    learn(store, "fourth", 4, "a")
+    assert read() == [4, 4, 4, 4, 3, 3]
+
+
+def test_what_is_kept_no_longer_is_told_and_nothing_changes(disk: RecordStore) -> None:
+    for number in range(KEPT_VERSIONS + 1):
+        learn(disk, f"run-{number}", number, "a")
+    assert not disk.go_back("exp", "run-0") and not disk.go_back("exp", "of another home")
+    keep(disk, "ensemble", "alone", 9)
+    assert not disk.go_back("exp", "run-1"), "its ensemble is gone, though its registration is not"
+    assert (
+        value_of(disk.load("exp", "ensemble")) == 9 and value_of(disk.load("exp", "registered_model")) == KEPT_VERSIONS
+    )

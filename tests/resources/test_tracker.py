@@ -13,7 +13,7 @@ import pytest
 from automl_assets.api.table_result import Result
 from automl_assets.errors import ArtifactError, SettingError
 from automl_assets.experiment.experiment import load
-from automl_assets.model_records import Comparison, OnnxModel, Registration, TrainingData
+from automl_assets.model_records import Comparison, Figures, OnnxModel, Registration, TrainingData
 from automl_assets.records import Leaderboard, LeaderboardRow, Problem
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.model_registry import REIGN, Champions
@@ -86,7 +86,8 @@ def register(tracker: Tracker, onnx: OnnxModel, run: str, accuracy: float = 0.8)
     """Registers a model as the asset does, and gives its version."""
     problem = Problem("classification", "accuracy", ("no", "yes"), positive=1)
     learnt = TrainingData(problem, "answer", {"size": "number"}, np.array([7, 9], np.uint64))
-    return tracker.register("model", run, table_model(onnx), learnt, {"accuracy": accuracy, "log_loss": 0.3}, "test")
+    figures = Figures({"accuracy": accuracy, "log_loss": 0.3}, "test", accuracy, "test")
+    return tracker.register("model", run, table_model(onnx), learnt, figures)
 
 
 def decide(champions: Champions, version: str, is_champion: bool = True) -> None:
@@ -108,6 +109,18 @@ def champions(tracker: Tracker, versions: list[str]) -> Champions:
     if found.current() != versions[2]:
         found.crown(versions[2], "for the next test")
     return found
+
+
+def test_a_model_without_a_value_on_the_test_rows_has_the_score_of_validation(
+    tracker: Tracker, onnx: OnnxModel
+) -> None:
+    problem = Problem("classification", "AUC_weighted", ("no", "yes"), positive=1)
+    learnt = TrainingData(problem, "answer", {"size": "number"}, np.array([7, 9], np.uint64))
+    figures = Figures({"accuracy": 1.0}, "test", 0.93, "out_of_fold")
+    version = tracker.register("one_class", "run-1", table_model(onnx), learnt, figures)
+    (known,) = tracker.champions("one_class").versions()
+    assert (str(known.version), known.tags["score"], known.tags["score_rows"]) == (version, "0.93", "out_of_fold")
+    assert tracker.champions("one_class").client.get_run(known.run_id).data.metrics == {"test_accuracy": 1.0}
 
 
 def test_only_a_promotion_moves_the_alias(champions: Champions, versions: list[str]) -> None:

@@ -181,3 +181,14 @@ def test_the_snippet_is_python_that_spells_out_few_inputs() -> None:
     snippet = onnx_snippet({f'"{i}': "string" for i in range(30)}, has_classes=False)
     compile(snippet, "snippet", "exec")
     assert "and 18 more" in snippet and snippet.count("np.array") == 12
+
+
+def test_a_metric_without_a_value_is_told_first(made: Material) -> None:
+    evaluation = Evaluation("test", 3, {"accuracy": 1.0}, {}, {}, ())
+    asked = made.experiment.model_copy(update={"metric": "AUC_weighted"})
+    page = Page(report(replace(made, experiment=asked, records=made.records | {"evaluation": evaluation})).page)
+    score = made.records["ensemble"].score
+    assert (
+        "AUC_weighted has no value on these 3 test rows: it needs rows of at least two classes. "
+        f"Validation found {score:.5g} on out-of-fold rows."
+    ) in page.text

@@ -304,3 +304,33 @@ def test_a_validation_file_without_targets_is_refused(ask, tmp_path: Path) -> No
     _table(10, y=pl.Series([None] * 10, dtype=pl.String)).write_parquet(tmp_path / "v.parquet")
     with pytest.raises(DataError, match=r"^fold 1 has 96 rows to learn from and 0 to validate on; both need some$"):
         _split(ask(_table(), validation=str(tmp_path / "v.parquet")))
+
+
+def _weights(table: pl.DataFrame, weightless: np.ndarray) -> pl.DataFrame:
+    return table.with_columns(w=pl.Series(np.where(weightless, 0.0, 1.0)))
+
+
+def test_a_class_whose_rows_weigh_nothing_is_refused_by_name(ask) -> None:
+    table = _table()
+    with pytest.raises(
+        DataError, match=r'^weight_column "w": every row of the class rare to learn from weighs 0, .* out'
+    ):
+        _split(ask(_weights(table, (table["y"] == "rare").to_numpy()), weight_column="w"))
+    test = _split(ask(table)).is_test  # weights choose no rows
+    with pytest.raises(DataError, match=r'^weight_column "w": every row of the class rare to learn from weighs 0'):
+        _split(ask(_weights(table, (table["y"] == "rare").to_numpy() & ~test), weight_column="w"))
+    with pytest.raises(DataError, match=r'^weight_column "w": every row to learn from weighs 0; give some'):
+        _split(ask(_weights(table, ~test), weight_column="w"))
+    _check(_split(ask(_weights(table, (table["y"] == "rare").to_numpy() & test), weight_column="w")))
+
+
+def test_a_fold_of_weightless_rows_is_refused(ask) -> None:
+    table = _table().with_columns(f=pl.Series([0.0] * 30 + [1.0] * 90))
+    folds: dict = {"validation": {"fold_columns": ["f"]}, "test": "none", "weight_column": "w"}
+    with pytest.raises(
+        DataError, match=r"^fold 1 has 90 rows .* and 0 to validate on; both need some, of a weight above 0$"
+    ):
+        _split(ask(_weights(table, np.arange(N_ROWS) < 30), **folds))
+    in_fold = (table["y"] == "rare").to_numpy() & (np.arange(N_ROWS) >= 30)
+    with pytest.raises(DataError, match=r"^fold 1 has rows of one class only to learn from"):
+        _split(ask(_weights(table, in_fold), **folds))

@@ -24,10 +24,11 @@ def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
 
     @dg.asset(**partitioned(experiment, "evaluation", {"matplotlib"}, text, ("features", "ensemble"), (beats,)))
     def asset(context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore]) -> Iterator[Any]:
-        worse: list[str] = []
+        worse, unknown = list[str](), list[str]()
 
         def told(key: str, found: ForecastEvaluation) -> dict[str, Any]:
             worse.extend([key] if _is_worse(found, experiment.metric) else [])
+            unknown.extend([key] if experiment.metric not in found.metrics else [])
             return _metadata(found)
 
         with group_step(context, experiment, records) as step:
@@ -36,7 +37,7 @@ def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
                 keys, evaluate, lambda key: (step.features.read(key), ensembles.read(key)), experiment.limits.n_cores
             )
             yield from step.keep(made, len(keys), told)
-            yield _beats(worse)
+            yield _beats(worse, unknown, experiment.metric)
 
     return asset
 
@@ -67,11 +68,13 @@ def _is_worse(found: ForecastEvaluation, metric: str) -> bool:
     return value is not None and guess is not None and oriented(metric, value) < oriented(metric, guess)
 
 
-def _beats(worse: list[str]) -> dg.AssetCheckResult:
+def _beats(worse: list[str], unknown: list[str], metric: str) -> dg.AssetCheckResult:
+    none = f"{metric} has no value on the judged rows of {listed(unknown, MOST_TOLD)}: only the backtest says how good they are"
+    told = [f"worse than the seasonal naive forecast: {listed(worse, MOST_TOLD)}"] if worse else []
     return dg.AssetCheckResult(
         check_name=BEATS,
-        passed=not worse,
+        passed=not worse and not unknown,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"worse than the seasonal naive forecast: {listed(worse, MOST_TOLD)}" if worse else "",
-        metadata={"n_worse": len(worse)},
+        description="; ".join([*told, *([none] if unknown else [])]),
+        metadata={"n_worse": len(worse), "n_without_value": len(unknown)},
     )

@@ -13,6 +13,7 @@ from automl_assets.forecasting.assets.partitions import Records, gathered
 from automl_assets.forecasting.records import ForecastEnsemble, ForecastSummary, Group
 from automl_assets.forecasting.serving.model_folder import forecast_model
 from automl_assets.forecasting.steps.challenge import Match, challenge, has_met, learnt_from, match
+from automl_assets.forecasting.steps.evaluate import figures
 from automl_assets.model_records import Comparison, Registration
 from automl_assets.resources.model_registry import Opened
 from automl_assets.resources.partitions import keys_of
@@ -41,8 +42,9 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
             keys = [key for key in keys_of(context.instance, experiment) if made.has(key)]
             features, ensembles = (Records(keys, shelf.read) for shelf in shelves)
             folder = forecast_model(Records(keys, made.read).values(), experiment.forecasting.partition_by)
-            entry = Entry(folder, learnt_from(features.values()), summary.metrics, " and ".join(summary.rows))
-            return registered(context, tracker, entry, ForecastMatch(experiment, features, ensembles).with_champion)
+            entry = Entry(folder, learnt_from(features.values()), figures(summary))
+            match = ForecastMatch(experiment, features, ensembles, is_test=not entry.figures.is_of_validation)
+            return registered(context, tracker, entry, match.with_champion)
 
     return asset
 
@@ -54,6 +56,7 @@ class ForecastMatch:
     experiment: Experiment
     features: Mapping[str, Group]  # by partition
     ensembles: Mapping[str, ForecastEnsemble]
+    is_test: bool  # on the stamps kept for the test, where there are any; else on the backtest
 
     def with_champion(self, champion: Opened) -> Callable[[Opened], Comparison]:
         """Raises DataError or ArtifactError when the champion cannot answer for the series of today. Groups that are new
@@ -62,7 +65,8 @@ class ForecastMatch:
         seed, matches, unknown = self.experiment.seed, list[Match](), list[str]()
         for key, group in self.features.items():
             if has_met(champion.learnt, group):
-                matches.append(match(group, self.ensembles[key], champion.learnt, champion.answer, seed))
+                judged = group if self.is_test else replace(group, test=None)
+                matches.append(match(judged, self.ensembles[key], champion.learnt, champion.answer, seed))
             else:
                 unknown.append(key)
         if not matches:

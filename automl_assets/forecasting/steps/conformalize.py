@@ -37,11 +37,11 @@ def conformalize(truth: ForecastTruth, point: np.ndarray) -> tuple[np.ndarray, n
 
 def _margins(truth: ForecastTruth, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same as if all windows were alike."""
-    errors = (truth.y - point) / truth.scales[:, None]
+    errors = (truth.y - point) / truth.error_scales[:, None]
     ratios = _ratios(errors, truth)
     errors = errors / ratios[:, None]
     sizes = _sizes(errors)
-    return sizes[:, None] * _spreads(errors / sizes, truth.levels), truth.scales * ratios
+    return sizes[:, None] * _spreads(errors / sizes, truth.levels), truth.error_scales * ratios
 
 
 def quantiles(point: np.ndarray, margins: np.ndarray, scales: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ def _factor(errors: np.ndarray, margins: np.ndarray, level: float) -> float:
 def _ratios(errors: np.ndarray, truth: ForecastTruth) -> np.ndarray:
     """How large the errors of each series are beside the mean of all, drawn towards one where it has few [n_series]."""
     if not truth.is_known.any():
-        return np.ones(len(truth.scales))
+        return np.ones(len(truth.error_scales))
     sizes = np.where(truth.is_known, np.abs(errors), 0.0).sum(axis=(0, 2))
     mean = sizes.sum() / truth.counts.sum()
     prior = PRIOR_WINDOWS * truth.horizon

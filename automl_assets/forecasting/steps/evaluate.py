@@ -14,7 +14,7 @@ from automl_assets.forecasting.metrics import OF_SERIES, ForecastTruth, all_scor
 from automl_assets.forecasting.records import ForecastEnsemble, ForecastEvaluation, ForecastSummary, Group, Panel
 from automl_assets.forecasting.steps import backtest, conformalize
 from automl_assets.forecasting.steps.forecast import Rolled, rolling
-from automl_assets.model_records import Picture
+from automl_assets.model_records import Figures, Picture
 
 MOST_SHOWN = 6  # series of a picture
 BEFORE, MOST_BEFORE = 3, 100  # horizons, and stamps at most, that are shown before the first origin
@@ -130,6 +130,18 @@ def metrics_of_all(judged: Sequence[ForecastEvaluation]) -> dict[str, float]:
     """Of all groups together: what series are measured by is a mean over series, all else over groups by their stamps."""
     n_rows = np.array([evaluation.n_rows for evaluation in judged])
     return _averaged([evaluation.metrics for evaluation in judged], n_rows) | _macro(_every_series(judged))
+
+
+def figures(summary: ForecastSummary) -> Figures:
+    """What a model is registered with. Where the stamps kept for the test give the metric no value, its score is the mean
+    of the groups' backtests by their stamps; NaN where these have none either."""
+    rows = " and ".join(summary.rows)
+    if summary.metric in summary.metrics:
+        return Figures(summary.metrics, rows, summary.metrics[summary.metric], rows)
+    made = summary.groups.filter(pl.col("status") != "failed")
+    known = made.filter(pl.col("backtest_score").is_finite()) if made.height else made
+    score = np.average(known["backtest_score"], weights=known["n_rows"]) if known.height else np.nan
+    return Figures(summary.metrics, rows, float(score), "backtest")
 
 
 def _every_series(judged: Sequence[ForecastEvaluation]) -> pl.DataFrame:

@@ -52,7 +52,7 @@ def forecast(ensemble: ForecastEnsemble, history: Panel, future: Panel) -> Forec
 def _scales(ensemble: ForecastEnsemble, history: Panel) -> np.ndarray:
     """How large errors are in each series; of one not learnt from as its own past says, float64 [n_series]."""
     learnt = dict(zip(ensemble.names, ensemble.scales, strict=True))
-    own = metrics.scales(history, ensemble.problem.season)
+    own = metrics.error_scales(history, ensemble.problem.season)
     own[history.lengths == 0] = ensemble.scales.mean()
     return np.array([learnt.get(name, scale) for name, scale in zip(history.names, own, strict=True)])
 

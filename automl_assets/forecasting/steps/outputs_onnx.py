@@ -88,8 +88,8 @@ def add_quantiles(graph: Graph, raw: RawSeries, point: str, ensemble: ForecastEn
 
 
 def _scale(graph: Graph, y: str, season: int) -> str:
-    """As `forecast_metrics.scales`: mean absolute seasonal difference [1], of a short series from one value to the next;
-    where it never changes its own size, or 1."""
+    """As `metrics.error_scales`: mean absolute seasonal difference [1], of a short series from one value to the next; where
+    it never changes its own size, or 1, as one step among all there were and one more."""
     length, one = graph.node("Shape", y), _ints(graph, 1)
     lag = graph.node("Where", graph.node("Greater", length, _ints(graph, season)), _ints(graph, season), one)
     n_differences = graph.node("Sub", length, lag)
@@ -98,6 +98,9 @@ def _scale(graph: Graph, y: str, season: int) -> str:
     own = _mean_size(graph, y, length)
     zero = _number(graph, 0.0)
     own = graph.node("Where", graph.node("Greater", own, zero), own, _number(graph, 1.0))
+    ends = (graph.node(end, y, _ints(graph, 0), keepdims=1) for end in ("ReduceMax", "ReduceMin"))
+    n_still = graph.node("Where", graph.node("Equal", *ends), length, graph.node("Add", n_differences, one))
+    own = graph.node("Div", own, graph.node("Cast", n_still, to=DOUBLE))
     return graph.node("Where", graph.node("Greater", change, zero), change, own)
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from automl_assets.forecasting import pictures
 from automl_assets.forecasting.records import ForecastEvaluation, ForecastExplanation, ForecastSummary, Reconciliation
+from automl_assets.forecasting.steps.evaluate import figures
 from automl_assets.model_records import Picture, Report
 from automl_assets.steps.page import (
     Code,
@@ -125,7 +126,8 @@ def headline(material: Material) -> str:
     n_groups, n_series = summary.groups.height, _n_series(summary)
     asked = f'Forecasts of "{experiment.target}" for {n_series:,} series in {_counted(n_groups, "group")}.'
     if experiment.metric not in summary.metrics:
-        return asked
+        known = f"{experiment.metric} has no value on {_rows_name(summary)}; in the backtest it is"
+        return f"{asked} {known} {figures(summary).score:.5g}."
     value, naive = summary.metrics[experiment.metric], summary.baseline.get(experiment.metric)
     beside = f", the seasonal naive forecast {naive:.5g}" if naive is not None else ""
     return f"{asked} On {_rows_name(summary)} {experiment.metric} is {value:.5g}{beside}.{_better(found.ratios)}"

@@ -21,7 +21,7 @@ from automl_assets.data.schema import Schema
 from automl_assets.data.typing import completed, stacked
 from automl_assets.errors import DataError, LearningError, listed
 from automl_assets.forecasting.forecaster import ForecastContext
-from automl_assets.forecasting.metrics import Formula, by_series, coverage, scales, values_of
+from automl_assets.forecasting.metrics import Formula, by_series, coverage, error_scales, values_of
 from automl_assets.forecasting.records import (
     Forecast,
     ForecastEnsemble,
@@ -180,7 +180,7 @@ def train_model(group: Group, choice: Mapping[str, Any], recipe: Recipe) -> Mode
         ForecastMember(**one, fitted=Fitted((LEARNERS[one["algorithm"]].fit(one["config"], panel, context),)))
         for one in choice["members"]
     )
-    sizes = zip(panel.names, scales(panel, problem.season).tolist(), strict=True)
+    sizes = zip(panel.names, error_scales(panel, problem.season).tolist(), strict=True)
     ensemble = ForecastEnsemble(
         kind=choice["kind"],
         members=members,

@@ -143,6 +143,18 @@ def test_the_fingerprint_of_a_folder_follows_every_file(kind: str, part: Source,
     assert len({before, with_two, fingerprint(part, tmp_path)}) == 3
 
 
+def test_the_fingerprint_of_a_folder_follows_neither_names_nor_their_order(
+    kind: str, part: Source, tmp_path: Path
+) -> None:
+    for number, name in enumerate("abc", start=1):
+        write(kind, tmp_path, name, TABLE[:number])
+    before = fingerprint(part, tmp_path)
+    (tmp_path / f"a.{kind}").rename(tmp_path / f"z.{kind}")
+    assert fingerprint(part, tmp_path) == before == fingerprint(part, tmp_path / f"*.{kind}")
+    write(kind, tmp_path, "twice", TABLE[:1])
+    assert fingerprint(part, tmp_path) != before
+
+
 def test_environment_variables(kind: str, part: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(kind, tmp_path)
     monkeypatch.setenv("AUTOML_ROWS", str(tmp_path))

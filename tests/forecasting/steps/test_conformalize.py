@@ -126,3 +126,16 @@ def test_what_judges_quantiles_has_calibrated_ones(make_truth) -> None:
     np.testing.assert_array_equal(
         scores_of_each("MASE", truth, points), [score("MASE", truth, even), score("MASE", truth, wild)]
     )
+
+
+def test_a_learnt_series_that_never_changed_has_a_narrow_interval(make_truth) -> None:
+    truth = make_truth(6, 3)
+    y = truth.whole.y.copy()
+    y[: truth.whole.offsets[1]] = 500.0
+    still = replace(truth, learnt=replace(truth.learnt, y=y), whole=replace(truth.whole, y=y))
+    point = still.y + _errors(still, 0)
+    point[:, 0] = 500.0
+    margins, scales = conformalize(still, point)
+    low, *_, high = quantiles(np.full((6, 6), 500.0), margins, scales)[0, 0]
+    assert 480 < low < 500 < high < 520, "its errors are none, and it never moved in 58 stamps"
+    assert scales[1:] == pytest.approx(conformalize(truth, truth.y + _errors(truth, 0))[1][1:], rel=0.35)

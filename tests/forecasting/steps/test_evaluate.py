@@ -10,7 +10,7 @@ from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import EnsembleSetting
 from automl_assets.forecasting import pictures
 from automl_assets.forecasting.steps.build_ensemble import blend
-from automl_assets.forecasting.steps.evaluate import evaluate, summarise
+from automl_assets.forecasting.steps.evaluate import evaluate, figures, summarise
 from automl_assets.forecasting.steps.search import search
 from automl_assets.metrics import metric_names
 from automl_assets.registry import algorithms
@@ -117,3 +117,23 @@ def test_a_summary_counts_series_alike_and_stamps_alike(make_group) -> None:
     (row,) = summarise("MASE", [("few", fallen, judged[0])]).groups.to_dicts()
     assert (row["status"], row["reason"], row["algorithms"]) == ("fallback", "nothing was tried", "naive")
     assert summarise("MASE", []).macro == summarise("MASE", [("lost", None, None)]).micro == {}
+
+
+def test_without_a_value_on_the_test_the_backtest_counts(make_group) -> None:
+    group = make_group(n_series=3, n_test=12)
+    ensemble = _learnt(group)
+    found = evaluate(group, ensemble, is_drawn=False)
+    usual = figures(summarise("MASE", [("a", ensemble, found)]))
+    assert (usual.score, usual.score_rows, usual.is_of_validation) == (usual.metrics["MASE"], "test", False)
+    assert usual.score == pytest.approx(found.metrics["MASE"])
+    lost = replace(found, metrics={"WAPE": 0.1}, by_series=found.by_series.drop("MASE"))
+    better = replace(ensemble, score=0.5), replace(lost, n_rows=2 * lost.n_rows)
+    told = figures(summarise("MASE", [("a", replace(ensemble, score=2.0), lost), ("b", *better), ("c", None, None)]))
+    assert (told.score, told.score_rows, told.rows, told.is_of_validation) == (
+        pytest.approx(1.0),
+        "backtest",
+        "test",
+        True,
+    )
+    nothing = figures(summarise("MASE", [("a", replace(ensemble, score=float("nan")), lost)]))
+    assert np.isnan(nothing.score) and figures(summarise("MASE", [("c", None, None)])).is_of_validation

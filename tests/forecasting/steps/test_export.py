@@ -8,6 +8,7 @@ import pytest
 
 from automl_assets import registry
 from automl_assets.forecasting.forecaster import ForecastContext
+from automl_assets.forecasting.metrics import error_scales
 from automl_assets.forecasting.records import Covariate, ForecastEnsemble, ForecastMember, Group
 from automl_assets.forecasting.steps.export import export, feed_of, onnx_bytes
 from automl_assets.forecasting.steps.outputs_onnx import add_together
@@ -84,12 +85,24 @@ def test_a_series_nobody_knows_is_forecast_from_its_history(asked):
     assert quantiles[0, 2] - point[0] == pytest.approx(2 * np.abs(y[MONTHS:] - y[:-MONTHS]).mean())
 
 
-@pytest.mark.parametrize(("y", "scale"), [([5.0] * 20, 5.0), ([0.0] * 20, 1.0), ([3.0], 3.0), ([3.0, 5.0], 2.0)])
+@pytest.mark.parametrize(
+    ("y", "scale"),
+    [
+        ([500.0] * 100, 5.0),
+        ([5.0] * 20, 0.25),
+        ([0.0] * 20, 0.05),
+        ([3.0], 3.0),
+        ([3.0, 5.0], 2.0),
+        ([*range(12)] * 2, 5.5 / 13),  # every difference to the season before is zero
+    ],
+)
 def test_the_scale_of_a_series_nobody_knows_is_never_zero(asked, y, scale):
+    assert error_scales(forecasts.panel_of(y), MONTHS) == pytest.approx([scale])
     session, feed = asked
-    cut = {name: values[-HORIZON - len(y) :] for name, values in feed.items() if len(values) > 1}
-    unknown = {"series": np.array(["nobody's"], object), "sold": np.array(y)}
-    point, quantiles = session.run(None, feed | cut | unknown)
+    long = {name: np.resize(values, HORIZON + len(y)) for name, values in feed.items() if len(values) > 1}
+    stamps = feed["time"][-1] + (np.arange(HORIZON + len(y)) * 31 * 24 * 3600)
+    unknown = {"series": np.array(["nobody's"], object), "sold": np.array(y, np.float64), "time": stamps}
+    point, quantiles = session.run(None, feed | long | unknown)
     assert quantiles[0, 2] - point[0] == pytest.approx(2 * scale)
 
 

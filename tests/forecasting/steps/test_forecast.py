@@ -125,6 +125,18 @@ def test_a_series_never_seen_is_measured_by_its_own_past(make_group) -> None:
     )
 
 
+def test_a_new_series_that_never_changed_has_an_interval_of_its_own_past(make_group) -> None:
+    group = make_group(n_series=2)
+    ensemble = replace(_ensemble(group, LAST), names=("other", "s1"))
+    still = replace(
+        group.panel, y=np.where(np.arange(len(group.panel.y)) < group.panel.lengths[0], 500.0, group.panel.y)
+    )
+    made = forecast(ensemble, still, group.test)
+    assert (made.point[0] == 500.0).all()
+    one_step = 500.0 / group.panel.lengths[0]  # as if after all its steps one came of its own size
+    np.testing.assert_allclose(made.quantiles[0] - 500.0, ensemble.margins * one_step)
+
+
 def _without_cold_start(monkeypatch) -> None:
     parts = {
         **algorithms("forecasting"),
