@@ -41,7 +41,8 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
             made, *shelves = map(shelf_of, ("onnx_model", "features", "ensemble"))
             keys = [key for key in keys_of(context.instance, experiment) if made.has(key)]
             features, ensembles = (Records(keys, shelf.read) for shelf in shelves)
-            folder = forecast_model(Records(keys, made.read).values(), experiment.forecasting.partition_by)
+            by, schema = experiment.forecasting.partition_by, records.load(experiment.name, "dataset").schema
+            folder = forecast_model(Records(keys, made.read).values(), by, schema, experiment.strict)
             entry = Entry(folder, learnt_from(features.values()), figures(summary))
             match = ForecastMatch(experiment, features, ensembles, is_test=not entry.figures.is_of_validation)
             return registered(context, tracker, entry, match.with_champion)

@@ -8,11 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from automl_assets.data.schema import NO_SCHEMA, Schema
 from automl_assets.data.series_names import series_name
 from automl_assets.errors import ArtifactError, DataError
 from automl_assets.model_records import OnnxModel
 from automl_assets.resources.model_folders import SERVED_TYPES, save_model, signature_of
-from automl_assets.training_code.source_bundle import Bundle
+from automl_assets.training_code.source_bundle import FUTURE, Bundle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,11 +22,16 @@ SERVED = "served.py"
 
 
 @contextmanager
-def forecast_model(models: Iterable[OnnxModel], partition_by: tuple[str, ...] = ()) -> Iterator[Path]:
+def forecast_model(
+    models: Iterable[OnnxModel],
+    partition_by: tuple[str, ...] = (),
+    schema: Schema = NO_SCHEMA,
+    is_strict: bool = True,
+) -> Iterator[Path]:
     """The folder of the models of all groups in one, each in its own file and found by the names of its series.
 
-    `partition_by` are the columns by whose values a series that nobody knows finds its group. Raises ArtifactError
-    where there is no model.
+    `partition_by` are the columns by whose values a series that nobody knows finds its group; by `schema` rows are read.
+    Raises ArtifactError where there is no model.
     """
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
         files = Path(folder) / "models"
@@ -35,20 +41,19 @@ def forecast_model(models: Iterable[OnnxModel], partition_by: tuple[str, ...] = 
         signature = _forecast_signature(inputs, _forecast_answers(first, about))
         artifacts = {"models": files}
         code = Path(folder) / SERVED
-        code.write_text(_code(), "utf-8")
+        code.write_text(_code(schema, is_strict), "utf-8")
         yield save_model(Path(folder) / "model", code, artifacts, signature, inputs, first.example)
 
 
-def _code() -> str:
+def _code(schema: Schema, is_strict: bool) -> str:
     """What answers, with all that it needs of this package, in a file that stands alone."""
     from automl_assets.forecasting.serving.served import Forecasts
 
     bundle = Bundle()
     bundle.needs("import mlflow")
-    name = bundle.reference(Forecasts)
+    last = f"mlflow.models.set_model({bundle.reference(Forecasts)}({bundle.value(schema)}, is_strict={is_strict}))\n"
     sections = [f"# {title}\n\n{text}" for title, text in bundle.sections()]
-    last = f"mlflow.models.set_model({bundle.resolved(name)}())\n"
-    return "\n\n\n".join([bundle.imports(), *sections, last])
+    return "\n\n\n".join([f"{FUTURE}\n\n{bundle.imports()}", *sections, bundle.resolved(last)])
 
 
 def forecast_rows(models: Iterable[OnnxModel], partition_by: tuple[str, ...], rows: "pd.DataFrame") -> "pd.DataFrame":
@@ -87,7 +92,7 @@ def _write_groups(
         raise ArtifactError("no group has an ONNX model; make them first, with `onnx: true` in the YAML")
     about = found[0][1]
     index = {"files": files, "group_files": group_files, "partition_by": partition_by}
-    index |= {key: about[key] for key in ("series", "target")}
+    index |= {key: about[key] for key in ("series", "target", "time")}
     (folder / "index.json").write_text(json.dumps(index), "utf-8")
     return found[0]
 

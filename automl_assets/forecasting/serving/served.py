@@ -1,7 +1,7 @@
 """How a registered forecast model answers through MLflow: rows of series in, the rows to be forecast with answers out.
 
 `model_folder` copies this and all that it needs of this package into one file beside the model, which MLflow runs wherever
-that is served: here belongs nothing that needs more than numpy, pandas and onnxruntime.
+that is served: here belongs nothing that needs more than numpy, pandas, polars and onnxruntime.
 """
 
 import json
@@ -17,8 +17,13 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+import polars as pl
 
+from automl_assets.data.schema import NO_SCHEMA, Schema
 from automl_assets.data.time_grid import Grid, grid
+from automl_assets.errors import DataError
+from automl_assets.forecasting.steps.load_series import read_time
+from automl_assets.steps.read_rows import read_rows
 
 MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL"]  # cells of a file, as where it is learnt from
 SERVER = "mlflow.pyfunc.scoring_server"
@@ -34,6 +39,9 @@ class Forecasts(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # loa
     """The ONNX models of all groups behind a frame of rows: one per stamp and series, the target null where it is to be
     forecast. What is to be forecast comes last in each series."""
 
+    def __init__(self, schema: Schema = NO_SCHEMA, is_strict: bool = True):
+        self.schema, self.is_strict = schema, is_strict
+
     def load_context(self, context: Any) -> None:
         folder = Path(context.artifacts["models"])
         self.index = json.loads((folder / "index.json").read_text("utf-8"))
@@ -43,15 +51,27 @@ class Forecasts(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # loa
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Stamp, columns of the series, `forecast` and `quantile_…` of each row whose target is to be forecast."""
-        rows = model_input.reset_index(drop=True)
-        _check(rows)
+        sent = model_input.reset_index(drop=True)
+        _check(sent)
         columns = self.index["series"]
+        rows = self._read(sent) if self.schema.columns else sent
         series = rows.groupby(columns, sort=False, dropna=False) if columns else [((), rows)]
         answers = pd.concat([self._forecast(values, own) for values, own in series]).sort_index()
         if answers.empty:
             target = self.index["target"]
             raise _refused(f'nothing is to be forecast; add rows to come, with "{target}" null, after the history')
-        return answers.reset_index(drop=True)
+        ids = [self.index["time"], *columns]
+        return answers.assign(**sent.loc[answers.index, ids]).reset_index(drop=True)
+
+    def _read(self, sent: pd.DataFrame) -> pd.DataFrame:
+        """The rows as those learnt from, with moments for stamps and the ids of series as texts."""
+        known = [name for name in self.schema.names if name in sent.columns]
+        try:
+            table = read_rows(sent, self.schema, known, self.is_strict).table
+            rows = read_time(table, self.index["time"], self.schema)
+        except DataError as error:
+            raise _refused(str(error)) from None
+        return rows.with_columns(pl.col(self.index["series"]).cast(pl.String)).to_pandas()
 
     def _forecast(self, values: tuple[Any, ...], rows: pd.DataFrame) -> pd.DataFrame:
         name = _name(values)

@@ -10,13 +10,16 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
 from automl_assets import registry
+from automl_assets.data.schema import learn_schema
 from automl_assets.data.series_names import series_values
 from automl_assets.data.time_grid import grid
+from automl_assets.data.timestamps import learn_format
 from automl_assets.errors import ArtifactError, DataError
 from automl_assets.forecasting.forecaster import ForecastContext
 from automl_assets.forecasting.records import Group
@@ -86,6 +89,27 @@ def test_rows_as_csv_get_the_answers_of_json(model):
     assert [one.status for one in told] == [200, 200]
     by_csv, by_json = (pd.DataFrame(json.loads(one.response)["predictions"]) for one in told)
     pd.testing.assert_frame_equal(by_csv.astype({"shop": int}), by_json)
+
+
+def test_rows_are_read_as_those_learnt_from(made, model):
+    """Stamps that begin with the day, ids that pandas made fractions of, numbers as texts; and what does not fit is told."""
+    written = EVERY.assign(month=pd.to_datetime(EVERY["month"]).dt.strftime("%d/%m/%Y"))
+    table = pl.from_pandas(written)
+    schema = learn_schema(table, time_formats={"month": learn_format(table["month"])})
+    with forecast_model(made, ("region",), schema) as folder:
+        reader = mlflow.pyfunc.load_model(str(folder))
+        told = reader.predict(written.assign(shop=written["shop"].astype(float), price=written["price"].astype(str)))
+        ids = ["month", "region", "shop"]
+        pd.testing.assert_frame_equal(told.drop(columns=ids), model.predict(EVERY).drop(columns=ids))
+        assert list(told["month"]) == list(written.loc[EVERY["sold"].isna(), "month"]), "as they were sent"
+        with pytest.raises(
+            MlflowException, match='column "price" holds numbers, such as .*; 1 cell is another: .dear.'
+        ):
+            reader.predict(written.assign(price=["dear", *written["price"][1:]]))
+        with pytest.raises(
+            MlflowException, match="such as '13/13/2020', are no time of the form %d/%m/%Y|'13/13/2020'"
+        ):
+            reader.predict(written.assign(month=["13/13/2020", *written["month"][1:]]))
 
 
 def test_truths_of_csv_are_those_of_json():
