@@ -4,16 +4,20 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import described, step, table
+from automl_assets.assets.spec import check, described, step, table
 from automl_assets.data.schema import ColumnSchema, Schema, differences
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset
 from automl_assets.resources.asset_keys import asset_key
 from automl_assets.resources.partitions import add_groups
+from automl_assets.steps.column_types import column_types
 from automl_assets.steps.load import load
 
 PREVIEW_ROWS = 5
-SAME_COLUMNS = "same_columns"
+CHECKS = {
+    "column_types": "Every cell is read in one way only; see `date_formats`, `decimal_comma` and `strict`.",
+    "same_columns": "The columns are those of the last run, of the same types.",
+}
 CHECKED_NUMBERS = "float64"
 
 
@@ -25,11 +29,7 @@ def dataset(experiment: Experiment) -> dg.AssetsDefinition:
         **described(
             experiment, "dataset", dataset_type(experiment), kinds, f"Rows of {source.part.describe(source.options)}."
         ),
-        check_specs=[
-            dg.AssetCheckSpec(
-                SAME_COLUMNS, asset=key, description="The columns are those of the last run, of the same types."
-            )
-        ],
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in CHECKS.items()],
     )
     def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         with step(context):
@@ -39,7 +39,7 @@ def dataset(experiment: Experiment) -> dg.AssetsDefinition:
             value=rows,
             metadata=_metadata(rows),
             data_version=dg.DataVersion(rows.fingerprint),
-            check_results=[_same_columns(_types_before(context.instance, key), rows.schema)],
+            check_results=[check(column_types(rows)), _same_columns(_types_before(context.instance, key), rows.schema)],
         )
 
     return asset
@@ -81,7 +81,7 @@ def _same_columns(before: dict[str, str], schema: Schema) -> dg.AssetCheckResult
     changes = differences(before, schema) if before else []
     text = "; ".join(changes) + "." if changes else "The columns are those of the last run."
     return dg.AssetCheckResult(
-        check_name=SAME_COLUMNS, passed=not changes, severity=dg.AssetCheckSeverity.WARN, description=text
+        check_name="same_columns", passed=not changes, severity=dg.AssetCheckSeverity.WARN, description=text
     )
 
 
@@ -89,7 +89,7 @@ def dataset_type(experiment: Experiment) -> dg.DagsterType:
     """Dagster's type of the data set. The constraints are dagster-pandas' own, on the columns that have a role."""
     constraints = _constraints(experiment)
 
-    def check(context: dg.TypeCheckContext, value: Dataset) -> dg.TypeCheck:
+    def type_check(context: dg.TypeCheckContext, value: Dataset) -> dg.TypeCheck:
         from dagster_pandas import create_dagster_pandas_dataframe_type
 
         frame_type = create_dagster_pandas_dataframe_type(
@@ -99,7 +99,7 @@ def dataset_type(experiment: Experiment) -> dg.DagsterType:
 
     return dg.DagsterType(
         name=f"{experiment.name}_dataset",
-        type_check_fn=check,
+        type_check_fn=type_check,
         description="\n".join(f"- `{column}`: {text}" for column, text in constraints.items()),
         typing_type=Dataset,
     )

@@ -1,4 +1,4 @@
-"""column_types: what a person should know about how cells were read, as a guardrail of every family."""
+"""column_types: what a person should know about how cells were read, whatever the family."""
 
 from automl_assets.records import Dataset, Guardrail
 

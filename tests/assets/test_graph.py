@@ -105,13 +105,13 @@ def test_what_can_be_left_out_is(bills: Made) -> None:
 
 def test_every_check_is_evaluated(flowers: Made) -> None:
     assert set(flowers.checks) == {
-        *(f"profile.{name}" for name in ("column_types", "near_constant_columns", "time_leakage", "memory")),
+        *(f"profile.{name}" for name in ("near_constant_columns", "time_leakage", "memory")),
         *(f"split.{name}" for name in ("validation_split", "train_test_overlap")),
         "profile.missing_values", "profile.missing_target", "profile.high_cardinality", "profile.ignored_columns",
         "profile.class_balance", "profile.unseen_classes", "profile.target_leakage", "profile.duplicate_rows", "candidate_baseline.any_trial_finished",
         "candidate_logistic_regression.any_trial_finished", "evaluation.beats_baseline", "fairness.groups_alike",
         "explanation.made", "error_analysis.made", "fairness.made",
-        "onnx_model.parity", "onnx_model.latency", "predictions.drift",
+        "onnx_model.parity", "onnx_model.latency", "predictions.drift", "dataset.same_columns", "dataset.column_types",
     }  # fmt: skip
     failed = {name for name, check in flowers.checks.items() if not check.passed}
     assert failed <= {"onnx_model.latency", "fairness.groups_alike"}  # a busy machine may be slow; red ones are dearer
@@ -121,8 +121,10 @@ def test_every_check_is_evaluated(flowers: Made) -> None:
 def test_the_data_set_is_shown(flowers: Made) -> None:
     shown = flowers.metadata["dataset"]
     assert shown["dagster/row_count"].value == 120
-    schema = {column.name: column.type for column in shown["dagster/column_schema"].schema.columns}
-    assert schema["size"] == "Float64" and schema["colour"] == "String" and schema["bought"].startswith("Date")
+    columns = {column.name: column for column in shown["dagster/column_schema"].schema.columns}
+    assert [columns[name].type for name in ("size", "colour", "bought")] == ["float", "text", "date"]
+    assert columns["bought"].description == "dates as 2024-12-31, such as 2024-01-01"
+    assert [line.data["name"] for line in shown["schema"].records] == list(columns)
     assert len(shown["preview"].records) == 5
 
 

@@ -9,13 +9,11 @@ from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import SOURCE, ColumnProfile, Dataset, Guardrail, Problem, Profile
 from automl_assets.steps.column_profile import HIGH_CARDINALITY, column_profile
-from automl_assets.steps.column_types import column_types
 from automl_assets.tabular.steps import guardrails
 
 IMBALANCE_RATIO = 0.2  # rarest class to most frequent, as in Azure
 
 GUARDRAILS = {
-    "column_types": "Whether cells may be meant otherwise than they were read, such as 02/05/2007 or a word among numbers.",
     "missing_values": "Gaps in the features are imputed and marked.",
     "missing_target": "Rows without a target take no part.",
     "high_cardinality": "Columns with very many categories.",
@@ -41,11 +39,7 @@ def describe(dataset: Dataset, experiment: Experiment) -> Profile:
             f"no column is left to learn from: {reasons}. "
             "Name the kind of a column under featurization.column_types to keep it."
         )
-    found = (
-        column_types(dataset),
-        *_guardrails(table, columns, problem, experiment),
-        _unseen_classes(dataset, problem, experiment),
-    )
+    found = (*_guardrails(table, columns, problem, experiment), _unseen_classes(dataset, problem, experiment))
     return Profile(table.height, columns, found, problem)
 
 
