@@ -13,6 +13,8 @@ not missing:
     text      anything else                                 anything else, nested values as JSON
     empty     nothing but gaps
 
+and `timestamp`, the time column of series, which is read by `timestamps`.
+
 Later rows are read by the type that was learnt, never by what they look like themselves. What cannot be read so is no
 gap: it is a `Misfit`, counted and shown. Where formats differ, so that the same rows answer alike, these hold as well:
 whole floats are integers; 0 and 1 are false and true, and the other way round where only they were learnt; a moment
