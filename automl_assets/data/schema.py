@@ -42,7 +42,8 @@ FEW_VALUES = 20
 MOST_VALUES = 1_000  # different texts of a column that are remembered as they were written
 SHOWN = 3  # cells that a message shows
 MOST_DOUBTED = 0.2  # share of the cells that may be otherwise where a text column looks like numbers
-DOUBTED_ROWS = 10  # and how many cells it takes
+DOUBTED_ROWS, DOUBTED_CELLS = 10, 10_000  # how many cells it takes, and how many are looked at
+PROBED = 1_000  # cells that are tried before a whole column is
 DTYPES: dict[str, Any] = {
     "integer": pl.Int64(),
     "float": pl.Float64(),
@@ -171,7 +172,11 @@ class Schema:
 
     def _read(self, cells: pl.Series, learnt: ColumnSchema) -> "_ReadColumn":
         values = read_column(cells, learnt, self.null_values)
-        is_lost = values.is_null() & ~_is_missing(cells, learnt, self.null_values)
+        is_lost = values.is_null()
+        if values.null_count() > cells.null_count():
+            is_lost = is_lost & ~_is_missing(cells, learnt, self.null_values)
+        else:
+            is_lost = is_lost & cells.is_not_null()
         unseen = _misfits(values, _is_unseen(values, learnt), learnt)
         return _ReadColumn(values, is_lost, _misfits(cells, is_lost, learnt), unseen)
 
@@ -301,9 +306,20 @@ def _type_of_values(known: pl.Series) -> ColumnSchema:
 
 
 def _type_of_texts(known: pl.Series, comma: bool) -> ColumnSchema:
-    name, bare = known.name, known.str.strip_chars()
+    """What the first cells are not the whole column cannot be, so that most texts need not be tried as numbers and dates."""
+    bare = known.str.strip_chars()
+    found = _type_of_all(bare.head(PROBED), comma)
+    if (found.type != "text" or found.doubt) and len(bare) > PROBED:
+        found = _type_of_all(bare, comma)
+    if found.type == "text" and not found.doubt:
+        found = replace(found, format=_width(bare), doubt=_doubt(bare))
+    return found
+
+
+def _type_of_all(bare: pl.Series, comma: bool) -> ColumnSchema:
+    name = bare.name
     if _is_name(bare).any():
-        return ColumnSchema(name, "text", _width(bare))
+        return ColumnSchema(name, "text")
     if bare.cast(pl.Int64, strict=False).null_count() == 0:
         return ColumnSchema(name, "integer", DECIMAL_COMMA if comma else "")
     if _numbers(bare, comma).null_count() == 0:
@@ -313,7 +329,7 @@ def _type_of_texts(known: pl.Series, comma: bool) -> ColumnSchema:
     form, doubt = date_format(bare)
     if form:
         return ColumnSchema(name, "datetime" if _has_time(bare, form) else "date", form)
-    return ColumnSchema(name, "text", doubt=doubt or _doubt(bare))
+    return ColumnSchema(name, "text", doubt=doubt)
 
 
 def _given_dates(cells: pl.Series, form: str) -> ColumnSchema:
@@ -338,19 +354,24 @@ def _has_time(texts: pl.Series, form: str) -> bool:
 
 def _is_name(bare: pl.Series) -> pl.Series:
     """Digits that begin with a zero, or that no number of 64 bits can hold, stand for somebody and count nothing."""
-    is_whole = bare.str.contains(r"^[+-]?\d+$")
-    return bare.str.contains(r"^[+-]?0\d+$") | (is_whole & bare.cast(pl.Int64, strict=False).is_null())
+    has_zero, is_no_number = bare.str.contains(r"^[+-]?0\d+$"), bare.cast(pl.Int64, strict=False).is_null()
+    if is_no_number.sum() == bare.null_count():
+        return has_zero
+    return has_zero | (is_no_number & bare.str.contains(r"^[+-]?\d+$"))
 
 
 def _width(bare: pl.Series) -> str:
+    """Of codes that are digits, as many in each."""
     widths = bare.str.len_chars().unique()
-    return f"{widths[0]} digits" if len(widths) == 1 and bare.str.contains(r"^\d+$").all() else ""
+    is_code = len(widths) == 1 and bare.str.contains(r"^\d+$").all() and bare.str.starts_with("0").any()
+    return f"{widths[0]} digits" if is_code else ""
 
 
 def _doubt(bare: pl.Series) -> str:
     """Why a column of texts may be meant as numbers or dates: most of its cells are such."""
-    if len(bare) < DOUBTED_ROWS:
+    if len(bare) < DOUBTED_ROWS or _is_name(bare.head(PROBED)).any():
         return ""
+    bare = bare.head(DOUBTED_CELLS)
     looks: dict[str, Callable[[], pl.Series]] = {
         "numbers": lambda: bare.cast(pl.Float64, strict=False).is_not_null(),
         "numbers with a decimal comma (see the option decimal_comma)": lambda: bare.str.contains(r"^-?\d+(,\d+)?$"),
@@ -388,12 +409,23 @@ def read_column(cells: pl.Series, learnt: ColumnSchema, nulls: tuple[str, ...] =
     >>> read_column(pl.Series("code", [7.0, None]), ColumnSchema("code", "text", values=("7", "A1"))).to_list()
     ['7', None]
     """
+    if cells.dtype == pl.String and (found := _plain_numbers(cells, learnt)) is not None:
+        return found
     given = _plain(cells)
     if given.dtype == pl.String:
         given = given.set(_is_blank(given, nulls if learnt.type in ("text", "empty") else (*MISSING, *nulls)), None)
     if given.null_count() == len(given):
         return pl.Series(cells.name, [None] * len(cells), learnt.dtype)
     return READERS[learnt.type](given, learnt).alias(cells.name)
+
+
+def _plain_numbers(texts: pl.Series, learnt: ColumnSchema) -> pl.Series | None:
+    """Texts that are nothing but numbers, the short way; None where there is more to be looked at."""
+    if learnt.type not in ("integer", "float") or learnt.format == DECIMAL_COMMA:
+        return None
+    found = texts.cast(learnt.dtype, strict=False)
+    is_whole = found.null_count() == texts.null_count() and not texts.str.contains(r"^[+-]?0\d").any()
+    return found if is_whole and (learnt.type == "integer" or not found.is_nan().any()) else None
 
 
 def _plain(cells: pl.Series) -> pl.Series:

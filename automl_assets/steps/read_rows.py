@@ -18,7 +18,7 @@ ADVICE = (
 )
 
 
-def read_rows(rows: Any, schema: Schema, needed: Collection[str], is_strict: bool, where: str = "the rows") -> ReadRows:
+def read_rows(rows: Any, schema: Schema, needed: Collection[str], is_strict: bool) -> ReadRows:
     """The `needed` columns of a pandas or polars frame as they were learnt; all others stay as they come.
 
     Raises DataError for a column that is not there and, where strict, for cells that cannot be read.
@@ -27,7 +27,7 @@ def read_rows(rows: Any, schema: Schema, needed: Collection[str], is_strict: boo
     check_columns(tuple(needed), table)
     found = schema.read(table, needed)
     if is_strict:
-        check_fit(found.misfits, where)
+        check_fit(found.misfits, "the rows")
     return found
 
 
@@ -55,8 +55,7 @@ def _as_series(name: str, column: Any) -> pl.Series:
 
 def marked(found: pl.DataFrame, read: ReadRows) -> pl.DataFrame:
     """Answers, and of each row the columns that could not be read."""
-    names = pl.Series(UNREADABLE, read.unreadable or [""], pl.String)
-    return found.with_columns(names if read.unreadable else pl.lit("").alias(UNREADABLE))
+    return found.with_columns(pl.Series(UNREADABLE, read.unreadable or [""] * found.height, pl.String))
 
 
 def fit(rows: pl.DataFrame, schema: Schema, target: str) -> list[str]:

@@ -290,3 +290,19 @@ def test_rows_are_the_same_by_every_way_in(tmp_path: Path, source: str, table: p
         found = schema.read(some)
         assert found.misfits == (), name
         assert found.table.to_dicts() == expected, name
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "kind"),
+    [
+        ("02/05/2007", "13/05/2007", "date"),
+        ("1", "A1", "text"),
+        ("1", "1.5", "float"),
+        ("1", "007", "text"),
+        ("true", "maybe", "text"),
+        ("A1", "1", "text"),
+        ("2024-01-01", "2024-01-01 10:00", "datetime"),
+    ],
+)
+def test_the_last_cell_of_many_decides_as_the_first(first: str, last: str, kind: str) -> None:
+    assert learnt(*[first] * 3000, last).columns[0].type == kind
