@@ -613,6 +613,19 @@ def _is_unseen(texts: pl.Series, learnt: ColumnSchema) -> pl.Series:
     return ~texts.is_in(list(learnt.values)).fill_null(True)
 
 
+def beyond(values: pl.Series, learnt: ColumnSchema) -> pl.Series:
+    """The numbers and dates of a column that was read which lie outside of those learnt from.
+
+    >>> beyond(pl.Series([1, 5, None, 9]), ColumnSchema("x", "integer", least="1", most="5")).to_list()
+    [9]
+    """
+    if not learnt.least:
+        return values.clear()
+    written = replace(learnt, format=learnt.format if learnt.format == ISO_ZONED else ISO)  # as polars writes values
+    least, most = READERS[learnt.type](pl.Series([learnt.least, learnt.most]), written)
+    return values.filter((values < least) | (values > most))
+
+
 READERS: dict[str, Callable[[pl.Series, ColumnSchema], pl.Series]] = {
     "integer": _read_integer,
     "float": _read_number,

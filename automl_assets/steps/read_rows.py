@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from automl_assets.data.schema import Misfit, ReadRows, Schema, told
+from automl_assets.data.schema import ColumnSchema, Misfit, ReadRows, Schema, beyond, told
 from automl_assets.errors import DataError
 from automl_assets.steps.combine import check_columns
 
@@ -62,10 +62,21 @@ def fit(rows: pl.DataFrame, schema: Schema, target: str) -> list[str]:
     """What a person should know before a model answers these rows, a sentence each. The target may be left out."""
     lacking = [name for name in schema.names if name not in rows.columns and name != target]
     further = [name for name in rows.columns if name not in schema.names]
-    notes = Notes()
-    notes.add(schema.read(rows))
+    notes, read = Notes(), schema.read(rows)
+    notes.add(read)
     lines = [f'"{name}" is lacking.' for name in lacking] + [f'"{name}" was not learnt from.' for name in further]
-    return [*lines, *notes.lines] or [f"All {rows.height} rows are as those learnt from."]
+    ranges = [_range_line(read.table[one.name], one) for one in schema.columns if one.name in rows.columns]
+    return [*lines, *notes.lines, *filter(None, ranges)] or [f"All {rows.height} rows are as those learnt from."]
+
+
+def _range_line(values: pl.Series, learnt: ColumnSchema) -> str:
+    outside = beyond(values, learnt)
+    if outside.is_empty():
+        return ""
+    cells = "1 cell" if len(outside) == 1 else f"{len(outside)} cells"
+    return (
+        f'"{learnt.name}": {cells} outside of what was learnt, {learnt.least} to {learnt.most}, such as {outside[0]}.'
+    )
 
 
 @dataclass

@@ -62,6 +62,21 @@ def test_what_a_person_should_know_is_said_in_sentences() -> None:
     assert fit(LEARNT, SCHEMA, "sold") == ["All 3 rows are as those learnt from."]
 
 
+@pytest.mark.parametrize(
+    ("learnt", "cells", "told"),
+    [
+        (["1", "9"], ["12", "5"], '"x": 1 cell outside of what was learnt, 1 to 9, such as 12.'),
+        (["1.5", "9"], ["-2", "0.5"], '"x": 2 cells outside of what was learnt, 1.5 to 9.0, such as -2.0.'),
+        (["2024-01-01", "2024-02-01"], ["2091-01-01"], '"x": 1 cell outside of what was learnt, 2024-01-01 to 2024-02-01, such as 2091-01-01.'),
+        (["2024-01-01 10:00", "2024-02-01 10:00"], ["2024-02-01 11:00"], '"x": 1 cell outside of what was learnt, 2024-01-01 10:00:00 to 2024-02-01 10:00:00, such as 2024-02-01 11:00:00.'),
+        (["2024-01-01T10:00Z"], ["2023-01-01T10:00Z"], '"x": 1 cell outside of what was learnt, 2024-01-01 10:00:00+00:00 to 2024-01-01 10:00:00+00:00, such as 2023-01-01 10:00:00+00:00.'),
+    ],
+)  # fmt: skip
+def test_what_lies_outside_of_the_ranges_that_were_learnt_is_told(learnt: list, cells: list, told: str) -> None:
+    schema = learn_schema(pl.DataFrame({"x": learnt}))
+    assert fit(pl.DataFrame({"x": cells}), schema, "") == [told]
+
+
 def test_notes_add_up_over_batches() -> None:
     notes = Notes()
     for cell in ("large", "small", "3"):
