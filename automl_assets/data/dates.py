@@ -47,20 +47,31 @@ def _fits(texts: pl.Series, form: str) -> bool:
 
 def _told_apart(texts: pl.Series, fitting: list[str]) -> tuple[str, str]:
     """Of several formats that fit, as day first and month first."""
-    if not fitting:
-        return "", ""
+    if not fitting or not {True, False} <= {form.startswith("%d") for form in fitting}:
+        return next(iter(fitting), ""), ""
     readings = {form: read_dates(texts, form) for form in fitting}
-    first, *others = readings.values()
-    if all((first == other).all() for other in others):
-        return fitting[0], ""
     steady = [form for form, moments in readings.items() if _is_monthly(moments)]
-    if len(steady) == 1:
+    if len(steady) == 1 and not any(_is_of_one_month(moments) for moments in readings.values()):
         return steady[0], ""
     return "", f"{texts[0]!r} may begin with the day or with the month; say which by date_formats"
 
 
 def _is_monthly(moments: pl.Series) -> bool:
     return moments.dt.day().n_unique() == 1 and moments.dt.month().n_unique() > 1
+
+
+def _is_of_one_month(moments: pl.Series) -> bool:
+    return moments.dt.truncate("1mo").n_unique() == 1
+
+
+def alike(form: str) -> tuple[str, ...]:
+    """A format and those that differ from it by the time of day.
+
+    >>> alike("%d/%m/%Y %H:%M")[:2]
+    ('%d/%m/%Y %H:%M', '%d/%m/%Y')
+    """
+    dates = [date for date in DATES if form == date or any(form == date + time for time in TIMES)]
+    return (form, *(date + time for date in dates for time in TIMES if date + time != form))
 
 
 def read_dates(texts: pl.Series, form: str) -> pl.Series:
@@ -70,10 +81,10 @@ def read_dates(texts: pl.Series, form: str) -> pl.Series:
     [datetime.datetime(2024, 2, 29, 0, 0), None]
     """
     bare = texts.str.strip_chars()
-    if form == ISO:
-        return _first_known(bare, _local(bare))
-    if form == ISO_ZONED:
-        return _first_known(bare, _zoned(bare))
+    if form in (ISO, ISO_ZONED):
+        whole = bare.set(~bare.str.contains(_ISO_SHAPE), None)
+        found = _first_known(whole, _local(whole) if form == ISO else _zoned(whole))
+        return found.set(found.dt.year() < 1, None)
     return bare.set(~bare.str.contains(_YEAR), None).str.to_datetime(form, time_unit="us", strict=False)
 
 

@@ -22,21 +22,22 @@ without an offset is in UTC where offsets were learnt; of a date-time only the d
 """
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal
 
 import polars as pl
 
-from automl_assets.data.dates import FORMATS, ISO, ISO_ZONED, MOMENT, date_format, read_dates
+from automl_assets.data.dates import FORMATS, ISO, ISO_ZONED, MOMENT, alike, date_format, read_dates
 from automl_assets.errors import SettingError, listed
 from automl_assets.stored import stored_as
 
 Type = Literal["integer", "float", "boolean", "date", "datetime", "timestamp", "text", "empty"]
 
 BLANK = ("",)
-MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL")  # of a number, a date or a truth value no other text
+MISSING = ("", "na", "n/a", "nan", "null")  # in any case, where numbers, dates or truth values stand
 TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 FEW_VALUES = 20
 MOST_VALUES = 1_000  # different texts of a column that are remembered as they were written
@@ -64,6 +65,11 @@ IN_WORDS = {
     "text": "texts",
     "empty": "nothing",
 }
+
+THOUSANDS = r"^-?[1-9]\d{0,2}(\.\d{3})+$"
+SIGNS = r"[\s\u{a0}\u{202f}'’%$€£¥]"  # around and between the digits of numbers
+PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?$", re.ASCII)
+LARGEST_EXACT = 2**53  # whole numbers up to here stay apart among fractions
 
 DECIMAL_COMMA = "decimal comma"
 FORMATS_IN_WORDS = {
@@ -174,7 +180,7 @@ class Schema:
         values = read_column(cells, learnt, self.null_values)
         is_lost = values.is_null()
         if values.null_count() > cells.null_count():
-            is_lost = is_lost & ~_is_missing(cells, learnt, self.null_values)
+            is_lost = is_lost & _present(cells, learnt, self.null_values).is_not_null()
         else:
             is_lost = is_lost & cells.is_not_null()
         unseen = _misfits(values, _is_unseen(values, learnt), learnt)
@@ -286,7 +292,11 @@ def _natural(cells: pl.Series, nulls: tuple[str, ...], comma: bool) -> ColumnSch
     known = _known(cells, nulls)
     if known.is_empty():
         return ColumnSchema(cells.name, "empty")
-    return _type_of_texts(known, comma) if known.dtype == pl.String else _type_of_values(known)
+    if known.dtype != pl.String:
+        return _type_of_values(known)
+    told = known.filter(~_is_blank(known, MISSING))
+    found = _type_of_texts(told, comma) if len(told) else ColumnSchema(cells.name, "text")
+    return found if len(told) == len(known) or found.type != "text" else _type_of_texts(known, comma)
 
 
 def _type_of_values(known: pl.Series) -> ColumnSchema:
@@ -318,12 +328,10 @@ def _type_of_texts(known: pl.Series, comma: bool) -> ColumnSchema:
 
 def _type_of_all(bare: pl.Series, comma: bool) -> ColumnSchema:
     name = bare.name
-    if _is_name(bare).any():
+    if _is_name(bare).any() or _are_powers(bare):
         return ColumnSchema(name, "text")
-    if bare.cast(pl.Int64, strict=False).null_count() == 0:
-        return ColumnSchema(name, "integer", DECIMAL_COMMA if comma else "")
-    if _numbers(bare, comma).null_count() == 0:
-        return ColumnSchema(name, "float", DECIMAL_COMMA if comma else "")
+    if number := _type_of_numbers(bare, comma):
+        return number
     if bare.str.to_lowercase().is_in(["true", "false"]).all():
         return ColumnSchema(name, "boolean")
     form, doubt = date_format(bare)
@@ -332,9 +340,40 @@ def _type_of_all(bare: pl.Series, comma: bool) -> ColumnSchema:
     return ColumnSchema(name, "text", doubt=doubt)
 
 
+def _type_of_numbers(bare: pl.Series, comma: bool) -> ColumnSchema | None:
+    if bare.cast(pl.Int64, strict=False).null_count() == 0:
+        return ColumnSchema(bare.name, "integer", DECIMAL_COMMA if comma else "")
+    if comma and _numbers(bare, comma).null_count() == 0:
+        return ColumnSchema(bare.name, "float", DECIMAL_COMMA)
+    if _numbers(bare, comma=False).null_count() == 0 and not (comma and _are_thousands(bare)):
+        return ColumnSchema(bare.name, "float", doubt=_doubt_of_points(bare))
+    return None
+
+
+def _are_thousands(bare: pl.Series) -> bool:
+    """Whether every cell with a point may have it between thousands."""
+    return bool((~bare.str.contains(".", literal=True) | bare.str.contains(THOUSANDS)).all())
+
+
+def _are_powers(bare: pl.Series) -> bool:
+    """Codes such as 12E3, which only look like numbers."""
+    return bool(bare.str.contains(r"^\d+[eE]\d+$").all())
+
+
+def _doubt_of_points(bare: pl.Series) -> str:
+    has_point = bare.str.contains(".", literal=True)
+    if not has_point.any() or has_point.all() or not _are_thousands(bare):
+        return ""
+    return (
+        f"{str(bare.filter(has_point)[0])!r} may be a number with a point between thousands; it is read as a fraction"
+    )
+
+
 def _given_dates(cells: pl.Series, form: str) -> ColumnSchema:
     """A column whose format a person says."""
     texts = _known(cells, MISSING)
+    if texts.dtype.is_integer():
+        texts = texts.cast(pl.String)
     if texts.dtype != pl.String:
         return _natural(cells, MISSING, comma=False)
     lost = texts.filter(read_dates(texts, form).is_null())
@@ -361,10 +400,13 @@ def _is_name(bare: pl.Series) -> pl.Series:
 
 
 def _width(bare: pl.Series) -> str:
-    """Of codes that are digits, as many in each."""
-    widths = bare.str.len_chars().unique()
-    is_code = len(widths) == 1 and bare.str.contains(r"^\d+$").all() and bare.str.starts_with("0").any()
-    return f"{widths[0]} digits" if is_code else ""
+    """Of codes some of which are digits with a leading zero: how many digits they have, or have at least."""
+    digits = bare.filter(bare.str.contains(r"^\d+$"))
+    if not digits.str.contains(r"^0\d").any():
+        return ""
+    widths = digits.str.len_chars()
+    is_fixed = widths.n_unique() == 1 and len(digits) == len(bare)
+    return f"{widths.to_numpy().min()} digits" + ("" if is_fixed else " or more")
 
 
 def _doubt(bare: pl.Series) -> str:
@@ -372,8 +414,12 @@ def _doubt(bare: pl.Series) -> str:
     if len(bare) < DOUBTED_ROWS or _is_name(bare.head(PROBED)).any():
         return ""
     bare = bare.head(DOUBTED_CELLS)
+    plain = bare.str.replace_all(SIGNS, "").str.replace("\u2212", "-", literal=True)
     looks: dict[str, Callable[[], pl.Series]] = {
         "numbers": lambda: bare.cast(pl.Float64, strict=False).is_not_null(),
+        "numbers with signs or blanks": lambda: plain.str.contains(r"^[+-]?\d+([.,]\d+)*$") & (plain != bare),
+        "numbers with points between thousands": lambda: bare.str.contains(r"^-?\d{1,3}(\.\d{3})+(,\d+)?$"),
+        "dates of years with two digits": lambda: bare.str.contains(r"^\d{1,2}[./-]\d{1,2}[./-]\d{2}$"),
         "numbers with a decimal comma (see the option decimal_comma)": lambda: bare.str.contains(r"^-?\d+(,\d+)?$"),
         "numbers with commas between thousands": lambda: bare.str.contains(r"^-?\d{1,3}(,\d{3})*(\.\d+)?$"),
         "dates": lambda: read_dates(bare, ISO).is_not_null(),
@@ -409,23 +455,26 @@ def read_column(cells: pl.Series, learnt: ColumnSchema, nulls: tuple[str, ...] =
     >>> read_column(pl.Series("code", [7.0, None]), ColumnSchema("code", "text", values=("7", "A1"))).to_list()
     ['7', None]
     """
-    if cells.dtype == pl.String and (found := _plain_numbers(cells, learnt)) is not None:
+    if cells.dtype == pl.String and (found := _plain_numbers(cells, learnt, nulls)) is not None:
         return found
-    given = _plain(cells)
-    if given.dtype == pl.String:
-        given = given.set(_is_blank(given, nulls if learnt.type in ("text", "empty") else (*MISSING, *nulls)), None)
+    given = _present(cells, learnt, nulls)
     if given.null_count() == len(given):
         return pl.Series(cells.name, [None] * len(cells), learnt.dtype)
     return READERS[learnt.type](given, learnt).alias(cells.name)
 
 
-def _plain_numbers(texts: pl.Series, learnt: ColumnSchema) -> pl.Series | None:
+def _plain_numbers(texts: pl.Series, learnt: ColumnSchema, nulls: Iterable[str]) -> pl.Series | None:
     """Texts that are nothing but numbers, the short way; None where there is more to be looked at."""
-    if learnt.type not in ("integer", "float") or learnt.format == DECIMAL_COMMA:
+    if (
+        learnt.type not in ("integer", "float")
+        or learnt.format == DECIMAL_COMMA
+        or any(_number(text) is not None for text in nulls)
+    ):
         return None
     found = texts.cast(learnt.dtype, strict=False)
     is_whole = found.null_count() == texts.null_count() and not texts.str.contains(r"^[+-]?0\d").any()
-    return found if is_whole and (learnt.type == "integer" or not found.is_nan().any()) else None
+    is_near = learnt.type == "integer" or bool((found.is_finite() & (found.abs() < 2.0**63)).all())
+    return found if is_whole and is_near else None
 
 
 def _plain(cells: pl.Series) -> pl.Series:
@@ -436,9 +485,9 @@ def _plain(cells: pl.Series) -> pl.Series:
     if dtype.is_decimal():
         return cells.cast(pl.Int128 if dtype.scale == 0 else pl.Float64)  # type: ignore[attr-defined]
     if dtype == pl.Time:
-        return cells.cast(pl.Int64) / 1e9
+        return cells.cast(pl.Int64) // 1000 / 1e6
     if isinstance(dtype, pl.Duration):
-        return cells.dt.total_microseconds() / 1e6
+        return cells.dt.total_nanoseconds() / 1e9
     if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
         return pl.Series(
             cells.name, [None if value is None else _as_json(value) for value in cells.to_list()], pl.String
@@ -451,7 +500,10 @@ def _as_json(value: Any) -> str:
 
 
 def _is_blank(texts: pl.Series, nulls: Iterable[str]) -> pl.Series:
-    return texts.str.strip_chars().is_in(["", *nulls]).fill_null(True)
+    """Whether a text means missing; the usual words for that in any case."""
+    bare = texts.str.strip_chars()
+    found = bare.is_in(["", *nulls])
+    return (found | bare.str.to_lowercase().is_in(MISSING) if set(MISSING) <= set(nulls) else found).fill_null(True)
 
 
 def _known(cells: pl.Series, nulls: tuple[str, ...]) -> pl.Series:
@@ -459,22 +511,24 @@ def _known(cells: pl.Series, nulls: tuple[str, ...]) -> pl.Series:
     return plain.filter(~_is_blank(plain, nulls)) if plain.dtype == pl.String else plain.drop_nulls()
 
 
-def _is_missing(cells: pl.Series, learnt: ColumnSchema, nulls: tuple[str, ...]) -> pl.Series:
-    plain = _plain(cells)
-    if plain.dtype != pl.String:
-        return plain.is_null()
-    return _is_blank(plain, nulls if learnt.type in ("text", "empty") else (*MISSING, *nulls))
+def _present(cells: pl.Series, learnt: ColumnSchema, nulls: tuple[str, ...]) -> pl.Series:
+    """Plain values without those that mean missing."""
+    given = _plain(cells)
+    if given.dtype == pl.String:
+        is_literal = learnt.type in ("text", "empty")
+        return given.set(_is_blank(given, nulls if is_literal else (*MISSING, *nulls)), None)
+    numbers = [float(number) for number in map(_number, nulls) if number is not None]
+    if not given.dtype.is_numeric() or not numbers:
+        return given
+    return given.set(given.cast(pl.Float64).is_in(numbers).fill_null(False), None)
 
 
 def _numbers(bare: pl.Series, comma: bool) -> pl.Series:
-    """Texts as Float64. Where a source writes commas, a point separates decimals only in a column without commas, and
-    not where it may separate thousands."""
+    """Texts as Float64; where commas separate decimals, points do not."""
     if not comma:
-        return bare.cast(pl.Float64, strict=False)
-    has_point = bare.str.contains(".", literal=True)
-    is_mixed = bare.str.contains(",", literal=True).any() or bare.str.contains(r"^-?\d{1,3}(\.\d{3})+$").any()
-    readable = bare.set(has_point, None) if is_mixed else bare
-    return readable.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+        return bare.cast(pl.Float64, strict=False).fill_nan(None)
+    whole = bare.set(bare.str.contains(".", literal=True), None)
+    return whole.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False).fill_nan(None)
 
 
 def _read_number(given: pl.Series, learnt: ColumnSchema) -> pl.Series:
@@ -497,6 +551,7 @@ def _truth_as_number(texts: pl.Series, learnt: ColumnSchema) -> pl.Series:
 def _read_integer(given: pl.Series, learnt: ColumnSchema) -> pl.Series:
     """Fractions are numbers all the same, and make the column one of numbers."""
     if given.dtype == pl.String:
+        given = given.set(given.str.strip_chars().str.contains(THOUSANDS), None)  # 1.500 may be many
         bare = given.str.strip_chars()
         whole = bare.set(_is_name(bare), None).cast(pl.Int64, strict=False)
     else:
@@ -510,7 +565,15 @@ def _read_integer(given: pl.Series, learnt: ColumnSchema) -> pl.Series:
     numbers = _read_number(given, learnt)
     as_whole = numbers.cast(pl.Int64, strict=False)
     is_whole = (numbers.round() == numbers).all() and as_whole.null_count() == numbers.null_count()
-    return whole.fill_null(as_whole) if is_whole else numbers
+    if is_whole or _is_beyond_fractions(whole, learnt):
+        return whole.fill_null(as_whole.set(numbers != numbers.round(), None))
+    return numbers
+
+
+def _is_beyond_fractions(whole: pl.Series, learnt: ColumnSchema) -> bool:
+    """Whether numbers would fall together as fractions: then they are ids, of which there are no fractions."""
+    ends = [abs(int(end)) for end in (learnt.least, learnt.most, whole.min(), whole.max()) if end not in ("", None)]  # type: ignore[arg-type]
+    return max(ends, default=0) > LARGEST_EXACT
 
 
 def _read_truth(given: pl.Series, learnt: ColumnSchema) -> pl.Series:
@@ -537,13 +600,15 @@ def _moments(given: pl.Series, form: str) -> pl.Series:
         return given.cast(MOMENT)
     if isinstance(given.dtype, pl.Datetime):
         return _without_zone(given, form)
+    if given.dtype.is_integer():
+        given = given.cast(pl.String)  # 20241231, where a format says so
     if given.dtype != pl.String:
         return _unreadable(given, MOMENT)
     found = read_dates(given, form or ISO)
-    if found.null_count() == given.null_count():
-        return found
-    if form != ISO:
-        found = found.fill_null(read_dates(given, ISO))
+    for other in (*alike(form)[1:], ISO):
+        if found.null_count() == given.null_count():
+            return found
+        found = found.fill_null(read_dates(given, other))
     is_offset_told = pl.Series([form == ISO_ZONED]) | given.str.contains(r"(Z|[+-]00:?00)$")
     return found.fill_null(read_dates(given.set(~is_offset_told, None), ISO_ZONED))
 
@@ -565,10 +630,11 @@ def _unreadable(given: pl.Series, dtype: Any) -> pl.Series:
 def _read_text(given: pl.Series, learnt: ColumnSchema) -> pl.Series:
     """Texts as they come, and values as they were written when they were learnt. A number whose spelling differs from
     that of a learnt one has lost its zeros, and is none."""
-    texts = given if given.dtype == pl.String else _as_text(given)
-    if learnt.format.endswith(" digits"):
-        n_digits = int(learnt.format.split()[0])
-        return texts.set(texts.str.contains(r"^\d+$") & (texts.str.len_chars() < n_digits), None)
+    texts = given if given.dtype == pl.String else as_text(given)
+    if " digits" in learnt.format and (not learnt.values or learnt.format.endswith("digits")):
+        bare = texts.str.replace(r"^(\d+)\.0+$", "${1}")
+        is_short = bare.str.contains(r"^\d+$") & (bare.str.len_chars() < int(learnt.format.split()[0]))
+        return bare.set(is_short, None)
     unseen = texts.filter(_is_unseen(texts, learnt)).unique()
     if unseen.is_empty():
         return texts
@@ -578,10 +644,24 @@ def _read_text(given: pl.Series, learnt: ColumnSchema) -> pl.Series:
     return texts.replace_strict(unseen, pl.Series(spelt, dtype=pl.String), default=texts, return_dtype=pl.String)
 
 
-def _as_text(given: pl.Series) -> pl.Series:
-    if given.dtype.is_float() and (given.drop_nulls() == given.drop_nulls().round()).all():
-        given = given.cast(pl.Int64, strict=False).cast(pl.String).fill_null(given.cast(pl.String))
-    return given.cast(pl.String)
+def as_id(values: pl.Series, schema: Schema) -> pl.Series:
+    """What was read of a column as the names that it gave when it was learnt: a fraction among whole numbers changes no
+    other's."""
+    is_whole = any(one.name == values.name and one.type == "integer" for one in schema.columns)
+    return as_text(values) if is_whole else values.cast(pl.String)
+
+
+def as_text(given: pl.Series) -> pl.Series:
+    """Values as texts, whole numbers among fractions without a point.
+
+    >>> as_text(pl.Series([7.0, 1.5, None])).to_list()
+    ['7', '1.5', None]
+    """
+    texts = given.cast(pl.String)
+    if not given.dtype.is_float():
+        return texts
+    whole = given.cast(pl.Int64, strict=False)
+    return whole.cast(pl.String).zip_with((whole == given).fill_null(False), texts)
 
 
 def _spelt(text: str, known: frozenset[str], numbers: frozenset[Decimal]) -> str | None:
@@ -601,10 +681,7 @@ def _spelt(text: str, known: frozenset[str], numbers: frozenset[Decimal]) -> str
 
 def _number(text: str) -> Decimal | None:
     """To the last digit, so that long ids stay apart; None for a text that is no number."""
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None
+    return Decimal(text) if PLAIN_NUMBER.match(text) else None
 
 
 def _is_unseen(texts: pl.Series, learnt: ColumnSchema) -> pl.Series:
@@ -633,6 +710,6 @@ READERS: dict[str, Callable[[pl.Series, ColumnSchema], pl.Series]] = {
     "date": _read_date,
     "datetime": _read_moment,
     "text": _read_text,
-    "empty": lambda given, learnt: _as_text(given),
+    "empty": lambda given, learnt: as_text(given),
     "timestamp": lambda given, learnt: given,  # read by `timestamps`, by whoever knows grids
 }

@@ -12,8 +12,9 @@ import polars as pl
 
 from automl_assets import registry
 from automl_assets.data import files
+from automl_assets.data.dates import ISO, ISO_ZONED
 from automl_assets.data.row_ids import identities
-from automl_assets.data.schema import Schema
+from automl_assets.data.schema import DECIMAL_COMMA, NO_SCHEMA, ColumnSchema, Schema
 from automl_assets.errors import DataError, SettingError, SourceError, listed, nearest
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.steps.read_rows import check_fit
@@ -29,6 +30,7 @@ class ScoredRows:
 
     written: pl.DataFrame
     typed: pl.DataFrame
+    schema: Schema = NO_SCHEMA  # by which they are typed
 
     def of(self, chosen: pl.Series) -> "ScoredRows":
         """The chosen rows alone, by mask [n_rows]."""
@@ -73,7 +75,7 @@ def _typed(rows: pl.DataFrame, schema: Schema) -> ScoredRows:
     """Rows as the source has them. Raises DataError for cells that are not as the source's."""
     found = schema.read(rows)
     check_fit(found.misfits, "labels and their rows", "Write these cells like those of the source; nothing was added")
-    return ScoredRows(rows, found.table)
+    return ScoredRows(rows, found.table, schema)
 
 
 def _shaped(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
@@ -117,7 +119,7 @@ def label(
     fresh = rows.of(_is_fresh(rows, known, key, target))
     n_twice, n_empty = given.typed.height - n_given, n_labels - given.typed.height
     return Labelled(
-        _as_written(fresh, known.written), n_labels, n_found - fresh.typed.height, n_twice, n_empty, n_given - n_found
+        _as_written(fresh, known), n_labels, n_found - fresh.typed.height, n_twice, n_empty, n_given - n_found
     )
 
 
@@ -215,18 +217,40 @@ def _is_fresh(rows: ScoredRows, known: ScoredRows, key: Sequence[str], target: s
     return ~asked["key"].is_in(answers["key"].implode())
 
 
-def _as_written(rows: ScoredRows, known: pl.DataFrame) -> pl.DataFrame:
-    """The rows to be added: what is text, a list or an object in the source is written down to the letter."""
-    texts = [
-        rows.written[name]
-        for name in rows.typed.columns
-        if name in rows.written.columns and rows.written[name].dtype == known[name].dtype and _is_literal(known[name])
-    ]
-    return rows.typed.with_columns(texts)
+def _as_written(rows: ScoredRows, known: ScoredRows) -> pl.DataFrame:
+    """The rows to be added: what is text, a list or an object in the source, and numbers that it writes so, are written
+    down to the letter; dates and truth values as the source writes them."""
+    columns = {one.name: one for one in known.schema.columns}
+    return pl.DataFrame(
+        [_written(rows, known.written[values.name], columns.get(values.name), values) for values in rows.typed]
+    )
 
 
-def _is_literal(column: pl.Series) -> bool:
-    return column.dtype == pl.String or column.dtype.is_nested()
+def _written(rows: ScoredRows, source: pl.Series, learnt: ColumnSchema | None, values: pl.Series) -> pl.Series:
+    letters = rows.written[values.name] if values.name in rows.written.columns else values
+    if letters.dtype == source.dtype and (source.dtype.is_nested() or _are_letters(letters, values, learnt)):
+        return letters
+    is_text = source.dtype == pl.String and learnt is not None
+    return _rendered(values, learnt, source) if is_text and learnt else values
+
+
+def _are_letters(letters: pl.Series, values: pl.Series, learnt: ColumnSchema | None) -> bool:
+    """Whether a column of texts is one of the same type with these letters in it."""
+    if letters.dtype != pl.String or values.dtype == pl.String:
+        return letters.dtype == pl.String
+    is_plain = values.dtype.is_numeric() and not (learnt and learnt.format == DECIMAL_COMMA)
+    return is_plain and letters.cast(values.dtype, strict=False).null_count() == letters.null_count()
+
+
+def _rendered(values: pl.Series, learnt: ColumnSchema, known: pl.Series) -> pl.Series:
+    """Dates and truth values as texts of the source; the rest is written by the format of its files."""
+    if values.dtype.is_temporal() and learnt.format not in ("", ISO, ISO_ZONED):
+        return values.dt.strftime(learnt.format)
+    if values.dtype == pl.Boolean:
+        words = {word.strip().lower(): word for word in known.drop_nulls().unique()}
+        texts = {truth: words.get(str(truth).lower(), str(truth).lower()) for truth in (True, False)}
+        return values.replace_strict(texts, return_dtype=pl.String)
+    return values
 
 
 def _is_in(rows: pl.DataFrame, known: pl.DataFrame) -> list[bool]:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from automl_assets.data.schema import ColumnSchema, Misfit, ReadRows, Schema, beyond, told
-from automl_assets.errors import DataError
+from automl_assets.errors import DataError, listed
 from automl_assets.steps.combine import check_columns
 
 UNREADABLE = "unreadable"  # column of answers that names for each row what could not be read
@@ -41,14 +41,16 @@ def as_frame(rows: Any) -> pl.DataFrame:
     """A pandas or polars frame as one of polars. A pandas column of several types becomes one of texts."""
     if isinstance(rows, pl.DataFrame):
         return rows
-    columns = {str(name): _as_series(str(name), rows[name]) for name in rows.columns}
-    return pl.DataFrame(columns)
+    names = [str(name) for name in rows.columns]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"the rows have several columns called {listed(doubled)}; give every column a name of its own")
+    return pl.DataFrame([_as_series(name, rows[column]) for name, column in zip(names, rows.columns, strict=True)])
 
 
 def _as_series(name: str, column: Any) -> pl.Series:
     try:
         return pl.Series(name, pl.from_pandas(column))
-    except (TypeError, ValueError, pl.exceptions.PolarsError, OverflowError):
+    except (TypeError, ValueError, NotImplementedError, pl.exceptions.PolarsError, OverflowError):
         texts = [None if is_gap else str(value) for value, is_gap in zip(column, column.isna(), strict=True)]
         return pl.Series(name, texts, pl.String)
 

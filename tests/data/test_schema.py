@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_told_and_never_missing_in_silence(known: tuple, ce
 
 
 @pytest.mark.parametrize(
-    ("cell", "value"), [("1,5", 1.5), ("-2", -2.0), ("1.500", None), ("1.234,5", None), (1.5, 1.5), ("2.25", 2.25)]
+    ("cell", "value"), [("1,5", 1.5), ("-2", -2.0), ("1.500", None), ("1.234,5", None), (1.5, 1.5), ("2.25", None)]
 )
 def test_decimal_commas(cell: Any, value: float | None) -> None:
     assert read(learnt("1,5", "2,25", source={"decimal_comma": True}), cell)[0] == [value]
@@ -306,3 +306,58 @@ def test_rows_are_the_same_by_every_way_in(tmp_path: Path, source: str, table: p
 )
 def test_the_last_cell_of_many_decides_as_the_first(first: str, last: str, kind: str) -> None:
     assert learnt(*[first] * 3000, last).columns[0].type == kind
+
+
+@pytest.mark.parametrize(
+    ("known", "cells", "values"),
+    [
+        (("1", "NAN", "nan"), ("2", "Nan"), [2, None]),
+        (("0042", "0007", "9999"), ("42.0", 7.0), [None, None]),
+        (("007", "999"), ("999.0", "8"), ["999", None]),
+        (("9007199254740993", "2"), ("9007199254740995", "2.5"), [9007199254740995, None]),
+        (("3", "4"), ("12.500", "2.5"), [None, 2.5]),
+        (("01/02/2007", "13/02/2007"), ("02/03/2007 10:30",), [date(2007, 3, 2)]),
+        (("2024-01-31", "2024-02-29"), ("24-01-31", "0000-01-01"), [None, None]),
+        (("1_000", "1000"), ("1000",), ["1000"]),
+    ],
+)
+def test_what_looks_alike_is_not_taken_for_it(known: tuple, cells: tuple, values: list) -> None:
+    assert learnt(*known).read(pl.DataFrame({"x": pl.Series(cells, strict=False)})).table["x"].to_list() == values
+
+
+def test_numbers_that_mean_missing_do_so_in_every_format() -> None:
+    schema = learnt("1", "2", "-999", source={"null_values": ("", "-999")})
+    assert read(schema, "-999", "5") == read(schema, -999, 5) == ([None, 5], ())
+
+
+def test_codes_of_any_length_that_lost_their_zeros_do_not_fit() -> None:
+    schema = learnt(*[f"{i:04}" for i in range(2000)], *map(str, range(20000, 22000)))
+    assert schema.columns[0].format == "4 digits or more" and schema.columns[0].values == ()
+    assert read(schema, 7, "0008", "30000") == ([None, "0008", "30000"], ("7",))
+
+
+DOUBTFUL = [
+    (("01/02/2007", "01/03/2007", "01/04/2007"), "may begin with the day or with the month"),
+    (("01/01/2007", "01/01/2008"), "may begin with the day or with the month"),
+    (("500", "1.000", "12.500"), "'1.000' may be a number with a point between thousands"),
+    (("1 250", "3 500") * 9, "numbers with signs or blanks"),
+    (("5,50 €", "3 €") * 9, "numbers with signs or blanks"),
+    (("5.5%", "3%") * 9, "numbers with signs or blanks"),
+    (("1.250,50", "2.000,00") * 9, "numbers with points between thousands"),
+    (("01/02/07", "03/02/07") * 9, "dates of years with two digits"),
+]
+
+
+@pytest.mark.parametrize(("cells", "told"), DOUBTFUL)
+def test_numbers_and_dates_of_other_customs_are_doubted(cells: tuple, told: str) -> None:
+    (doubt,) = learnt(*cells).doubts
+    assert told in doubt
+
+
+def test_codes_with_powers_are_names() -> None:
+    assert learnt("1E5", "10E4").columns[0].type == "text"
+
+
+def test_a_format_holds_for_whole_numbers_too() -> None:
+    schema = learnt(20240131, 20240229, date_formats={"x": "%Y%m%d"})
+    assert read(schema, 20240301, "20240302") == ([date(2024, 3, 1), date(2024, 3, 2)], ())

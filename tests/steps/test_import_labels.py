@@ -252,3 +252,13 @@ def test_a_write_that_fails_leaves_what_was_there(
         import_labels(experiment, given, scored, ("number",), False)
     assert_frame_equal(stored(experiment), KNOWN)
     assert sorted(os.listdir(tmp_path)) == ["labels.csv", "rows.csv", "scored.csv"]
+
+
+def test_labels_are_written_as_the_source_writes_its_rows(tmp_path: Path, labels: Callable) -> None:
+    rows = "number;day;price;ok;kind\n1;31/12/2011;1,5;True;good\n2;13/02/2011;2,25;False;bad\n"
+    (tmp_path / "rows.csv").write_text(rows)
+    experiment = asked(tmp_path, {"kind": "csv", "path": str(tmp_path / "rows.csv"), "decimal_comma": True})
+    new = pl.DataFrame({"number": [3], "day": ["2011-02-14"], "price": [50.55], "ok": [1], "kind": ["good"]})
+    new.write_ndjson(tmp_path / "labels.jsonl")
+    import_labels(experiment, str(tmp_path / "labels.jsonl"), None, (), False)
+    assert (tmp_path / "rows.csv").read_text() == rows + "3;14/02/2011;50,55;True;good\n"

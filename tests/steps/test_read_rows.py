@@ -51,6 +51,13 @@ def test_pandas_columns_of_any_type_are_the_names_that_were_learnt(column: pd.Se
     assert SCHEMA.read(as_frame(pd.DataFrame({"code": column}))).table["code"].to_list() == values
 
 
+def test_columns_of_one_name_are_refused() -> None:
+    with pytest.raises(
+        DataError, match="^the rows have several columns called x; give every column a name of its own$"
+    ):
+        as_frame(pd.DataFrame([["a", "b"]] * 2, columns=["x", "x"]))
+
+
 def test_what_a_person_should_know_is_said_in_sentences() -> None:
     rows = pl.DataFrame({"size": ["large"], "code": ["A1"], "more": [1]})
     assert fit(rows, SCHEMA, "sold") == [

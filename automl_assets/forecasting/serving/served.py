@@ -17,9 +17,8 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
-import polars as pl
 
-from automl_assets.data.schema import NO_SCHEMA, Schema
+from automl_assets.data.schema import NO_SCHEMA, Schema, as_id
 from automl_assets.data.time_grid import Grid, grid
 from automl_assets.errors import DataError
 from automl_assets.forecasting.steps.load_series import read_time
@@ -71,7 +70,7 @@ class Forecasts(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # loa
             rows = read_time(table, self.index["time"], self.schema)
         except DataError as error:
             raise _refused(str(error)) from None
-        return rows.with_columns(pl.col(self.index["series"]).cast(pl.String)).to_pandas()
+        return rows.with_columns(as_id(rows[name], self.schema) for name in self.index["series"]).to_pandas()
 
     def _forecast(self, values: tuple[Any, ...], rows: pd.DataFrame) -> pd.DataFrame:
         name = _name(values)

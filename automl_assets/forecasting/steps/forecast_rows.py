@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from automl_assets.data.schema import Schema
+from automl_assets.data.schema import Schema, as_text
 from automl_assets.data.series_names import series_name, series_values
 from automl_assets.data.time_grid import Grid, grid
 from automl_assets.errors import ArtifactError, DataError, listed, nearest
@@ -124,7 +124,8 @@ def _with_learnt_ids(rows: pl.DataFrame, learnt: Learnt) -> pl.DataFrame:
     whole_numbers = rows.with_columns(pl.col(name).cast(pl.Int64) for name in fractions)
     wholes = [name for name in ids if rows[name].dtype.is_integer()]
     as_fractions = rows.with_columns(pl.col(name).cast(pl.Float64) for name in wholes)
-    return max((rows, whole_numbers, as_fractions), key=lambda table: _n_known(table, learnt))
+    one_by_one = rows.with_columns(as_text(rows[name]) for name in ids)
+    return max((rows, whole_numbers, as_fractions, one_by_one), key=lambda table: _n_known(table, learnt))
 
 
 def _n_known(rows: pl.DataFrame, learnt: Learnt) -> int:
