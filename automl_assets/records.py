@@ -114,6 +114,7 @@ class Profile:
     columns: tuple[ColumnProfile, ...]
     guardrails: tuple[Guardrail, ...]
     problem: Problem
+    schema: Schema = NO_SCHEMA  # by which the rows were read
 
     def of_kind(self, kind: Kind) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.kind == kind)

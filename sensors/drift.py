@@ -53,8 +53,8 @@ def prediction_drift(experiment: Experiment, source: SourceSetting) -> dg.Sensor
     """Rows of `predict_source` against those that were learnt; the figures go to the check of the predictions."""
 
     def lines(records: RecordStore) -> tuple[ColumnDrift, ...]:
-        rows = read_by(records.load(experiment.name, "ensemble").schema, source).table
-        return drift(records.load(experiment.name, "profile"), rows, experiment.retrain.drift)
+        profile = records.load(experiment.name, "profile")
+        return drift(profile, read_by(profile.schema, source).table, experiment.retrain.drift)
 
     return drift_sensor(
         Watch(experiment, source, "drift", lines, lambda found: drift_evaluation(found, experiment)),

@@ -84,6 +84,8 @@ class ForecastResult(RunResult):
 
     @cached_property
     def schema(self) -> "Schema":
+        """Raises ArtifactError where nothing was learnt."""
+        self._with_forecast()
         return self._load("dataset").schema
 
     def predict(self, rows: Any) -> "pd.DataFrame":

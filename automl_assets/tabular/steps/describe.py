@@ -40,7 +40,7 @@ def describe(dataset: Dataset, experiment: Experiment) -> Profile:
             "Name the kind of a column under featurization.column_types to keep it."
         )
     found = (*_guardrails(table, columns, problem, experiment), _unseen_classes(dataset, problem, experiment))
-    return Profile(table.height, columns, found, problem)
+    return Profile(table.height, columns, found, problem, dataset.schema)
 
 
 def _problem(table: pl.DataFrame, experiment: Experiment) -> Problem:
