@@ -104,7 +104,7 @@ def test_a_trial_is_tested_on_demand(scripted: Path, result: Result) -> None:
     ("trial", "columns", "message"),
     [
         ("knn_7", None, r"^no trial is called 'knn_7'; there are ensemble, logistic_regression_"),
-        ("ensemble", {"bill": 1}, r'^the rows to test on have no column "answer"; they have '),
+        ("ensemble", {"bill": 1}, r'^the rows have no column "answer"; they have '),
         ("ensemble", {"answer": "maybe"}, r'^no row to test on has a known value of the target "answer"; got maybe$'),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 
 import automl_assets
 from automl_assets.api.table_result import Result
+from automl_assets.resources.tracker import Tracker
 from tests.command_line import automl
 
 CODES = ("0012", "12", "A7", "0300", "300", "78")
@@ -60,12 +61,10 @@ def served(made: Result) -> Any:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(made.home))
-        from automl_assets.resources.tracker import Tracker
-
-        uri = Tracker().tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    return mlflow.pyfunc.load_model("models:/ways@champion")
+        address, surroundings = Tracker().champion_address("ways")
+        for name, value in surroundings.items():
+            patch.setenv(name, value)
+        return mlflow.pyfunc.load_model(address)
 
 
 def by_command(made: Result, file: str, write: Callable[[Path], object]) -> list[str]:
