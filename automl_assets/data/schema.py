@@ -106,8 +106,9 @@ class ColumnSchema:
         >>> ColumnSchema("day", "datetime", "%d/%m/%Y", "31/12/1999").in_words
         'dates with time as %d/%m/%Y, such as 31/12/1999'
         """
-        written = f" {FORMATS_IN_WORDS.get(self.format, 'as ' + self.format)}" if self.format else ""
-        return IN_WORDS[self.type] + written + (f", such as {self.example}" if self.example else "")
+        written = FORMATS_IN_WORDS.get(self.format, f"as {self.format}" if "%" in self.format else "")
+        such = f", such as {self.example}" if self.example else ""
+        return f"{IN_WORDS[self.type]} {written}".rstrip() + such
 
 
 @dataclass(frozen=True)
