@@ -3,6 +3,7 @@
 MLflow copies this file beside the model and runs it wherever that is served, so it imports nothing of this package.
 """
 
+import importlib.util
 import sys
 from io import StringIO
 from pathlib import Path
@@ -55,9 +56,14 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
 
 def _module(file: Path) -> ModuleType:
     """A module from its file, apart from those of other models; no bytecode is left beside it."""
-    module = ModuleType(f"reader_{abs(hash(file))}")
+    spec = importlib.util.spec_from_file_location(f"reader_{abs(hash(file))}", file)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[module.__name__] = module  # where dataclasses look for it
-    exec(compile(file.read_text("utf-8"), str(file), "exec"), module.__dict__)
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+    finally:
+        sys.dont_write_bytecode = before
     return module
 
 
