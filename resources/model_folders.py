@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from automl_assets.data.schema import ColumnSchema, Schema
+from automl_assets.data.column_schema import ColumnSchema
+from automl_assets.data.schema import Schema
 from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.session import feed
 from automl_assets.steps.read_rows import UNREADABLE, read_rows

@@ -5,7 +5,8 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.spec import check, described, step, table
-from automl_assets.data.schema import ColumnSchema, Schema, differences
+from automl_assets.data.column_schema import ColumnSchema
+from automl_assets.data.schema import Schema, differences
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset
 from automl_assets.resources.asset_keys import asset_key

@@ -12,9 +12,10 @@ import polars as pl
 
 from automl_assets import registry
 from automl_assets.data import files
+from automl_assets.data.column_schema import DECIMAL_COMMA, ColumnSchema
 from automl_assets.data.dates import ISO, ISO_ZONED
 from automl_assets.data.row_ids import identities
-from automl_assets.data.schema import DECIMAL_COMMA, NO_SCHEMA, ColumnSchema, Schema
+from automl_assets.data.schema import NO_SCHEMA, Schema
 from automl_assets.errors import DataError, SettingError, SourceError, listed, nearest
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.steps.read_rows import check_fit

@@ -7,7 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from automl_assets.data.schema import ColumnSchema, Misfit, ReadRows, Schema, beyond, told
+from automl_assets.data.column_schema import ColumnSchema
+from automl_assets.data.read_column import beyond
+from automl_assets.data.schema import Misfit, ReadRows, Schema, told
 from automl_assets.errors import DataError, listed
 from automl_assets.steps.combine import check_columns
 

@@ -44,7 +44,7 @@ LAYERS = (
     ("metrics",),
     ("registry",),
     ("families", "parts", "records", "model_records", "experiment.lag_settings", "experiment.featurizer_options"),
-    ("data.schema", "data.dates"),
+    ("data.schema", "data.column_schema", "data.learn_column", "data.read_column", "data.dates"),
     ("stored",),
     ("former_names", "errors"),
 )

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from automl_assets import model_records, records
-from automl_assets.data.schema import DECIMAL_COMMA, ColumnSchema, Schema
+from automl_assets.data.column_schema import DECIMAL_COMMA, ColumnSchema
+from automl_assets.data.schema import Schema
 from automl_assets.errors import ArtifactError
 from automl_assets.resources.record_codec import RECORD, read_record, write_record
 from automl_assets.tabular.features import featurizer

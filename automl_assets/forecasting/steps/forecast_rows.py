@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from automl_assets.data.schema import Schema, as_text
+from automl_assets.data.read_column import as_text
+from automl_assets.data.schema import Schema
 from automl_assets.data.series_names import series_name, series_values
 from automl_assets.data.time_grid import Grid, grid
 from automl_assets.errors import ArtifactError, DataError, listed, nearest
