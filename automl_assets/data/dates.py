@@ -8,7 +8,18 @@ import polars as pl
 ISO = "ISO 8601"  # 2024-12-31, 2024-12-31T23:59, 2024-12-31 23:59:59.5
 ISO_ZONED = "ISO 8601 with offset"  # 2024-12-31T23:59:59+01:00, 2024-12-31T23:59Z; read as UTC
 DAY_FIRST, MONTH_FIRST = ("%d/%m/%Y", "%d-%m-%Y"), ("%m/%d/%Y", "%m-%d-%Y")
-DATES = ("%Y/%m/%d", "%d.%m.%Y", *MONTH_FIRST, *DAY_FIRST, "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
+DATES = (
+    "%Y/%m/%d",
+    "%Y.%m.%d",
+    "%d.%m.%Y",
+    *MONTH_FIRST,
+    *DAY_FIRST,
+    "%d %b %Y",
+    "%d-%b-%Y",
+    "%b %d, %Y",
+    "%d %B %Y",
+    "%B %d, %Y",
+)
 TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 FORMATS = (*(date + time for time, date in product(TIMES, DATES)), "%Y%m%dT%H%M%S")
 PROBED = 50  # texts that are tried before a whole column is

@@ -20,12 +20,14 @@ A number means the same as a whole number, with `.0` behind, and as text. Dates 
 format. A format that a person names is one of these, or any of strptime's. What no rule fits says no time.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import polars as pl
 
+from automl_assets.data.dates import DATES
 from automl_assets.data.time_grid import found
 from automl_assets.errors import DataError, listed
 
@@ -36,10 +38,6 @@ DAY, SECOND = 86_400_000_000, 1_000_000  # microseconds
 MOMENT = pl.Datetime("us")
 OFFSET = r":\d{2}(?:[.,]\d+)?\s*(Z|[+-]\d{2}(?::?\d{2})?)$"
 WALL_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
-DATES = (
-    *("%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y.%m.%d"),
-    *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
-)
 TIMES = ("", " %H:%M", " %H:%M:%S%.f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M", "T%H:%M:%S%.f")
 MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%m-%Y", "%m.%Y", "%b %Y", "%b-%Y", "%B %Y", "%Y %b", "%Y-%b")
 BASIC = ("%Y%m%dT%H%M%S", "%Y%m%dT%H%M")
@@ -108,6 +106,15 @@ def read_timestamps(column: pl.Series, format: str) -> pl.Series:
             f'say what they have in common: date_formats: {{"{column.name}": "%d/%m/%Y"}}'
         )
     return moments
+
+
+def has_offset(text: str) -> bool:
+    """Whether a moment says how far its clock is from UTC.
+
+    >>> has_offset("2024-01-31 10:00+01:00"), has_offset("2024-01-31T10:00Z"), has_offset("2024-01-31")
+    (True, True, False)
+    """
+    return re.search(OFFSET, text) is not None
 
 
 def parse_timestamps(column: pl.Series) -> pl.Series:

@@ -197,3 +197,13 @@ def test_a_real_file_of_microsoft(tmp_path: Path) -> None:
     assert dataset.n_rows > 150
     assert dataset.table["ERP"].dtype.is_numeric()
     assert dataset.table["VendorName"].dtype == pl.String
+
+
+def test_dropped_columns_of_further_files_are_read_but_not_refused(ask, tmp_path: Path) -> None:
+    """They may be sensitive, so that their groups are compared."""
+    test = _table(note=["2020-01-01", "soon"] * (N_ROWS // 2))
+    experiment = ask(
+        _table(note=[date(2020, 1, 1)] * N_ROWS), drop_columns=["note"], test=_written(test, tmp_path / "t.parquet")
+    )
+    dataset = load(experiment)
+    assert dataset.table["note"].dtype == pl.Date and dataset.table["note"].null_count() == N_ROWS // 2

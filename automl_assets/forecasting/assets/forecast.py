@@ -66,7 +66,11 @@ def _rows_ahead(experiment: Experiment, source: SourceSetting, schema: Schema) -
     found, time = read_by(schema, source), experiment.time_column or ""
     if experiment.strict:
         check_fit(found.misfits, "predict_source")
-    return read_time(found.table, time, schema) if time in found.table.columns else found.table
+    return (
+        read_time(found.table, time, schema, experiment.forecasting.timezone)
+        if time in found.table.columns
+        else found.table
+    )
 
 
 def _metadata(found: Forecast, problem: ForecastProblem) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def _write_groups(
         raise ArtifactError("no group has an ONNX model; make them first, with `onnx: true` in the YAML")
     about = found[0][1]
     index = {"files": files, "group_files": group_files, "partition_by": partition_by}
-    index |= {key: about[key] for key in ("series", "target", "time")}
+    index |= {key: about[key] for key in ("series", "target", "time", "timezone")}
     (folder / "index.json").write_text(json.dumps(index), "utf-8")
     return found[0]
 

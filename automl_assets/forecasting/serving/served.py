@@ -67,7 +67,7 @@ class Forecasts(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # loa
         known = [name for name in self.schema.names if name in sent.columns]
         try:
             table = read_rows(sent, self.schema, known, self.is_strict).table
-            rows = read_time(table, self.index["time"], self.schema)
+            rows = read_time(table, self.index["time"], self.schema, self.index["timezone"])
         except DataError as error:
             raise _refused(str(error)) from None
         return rows.with_columns(as_id(rows[name], self.schema) for name in self.index["series"]).to_pandas()

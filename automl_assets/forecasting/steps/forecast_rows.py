@@ -79,7 +79,8 @@ def read_new(rows: Any, schema: Schema, problem: ForecastProblem, is_strict: boo
     columns that are not there, and for cells that cannot be read."""
     table = as_frame(rows)
     _check_columns(table, problem)
-    return read_time(read_rows(table, schema, table.columns, is_strict).table, problem.time, schema)
+    read = read_rows(table, schema, table.columns, is_strict).table
+    return read_time(read, problem.time, schema, problem.timezone)
 
 
 def _sent(history: Panel, future: Panel, problem: ForecastProblem) -> "pd.DataFrame":

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import polars as pl
 
 from automl_assets.data.schema import Schema
-from automl_assets.data.timestamps import learn_format, read_timestamps
+from automl_assets.data.timestamps import has_offset, learn_format, read_timestamps
 from automl_assets.data.typing import completed, stacked
-from automl_assets.errors import SettingError, listed
+from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.steps import assign_roles
 from automl_assets.records import SOURCE, TEST_FILE, Roles
@@ -32,8 +32,9 @@ def load_series(
     if ahead is None and experiment.predict_source:
         ahead = written(experiment.predict_source)
     roles = assign_roles.assign_roles(history, experiment, () if ahead is None else ahead.columns)
-    every = [completed(read_time(rows, time, schema), history) for rows in tables.values()]
-    return stacked(every), roles
+    zone = experiment.forecasting.timezone
+    every = [completed(read_time(rows, time, schema, zone), history) for rows in tables.values()]
+    return stacked([on_clocks_of(every[0], rows, time, zone) for rows in every]), roles
 
 
 def time_formats(experiment: Experiment, rows: pl.DataFrame) -> dict[str, str]:
@@ -42,9 +43,39 @@ def time_formats(experiment: Experiment, rows: pl.DataFrame) -> dict[str, str]:
     return {time: learn_format(rows[time], experiment.date_formats.get(time))} if time in rows.columns else {}
 
 
-def read_time(rows: pl.DataFrame, time: str, schema: Schema) -> pl.DataFrame:
-    """Rows with moments in the time column. Raises DataError that shows what is not written as it was learnt."""
-    return rows.with_columns(read_timestamps(rows[time], schema.format_of(time) or learn_format(rows[time])))
+def read_time(rows: pl.DataFrame, time: str, schema: Schema, zone: str | None) -> pl.DataFrame:
+    """Rows with moments in the time column; `zone` is where stamps without an offset stand.
+
+    Raises DataError that shows what is not written as it was learnt, and for offsets where none were learnt, unless the
+    zone tells what is meant.
+    """
+    moments = read_timestamps(rows[time], schema.format_of(time) or learn_format(rows[time]))
+    first = next((column.example for column in schema.columns if column.name == time), "")
+    if zone or not first or has_offset(first) or moments.dtype.time_zone is None:  # type: ignore[attr-defined]
+        return rows.with_columns(moments)
+    if not _are_utc(rows[time]):
+        raise DataError(
+            f'time_column "{time}": {rows[time].drop_nulls()[0]} has an offset, and stamps learnt from have none; write them '
+            "alike, or name the time zone of the latter: forecasting.timezone"
+        )
+    return rows.with_columns(moments.dt.replace_time_zone(None))
+
+
+def on_clocks_of(first: pl.DataFrame, rows: pl.DataFrame, time: str, zone: str | None) -> pl.DataFrame:
+    """Rows with moments that have a time zone where those of the first have, and none where they have none."""
+    moments, wanted = rows[time], first.schema[time].time_zone  # type: ignore[attr-defined]
+    own = moments.dtype.time_zone  # type: ignore[attr-defined]
+    if own and not wanted:
+        moments = moments.dt.convert_time_zone(zone or "UTC").dt.replace_time_zone(None)
+    elif wanted and not own:
+        moments = moments.dt.replace_time_zone(zone or "UTC", ambiguous="earliest", non_existent="null")
+    return rows.with_columns(moments.dt.convert_time_zone(wanted) if wanted else moments)
+
+
+def _are_utc(written: pl.Series) -> bool:
+    if written.dtype == pl.String:
+        return bool(written.drop_nulls().str.contains(r"(Z|[+-]00:?00)$").all())
+    return written.dtype.time_zone == "UTC"  # type: ignore[attr-defined]
 
 
 def _columns_ahead(experiment: Experiment) -> list[tuple[str, str]]:

@@ -38,7 +38,7 @@ from automl_assets.forecasting.steps.build_groups import build_groups, group_key
 from automl_assets.forecasting.steps.evaluate import error_by_horizon, metrics_of_all, tested
 from automl_assets.forecasting.steps.forecast import forecast
 from automl_assets.forecasting.steps.future_index import ahead, rows_of, whole
-from automl_assets.forecasting.steps.load_series import read_time
+from automl_assets.forecasting.steps.load_series import on_clocks_of, read_time
 from automl_assets.forecasting.steps.reconcile import add_up, reconcile
 from automl_assets.forecasting.steps.regularize import Regular
 from automl_assets.forecasting.steps.search import backtested, point_of
@@ -125,13 +125,19 @@ def prepare_data(tables: dict[int, pl.DataFrame], recipe: Recipe) -> Dataset:
     check_columns(tuple(recipe.schema.names), tables[SOURCE])
     read = [_read(rows, recipe) for rows in tables.values()]
     part = np.concatenate([np.full(rows.height, mark, np.int8) for mark, rows in tables.items()])
-    return Dataset(stacked([completed(rows, read[0]) for rows in read]), part, recipe.roles, fingerprint="")
+    return Dataset(stacked(_alike(read, recipe)), part, recipe.roles, fingerprint="")
+
+
+def _alike(read: list[pl.DataFrame], recipe: Recipe) -> list[pl.DataFrame]:
+    """Rows with the columns, and on the clocks, of the first."""
+    time, zone = recipe.roles.time or "", recipe.settings.forecasting.timezone
+    return [on_clocks_of(read[0], completed(rows, read[0]), time, zone) for rows in read]
 
 
 def _read(rows: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
     names = [name for name in recipe.schema.names if name in rows.columns]
     read = read_rows(rows, recipe.schema, names, recipe.settings.strict).table.select(names)
-    return read_time(read, recipe.roles.time or "", recipe.schema)
+    return read_time(read, recipe.roles.time or "", recipe.schema, recipe.settings.forecasting.timezone)
 
 
 def _index(rows: pl.DataFrame, problem: ForecastProblem, recipe: Recipe) -> Known:
