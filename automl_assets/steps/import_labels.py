@@ -189,18 +189,8 @@ def check_classes(rows: pl.DataFrame, known: pl.DataFrame, experiment: Experimen
 
 
 def _as_type(column: pl.Series, wanted: pl.DataType) -> pl.Series:
-    """Raises DataError for values that the source's type cannot hold."""
-    column = _as_text(column) if column.dtype.is_nested() and wanted == pl.String else column
-    try:
-        made = column.cast(wanted, strict=False)
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f'column "{column.name}" is {wanted} in the source: {error}') from None
-    lost = column.filter(made.is_null() & column.is_not_null()).unique(maintain_order=True)
-    if len(lost) and wanted.is_integer() and column.dtype.is_float():
-        return column
-    if len(lost):
-        raise DataError(f'column "{column.name}" is {wanted} in the source, which cannot hold {listed(lost, SHOWN)}')
-    return made
+    """A column that the source's schema has read; whole numbers give way to fractions."""
+    return column if wanted.is_integer() and column.dtype.is_float() else column.cast(wanted)
 
 
 def _is_fresh(rows: ScoredRows, known: ScoredRows, key: Sequence[str], target: str) -> pl.Series:

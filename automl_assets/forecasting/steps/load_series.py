@@ -12,7 +12,7 @@ from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.steps import assign_roles
 from automl_assets.records import SOURCE, TEST_FILE, Roles
 from automl_assets.steps.named_columns import check_columns, named_columns
-from automl_assets.steps.read_source import written
+from automl_assets.steps.read_source import like, written
 
 
 def load_series(
@@ -30,7 +30,7 @@ def load_series(
     history, time = tables[SOURCE], experiment.time_column or ""
     ahead = tables.get(TEST_FILE)
     if ahead is None and experiment.predict_source:
-        ahead = written(experiment.predict_source)
+        ahead = written(like(experiment.predict_source, schema))
     roles = assign_roles.assign_roles(history, experiment, () if ahead is None else ahead.columns)
     zone = experiment.forecasting.timezone
     every = [completed(read_time(rows, time, schema, zone), history) for rows in tables.values()]
