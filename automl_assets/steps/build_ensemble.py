@@ -1,10 +1,11 @@
 """build_ensemble: a weighted vote (Caruana 2004) and a stack over trials, and which of them, or the best trial, answers.
 
-Chooses on out-of-fold predictions alone. A stack is judged by cross-validation over those rows; a vote on the rows that
-chose it, which has so few degrees of freedom that the difference does not decide.
+Looks at out-of-fold predictions alone. What is chosen on some rows flatters itself on them: so each kind is judged by the
+whole of its choosing (trials, votes, coefficients) on rows that had no say in it, and these are its out-of-fold predictions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from automl_assets.experiment.experiment import EnsembleSetting
 from automl_assets.learning.fitting import stopping_early, with_every_class
 from automl_assets.parts import Rows
 from automl_assets.records import (
+    VALID,
     Candidate,
     Ensemble,
     EnsembleKind,
@@ -25,38 +27,67 @@ from automl_assets.records import (
     Trial,
     Truth,
 )
-from automl_assets.steps.combine import apply_stack, combine, stack_inputs
+from automl_assets.steps.combine import combine, stack_inputs
 from automl_assets.steps.ensemble_selection import contenders, greedy_votes
 
 MAX_CELLS = 40_000  # rows x outputs on which votes are shared out, a seeded sample of more: about ten seconds
 MAX_STACK_CELLS = 400_000  # rows x inputs x scores that a stack learns from; likewise
-STACK_FOLDS = 5
+FOLDS = 5  # parts of the rows, each of which judges what the others chose
 SMALLEST_GAIN = 1e-7
+EVEN_ROWS = 300  # rows on which half of a vote is shared out evenly: so few say little of who is better
+N_RESAMPLES = 20
+CLEARLY = 2.0  # standard errors by which a trial is worse that has no part in what is shared out
+LEAST_WEIGHT = 0.01  # a smaller share of a vote takes time and changes nothing
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Who would answer, as some rows have it."""
+
+    trials: Sequence[Trial]
+    weights: Sequence[float]
+    stack: Stack | None = None
+
+    def answer(self, rows: np.ndarray, problem: Problem) -> np.ndarray:
+        """What was said out of fold of these rows, float64 [n_rows, n_outputs]."""
+        return combine([trial.known_predictions[rows] for trial in self.trials], self.weights, self.stack, problem)
+
+    def members(self) -> tuple[Member, ...]:
+        return tuple(
+            Member(trial.name, trial.algorithm, float(weight), trial.fitted or Fitted(()))
+            for trial, weight in zip(self.trials, self.weights, strict=True)
+        )
+
+
+Choose = Callable[[np.ndarray], _Choice]  # by rows of the table, whose truth is looked at
 
 
 def build_ensemble(
     candidates: Iterable[Candidate], features: Features, settings: EnsembleSetting, seed: int
 ) -> Ensemble:
-    """The best of: the best single trial, a weighted vote, a stack. Raises LearningError when no trial finished."""
-    candidates = tuple(candidates)
-    trials = _contenders(candidates, features.truth.problem)
-    scorer = _Scorer(trials, features.truth, seed)
-    offers: dict[EnsembleKind, _Offer] = {"single": _single(trials, scorer)}
-    if settings.voting and len(trials) > 1:
-        offers["voting"] = _voting(trials, scorer, settings.iterations)
-    if settings.stacking and len(trials) > 1:
-        offers["stacking"] = _stacking(trials, scorer, seed)
-    scores = {kind: offer.score for kind, offer in offers.items()}
-    kind = max(
-        scores,
-        key=lambda k: metrics.oriented(features.truth.problem.metric, scores[k]) if np.isfinite(scores[k]) else -np.inf,
+    """A weighted vote; or a stack or the best single trial, where that is clearly better or no vote is asked for. Raises
+    LearningError when no trial finished."""
+    contest = _Contest(_finished(tuple(candidates), features.truth.problem), features.truth, seed)
+    held_out = {kind: contest.held_out(choose) for kind, choose in contest.kinds(settings).items()}
+    scores = {kind: contest.score(predictions) for kind, predictions in held_out.items()}
+    kind = contest.best(held_out)
+    choice = contest.kinds(settings)[kind](contest.rows)
+    return Ensemble(
+        kind=kind,
+        members=choice.members(),
+        stack=choice.stack,
+        score=scores[kind],
+        scores_by_kind=scores,
+        predictions=held_out[kind],
+        featurizer=features.featurizer,
+        problem=features.truth.problem,
+        schema=features.schema,
     )
-    return offers[kind].ensemble(kind, scores, features)
 
 
-def _contenders(candidates: Sequence[Candidate], problem: Problem) -> list[Trial]:
-    """Finished trials, best first. A guess has no vote where anything else has one: under a metric of ranks it would
-    seem harmless, and make nonsense of the probabilities."""
+def _finished(candidates: Sequence[Candidate], problem: Problem) -> list[Trial]:
+    """Finished trials. A guess has no vote where anything else has one: under a metric of ranks it would seem harmless,
+    and make nonsense of the probabilities."""
     finished = [trial for candidate in candidates for trial in candidate.trials if trial.score is not None]
     finished = [trial for trial in finished if not _is_fallback(trial, problem)] or finished
     if not finished:
@@ -65,7 +96,7 @@ def _contenders(candidates: Sequence[Candidate], problem: Problem) -> list[Trial
             f"no trial finished: {reasons or 'nothing was tried'}. Give more time where that was up, and mend "
             "whatever else the reasons name."
         )
-    return contenders(finished, problem.metric)
+    return finished
 
 
 def _is_fallback(trial: Trial, problem: Problem) -> bool:
@@ -73,30 +104,143 @@ def _is_fallback(trial: Trial, problem: Problem) -> bool:
     return part is not None and part.is_fallback
 
 
-class _Scorer:
-    """The rows every contender predicted, and the metric on them. Greater is better."""
+class _Contest:
+    """The trials, the rows that all of them predicted, and the ways to choose among them."""
 
     def __init__(self, trials: Sequence[Trial], truth: Truth, seed: int):
-        self.problem = truth.problem
+        self.trials, self.truth, self.problem, self.seed = trials, truth, truth.problem, seed
         known = np.logical_and.reduce([~np.isnan(trial.known_predictions).any(axis=1) for trial in trials])
         self.rows = np.flatnonzero(known)
-        self.y = truth.y[self.rows]
-        most = MAX_CELLS // self.problem.n_outputs
-        self.sample = sample(self.y, most, self.problem, np.random.default_rng(seed))  # positions in `rows`
-        self.weight = truth.weights_of(self.rows)
+        self.part = _parts(truth, self.rows, seed)
 
-    def predictions(self, trial: Trial) -> np.ndarray:
-        return trial.known_predictions[self.rows]
+    def kinds(self, settings: EnsembleSetting) -> dict[EnsembleKind, Choose]:
+        """The ways to choose that are asked for, by name; a vote, which errs least where rows are few, stands first."""
+        kinds: dict[EnsembleKind, Choose] = {}
+        if settings.voting and len(self.trials) > 1:
+            kinds["voting"] = lambda rows: self.voting(rows, settings.iterations)
+        kinds["single"] = self.single
+        if settings.stacking and len(self.trials) > 1:
+            kinds["stacking"] = self.stacking
+        return kinds
 
-    def score(self, predictions: np.ndarray) -> float:
-        """The experiment's metric on all rows."""
-        return metrics.score(self.problem.metric, self.y, predictions, self.weight, self.problem)
+    def best(self, held_out: Mapping[EnsembleKind, np.ndarray]) -> EnsembleKind:
+        """The first kind, or the best of those that are clearly better."""
+        looked_at = self.sampled(self.rows, MAX_CELLS // self.problem.n_outputs)
+        kinds, leads = (
+            [*held_out],
+            self.leads(np.array([predictions[looked_at] for predictions in held_out.values()]), looked_at),
+        )
+        clear = leads.mean(axis=0) > CLEARLY * leads.std(axis=0)
+        return kinds[int(np.argmax(np.where(clear, leads.mean(axis=0), 0.0)))]
 
-    def goodness(self, many: np.ndarray) -> np.ndarray:
-        """The metric on the sample of each prediction [n_trials, n_sampled, n_outputs], greater is better."""
-        metric, y = self.problem.metric, self.y[self.sample]
-        weight = self.weight[self.sample] if self.weight is not None else None
+    def single(self, rows: np.ndarray) -> _Choice:
+        return _Choice(self.contenders(rows)[:1], [1.0])
+
+    def voting(self, rows: np.ndarray, iterations: int) -> _Choice:
+        """The vote that greedy selection with replacement found best, the more shared out among the best the fewer rows
+        say so."""
+        trials, looked_at = self.contenders(rows), self.sampled(rows, MAX_CELLS // self.problem.n_outputs)
+        predictions = [trial.known_predictions[looked_at] for trial in trials]
+        votes = greedy_votes(predictions, lambda many: self.goodness(many, looked_at), iterations, SMALLEST_GAIN)
+        weights = evened(votes / votes.sum(), self.is_among_the_best(np.array(predictions), looked_at), len(rows))
+        voters = np.flatnonzero(weights)
+        return _Choice([trials[i] for i in voters], weights[voters].tolist())
+
+    def stacking(self, rows: np.ndarray) -> _Choice:
+        """A regularised linear learner over the best trial of each algorithm."""
+        trials = list({trial.algorithm: trial for trial in reversed(self.contenders(rows))}.values())
+        n_inputs = len(trials) * self.problem.n_outputs
+        learnt = self.sampled(rows, max(1_000, MAX_STACK_CELLS // (n_inputs * self.problem.n_outputs)))
+        inputs = stack_inputs([trial.known_predictions[learnt] for trial in trials], self.problem)
+        stack = _fit_stack(Rows(inputs, self.truth.y[learnt], self.truth.weights_of(learnt)), self.problem)
+        return _Choice(trials, _shares(stack, len(trials)), stack)
+
+    def held_out(self, choose: Choose) -> np.ndarray:
+        """What a way to choose answers for each part of the rows when the other parts choose, [n_rows, n_outputs]; NaN
+        for rows that some trial said nothing of."""
+        answers = np.full((len(self.truth.y), self.problem.n_outputs), np.nan)
+        for part in np.unique(self.part):
+            judged, others = self.rows[self.part == part], self.rows[self.part != part]
+            choice = choose(others if self._tell_enough(others) else self.rows)
+            answers[judged] = choice.answer(judged, self.problem)
+        return answers
+
+    def _tell_enough(self, rows: np.ndarray) -> bool:
+        """Whether every class is among these rows: many metrics need that."""
+        y = self.truth.y
+        return len(rows) > 0 and (not self.problem.classes or len(np.unique(y[rows])) == len(np.unique(y[self.rows])))
+
+    def contenders(self, rows: np.ndarray) -> list[Trial]:
+        """The trials considered, the best on these rows first."""
+        if len(rows) < len(self.rows):
+            looked_at = self.sampled(rows, MAX_CELLS // self.problem.n_outputs)
+            scores = (self.score(trial.known_predictions, looked_at) for trial in self.trials)
+            judged = [replace(trial, score=score) for trial, score in zip(self.trials, scores, strict=True)]
+            return contenders(judged, self.problem.metric)
+        return contenders(self.trials, self.problem.metric)
+
+    def sampled(self, rows: np.ndarray, most: int) -> np.ndarray:
+        """At most so many of the rows, and fewer for a part of them, which are chosen by FOLDS times."""
+        most = most if len(rows) == len(self.rows) else most // FOLDS
+        return rows[sample(self.truth.y[rows], most, self.problem, np.random.default_rng(self.seed))]
+
+    def is_among_the_best(self, predictions: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Which of the predictions [n_trials, n_sampled, n_outputs], the best first, these rows cannot tell from the
+        best: in resamples of them, bool [n_trials]."""
+        leads = self.leads(predictions, rows)
+        return -leads.mean(axis=0) <= CLEARLY * leads.std(axis=0)
+
+    def leads(self, predictions: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """How much better each of the predictions is than the first, in resamples of the rows, [n_resamples, n]."""
+        random, y = np.random.default_rng(self.seed), self.truth.y[rows]
+        draws = [resampled(y, self.problem, random) for _ in range(N_RESAMPLES)]
+        values = np.array([self.goodness(predictions[:, draw], rows[draw]) for draw in draws])
+        return values - values[:, :1]
+
+    def score(self, predictions: np.ndarray, rows: np.ndarray | None = None) -> float:
+        """The experiment's metric on all rows, or on some; `predictions` are of every row of the table."""
+        rows = self.rows if rows is None else rows
+        truth = self.truth
+        return metrics.score(
+            self.problem.metric, truth.y[rows], predictions[rows], truth.weights_of(rows), self.problem
+        )
+
+    def oriented(self, score: float) -> float:
+        """Greater is better; what is no number is worst."""
+        return metrics.oriented(self.problem.metric, score) if np.isfinite(score) else -np.inf
+
+    def goodness(self, many: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The metric on these rows of each prediction [n_trials, n_sampled, n_outputs], greater is better."""
+        metric, y, weight = self.problem.metric, self.truth.y[rows], self.truth.weights_of(rows)
         return np.array([metrics.oriented(metric, metrics.score(metric, y, one, weight, self.problem)) for one in many])
+
+
+def _parts(truth: Truth, rows: np.ndarray, seed: int) -> np.ndarray:
+    """The part of each row, int [n_rows]: by the fold that validated it, so that groups stay whole; else by chance."""
+    if truth.split.n_folds > 1:
+        return (truth.split.assignment[rows] == VALID).argmax(axis=1) % FOLDS
+    return np.random.default_rng(seed).permutation(len(rows)) % FOLDS
+
+
+def resampled(y: np.ndarray, problem: Problem, random: np.random.Generator) -> np.ndarray:
+    """As many positions drawn with replacement; of every class as many as there are."""
+    if not problem.classes:
+        return random.integers(0, len(y), len(y))
+    of_class = (np.flatnonzero(y == code) for code in np.unique(y))
+    return np.concatenate([random.choice(positions, len(positions)) for positions in of_class])
+
+
+def evened(weights: np.ndarray, is_among_the_best: np.ndarray, n_rows: int) -> np.ndarray:
+    """Weights of which a part is shared out evenly among the best, the more the fewer rows they were found on, without
+    those that count for little.
+
+    >>> evened(np.array([1.0, 0.0, 0.0]), np.array([True, True, False]), 300)
+    array([0.75, 0.25, 0.  ])
+    """
+    share = EVEN_ROWS / (EVEN_ROWS + n_rows)
+    drawn = (1 - share) * weights + share * is_among_the_best / is_among_the_best.sum()
+    kept = np.where(drawn >= min(LEAST_WEIGHT, drawn.max()), drawn, 0.0)
+    return kept / kept.sum()
 
 
 def sample(y: np.ndarray, n_rows: int, problem: Problem, random: np.random.Generator) -> np.ndarray:
@@ -113,80 +257,23 @@ def sample(y: np.ndarray, n_rows: int, problem: Problem, random: np.random.Gener
     return np.sort(order[:n_rows])
 
 
-class _Offer:
-    """One kind of ensemble that could answer."""
-
-    def __init__(self, score: float, trials: Sequence[Trial], weights: Sequence[float], stack: Stack | None = None):
-        self.score, self.trials, self.weights, self.stack = score, trials, weights, stack
-
-    def ensemble(self, kind: EnsembleKind, scores: dict[EnsembleKind, float], features: Features) -> Ensemble:
-        members = tuple(
-            Member(trial.name, trial.algorithm, float(weight), trial.fitted or Fitted(()))
-            for trial, weight in zip(self.trials, self.weights, strict=True)
-        )
-        parts = [trial.known_predictions for trial in self.trials]
-        return Ensemble(
-            kind=kind,
-            members=members,
-            stack=self.stack,
-            score=self.score,
-            scores_by_kind=scores,
-            predictions=combine(parts, self.weights, self.stack, features.truth.problem),
-            featurizer=features.featurizer,
-            problem=features.truth.problem,
-            schema=features.schema,
-        )
-
-
-def _single(trials: Sequence[Trial], scorer: _Scorer) -> _Offer:
-    return _Offer(scorer.score(scorer.predictions(trials[0])), trials[:1], [1.0])
-
-
-def _voting(trials: Sequence[Trial], scorer: _Scorer, iterations: int) -> _Offer:
-    """The vote that greedy selection with replacement found best."""
-    predictions = [scorer.predictions(trial)[scorer.sample] for trial in trials]
-    votes = greedy_votes(predictions, scorer.goodness, iterations, SMALLEST_GAIN)
-    weights = votes / votes.sum()
-    voters = {trial.name: weight for trial, weight in zip(trials, weights.tolist(), strict=True) if weight > 0}
-    chosen = [trial for trial in trials if trial.name in voters]
-    vote = combine([scorer.predictions(trial) for trial in chosen], list(voters.values()), None, scorer.problem)
-    return _Offer(scorer.score(vote), chosen, list(voters.values()))
-
-
-def _stacking(trials: Sequence[Trial], scorer: _Scorer, seed: int) -> _Offer:
-    """A regularised linear learner over the best trial of each algorithm; its score comes from rows it did not learn from."""
-    chosen = list({trial.algorithm: trial for trial in reversed(trials)}.values())
-    inputs = stack_inputs([scorer.predictions(trial) for trial in chosen], scorer.problem)
-    random = np.random.default_rng(seed)
-    fold = random.permutation(len(inputs)) % STACK_FOLDS
-    most = max(1_000, MAX_STACK_CELLS // (inputs.shape[1] * scorer.problem.n_outputs))
-    learns = np.isin(np.arange(len(inputs)), sample(scorer.y, most, scorer.problem, random))
-    held_out = np.empty((len(inputs), scorer.problem.n_outputs))
-    for i in range(STACK_FOLDS):
-        stack = _fit_stack(inputs, scorer, learns & (fold != i))
-        held_out[fold == i] = apply_stack(inputs[fold == i], stack, scorer.problem)
-    stack = _fit_stack(inputs, scorer, learns)
-    return _Offer(scorer.score(held_out), chosen, _shares(stack, len(chosen)), stack)
-
-
 def _shares(stack: Stack, n_members: int) -> list[float]:
     strength = np.abs(stack.coefficients).reshape(n_members, -1).sum(axis=1)
     return (strength / max(strength.sum(), 1e-12)).tolist()
 
 
-def _fit_stack(inputs: np.ndarray, scorer: _Scorer, rows: np.ndarray) -> Stack:
-    weight = scorer.weight[rows] if scorer.weight is not None else None
-    if scorer.problem.classes:
-        return _logistic_stack(inputs[rows], scorer.y[rows], weight, scorer.problem.n_classes)
-    return _linear_stack(inputs[rows], scorer.y[rows], weight)
+def _fit_stack(rows: Rows, problem: Problem) -> Stack:
+    if problem.classes:
+        return _logistic_stack(rows, problem.n_classes)
+    return _linear_stack(rows.x, rows.y, rows.weight)
 
 
-def _logistic_stack(inputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None, n_classes: int) -> Stack:
+def _logistic_stack(rows: Rows, n_classes: int) -> Stack:
     from sklearn.linear_model import LogisticRegression
 
-    rows = with_every_class(Rows(inputs, y, weight), n_classes)  # a rare class may lie in one fold alone
+    every = with_every_class(rows, n_classes)  # a rare class may lie in one fold alone
     with stopping_early():  # after so many rounds its answers no longer change to the eye
-        model = LogisticRegression(C=0.1, max_iter=200).fit(rows.x, rows.y, sample_weight=rows.weight)
+        model = LogisticRegression(C=0.1, max_iter=200).fit(every.x, every.y, sample_weight=every.weight)
     return Stack(model.coef_.T, model.intercept_)
 
 
