@@ -93,7 +93,10 @@ def test_a_column_that_had_gaps_may_be_left_out(server: str) -> None:
 
 
 BAD = {
-    "a column is lacking": ({"dataframe_records": [{"colour": "red"}]}, "Model is missing inputs"),
+    "a column is lacking": (
+        {"dataframe_records": [{"colour": "red"}]},
+        "the columns 'bought', 'pieces' are missing; the rows have 'colour'",
+    ),
     "a list where a number belongs": (
         {"dataframe_records": [{"size": [1, 2], "colour": "red", "bought": "2024-01-01", "pieces": 1}]},
         'column "size".*is no single value',
