@@ -313,7 +313,7 @@ def serve(
 
     address, surroundings = Tracker().champion_address(_model_name(experiment, home))
     command = [sys.executable, "-m", "automl_assets.serving.supervisor", str(socket.fileno()), address]
-    console.print(f"{address} answers at http://{host}:{port}/invocations", soft_wrap=True)
+    console.print(f"{address} answers at http://{host}:{socket.getsockname()[1]}/invocations", soft_wrap=True)
     os.execve(sys.executable, command, os.environ | surroundings)  # in place of this process, as with `ui`
 
 

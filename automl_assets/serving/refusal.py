@@ -56,3 +56,12 @@ def shown(value: object) -> str:
         return repr(shortened(value, MOST_SHOWN)) if isinstance(value, str) else shortened(repr(value), MOST_SHOWN)
     except RecursionError:
         return "a nested value"
+
+
+def quoted(name: object) -> str:
+    """A name that somebody sent.
+
+    >>> quoted("size")
+    '"size"'
+    """
+    return f'"{shown(str(name))[1:-1]}"'

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from automl_assets.serving.limits import Limits
-from automl_assets.serving.refusal import Refusal, shown
+from automl_assets.serving.refusal import Refusal, quoted, shown
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 KINDS = f'content types: "{JSON}", "{CSV}" and "{PARQUET}", in UTF-8'
@@ -27,6 +27,7 @@ SINGLE = "send a number, a text, true, false or null"
 FEWER = "send fewer rows in a request, and more requests"
 HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 LARGEST, SMALLEST = 2**64 - 1, -(2**63)  # whole numbers that a column holds
+INDEX = "__index_level_"  # columns in which pandas keeps names of rows
 TIMES_LARGER = 16  # than its file Parquet may be
 
 
@@ -81,7 +82,7 @@ def _check_cells(rows: pd.DataFrame) -> None:
     for name in rows.select_dtypes("object").columns:
         nested = next((value for value in rows[name] if isinstance(value, list | dict)), None)
         if nested is not None:
-            raise Refusal(400, f"column {_quoted(name)}: {shown(nested)} is no single value", SINGLE)
+            raise Refusal(400, f"column {quoted(name)}: {shown(nested)} is no single value", SINGLE)
 
 
 # JSON
@@ -94,9 +95,9 @@ def _json_rows(body: bytes, text: str, limits: Limits) -> tuple[pd.DataFrame, li
         raise Refusal(400, f"the body is {told}; rows stand below a key that says their form", FORMS)
     forms = [name for name in FORM_NAMES if name in content]
     if len(forms) != 1:
-        keys = ", ".join(map(_quoted, list(content)[:10])) or "no key"
+        keys = ", ".join(map(quoted, list(content)[:10])) or "no key"
         raise Refusal(400, f"the body has {keys}; exactly one key with rows is needed", FORMS)
-    notes = [f"{_quoted(key)} was ignored; only {_quoted(forms[0])} is read." for key in content if key != forms[0]]
+    notes = [f"{quoted(key)} was ignored; only {quoted(forms[0])} is read." for key in content if key != forms[0]]
     return _table(forms[0], content[forms[0]], limits), notes[:10]
 
 
@@ -122,7 +123,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         doubled = next(name for name, n in Counter(name for name, _ in pairs).items() if n > 1)
-        raise Refusal(400, f"the key {_quoted(doubled)} stands twice in one object", "send every key once")
+        raise Refusal(400, f"the key {quoted(doubled)} stands twice in one object", "send every key once")
     return found
 
 
@@ -155,7 +156,7 @@ def _table(form: str, content: Any, limits: Limits) -> pd.DataFrame:
         return _of_columns(form, content, limits)
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         told = "holds rows without names of columns" if isinstance(content, list) else "is no list"
-        raise Refusal(400, f"{_quoted(form)} {told}", FORMS)
+        raise Refusal(400, f"{quoted(form)} {told}", FORMS)
     _check_rows(len(content), limits)
     return pd.DataFrame(content)
 
@@ -175,10 +176,10 @@ def _of_split(content: Any, limits: Limits) -> pd.DataFrame:
 
 def _of_columns(form: str, content: Mapping[str, Any], limits: Limits) -> pd.DataFrame:
     if not all(isinstance(values, list) for values in content.values()):
-        raise Refusal(400, f"{_quoted(form)} has columns that are no lists", FORMS)
+        raise Refusal(400, f"{quoted(form)} has columns that are no lists", FORMS)
     lengths = {len(values) for values in content.values()}
     if len(lengths) > 1:
-        raise Refusal(400, f"{_quoted(form)} has columns of different lengths, {sorted(lengths)[:5]}", FORMS)
+        raise Refusal(400, f"{quoted(form)} has columns of different lengths, {sorted(lengths)[:5]}", FORMS)
     _check_rows(max(lengths, default=0), limits)
     return pd.DataFrame(dict(content))
 
@@ -186,11 +187,7 @@ def _of_columns(form: str, content: Mapping[str, Any], limits: Limits) -> pd.Dat
 def _check_names(names: Iterable[str]) -> None:
     doubled = [name for name, n in Counter(names).items() if n > 1]
     if doubled:
-        raise Refusal(400, f"several columns are called {_quoted(doubled[0])}", "give every column a name of its own")
-
-
-def _quoted(name: object) -> str:
-    return f'"{shown(str(name))[1:-1]}"'
+        raise Refusal(400, f"several columns are called {quoted(doubled[0])}", "give every column a name of its own")
 
 
 # CSV
@@ -230,7 +227,8 @@ def _parquet_rows(body: bytes, names: Collection[str], limits: Limits) -> tuple[
         rows = file.read([name for name in about.names if name in names], use_threads=False).to_pandas()
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise Refusal(400, "the body is no Parquet file that can be read", KINDS) from error
-    ignored = [f"{_quoted(name)} was ignored; the model does not know it." for name in about.names if name not in names]
+    further = [name for name in about.names if name not in names and not name.startswith(INDEX)]
+    ignored = [f"{quoted(name)} was ignored; the model does not know it." for name in further]
     return rows.astype({name: object for name in texts if name in rows.columns}), ignored[:10]
 
 
@@ -250,7 +248,7 @@ def _check_parquet(file: Any, names: Collection[str], limits: Limits) -> None:
     check_size(sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)) // TIMES_LARGER, limits)
     odd = [one.name for one in file.schema_arrow if one.name in names and not _is_single(one.type, types)]
     if odd:
-        raise Refusal(400, f"column {_quoted(odd[0])} holds no single values", SINGLE)
+        raise Refusal(400, f"column {quoted(odd[0])} holds no single values", SINGLE)
 
 
 def _is_single(kind: Any, types: Any) -> bool:

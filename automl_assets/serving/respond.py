@@ -14,7 +14,7 @@ import pandas as pd
 
 from automl_assets.errors import listed, nearest
 from automl_assets.serving.limits import Limits, limits_here
-from automl_assets.serving.refusal import Refusal, shown
+from automl_assets.serving.refusal import Refusal, quoted
 from automl_assets.serving.request_rows import JSON, read_request
 
 NOTES = "notes"  # of the answer, and of the frame that a model gives
@@ -73,16 +73,16 @@ class _Asked:
         if missing:
             alike = nearest(further[0], missing) if further else ""
             of = "column" if len(missing) == 1 else "columns"
-            there = listed((shown(name) for name in map(str, sent.columns)), 10)
-            told = f"the {of} {listed((shown(name) for name in missing), 20)} {'is' if len(missing) == 1 else 'are'} missing"
+            there = listed((quoted(name) for name in map(str, sent.columns)), 10)
+            told = f"the {of} {listed((quoted(name) for name in missing), 20)} {'is' if len(missing) == 1 else 'are'} missing"
             raise Refusal(400, f"{told}; the rows have {there}.{alike}", self.possible(missing))
-        notes = [f"{shown(name)} was ignored; the model does not know it." for name in further[:10]]
+        notes = [f"{quoted(name)} was ignored; the model does not know it." for name in further[:10]]
         return sent[[name for name in names if name in sent.columns]], notes
 
     def possible(self, first: Iterable[str] = ()) -> str:
         """The columns in words, those asked for first."""
         names = list(dict.fromkeys([*first, *(name for name, _ in self.columns)]))
-        told = [f"{shown(name)} ({self.takes[name]})" if name in self.takes else shown(name) for name in names]
+        told = [f"{quoted(name)} ({self.takes[name]})" if name in self.takes else quoted(name) for name in names]
         return f"the model takes {listed(told, 20)}"
 
 

@@ -24,6 +24,8 @@ GRACE_SECONDS = 5.0  # beyond the seconds that a request may take
 def listener(host: str, port: int) -> socket.socket:
     """A socket at this address, bound and inherited by child processes. Raises SettingError where it cannot be had."""
     try:
+        if not 0 <= port < 2**16:
+            raise OverflowError("a port is a number up to 65535")
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family, kind, protocol)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

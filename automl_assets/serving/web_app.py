@@ -1,8 +1,10 @@
 """The service as an ASGI application: routes, limits of what is read and how long, and answers beside the event loop."""
 
 import asyncio
+import logging
+import os
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from automl_assets.serving.limits import Limits
@@ -17,6 +19,7 @@ ROUTES = {"/ping": "GET", "/health": "GET", "/version": "GET", "/invocations": "
 POSSIBLE = "POST rows to /invocations; GET /ping, /health and /version"
 N_ANSWERS = 4  # at once; ONNX Runtime shares the cores among them
 MOST_HELD = 8  # bodies of the largest size in memory, until answers come
+LOG = logging.getLogger(__name__)
 STALL_SECONDS = 10.0  # without a byte of a body that has begun
 
 
@@ -27,6 +30,7 @@ class WebApp:
         self.model, self.version, self.limits = model, version, limits
         self.threads = ThreadPoolExecutor(N_ANSWERS, "answer")
         self.n_held = 0  # bytes of bodies
+        self.late: set[Future[Response]] = set()  # given up, but at work
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         try:
@@ -55,15 +59,24 @@ class WebApp:
         try:
             await self._read(body, receive)
             kind = headers.get(b"content-type", b"").decode("latin-1")
-            work = asyncio.get_running_loop().run_in_executor(
-                self.threads, respond, bytes(body), kind, self.model, self.limits
-            )
-            return await asyncio.wait_for(work, self.limits.seconds)
-        except TimeoutError:
-            told = f"there was no answer within {self.limits.seconds:g} seconds (AUTOML_SERVE_SECONDS)"
-            raise Refusal(504, told, "send fewer rows, or try again later") from None
+            return await self._in_time(self.threads.submit(respond, bytes(body), kind, self.model, self.limits))
         finally:
             self.n_held -= len(body)
+
+    async def _in_time(self, work: "Future[Response]") -> Response:
+        """Nobody can end a thread: where all of them answer requests that were given up, the process ends, and its parent
+        starts another."""
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(work), self.limits.seconds)
+        except TimeoutError:
+            if not work.cancel():
+                self.late.add(work)
+                work.add_done_callback(self.late.discard)
+            if sum(not one.done() for one in self.late) >= N_ANSWERS:
+                LOG.error("All threads are busy with requests that were given up; this worker ends")
+                asyncio.get_running_loop().call_later(1, os._exit, 1)
+            told = f"there was no answer within {self.limits.seconds:g} seconds (AUTOML_SERVE_SECONDS)"
+            raise Refusal(504, told, "send fewer rows, or try again later") from None
 
     async def _read(self, body: bytearray, receive: Receive) -> None:
         """Raises Refusal for what is too slow, too large or too much at once."""

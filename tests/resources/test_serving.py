@@ -218,7 +218,7 @@ def test_cells_stay_as_they_are_written_and_gaps_are_those_of_files() -> None:
     [
         ("", "the body is empty"),
         ("flag;share\ntrue;0,5", "there are more cells in a row than in the header, 'flag;share'"),
-        ("flag;share\ntrue;1", "the columns 'flag', 'whole', 'share', 'day' are missing; the rows have 'flag;share'."),
+        ("flag;share\ntrue;1", 'the columns "flag", "whole", "share", "day" are missing; the rows have "flag;share".'),
         ("flag,share\n1,2\n1,2,3", "the body is no CSV with a header and commas: "),
         (
             ",".join(HEAD) + "\ntrue,true,3,4,2024-02-03,much",

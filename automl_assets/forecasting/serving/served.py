@@ -28,7 +28,7 @@ from automl_assets.steps.read_rows import Notes, read_rows
 SERVER = "mlflow.pyfunc.scoring_server"
 WORDS = {"true": 1, "false": 0} | dict.fromkeys(MISSING)  # texts that are no numbers but stand for some, or for none
 MOST_STAMPS = 1_000_000  # from the first to the last of a series, whatever is missing in between
-MOST_HORIZONS = 100  # each asks the model once more, with all rows before
+MOST_PASSES = 20_000_000  # of rows through the model: every horizon ahead asks it once more, with all rows before
 MOST_OPEN = 500  # models that are kept in memory
 MOST_CHARACTERS = 60  # of a value that a message shows
 SHOWN = 5  # stamps or names that a message lists
@@ -152,10 +152,12 @@ class _Model:
         """Answers for all rows after `y` and perhaps some more. Beyond the horizon forecasts become history, and
         quantiles grow as a random walk's would."""
         horizon, n_known, rows = self.about["horizon"], len(y), regular.table
-        if len(rows) - n_known > MOST_HORIZONS * horizon:
-            ahead = f"{len(rows) - n_known} steps of {self.about['frequency']!r} ahead"
-            raise _refused(f"series {name!r}: {ahead}; at most {MOST_HORIZONS * horizon} can be asked for at once")
         n_rows = n_known + -(-(len(rows) - n_known) // horizon) * horizon
+        if (n_rows - n_known) // horizon * n_rows > MOST_PASSES:
+            ahead = f"{len(rows) - n_known} steps of {self.about['frequency']!r} after {n_known} of the history"
+            raise _refused(
+                f"series {name!r}: {ahead} are too many at once; send a shorter history, or fewer rows to come"
+            )
         seconds = regular.seconds(n_rows)
         rows = rows.iloc[np.minimum(np.arange(n_rows), len(rows) - 1)]  # what comes after the last row is as it
         spread = np.empty((0, len(self.about["levels"])))
