@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from io import BytesIO, StringIO
 from typing import Any, NoReturn
 
@@ -27,6 +28,8 @@ SINGLE = "send a number, a text, true, false or null"
 FEWER = "send fewer rows in a request, and more requests"
 HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 LARGEST, SMALLEST = 2**64 - 1, -(2**63)  # whole numbers that a column holds
+MOST_FURTHER = 200  # columns that a model does not know
+MOST_CELLS = 20_000_000  # where each of many short rows has columns of its own, a small body fills the memory
 INDEX = "__index_level_"  # columns in which pandas keeps names of rows
 TIMES_LARGER = 16  # than its file Parquet may be
 
@@ -45,7 +48,8 @@ def read_request(
     if kind == PARQUET:
         return _parquet_rows(body, names, limits)
     text = _text(body)
-    rows, notes = _json_rows(body, text, limits) if kind == JSON else (_csv_rows(text, limits), [])
+    bounds = _Bounds(limits, len(names) + MOST_FURTHER)
+    rows, notes = _json_rows(body, text, bounds) if kind == JSON else (_csv_rows(text, bounds), [])
     _check_cells(rows)
     return rows, notes
 
@@ -73,6 +77,22 @@ def _text(body: bytes) -> str:
         raise Refusal(400, f"the body is not in UTF-8: byte {error.start} is no part of a character", KINDS) from None
 
 
+@dataclass(frozen=True)
+class _Bounds:
+    """How many rows and columns there may be."""
+
+    limits: Limits
+    n_columns: int
+
+    def check(self, n_rows: int, names: Collection[str] = ()) -> None:
+        """Raises Refusal."""
+        _check_rows(n_rows, self.limits)
+        if len(names) > self.n_columns:
+            raise Refusal(413, f"more than {self.n_columns} columns", "send only those that the model takes")
+        if n_rows * len(names) > MOST_CELLS:
+            raise Refusal(413, f"{n_rows} rows of {len(names)} columns, more than {MOST_CELLS} cells", FEWER)
+
+
 def _check_rows(n_rows: int, limits: Limits) -> None:
     if n_rows > limits.n_rows:
         raise Refusal(413, f"more than {limits.n_rows} rows (AUTOML_SERVE_ROWS)", FEWER)
@@ -88,7 +108,7 @@ def _check_cells(rows: pd.DataFrame) -> None:
 # JSON
 
 
-def _json_rows(body: bytes, text: str, limits: Limits) -> tuple[pd.DataFrame, list[str]]:
+def _json_rows(body: bytes, text: str, bounds: _Bounds) -> tuple[pd.DataFrame, list[str]]:
     content = _parsed(text, bool(HALF_CHARACTER.search(body)))
     if not isinstance(content, dict):
         told = "a bare list" if isinstance(content, list) else f"the bare value {shown(content)}"
@@ -98,7 +118,7 @@ def _json_rows(body: bytes, text: str, limits: Limits) -> tuple[pd.DataFrame, li
         keys = ", ".join(map(quoted, list(content)[:10])) or "no key"
         raise Refusal(400, f"the body has {keys}; exactly one key with rows is needed", FORMS)
     notes = [f"{quoted(key)} was ignored; only {quoted(forms[0])} is read." for key in content if key != forms[0]]
-    return _table(forms[0], content[forms[0]], limits), notes[:10]
+    return _table(forms[0], content[forms[0]], bounds), notes[:10]
 
 
 def _parsed(text: str, has_halves: bool) -> Any:
@@ -149,24 +169,25 @@ def _beyond(number: str) -> NoReturn:
     raise Refusal(400, f"{shown(number)[1:-1]} is beyond all numbers that can be read", "send a finite number or null")
 
 
-def _table(form: str, content: Any, limits: Limits) -> pd.DataFrame:
+def _table(form: str, content: Any, bounds: _Bounds) -> pd.DataFrame:
     if form == "dataframe_split":
-        return _of_split(content, limits)
+        return _of_split(content, bounds)
     if isinstance(content, dict) and form != "dataframe_records":
-        return _of_columns(form, content, limits)
+        return _of_columns(form, content, bounds)
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         told = "holds rows without names of columns" if isinstance(content, list) else "is no list"
         raise Refusal(400, f"{quoted(form)} {told}", FORMS)
-    _check_rows(len(content), limits)
+    bounds.check(len(content))
+    bounds.check(len(content), set().union(*content))
     return pd.DataFrame(content)
 
 
-def _of_split(content: Any, limits: Limits) -> pd.DataFrame:
+def _of_split(content: Any, bounds: _Bounds) -> pd.DataFrame:
     is_table = isinstance(content, dict) and all(isinstance(content.get(key), list) for key in ("columns", "data"))
     if not is_table or not all(isinstance(name, str) for name in content["columns"]):
         raise Refusal(400, '"dataframe_split" lacks the list "columns" of texts, or the list "data"', FORMS)
     columns, data = content["columns"], content["data"]
-    _check_rows(len(data), limits)
+    bounds.check(len(data), columns)
     _check_names(columns)
     odd = next((i for i, row in enumerate(data) if not isinstance(row, list) or len(row) != len(columns)), None)
     if odd is not None:
@@ -174,13 +195,13 @@ def _of_split(content: Any, limits: Limits) -> pd.DataFrame:
     return pd.DataFrame(data, columns=columns)
 
 
-def _of_columns(form: str, content: Mapping[str, Any], limits: Limits) -> pd.DataFrame:
+def _of_columns(form: str, content: Mapping[str, Any], bounds: _Bounds) -> pd.DataFrame:
     if not all(isinstance(values, list) for values in content.values()):
         raise Refusal(400, f"{quoted(form)} has columns that are no lists", FORMS)
     lengths = {len(values) for values in content.values()}
     if len(lengths) > 1:
         raise Refusal(400, f"{quoted(form)} has columns of different lengths, {sorted(lengths)[:5]}", FORMS)
-    _check_rows(max(lengths, default=0), limits)
+    bounds.check(max(lengths, default=0), content)
     return pd.DataFrame(dict(content))
 
 
@@ -193,19 +214,22 @@ def _check_names(names: Iterable[str]) -> None:
 # CSV
 
 
-def _csv_rows(text: str, limits: Limits) -> pd.DataFrame:
+def _csv_rows(text: str, bounds: _Bounds) -> pd.DataFrame:
     """Cells stay texts, and are looked at by who answers."""
     possible = "send a header and rows, with commas between cells"
     try:
         header = next(csv.reader(StringIO(text)))
+        bounds.check(0, header)
         _check_names(header)
-        rows = pd.read_csv(StringIO(text), dtype=str, keep_default_na=False, na_values=[""], nrows=limits.n_rows + 1)
+        rows = pd.read_csv(
+            StringIO(text), dtype=str, keep_default_na=False, na_values=[""], nrows=bounds.limits.n_rows + 1
+        )
     except (csv.Error, ValueError, StopIteration) as error:  # pandas' errors of parsers are ValueErrors
         raise Refusal(400, f"the body is no CSV with a header and commas: {error}", possible) from None
     if not isinstance(rows.index, pd.RangeIndex):  # pandas took what is too many for names of rows
         told = ", ".join(map(shown, header[:10]))
         raise Refusal(400, f"there are more cells in a row than in the header, {told}", possible)
-    _check_rows(len(rows), limits)
+    bounds.check(len(rows), header)
     return rows
 
 

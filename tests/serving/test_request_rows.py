@@ -80,6 +80,21 @@ BAD = {
     "too many rows in CSV": (b"size\n" + b"1\n" * 101, CSV, 413, "more than 100 rows"),
     "too many rows in Parquet": (parquet(pa.table({"size": range(101)})), PARQUET, 413, "more than 100 rows"),
     "too many bytes": (b" " * 200_001, JSON, 413, "the body is larger than 200000 bytes (AUTOML_SERVE_BYTES)"),
+    "a column for each row": ({"inputs": [{f"c{i}": 1} for i in range(203)]}, JSON, 413, "more than 100 rows"),
+    "columns without end": (
+        {"inputs": [{f"c{i}_{j}": 1 for j in range(5)} for i in range(50)]},
+        JSON,
+        413,
+        "more than 202 columns",
+    ),
+    "columns of a split": (
+        {"dataframe_split": {"columns": ["a"] * 203, "data": []}},
+        JSON,
+        413,
+        "more than 202 columns",
+    ),
+    "columns of lists": ({"inputs": {f"c{i}": [1] for i in range(203)}}, JSON, 413, "more than 202 columns"),
+    "columns of CSV": (b"," * 100_000, CSV, 413, "more than 202 columns"),
     "a quote that never ends": (b'size,colour\n1,"red\n', CSV, 400, "the body is no CSV with a header and commas"),
     "junk": (b"PAR1junkPAR1", PARQUET, 400, "the body is no Parquet file that can be read"),
     "nested Parquet": (parquet(pa.table({"size": [[1]]})), PARQUET, 400, 'column "size" holds no single values'),
@@ -128,6 +143,13 @@ def test_a_small_parquet_file_cannot_hold_much_memory() -> None:
     assert pa.total_allocated_bytes() - before < 5_000_000 and rows["colour"].map(len).sum() == 100_000_000
     with pytest.raises(Refusal, match="the body is larger than"):
         read(buffer.getvalue(), PARQUET, Limits(n_bytes=20_000, n_rows=100))
+
+
+def test_many_rows_with_few_cells_each_cannot_fill_the_memory() -> None:
+    """100,000 rows of one column each are 20 million cells of a table."""
+    rows = [{f"c{i % 201}": 1} for i in range(100_000)]
+    with pytest.raises(Refusal, match="100000 rows of 201 columns, more than 20000000 cells"):
+        read({"inputs": rows}, limits=Limits())
 
 
 def test_junk_of_every_kind_is_refused_and_nothing_else_is_raised() -> None:
