@@ -14,7 +14,8 @@ from automl_assets.data.column_schema import ColumnSchema
 from automl_assets.data.schema import Schema
 from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.session import feed
-from automl_assets.steps.read_rows import UNREADABLE, read_rows
+from automl_assets.serving.respond import for_mlflow
+from automl_assets.steps.read_rows import UNREADABLE, Notes, read_rows
 from automl_assets.training_code.source_bundle import FUTURE, Bundle
 
 SERVED = Path(__file__).with_name("serving.py")
@@ -24,7 +25,7 @@ SERVED_TYPES = {  # what each input of the ONNX model is called for people who a
     "double": "date or date-time as ISO 8601 text, seconds since 1970 (UTC), or null",
     "string": "text or null",
 }
-READER = (read_rows, feed)  # what the code that answers calls, copied beside it with all it needs
+READER = (read_rows, feed, Notes, for_mlflow)  # what the code that answers calls, copied beside it with all it needs
 
 
 @contextmanager

@@ -5,7 +5,6 @@ MLflow copies this file beside the model and runs it wherever that is served, so
 
 import importlib.util
 import sys
-from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +16,7 @@ import pandas as pd
 SERVER = "mlflow.pyfunc.scoring_server"
 KINDS = {"tensor(string)": "string", "tensor(double)": "double", "tensor(float)": "float"}
 UNREADABLE = "unreadable"
+MOST_CHARACTERS = 60  # of a value that a message shows
 
 
 class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # loaded lazily by mlflow
@@ -27,14 +27,15 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
 
         self.session = onnxruntime.InferenceSession(context.artifacts["onnx"], providers=["CPUExecutionProvider"])
         self.reader = _module(Path(context.artifacts["reader"]))
-        self.read_rows, self.feed = self.reader.READER
-        if SERVER in sys.modules:
-            _let_csv_in(sys.modules[SERVER])
+        self.read_rows, self.feed, self.notes, for_mlflow = self.reader.READER
+        if SERVER in sys.modules:  # refusals of its own show traces, and what was sent
+            server: Any = sys.modules[SERVER]
+            server.invocations = for_mlflow(server.InvocationsResponse)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """The outputs of the ONNX model: `prediction` and its intervals, or `label` and, in the order of the classes,
         `probabilities` and who is in each `prediction_set`. Where the model is not strict, `unreadable` names the columns
-        of each row that count as missing because they cannot be read."""
+        of each row that count as missing because they cannot be read. The frame's `attrs` hold `notes`, sentences."""
         _check(model_input)
         kinds = {one.name: KINDS[one.type] for one in self.session.get_inputs()}
         read = self._read(model_input, list(kinds))
@@ -43,7 +44,14 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
         columns = {name: _column(answer) for name, answer in zip(names, self.session.run(None, feeds), strict=True)}
         if not self.reader.IS_STRICT:
             columns[UNREADABLE] = list(read.unreadable) or ""
-        return pd.DataFrame(columns, index=model_input.index)
+        answers = pd.DataFrame(columns, index=model_input.index)
+        answers.attrs["notes"] = self._notes(read)
+        return answers
+
+    def _notes(self, read: Any) -> list[str]:
+        notes = self.notes()
+        notes.add(read)
+        return notes.lines
 
     def _read(self, rows: pd.DataFrame, names: list[str]) -> Any:
         """The columns as they were learnt; those that MLflow allowed to leave out are missing."""
@@ -67,23 +75,6 @@ def _module(file: Path) -> ModuleType:
     return module
 
 
-def _let_csv_in(server: Any) -> None:
-    """MLflow's own reading of `text/csv` fails at the first column that may be of any type."""
-    own = server.parse_csv_input
-    server.parse_csv_input = lambda csv_input, schema=None: _read_csv(csv_input) if schema else own(csv_input)
-
-
-def _read_csv(csv_input: StringIO) -> pd.DataFrame:
-    """Rows of `text/csv`; cells stay texts, and are looked at by who answers."""
-    try:
-        rows = pd.read_csv(csv_input, dtype=str, keep_default_na=False, na_values=[""])
-    except (ValueError, pd.errors.ParserError) as error:
-        raise _refused(f"this is no CSV with a header and commas: {error}") from None
-    if not isinstance(rows.index, pd.RangeIndex):  # pandas took what is too many for names of rows
-        raise _refused(f"there are more cells in a row than in the header, {', '.join(rows.columns)}")
-    return rows
-
-
 def _check(rows: pd.DataFrame) -> None:
     """Raises MlflowException, which the server tells as status 400, for what is no table of single values."""
     if rows.empty:
@@ -91,7 +82,9 @@ def _check(rows: pd.DataFrame) -> None:
     for name in rows.columns:
         nested = [value for value in rows[name] if isinstance(value, list | dict)] if rows[name].dtype == object else []
         if nested:
-            raise _refused(f'column "{name}": {nested[0]!r} is no single value; send a number, a text or null')
+            raise _refused(
+                f'column "{name}": {repr(nested[0])[:MOST_CHARACTERS]} is no single value; send a number, a text or null'
+            )
 
 
 def _refused(message: str) -> Exception:

@@ -303,17 +303,18 @@ def serve(
     host: Annotated[str, typer.Option(help="0.0.0.0 lets other machines ask, whoever they are.")] = "127.0.0.1",
     home: Home = None,
 ) -> None:
-    """Answers over HTTP with the champion: POST rows as JSON or CSV to /invocations (MLflow's scoring server)."""
+    """Answers over HTTP with the champion: POST rows as JSON or CSV to /invocations (the protocol of MLflow's server)."""
+    from automl_assets.serving.limits import limits_here
+    from automl_assets.serving.supervisor import listener
+
+    limits_here()  # raises SettingError
+    socket = listener(host, port)
     from automl_assets.resources.tracker import Tracker
 
     address, surroundings = Tracker().champion_address(_model_name(experiment, home))
-    programs = Path(sys.executable).parent
-    mlflow, path = str(programs / "mlflow"), f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"
-    command = [mlflow, "models", "serve", "-m", address, "--env-manager", "local", "-h", host, "-p", str(port)]
-    console.print(f"{address} answers at http://{host}:{port}/invocations", soft_wrap=True)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # In place of this process, as with `ui`. MLflow looks for its web server on the PATH.
-    os.execve(mlflow, command, os.environ | surroundings | {"PATH": path})
+    command = [sys.executable, "-m", "automl_assets.serving.supervisor", str(socket.fileno()), address]
+    console.print(f"{address} answers at http://{host}:{socket.getsockname()[1]}/invocations", soft_wrap=True)
+    os.execve(sys.executable, command, os.environ | surroundings)  # in place of this process, as with `ui`
 
 
 @app.command()

@@ -17,6 +17,7 @@ from automl_assets.errors import listed
 from automl_assets.stored import stored_as
 
 SHOWN = 3  # cells that a message shows
+MOST_CHARACTERS = 60  # of such a cell
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,12 @@ def _misfits(cells: pl.Series, which: pl.Series, learnt: ColumnSchema) -> list[M
     if not which.any():
         return []
     examples = cells.filter(which).unique(maintain_order=True).head(SHOWN)
-    return [Misfit(learnt.name, int(which.sum()), tuple(map(str, examples)), learnt.in_words)]
+    return [Misfit(learnt.name, int(which.sum()), tuple(map(_shown, examples)), learnt.in_words)]
+
+
+def _shown(cell: Any) -> str:
+    text = str(cell)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 
 
 def _per_row(lost: Mapping[str, pl.Series]) -> tuple[str, ...]:

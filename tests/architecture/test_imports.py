@@ -29,6 +29,7 @@ LAYERS = (
     ("assets",),
     ("*.serving",),
     ("resources",),
+    ("serving",),
     ("execution.preload", "*.preload"),
     ("*.steps",),
     ("steps",),

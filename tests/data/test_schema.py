@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
-from io import BytesIO, StringIO
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from automl_assets.data.schema import Schema, differences, learn_schema
 from automl_assets.errors import SettingError
 from automl_assets.experiment.experiment import SourceSetting
-from automl_assets.resources.serving import _read_csv
+from automl_assets.serving.limits import Limits
+from automl_assets.serving.request_rows import read_request
 from automl_assets.steps.read_rows import as_frame
 from automl_assets.steps.read_source import learn, like, written
 
@@ -226,7 +227,7 @@ def _over_http(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _csv_over_http(table: pl.DataFrame) -> pl.DataFrame:
-    return as_frame(_read_csv(StringIO(table.write_csv())))
+    return as_frame(read_request(table.write_csv().encode(), "text/csv", (), Limits())[0])
 
 
 def _pandas_parquet(table: pl.DataFrame) -> pl.DataFrame:

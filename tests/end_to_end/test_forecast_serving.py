@@ -68,7 +68,7 @@ def test_answers_are_those_of_python(server: str, form: str) -> None:
 BAD = {
     "no date": (lambda rows: rows.assign(month=["soon", *rows["month"][1:]]), "soon is no date"),
     "one stamp": (lambda rows: rows.assign(month="2021-01-07"), "two rows of 2021-01-07 with different values"),
-    "a column is lacking": (lambda rows: rows.drop(columns="sold"), "Model is missing inputs"),
+    "a column is lacking": (lambda rows: rows.drop(columns="sold"), 'the column "sold" is missing; the rows have'),
 }
 
 

@@ -19,7 +19,8 @@ from automl_assets.onnx.graph import FLOAT, Graph
 from automl_assets.onnx.session import feed, open_session
 from automl_assets.records import Candidate, Ensemble
 from automl_assets.resources.model_folders import table_model
-from automl_assets.resources.serving import _read_csv
+from automl_assets.serving.limits import Limits
+from automl_assets.serving.request_rows import read_request
 from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.export import export
 from automl_assets.steps.load import load
@@ -98,8 +99,7 @@ Post = Callable[..., tuple[int, Any]]
 def post(model: tuple[OnnxModel, Ensemble]) -> Post:
     """What the scoring server makes of rows: its own function, without a socket."""
     import mlflow
-    from mlflow.exceptions import MlflowException
-    from mlflow.pyfunc.scoring_server import invocations
+    from mlflow.pyfunc import scoring_server
 
     with table_model(model[0]) as folder:
         served = mlflow.pyfunc.load_model(str(folder))
@@ -107,11 +107,9 @@ def post(model: tuple[OnnxModel, Ensemble]) -> Post:
         def send(*rows: dict[str, Any], csv: str | None = None) -> tuple[int, Any]:
             kind = "application/json" if csv is None else "text/csv"
             content = json.dumps({"dataframe_records": rows}) if csv is None else csv
-            try:
-                told = invocations(content.encode(), kind, served, served.metadata.get_input_schema())
-            except MlflowException as error:
-                return error.get_http_status_code(), error.message
-            return told.status, json.loads(told.response)["predictions"]
+            told = scoring_server.invocations(content.encode(), kind, served, served.metadata.get_input_schema())
+            answer = json.loads(told.response)
+            return told.status, answer["predictions"] if told.status == 200 else answer["message"]
 
     return send
 
@@ -210,7 +208,7 @@ def test_a_cell_means_the_same_in_csv_over_http(post: Post, predicted: Callable,
 def test_cells_stay_as_they_are_written_and_gaps_are_those_of_files() -> None:
     cells = pd.DataFrame({"code": ["007", "12"], "word": ["None", "one"], "size": ["1", "2"]})
     schema = learn_schema(pl.from_pandas(cells), source={"null_values": ["", "NA"]})
-    sent = _read_csv(StringIO("code,word,size\n007,None,123456789\n12,NA,\n"))
+    sent, _ = read_request(b"code,word,size\n007,None,123456789\n12,NA,\n", "text/csv", (), Limits())
     read = read_rows(sent, schema, ["code", "word", "size"], is_strict=True).table
     assert read.to_dict(as_series=False) == {"code": ["007", "12"], "word": ["None", None], "size": [123456789, None]}
 
@@ -218,10 +216,10 @@ def test_cells_stay_as_they_are_written_and_gaps_are_those_of_files() -> None:
 @pytest.mark.parametrize(
     ("csv", "told"),
     [
-        ("", "this is no CSV with a header and commas: "),
-        ("flag;share\ntrue;0,5", "there are more cells in a row than in the header, flag;share"),
-        ("flag;share\ntrue;1", "Model is missing inputs"),
-        ("flag,share\n1,2\n1,2,3", "this is no CSV with a header and commas: "),
+        ("", "the body is empty"),
+        ("flag;share\ntrue;0,5", "there are more cells in a row than in the header, 'flag;share'"),
+        ("flag;share\ntrue;1", 'the columns "flag", "whole", "share", "day" are missing; the rows have "flag;share".'),
+        ("flag,share\n1,2\n1,2,3", "the body is no CSV with a header and commas: "),
         (
             ",".join(HEAD) + "\ntrue,true,3,4,2024-02-03,much",
             "column \"share\" holds numbers, such as 0.0; 1 cell is another: 'much'",

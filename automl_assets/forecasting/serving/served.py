@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,20 @@ import mlflow
 import numpy as np
 import pandas as pd
 
+from automl_assets.data.column_schema import MISSING
 from automl_assets.data.schema import NO_SCHEMA, Schema, as_id
 from automl_assets.data.time_grid import Grid, grid
 from automl_assets.errors import DataError
 from automl_assets.forecasting.steps.load_series import read_time
-from automl_assets.steps.read_rows import read_rows
+from automl_assets.serving.respond import for_mlflow
+from automl_assets.steps.read_rows import Notes, read_rows
 
-MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL"]  # cells of a file, as where it is learnt from
 SERVER = "mlflow.pyfunc.scoring_server"
-WORDS = {"true": 1, "false": 0, "": None}  # texts that are no numbers but stand for some
+WORDS = {"true": 1, "false": 0} | dict.fromkeys(MISSING)  # texts that are no numbers but stand for some, or for none
+MOST_STAMPS = 1_000_000  # from the first to the last of a series, whatever is missing in between
+MOST_PASSES = 20_000_000  # of rows through the model: every horizon ahead asks it once more, with all rows before
 MOST_OPEN = 500  # models that are kept in memory
+MOST_CHARACTERS = 60  # of a value that a message shows
 SHOWN = 5  # stamps or names that a message lists
 MOST_OFF_GRID = 0.1  # of the rows of a history, which are left out as where it is learnt from
 LAST_NIGHT_HOUR, SUNDAY = 3, 6  # when clocks are put back
@@ -45,32 +48,42 @@ class Forecasts(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # loa
         folder = Path(context.artifacts["models"])
         self.index = json.loads((folder / "index.json").read_text("utf-8"))
         self.opened = lru_cache(MOST_OPEN)(lambda file: _Model(folder / file))
-        if SERVER in sys.modules:
-            _let_csv_in(sys.modules[SERVER])
+        if SERVER in sys.modules:  # refusals of its own show traces, and what was sent
+            server: Any = sys.modules[SERVER]
+            server.invocations = for_mlflow(server.InvocationsResponse)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Stamp, columns of the series, `forecast` and `quantile_…` of each row whose target is to be forecast."""
+        """Stamp, columns of the series, `forecast` and `quantile_…` of each row whose target is to be forecast. The frame's
+        `attrs` hold `notes`, sentences on what was never learnt."""
         sent = model_input.reset_index(drop=True)
         _check(sent)
         columns = self.index["series"]
-        rows = self._read(sent) if self.schema.columns else sent
-        series = rows.groupby(columns, sort=False, dropna=False) if columns else [((), rows)]
+        rows, notes = self._read(sent) if self.schema.columns else (sent, [])
+        series = [*rows.groupby(columns, sort=False, dropna=False)] if columns else [((), rows)]
         answers = pd.concat([self._forecast(values, own) for values, own in series]).sort_index()
         if answers.empty:
             target = self.index["target"]
             raise _refused(f'nothing is to be forecast; add rows to come, with "{target}" null, after the history')
         ids = [self.index["time"], *columns]
-        return answers.assign(**sent.loc[answers.index, ids]).reset_index(drop=True)
+        found = answers.assign(**sent.loc[answers.index, ids]).reset_index(drop=True)
+        found.attrs["notes"] = notes + self._new_series(_name(values) for values, _ in series)
+        return found
 
-    def _read(self, sent: pd.DataFrame) -> pd.DataFrame:
-        """The rows as those learnt from, with moments for stamps and the ids of series as texts."""
+    def _new_series(self, names: Iterable[str]) -> list[str]:
+        new = [name for name in names if name not in self.index["files"]]
+        return [f"series {_listed(map(repr, new))}: never learnt, answered by the model of their group."] if new else []
+
+    def _read(self, sent: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+        """The rows as those learnt from, with moments for stamps and the ids of series as texts; and notes on them."""
         known = [name for name in self.schema.names if name in sent.columns]
         try:
-            table = read_rows(sent, self.schema, known, self.is_strict).table
-            rows = read_time(table, self.index["time"], self.schema, self.index["timezone"])
+            read = read_rows(sent, self.schema, known, self.is_strict)
+            rows = read_time(read.table, self.index["time"], self.schema, self.index["timezone"])
         except DataError as error:
             raise _refused(str(error)) from None
-        return rows.with_columns(as_id(rows[name], self.schema) for name in self.index["series"]).to_pandas()
+        ids, notes = self.index["series"], Notes()
+        notes.add(replace(read, unseen=tuple(one for one in read.unseen if one.column not in ids)))
+        return rows.with_columns(as_id(rows[name], self.schema) for name in ids).to_pandas(), notes.lines
 
     def _forecast(self, values: tuple[Any, ...], rows: pd.DataFrame) -> pd.DataFrame:
         name = _name(values)
@@ -140,6 +153,11 @@ class _Model:
         quantiles grow as a random walk's would."""
         horizon, n_known, rows = self.about["horizon"], len(y), regular.table
         n_rows = n_known + -(-(len(rows) - n_known) // horizon) * horizon
+        if (n_rows - n_known) // horizon * n_rows > MOST_PASSES:
+            ahead = f"{len(rows) - n_known} steps of {self.about['frequency']!r} after {n_known} of the history"
+            raise _refused(
+                f"series {name!r}: {ahead} are too many at once; send a shorter history, or fewer rows to come"
+            )
         seconds = regular.seconds(n_rows)
         rows = rows.iloc[np.minimum(np.arange(n_rows), len(rows) - 1)]  # what comes after the last row is as it
         spread = np.empty((0, len(self.about["levels"])))
@@ -160,23 +178,6 @@ class _Model:
         return {series: np.array([name], object), time: seconds, target: y, **columns}
 
 
-def _let_csv_in(server: Any) -> None:
-    """MLflow's own reading of `text/csv` fails at the first column that may be of any type."""
-    own = server.parse_csv_input
-    server.parse_csv_input = lambda csv_input, schema=None: _read_csv(csv_input) if schema else own(csv_input)
-
-
-def _read_csv(csv_input: StringIO) -> pd.DataFrame:
-    """Rows of `text/csv`, whose cells stay texts and are looked at by who answers."""
-    try:
-        rows = pd.read_csv(csv_input, dtype=str, keep_default_na=False, na_values=MISSING)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise _refused(f"this is no CSV with a header and commas: {error}") from None
-    if not isinstance(rows.index, pd.RangeIndex):  # pandas took what is too many for names of rows
-        raise _refused(f"there are more cells in a row than in the header, {', '.join(rows.columns)}")
-    return rows
-
-
 def _check(rows: pd.DataFrame) -> None:
     """Raises MlflowException, which the server tells as status 400, for what is no table of single values."""
     if rows.empty:
@@ -184,7 +185,9 @@ def _check(rows: pd.DataFrame) -> None:
     for name in rows.columns:
         nested = [value for value in rows[name] if isinstance(value, list | dict)] if rows[name].dtype == object else []
         if nested:
-            raise _refused(f'column "{name}": {nested[0]!r} is no single value; send a number, a text or null')
+            raise _refused(
+                f'column "{name}": {_cut(repr(nested[0]))} is no single value; send a number, a text or null'
+            )
 
 
 def _stamps(column: pd.Series, timezone: str | None, own: Grid) -> np.ndarray:
@@ -255,6 +258,12 @@ def _regular(name: str, rows: pd.DataFrame, stamps: np.ndarray, own: Grid, about
         raise _refused(f"series {name!r}: two rows of {_listed(twice)} with different values; send one")
     means = np.add.reduceat(np.nan_to_num(y), starts) / np.maximum(1, np.add.reduceat(~np.isnan(y), starts))
     places = numbers[starts] - numbers[0]
+    if places[-1] >= MOST_STAMPS:
+        ends_at = _listed(pd.Series(stamps[order][[0, -1]]).astype(str))
+        raise _refused(
+            f"series {name!r}: {places[-1]} steps of {about['frequency']!r} lie between its first and last row "
+            f"({ends_at}); at most {MOST_STAMPS} can be read"
+        )
     whole = np.full(places[-1] + 1, np.nan)
     whole[places] = np.where(is_hour, means, most)
     before = np.maximum.accumulate(np.bincount(places, np.arange(len(places)), len(whole)).astype(np.int64))
@@ -305,7 +314,9 @@ def _numbers(column: pd.Series) -> np.ndarray:
     numbers = pd.to_numeric(given, errors="coerce")
     lost = given[numbers.isna() & given.notna()]
     if len(lost):
-        raise _refused(f'column "{column.name}": {lost.iloc[0]!r} is no number; send a number, true, false or null')
+        raise _refused(
+            f'column "{column.name}": {_cut(repr(lost.iloc[0]))} is no number; send a number, true, false or null'
+        )
     return numbers.to_numpy(np.float64, na_value=np.nan)
 
 
@@ -326,6 +337,10 @@ def _text(value: Any) -> str:
 
 
 def _listed(values: Iterable[Any]) -> str:
-    every = [str(value).removesuffix(" 00:00:00") for value in values]
+    every = [_cut(str(value).removesuffix(" 00:00:00")) for value in values]
     shown = ", ".join(every[:SHOWN])
     return f"{shown} and {len(every) - SHOWN} more" if len(every) > SHOWN else shown
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"

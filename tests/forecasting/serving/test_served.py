@@ -23,6 +23,7 @@ from automl_assets.data.timestamps import learn_format
 from automl_assets.errors import ArtifactError, DataError
 from automl_assets.forecasting.forecaster import ForecastContext
 from automl_assets.forecasting.records import Group
+from automl_assets.forecasting.serving import served
 from automl_assets.forecasting.serving.model_folder import forecast_model, forecast_rows
 from automl_assets.forecasting.serving.served import _values
 from automl_assets.forecasting.steps.export import export
@@ -120,11 +121,11 @@ def test_truths_of_csv_are_those_of_json():
 
 @pytest.mark.parametrize(
     ("csv", "told"),
-    [("", "this is no CSV with a header and commas"), ("month;sold\n1;2,5", "more cells in a row than in the header")],
+    [(" ", "the body is empty"), ("month;sold\n1;2,5", "more cells in a row than in the header")],
 )
 def test_what_is_no_csv_is_told(model, csv, told):
-    with pytest.raises(MlflowException, match=told):
-        scoring_server.invocations(csv, "text/csv", model, model.metadata.get_input_schema())
+    answer = scoring_server.invocations(csv, "text/csv", model, model.metadata.get_input_schema())
+    assert answer.status == 400 and told in json.loads(answer.response)["message"]
 
 
 def test_rows_that_are_no_series_are_told(made):
@@ -198,6 +199,7 @@ BAD = {
     "no price": (ONE.assign(price="cheap"), "\"price\": 'cheap' is no number"),
     "nested": (ONE.assign(price=[[1]] * len(ONE)), r'column "price": \[1\] is no single value'),
     "no rows": (ONE[:0], "there are no rows"),
+    "a long cell": (ONE.assign(price="x" * 10_000), '"price": \'x{59}… is no number'),
 }
 
 
@@ -215,6 +217,43 @@ def _daily() -> Group:
     )
     panel, test = (replace(one, stamps=one.stamps.astype("datetime64[us]")) for one in (panel, test))
     return replace(GROUPS[0], panel=panel, test=test, problem=replace(PROBLEM, frequency="D"))
+
+
+def test_a_history_longer_than_memory_is_refused(made, model):
+    """Rows of 1700 among those of seconds would be a row for each second since."""
+    seconds = pd.date_range("2024-01-01", periods=len(ONE), freq="s").strftime("%Y-%m-%dT%H:%M:%S")
+    group = replace(_daily(), problem=replace(PROBLEM, frequency="s"))
+    panel = replace(
+        group.panel, stamps=group.panel.stamps.astype("datetime64[D]").astype(np.int64).astype("datetime64[s]")
+    )
+    with forecast_model([export(replace(group, panel=panel), forecasts.ensemble(group))]) as folder:
+        seconds = ONE.assign(month=["1700-01-01T00:00:00", *seconds[1:]])
+        with pytest.raises(MlflowException, match="[0-9]{10} steps of 's' lie between its first and last row"):
+            mlflow.pyfunc.load_model(str(folder)).predict(seconds)
+
+
+def test_what_is_too_far_ahead_is_refused(made, monkeypatch):
+    """Every horizon asks the model once more, with all rows before."""
+    monkeypatch.setattr(served, "MOST_PASSES", 1000)
+    with pytest.raises(
+        DataError, match="85 steps of 'MS' after 30 of the history are too many at once; send a shorter"
+    ):
+        forecast_rows(made, ("region",), pd.concat([ONE, ONE[-1:].assign(month="2030-07-01")]))
+    assert len(forecast_rows(made, ("region",), ONE)) == HORIZON
+
+
+def test_what_was_never_learnt_is_noted(made, model):
+    """Series beside the frame, and texts of covariates; what was learnt is not."""
+    assert model.predict(ONE).attrs == {"notes": []}
+    told = model.predict(ONE.assign(shop="new")).attrs["notes"]
+    assert told == ["series 'north|new': never learnt, answered by the model of their group."]
+    table = pl.from_pandas(EVERY)
+    schema = learn_schema(table, time_formats={"month": learn_format(table["month"])})
+    with forecast_model(made, ("region",), schema) as folder:
+        read = mlflow.pyfunc.load_model(str(folder))
+        told = read.predict(ONE.assign(weather="hail", shop=99)).attrs["notes"]
+    assert told[0] == f"\"weather\": {len(ONE)} cells never learnt, counting as any other, such as 'hail'."
+    assert told[1:] == ["series 'north|99': never learnt, answered by the model of their group."]
 
 
 def test_rows_are_put_on_the_grid_as_those_learnt_from(model):
