@@ -59,7 +59,8 @@ class Figures:
 
 @dataclass(frozen=True)
 class Importance:
-    """How much the metric suffers when one column is shuffled: mean and standard deviation over repeats."""
+    """How much the metric suffers when one column is shuffled: mean and standard deviation over repeats, which is NaN
+    where there was time for one alone."""
 
     column: str
     mean: float
@@ -70,12 +71,14 @@ class Importance:
 class Contributions:
     """SHAP values (Lundberg and Lee 2017): a row's contributions add up to its score minus the base of that output.
 
-    Scores are log-odds of a class, or values for a regression; the base is their mean over `n_background` rows.
+    Scores are log-odds of a class, or values for a regression; the base is their mean over the background of the model.
+    The standard errors tell how sure contributions are that rest on `n_compared` of its `n_background` rows.
     """
 
     outputs: tuple[str, ...]  # the positive class of two, every class of more, "value" for a regression
     base: tuple[float, ...]  # one per output
-    table: pl.DataFrame  # row, output, column, value, contribution
+    table: pl.DataFrame  # row, output, column, value, contribution, standard_error (NaN after one comparison)
+    n_compared: int
     n_background: int
 
     @property

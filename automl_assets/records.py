@@ -186,6 +186,7 @@ class Features:
     featurizer: Any  # the recipe, of the family's own: plain values, stored as JSON
     columns: tuple[FeatureColumn, ...] = ()  # engineered columns and where they come from; as far as there are any
     schema: Schema = NO_SCHEMA  # of the raw columns
+    background: pl.DataFrame | None = None  # raw rows with which those are compared whose answers are explained
 
 
 class Fitted:
@@ -337,9 +338,10 @@ class Ensemble:
     stack: Stack | None
     score: float
     scores_by_kind: dict[EnsembleKind, float]  # the metric of every kind tried, on validation rows
-    predictions: np.ndarray  # out-of-fold [n_rows, n_outputs]
+    predictions: np.ndarray  # out-of-fold [n_rows, n_outputs], of members and weights that other rows chose
     featurizer: Any
     problem: Problem  # with the threshold that decides
     calibration: Calibration | None = None
     conformal: Conformal | None = None
     schema: Schema = NO_SCHEMA  # by which rows to be answered are read
+    background: pl.DataFrame | None = None  # as in Features

@@ -60,5 +60,6 @@ def _metadata(made: Explanation) -> dict[str, Any]:
             f"{o}: {b:.6g}" for o, b in zip(made.contributions.outputs, made.contributions.base, strict=True)
         ),
         "n_background": made.contributions.n_background,
+        "n_compared": made.contributions.n_compared,
         **pictures(made.pictures),
     }

@@ -6,6 +6,7 @@ at a time, it takes minutes where whole tables of mixed rows take seconds.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,32 +17,59 @@ Players = Sequence[tuple[str, ...]]  # columns that come and go together
 MOST_CELLS = 2_000_000  # values of mixed rows that are held at once
 
 
+@dataclass(frozen=True)
+class Shapley:
+    """Contributions and base add up to the answer of each row."""
+
+    contributions: np.ndarray  # float64 [n_rows, n_players, n_outputs]
+    errors: np.ndarray  # their standard errors, likewise; NaN after one pass
+    base: np.ndarray  # mean answer over the whole background, float64 [n_outputs]
+    n_passes: int  # rows of the background that were compared with
+
+
 def shapley(
     answer: Answer, rows: Feeds, background: Feeds, players: Players, random: np.random.Generator, deadline: float
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Contributions [n_rows, n_players, n_outputs], base [n_outputs], and the number of background rows they rest on.
+) -> Shapley:
+    """What each player adds to the answer for each row, against all rows of the background.
 
-    A pass begins with one background row and puts the players of a row in one after another, in an order by chance and in
-    the reverse of it. After every pass contributions and base add up to the answer exactly, so that passes may end
-    when `deadline` (time.monotonic) comes; the first is always made.
+    A pass begins with one background row and puts the players in one after another, in an order by chance, the same for
+    every row, and in the reverse of it. Passes end with the background, or when `deadline` (time.monotonic) comes; the
+    first is always made. So a row's contributions and the base do not depend on the rows asked for beside it, but for
+    the number of passes there is time for.
 
     >>> def answer(feeds):
     ...     return 2 * feeds["a"] + feeds["b"]
     >>> rows, background = ({n: np.array([[v]]) for n in "ab"} for v in (1.0, 0.0))
-    >>> contributions, base, _ = shapley(answer, rows, background, [("a",), ("b",)], np.random.default_rng(0), np.inf)
-    >>> contributions[0, :, 0], base
+    >>> found = shapley(answer, rows, background, [("a",), ("b",)], np.random.default_rng(0), np.inf)
+    >>> found.contributions[0, :, 0], found.base
     (array([2., 1.]), array([0.]))
     """
     whole, begins = answer(rows), answer(background)
     total = np.zeros((len(whole), len(players), whole.shape[1]))
+    squares = np.zeros_like(total)
     n_passes = 0
     while n_passes < len(begins) and (n_passes == 0 or time.monotonic() < deadline):
         other = {name: values[n_passes] for name, values in background.items()}
+        order = random.permutation(len(players))
         for part in _parts(len(whole), len(players) * len(rows)):
             mine = {name: values[part] for name, values in rows.items()}
-            total[part] += _one_pass(answer, mine, other, players, (begins[n_passes], whole[part]), random)
+            gains = _one_pass(answer, mine, other, players, (begins[n_passes], whole[part]), order)
+            total[part] += gains
+            squares[part] += gains**2
         n_passes += 1
-    return total / n_passes, begins[:n_passes].mean(axis=0), n_passes
+    mean = total / n_passes
+    variance = np.maximum(squares / n_passes - mean**2, 0.0) / max(1, n_passes - 1)
+    base = begins.mean(axis=0)
+    missing = whole - base - mean.sum(axis=1)  # while only a part of the background was compared with
+    contributions = mean + missing[:, None] * _shares(variance if n_passes > 1 else np.abs(mean))
+    errors = np.sqrt(variance) if n_passes > 1 else np.full_like(mean, np.nan)
+    return Shapley(contributions, errors, base, n_passes)
+
+
+def _shares(doubt: np.ndarray) -> np.ndarray:
+    """Of each player in what is still missing of a row's answer: by its doubt [n_rows, n_players, n_outputs]; else even."""
+    total = doubt.sum(axis=1, keepdims=True)
+    return np.where(total > 0, doubt / np.where(total > 0, total, 1.0), 1.0 / doubt.shape[1])
 
 
 def _parts(n_rows: int, cells_per_row: int) -> list[slice]:
@@ -55,22 +83,21 @@ def _one_pass(
     other: Feeds,
     players: Players,
     ends: tuple[np.ndarray, np.ndarray],  # answers of the background row [n_outputs] and of `rows` [n_rows, n_outputs]
-    random: np.random.Generator,
+    order: np.ndarray,  # position of each player, [n_players]
 ) -> np.ndarray:
     """What each player adds when it comes, mean of an order and its reverse: [n_rows, n_players, n_outputs]."""
     begin, whole = ends
-    n_rows, n_players = len(whole), len(players)
-    place = random.permuted(np.tile(np.arange(n_players), (n_rows, 1)), axis=1)  # [n_rows, n_players]
+    n_players = len(players)
     n_present = np.arange(1, n_players)[:, None, None]
-    is_present = np.stack([place < n_present, place >= n_players - n_present])  # [2, n_players - 1, n_rows, n_players]
+    is_present = np.stack([order < n_present, order >= n_players - n_present])  # [2, n_players - 1, 1, n_players]
+    is_present = np.broadcast_to(is_present, (2, n_players - 1, len(whole), n_players))
     between = np.empty((0, whole.shape[1]))
     if n_players > 1:
         between = answer(_mixed(rows, other, players, is_present))
     between = between.reshape(2, n_players - 1, *whole.shape)
     first, last = np.broadcast_to(begin, (2, 1, *whole.shape)), np.broadcast_to(whole, (2, 1, *whole.shape))
     gains = np.diff(np.concatenate([first, between, last], axis=1), axis=1)  # [2, n_players, n_rows, n_outputs]
-    row = np.arange(n_rows)[:, None]
-    return (gains[0, place, row] + gains[1, n_players - 1 - place, row]) / 2
+    return ((gains[0, order] + gains[1, n_players - 1 - order]) / 2).transpose(1, 0, 2)
 
 
 def _mixed(rows: Feeds, other: Feeds, players: Players, is_present: np.ndarray) -> Feeds:

@@ -52,8 +52,14 @@ def _paint_importances(figure: Figure, importances: tuple[Importance, ...], metr
     bars(axes, [one.column for one in shown], means)
     axes.errorbar(means, np.arange(len(shown)), xerr=spreads, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2)
     axes.axvline(0, color=SOFT, lw=0.8)
-    note = f"whiskers: one standard deviation{_first_of(len(shown), len(importances))}"
-    titled(axes, title, note, f"{metric} lost when the column is shuffled", "")
+    whiskers = "whiskers: one standard deviation" if np.isfinite(spreads).any() else "each shuffled once"
+    titled(
+        axes,
+        title,
+        f"{whiskers}{_first_of(len(shown), len(importances))}",
+        f"{metric} lost when the column is shuffled",
+        "",
+    )
 
 
 def _first_of(n_shown: int, n_all: int) -> str:

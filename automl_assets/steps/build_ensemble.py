@@ -34,7 +34,7 @@ MAX_CELLS = 40_000  # rows x outputs on which votes are shared out, a seeded sam
 MAX_STACK_CELLS = 400_000  # rows x inputs x scores that a stack learns from; likewise
 FOLDS = 5  # parts of the rows, each of which judges what the others chose
 SMALLEST_GAIN = 1e-7
-EVEN_ROWS = 300  # rows on which half of a vote is shared out evenly: so few say little of who is better
+EVEN_ROWS = 100  # rows on which half of a vote is shared out evenly: so few say little of who is better
 N_RESAMPLES = 20
 CLEARLY = 2.0  # standard errors by which a trial is worse that has no part in what is shared out
 LEAST_WEIGHT = 0.01  # a smaller share of a vote takes time and changes nothing
@@ -82,6 +82,7 @@ def build_ensemble(
         featurizer=features.featurizer,
         problem=features.truth.problem,
         schema=features.schema,
+        background=features.background,
     )
 
 
@@ -234,7 +235,7 @@ def evened(weights: np.ndarray, is_among_the_best: np.ndarray, n_rows: int) -> n
     """Weights of which a part is shared out evenly among the best, the more the fewer rows they were found on, without
     those that count for little.
 
-    >>> evened(np.array([1.0, 0.0, 0.0]), np.array([True, True, False]), 300)
+    >>> evened(np.array([1.0, 0.0, 0.0]), np.array([True, True, False]), 100)
     array([0.75, 0.25, 0.  ])
     """
     share = EVEN_ROWS / (EVEN_ROWS + n_rows)

@@ -41,6 +41,7 @@ def trial_as_ensemble(trial: Trial, features: Features, experiment: Experiment) 
         featurizer=features.featurizer,
         problem=features.truth.problem,
         schema=features.schema,
+        background=features.background,
     )
     honest = calibrate(ensemble, features.truth, experiment.seed)
     return conformalize(honest, features.truth, experiment.coverage, experiment.seed)

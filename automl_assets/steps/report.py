@@ -3,6 +3,7 @@
 Here belong words and order. Not here: drawing (`pictures`), and how the page looks (`report.html.jinja`).
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -182,7 +183,7 @@ def explanation(material: Material) -> Section | None:
     if made is None:
         return None
     caption = f"How much {made.metric} suffers when a column is shuffled, the most important first"
-    rows = [(one.column, one.mean, one.std) for one in made.importances]
+    rows = [(one.column, one.mean, "shuffled once" if math.isnan(one.std) else one.std) for one in made.importances]
     table = Table.of(caption, ("column", "loss", "standard deviation"), rows)
     return Section("What the model leans on", (table, Pictures.of(made.pictures)))
 

@@ -1,4 +1,4 @@
-"""The ensemble is never worse than its best member on the rows that chose it, and its weights make sense."""
+"""An ensemble is told as good as new rows find it, its weights make sense, and no clearly better kind is passed over."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import pytest
 from automl_assets import metrics
 from automl_assets.errors import LearningError
 from automl_assets.experiment.experiment import EnsembleSetting
-from automl_assets.records import VALID, Candidate, Ensemble, Features, Fitted, Problem, Split, Trial, Truth
+from automl_assets.records import TRAIN, VALID, Candidate, Ensemble, Features, Fitted, Problem, Split, Trial, Truth
 from automl_assets.steps.build_ensemble import build_ensemble, sample
 from automl_assets.steps.combine import apply_stack, combine, stack_inputs
 from automl_assets.steps.ensemble_selection import MAX_MEMBERS
@@ -70,17 +70,49 @@ def test_an_ensemble_beats_independent_members(problem: Problem, settings: Ensem
     assert single.kind == "single"
     assert found.kind != "single"
     assert _goodness(found, y) > _goodness(single, y)
-    assert found.score == max(found.scores_by_kind.values(), key=lambda s: metrics.oriented(problem.metric, s))
+    assert found.score == found.scores_by_kind[found.kind] == pytest.approx(abs(_goodness(found, y)))
+
+
+@pytest.mark.parametrize("settings", [NEITHER, VOTING, STACKING], ids=["single", "voting", "stacking"])
+def test_the_score_is_what_new_rows_give(settings: EnsembleSetting) -> None:
+    """Of many trials that are alike the best owes its place to chance: on the rows that chose it its error is .80."""
+    told, true = [], []
+    for seed in range(4):
+        random = np.random.default_rng(seed)
+        y, errors = random.normal(size=80), random.normal(size=(2, 60, 80, 1))
+        trials = [_candidate(f"c{i % 6}_{i}", VALUE, y, [y[:, None] + error]) for i, error in enumerate(errors[0])]
+        quick = settings.model_copy(update={"iterations": 15})
+        found = build_ensemble(trials, _features(VALUE, y), quick, seed=seed)
+        new = [y[:, None] + errors[1, int(member.algorithm.split("_")[1])] for member in found.members]
+        answer = combine(new, [member.weight for member in found.members], found.stack, VALUE)
+        told.append(found.score)
+        true.append(float(np.sqrt(np.mean((answer[:, 0] - y) ** 2))))
+    assert np.mean(told) == pytest.approx(np.mean(true), rel=0.12)
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("problem", [BINARY, MULTI, VALUE], ids=["binary", "multi", "value"])
-def test_a_vote_is_never_worse_than_the_best_single(problem: Problem, seed: int) -> None:
+def test_a_vote_is_hardly_worse_than_the_best_single(problem: Problem, seed: int) -> None:
     y = _truth(problem)
     noises = tuple(np.random.default_rng(seed).uniform(0.5, 4, 4))
     found = build_ensemble(_candidates(problem, y, noises), _features(problem, y), VOTING, seed=seed)
     kinds = {kind: metrics.oriented(problem.metric, score) for kind, score in found.scores_by_kind.items()}
-    assert kinds["voting"] >= kinds["single"]
+    assert kinds["voting"] >= kinds["single"] - 0.02 * max(1.0, abs(kinds["single"]))
+
+
+def test_groups_choose_whole() -> None:
+    """Rows of one fold, which share their groups, judge what the other folds chose."""
+    y = _truth(VALUE)
+    fold = np.arange(N_ROWS) % 4
+    first = np.where(fold == 0, 0.0, 1.0)[:, None]  # right on the rows of the first fold alone
+    second = np.where(fold == 0, 1.5, 0.9)[:, None]
+    pair = [_candidate("a", VALUE, y, [y[:, None] + first]), _candidate("b", VALUE, y, [y[:, None] + second])]
+    features = _features(VALUE, y)
+    assignment = np.where(fold[:, None] == np.arange(4), VALID, TRAIN).astype(np.int8)
+    split = Split(np.zeros(N_ROWS, bool), assignment, "folds")
+    features = replace(features, truth=replace(features.truth, split=split))
+    found = build_ensemble(pair, features, NEITHER, seed=0)
+    np.testing.assert_allclose(found.predictions[fold == 0, 0] - y[fold == 0], 1.5)
 
 
 def test_votes_sum_to_one() -> None:
@@ -91,7 +123,7 @@ def test_votes_sum_to_one() -> None:
     assert min(weights) > 0
     parts = [candidate.trials[0].predictions for candidate in _candidates(BINARY, y)]
     chosen = [parts[int(member.algorithm[1:])] for member in found.members]
-    np.testing.assert_allclose(found.predictions, np.tensordot(weights, chosen, axes=1))
+    assert np.abs(found.predictions - np.tensordot(weights, chosen, axes=1)).mean() < 0.05  # by weights of other rows
     np.testing.assert_allclose(found.predictions.sum(axis=1), 1)
 
 
@@ -105,12 +137,13 @@ def test_the_best_vote_on_the_way_is_kept() -> None:
     assert found.score == pytest.approx(0, abs=1e-12)
 
 
-def test_one_vote_is_the_best_single() -> None:
+def test_one_vote_is_shared_with_those_that_rows_cannot_tell_apart() -> None:
     y = _truth(BINARY)
-    found = build_ensemble(
-        _candidates(BINARY, y), _features(BINARY, y), EnsembleSetting(stacking=False, iterations=1), seed=0
-    )
-    assert (found.kind, len(found.members), found.members[0].weight) == ("single", 1, 1.0)
+    once = EnsembleSetting(stacking=False, iterations=1)
+    alike = build_ensemble(_candidates(BINARY, y, (1.0, 1.0)), _features(BINARY, y), once, seed=0)
+    assert [member.weight for member in alike.members] == pytest.approx([0.9, 0.1])  # 400 rows
+    clear = build_ensemble(_candidates(BINARY, y, (0.5, 9.0)), _features(BINARY, y), once, seed=0)
+    assert [member.weight for member in clear.members] == [1.0]
 
 
 def test_one_trial_answers_alone() -> None:
@@ -206,7 +239,7 @@ def test_a_stack_of_regressions_is_linear_and_shares_sum_to_one() -> None:
     assert sum(member.weight for member in found.members) == pytest.approx(1)
     parts = {c.algorithm: c.trials[0].predictions for c in _candidates(VALUE, y)}
     inputs = stack_inputs([parts[member.algorithm] for member in found.members], VALUE)
-    np.testing.assert_allclose(apply_stack(inputs, found.stack, VALUE), found.predictions)
+    np.testing.assert_allclose(apply_stack(inputs, found.stack, VALUE), found.predictions, atol=1e-3)
 
 
 def test_inputs_of_a_stack() -> None:

@@ -161,8 +161,8 @@ def _components(algorithm: Algorithm, model: Regression, x: np.ndarray, unit: Un
         return _answers(algorithm, model, np.hstack([feeds[str(c)] for c in range(x.shape[1])]))[:, None]
 
     feeds, background = ({str(c): rows[:, [c]] for c in range(x.shape[1])} for rows in (x, model.background))
-    found, base, _ = shapley(answer, feeds, background, players, np.random.default_rng(0), float("inf"))
-    parts = [unit.anchor + unit.scale * base[0], *(unit.scale[:, None] * found[:, :, 0]).T]
+    found = shapley(answer, feeds, background, players, np.random.default_rng(0), float("inf"))
+    parts = [unit.anchor + unit.scale * found.base[0], *(unit.scale[:, None] * found.contributions[:, :, 0]).T]
     sums = [_as_given(model.plan, total) for total in accumulate(parts)]
     before = [np.zeros(len(x)), *sums[:-1]]
     return {name: after - earlier for name, after, earlier in zip((LEVEL, *names), sums, before, strict=True)}

@@ -17,6 +17,7 @@ from automl_assets.pictures import contributions_picture, dependence_picture, im
 from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps.build_ensemble import sample
 from automl_assets.steps.combine import check_columns
+from automl_assets.tabular.steps.featurize import N_BACKGROUND
 from automl_assets.tabular.steps.pipeline_onnx import engineered_onnx_bytes
 from automl_assets.tabular.steps.shap_values import Asked, answer_in_parts, output_codes, output_names, shap_values
 
@@ -68,7 +69,9 @@ def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int,
     importances = _raw_importances(judged, random, pace)
     leading = [one.column for one in importances] or list(judged.feeds)
     n_explained = _n_explained(judged, pace)
-    contributions = shap_values(asked, table[:n_explained], table, leading, seed, pace.seconds_for("contributions"))
+    contributions = shap_values(
+        asked, table[:n_explained], _background(ensemble, table), leading, pace.seconds_for("contributions")
+    )
     contributions = _numbered(contributions, rows)
     engineered = _engineered_importances(ensemble, features, rows, importances, pace)
     curves = _dependences(judged, leading, pace)
@@ -85,16 +88,22 @@ def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int,
 def explain_rows(
     ensemble: Ensemble, dataset: Dataset, features: Features, table: pl.DataFrame, seconds: float
 ) -> pl.DataFrame:
-    """Contributions to the answer for each row of `table`: row, output, base, column, value, contribution.
+    """Contributions to the answer for each row of `table`: row, output, base, column, value, contribution, and its
+    standard error.
 
     Raises DataError when a column the model looks at is not there.
     """
     check_columns(ensemble.featurizer.raw_columns, table)
-    background = dataset.table.filter(features.truth.split.is_shown)
-    made = shap_values(Asked.open(ensemble), table, background, ensemble.featurizer.raw_columns, 0, seconds)
+    background = _background(ensemble, dataset.table.filter(features.truth.split.is_shown))
+    made = shap_values(Asked.open(ensemble), table, background, ensemble.featurizer.raw_columns, seconds)
     base = pl.DataFrame({"output": made.outputs, "base": made.base})
-    columns = ("row", "output", "base", "column", "value", "contribution")
+    columns = ("row", "output", "base", "column", "value", "contribution", "standard_error")
     return made.table.join(base, on="output", how="left", maintain_order="left").select(columns)
+
+
+def _background(ensemble: Ensemble, shown: pl.DataFrame) -> pl.DataFrame:
+    """The model's own; models of earlier versions have none, and take the first of the rows shown."""
+    return shown.head(N_BACKGROUND) if ensemble.background is None else ensemble.background
 
 
 def _pictures(
@@ -160,8 +169,12 @@ def _losses(
 
 
 def _sorted_importances(losses: dict[str, list[float]]) -> tuple[Importance, ...]:
-    found = [Importance(name, float(np.mean(lost)), float(np.std(lost))) for name, lost in losses.items()]
+    found = [Importance(name, float(np.mean(lost)), _spread(lost)) for name, lost in losses.items()]
     return tuple(sorted(found, key=lambda one: -one.mean))
+
+
+def _spread(lost: Sequence[float]) -> float:
+    return float(np.std(lost, ddof=1)) if len(lost) > 1 else float("nan")
 
 
 # Contributions and dependence

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from automl_assets.explanation.shapley import Feeds, shapley
+from automl_assets.explanation.shapley import Feeds, Shapley, shapley
 from automl_assets.model_records import Contributions
 from automl_assets.onnx.session import onnx_answer, open_session
 from automl_assets.records import Ensemble, Problem
 from automl_assets.steps.combine import PROBABILITY_FLOOR
 from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes, onnx_feeds
 
-N_BACKGROUND = 64
 MOST_PLAYERS = 50  # columns that are told apart; the contributions of all others are one sum
 OTHERS = "(all other columns)"
 ROWS_PER_CALL = 5_000  # keeps small what a graph holds in between
@@ -58,26 +57,18 @@ def answer_in_parts(session: Any, feeds: Feeds) -> np.ndarray:
 
 
 def shap_values(
-    asked: Asked, table: pl.DataFrame, background: pl.DataFrame, leading: Sequence[str], seed: int, seconds: float
+    asked: Asked, table: pl.DataFrame, background: pl.DataFrame, leading: Sequence[str], seconds: float
 ) -> Contributions:
     """SHAP values of every row of `table`, against rows of `background`; of `leading` columns first when there are many.
 
-    At least one row of the background is compared with, and up to 64 while `seconds` last.
+    At least one row of the background is compared with, and all of them while `seconds` last.
     """
-    random = np.random.default_rng(seed)
-    others = background[random.permutation(background.height)[:N_BACKGROUND]]
-    players = _players(leading)
-    values, base, n_passes = shapley(
-        asked.scores,
-        asked.feeds(table),
-        asked.feeds(others),
-        list(players.values()),
-        random,
-        time.monotonic() + seconds,
-    )
+    players, end = _players(leading), time.monotonic() + seconds
+    feeds = asked.feeds(table), asked.feeds(background)
+    found = shapley(asked.scores, *feeds, list(players.values()), np.random.default_rng(0), end)
     outputs = output_names(asked.ensemble.problem)
-    rows = _long_table(table, list(players), outputs, values)
-    return Contributions(outputs, tuple(base.tolist()), rows, n_passes)
+    rows = _long_table(table, list(players), outputs, found)
+    return Contributions(outputs, tuple(found.base.tolist()), rows, found.n_passes, background.height)
 
 
 def _players(columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -119,9 +110,9 @@ def log_odds(answers: np.ndarray, problem: Problem) -> np.ndarray:
     return np.log(np.clip(own, PROBABILITY_FLOOR, 1.0) / np.clip(rest, PROBABILITY_FLOOR, 1.0))
 
 
-def _long_table(table: pl.DataFrame, names: list[str], outputs: tuple[str, ...], values: np.ndarray) -> pl.DataFrame:
-    """A line per row, output and column; `values` is [n_rows, n_columns, n_outputs]."""
-    n_rows, n_columns, n_outputs = values.shape
+def _long_table(table: pl.DataFrame, names: list[str], outputs: tuple[str, ...], found: Shapley) -> pl.DataFrame:
+    """A line per row, output and column."""
+    n_rows, n_columns, n_outputs = found.contributions.shape
     texts = [table[name].cast(pl.String).to_list() if name in table.columns else [None] * n_rows for name in names]
     each_row = list(zip(*texts, strict=True))  # [n_rows][n_columns]
     return pl.DataFrame(
@@ -130,6 +121,7 @@ def _long_table(table: pl.DataFrame, names: list[str], outputs: tuple[str, ...],
             "output": [output for _ in range(n_rows) for output in outputs for _ in names],
             "column": names * (n_rows * n_outputs),
             "value": pl.Series([v for row in each_row for _ in outputs for v in row], dtype=pl.String),
-            "contribution": values.transpose(0, 2, 1).ravel(),
+            "contribution": found.contributions.transpose(0, 2, 1).ravel(),
+            "standard_error": found.errors.transpose(0, 2, 1).ravel(),
         }
     )

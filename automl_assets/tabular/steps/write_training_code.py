@@ -94,7 +94,7 @@ def _recipe(
         schema=dataset.schema.only(used),
         roles=roles,
         settings=_settings(experiment),
-        ensemble=replace(ensemble, members=(), predictions=np.empty((0, ensemble.problem.n_outputs))),
+        ensemble=replace(ensemble, members=(), predictions=np.empty((0, ensemble.problem.n_outputs)), background=None),
         choices=tuple(
             training_program.Choice(m.trial, m.algorithm, m.weight, configs[m.trial], len(m.fitted.models))
             for m in ensemble.members
