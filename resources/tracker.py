@@ -5,7 +5,6 @@ Written by explicit run ids and by one asset at a time, so that parallel steps c
 
 import contextlib
 import os
-import re
 import sqlite3
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -16,6 +15,7 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.errors import ArtifactError
+from automl_assets.masking import without_secrets
 from automl_assets.model_records import Figures, TrainingData
 from automl_assets.records import Leaderboard, LeaderboardRow
 from automl_assets.resources.home import alone, database, home, place
@@ -39,8 +39,8 @@ class Tracker(dg.ConfigurableResource):
         return self.uri or os.environ.get(TRACKING) or _in_schema(database()) or f"sqlite:///{home() / FILE}"
 
     def shown_uri(self) -> str:
-        """The address without a password."""
-        return re.sub(r"//([^/:@]*):[^/@]*@", r"//\1:***@", self.tracking_uri())
+        """The address without user, password and query."""
+        return without_secrets(self.tracking_uri())
 
     @resumable
     def log_trials(self, experiment: str, dagster_run: str, leaderboard: Leaderboard) -> str:

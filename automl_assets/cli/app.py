@@ -18,7 +18,8 @@ from rich.text import Text
 
 from automl_assets.cli.progress import progress
 from automl_assets.cli.terminal import plain
-from automl_assets.errors import AutomlError, LearningError, SettingError
+from automl_assets.errors import AutomlError, LearningError, SettingError, holds_secret, trace
+from automl_assets.masking import masked
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="AutoML that lives in Dagster."
@@ -49,6 +50,11 @@ def main() -> None:
     except AutomlError as error:
         Console(stderr=True).print(Panel(plain(error), title="automl", title_align="left", border_style="red"))
         sys.exit(1)
+    except Exception as error:
+        if not holds_secret(error):
+            raise
+        sys.stderr.write(trace(error))
+        sys.exit(1)
 
 
 @app.command()
@@ -72,8 +78,10 @@ def new(
     if path.exists() and not force:
         raise SettingError(f"{path} is there already; give another name with -o, or replace it with --force")
     path.write_text(text, "utf-8")
-    console.print(text, markup=False, highlight=False)
+    console.print(shown := masked(text), markup=False, highlight=False)
     console.print(Text.assemble("Written to ", plain(path, "bold"), ". Next: ", plain(f"automl run {path}", "bold")))
+    if shown != text:
+        console.print(f"{path} holds a secret in clear; write ${{NAME}} for it, and set the environment variable NAME.")
 
 
 @app.command()

@@ -12,8 +12,9 @@ import polars as pl
 import polars.selectors as cs
 from pydantic import ValidationError
 
-from automl_assets.data.files import FINGERPRINT_CHARACTERS, File, Options, explained, files, opened, without_secrets
+from automl_assets.data.files import FINGERPRINT_CHARACTERS, File, Options, explained, files, opened
 from automl_assets.errors import SourceError, listed
+from automl_assets.masking import without_secrets
 
 Parse = Callable[[bytes, str], pl.DataFrame]  # content and name of one file to its rows
 ParseBatches = Callable[[Any, str], Iterator[pl.DataFrame]]  # byte stream and name of one file to batches of its rows
