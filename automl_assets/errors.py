@@ -58,7 +58,11 @@ class DiscoveryError(AutomlError):
     """A module in a folder of parts does not declare what it must."""
 
 
-AutomlError.shown = masked
+def _guard() -> None:
+    AutomlError.shown = masked
+
+
+_guard()
 
 
 def told(error: BaseException | None) -> str:

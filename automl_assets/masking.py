@@ -20,6 +20,7 @@ FREE_LETTERS = 8  # a shorter one, down to the least, is hidden as a word of its
 MOST_REMEMBERED = 1000
 MOST_DECODINGS = 5
 EXAMPLES = ("user:password",)  # of our own advice
+ON_THIS_MACHINE = ("file", "local", "memory", "sqlite", "duckdb")  # where nobody logs in, and an @ is part of a name
 
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*://"
 _URL = re.compile(rf"(?P<scheme>{_SCHEME})(?P<rest>[^\s\"'<>`]*)")
@@ -128,10 +129,16 @@ def _without_secrets(url: str) -> str:
     head, query = _split(url)
     if "@" in query:
         return f"{scheme}://{HIDDEN}"
-    user, at, host = head[len(scheme) + 3 :].rpartition("@")
-    if not at or user in EXAMPLES or (user.startswith("/") and ":" not in user):  # a path of this machine
-        return head
-    return f"{scheme}://{HIDDEN}@{host}"
+    user, at, host = _user_of(head)
+    return f"{scheme}://{HIDDEN}@{host}" if at else head
+
+
+def _user_of(url: str) -> tuple[str, str, str]:
+    """User part, the @, and what follows it; empty where there is none."""
+    scheme, sign, rest = url.partition("://")
+    user, at, host = rest.rpartition("@")
+    is_path = re.split(r"[+:]", scheme.lower())[0] in ON_THIS_MACHINE
+    return (user, at, host) if sign and at and not is_path and user not in EXAMPLES else ("", "", "")
 
 
 def _split(url: str) -> tuple[str, str]:
@@ -176,26 +183,22 @@ def _secrets_of_variable(name: str, value: str) -> tuple[str, ...]:
     """What of an environment variable is secret, as its name says, or as a URL in it does."""
     if _SECRET_VARIABLE.search(name) and len(value) >= FREE_LETTERS and not os.path.exists(value):
         return (*_spellings(value), *_secrets_in(value))
-    return tuple(_secrets_in(value)) if "://" in value else ()
+    return tuple(_secrets_in(value)) if "://" in value and not re.search(r"\s", value) else ()
 
 
 def _secrets_in(text: str) -> Iterator[str]:
     """The secrets of a URL, of a chain of them, and of the pairs `password=…` in it."""
     for part in _CHAIN.split(text):
-        _, sign, rest = part.partition("://")
-        if sign:
-            yield from _user_secrets(rest)
-            yield from _query_secrets(part)
+        yield from _user_secrets(part)
+        yield from _query_secrets(part)
     for written in {text, unquote(text)}:
         for pair in _PAIR.finditer(written):
             yield from _spellings(pair["value"].strip("{}'\""))
 
 
-def _user_secrets(rest: str) -> Iterator[str]:
+def _user_secrets(url: str) -> Iterator[str]:
     """User and password as one, the password, and a user without one, which is a token."""
-    user = rest.rpartition("@")[0]
-    if not user or user in EXAMPLES or (user.startswith("/") and ":" not in user):
-        return
+    user = _user_of(url)[0]
     name, colon, password = user.partition(":")
     yield from _spellings(password if colon else name)
     if password:
