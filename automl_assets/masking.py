@@ -129,7 +129,7 @@ def _without_secrets(url: str) -> str:
     head, query = _split(url)
     if "@" in query:
         return f"{scheme}://{HIDDEN}"
-    user, at, host = _user_of(head)
+    _, at, host = _user_of(head)
     return f"{scheme}://{HIDDEN}@{host}" if at else head
 
 

@@ -22,7 +22,7 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/+=:@%
 ENCODINGS: tuple[Callable[[str], str], ...] = (
     lambda secret: secret,
     lambda secret: quote(secret, safe=""),
-    lambda secret: quote(secret),
+    quote,
     lambda secret: (
         quote(secret, safe="").lower() if quote(secret, safe="").lower() == secret.lower() else quote(secret)
     ),

@@ -100,7 +100,6 @@ def run(
     ] = False,
 ) -> None:
     """Runs an experiment through Dagster, from the rows to a tested ONNX model."""
-    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "true")
     import secrets
 
     name = secrets.token_hex(8)
@@ -314,11 +313,12 @@ def serve(
     """Answers over HTTP with the champion: POST rows as JSON or CSV to /invocations (MLflow's scoring server)."""
     from automl_assets.resources.tracker import Tracker
 
-    address, surroundings = Tracker().champion_address(_model_name(experiment, home))
+    model = _model_name(experiment, home)
+    folder, surroundings = Tracker().served_copy(model)
     programs = Path(sys.executable).parent
     mlflow, path = str(programs / "mlflow"), f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"
-    command = [mlflow, "models", "serve", "-m", address, "--env-manager", "local", "-h", host, "-p", str(port)]
-    console.print(f"{address} answers at http://{host}:{port}/invocations", soft_wrap=True)
+    command = [mlflow, "models", "serve", "-m", str(folder), "--env-manager", "local", "-h", host, "-p", str(port)]
+    console.print(f"models:/{model}@champion answers at http://{host}:{port}/invocations", soft_wrap=True)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # In place of this process, as with `ui`. MLflow looks for its web server on the PATH.
     os.execve(mlflow, command, os.environ | surroundings | {"PATH": path})
