@@ -5,6 +5,7 @@ Here belongs what several sources share before anything is parsed. Not here: row
 
 import gzip
 import hashlib
+import io
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,8 @@ from typing import Any, TypeVar
 import fsspec
 from pydantic import BaseModel, ValidationError
 
-from automl_assets.errors import SourceError, listed, nearest
+from automl_assets.data import bounds
+from automl_assets.errors import SettingError, SourceError, listed, nearest
 from automl_assets.masking import is_written, masked, remember, without_query, without_secrets
 
 Options = TypeVar("Options", bound=BaseModel)
@@ -256,7 +258,7 @@ def explained(name: str, secret: str | None = None) -> Iterator[None]:
     remember(secret or name)
     try:
         yield
-    except SourceError:
+    except (SourceError, SettingError):
         raise
     except Exception as error:
         message = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -276,6 +278,15 @@ def opened(file: File) -> Iterator[Any]:
         yield gzip.GzipFile(fileobj=packed) if magic == b"\x1f\x8b" else packed
 
 
+def content_of(file: File) -> bytes:
+    """All bytes of a file, as they are. Raises SourceError for more than are allowed, where the file system knows."""
+    with explained(file.name, file.path):
+        is_asked_anyway = "http" not in file.filesystem.protocol  # a server would be asked once more
+        size = file.filesystem.size(file.path) if is_asked_anyway else None
+        bounds.check_bytes(size or 0, file.name)
+        return file.filesystem.cat_file(file.path)
+
+
 def unpacked(content: bytes, name: str) -> bytes:
     """Content without gzip, whatever the file is called: some servers unpack on the way, some don't.
 
@@ -285,7 +296,7 @@ def unpacked(content: bytes, name: str) -> bytes:
     if not content.startswith(b"\x1f\x8b"):
         return content
     with explained(name):
-        return gzip.decompress(content)
+        return bounds.read_all(gzip.GzipFile(fileobj=io.BytesIO(content)), name)
 
 
 def fingerprint_files(location: str, extensions: tuple[str, ...]) -> str:

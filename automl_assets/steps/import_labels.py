@@ -11,7 +11,7 @@ import fsspec
 import polars as pl
 
 from automl_assets import registry
-from automl_assets.data import files
+from automl_assets.data import bounds, files
 from automl_assets.data.column_schema import DECIMAL_COMMA, ColumnSchema
 from automl_assets.data.dates import ISO, ISO_ZONED
 from automl_assets.data.row_ids import identities
@@ -94,7 +94,7 @@ def read_labels(location: str, target: str, schema: Schema, known: pl.DataFrame)
         return _typed(written(source_like(location, schema)), schema)
     name = without_secrets(location)
     with files.explained(name, location), fsspec.open(location, "rb") as file:
-        content = file.read()
+        content = bounds.read_all(file, name)
         for found in formats:
             if found.is_of(content):
                 rows = found.read(content, name, target)
