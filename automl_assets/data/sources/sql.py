@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, FromClause, Table, TextClause
 
 LOCK = int.from_bytes(b"labels", "big")  # number of the advisory lock of whoever adds rows to a PostgreSQL database
+READ_ONLY = {  # what lets nobody write with a connection, by the dialect
+    "sqlite": "pragma query_only = on",
+    "mysql": "set session transaction read only",
+    "mariadb": "set session transaction read only",
+    "oracle": "set transaction read only",
+}
+READING = ("select", "with", "values", "table", "show", "describe", "explain")  # first words of statements
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _BEFORE_HOST = re.compile(r"^.*@", re.DOTALL)
 
 
@@ -90,7 +98,7 @@ def add(options: SqlOptions, rows: pl.DataFrame) -> str:
     given = files.expanded(options)
     if given.table is None:
         raise SourceError("a query brings rows but takes none; name a `table`, or insert the rows yourself")
-    with _connected(given) as connection:
+    with _connected(given, is_read_only=False) as connection:
         connection.execute(insert(_table(connection, given.table)), rows.to_dicts())
         connection.commit()
     return describe(options)
@@ -172,14 +180,24 @@ def _answer(options: SqlOptions, ask: Callable[["Connection", SqlOptions], pl.Da
 
 
 @contextmanager
-def _connected(options: SqlOptions) -> Iterator["Connection"]:
+def _connected(options: SqlOptions, is_read_only: bool = True) -> Iterator["Connection"]:
     from sqlalchemy import NullPool, create_engine
 
     url = _checked_url(options.url)
     with _without_secrets(url):
         engine = create_engine(url, poolclass=NullPool)
         with engine.connect() as connection:
-            yield connection
+            yield _read_only(connection) if is_read_only else connection
+
+
+def _read_only(connection: "Connection") -> "Connection":
+    """The connection, with which the database lets nobody write, as far as it knows of such."""
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        return connection.execution_options(postgresql_readonly=True)
+    if dialect in READ_ONLY:
+        connection.exec_driver_sql(READ_ONLY[dialect])
+    return connection
 
 
 def _checked_url(text: str) -> "URL":
@@ -277,7 +295,22 @@ def _statement(query: str) -> "TextClause":
     """The query as it is written: SQLAlchemy would take `:name` in it for a parameter."""
     from sqlalchemy import text
 
+    _check_reads(query)
     return text(_escaped(query))
+
+
+def _check_reads(query: str) -> None:
+    """Raises SourceError for a query that is more than one statement, or one that does something else than read."""
+    bare = (
+        _QUOTED.sub(lambda found: " " if found[0].startswith(("--", "/*")) else "''", query).strip().rstrip(";").strip()
+    )
+    word = re.match(r"[\s(]*(\w*)", bare)
+    first = word[1].lower() if word else ""
+    if first not in READING or ";" in bare:
+        got = "several statements" if ";" in bare else f"{first.upper() or 'no statement'}"
+        raise SourceError(
+            f"query: got {got}; a source is read alone: write one statement that begins with SELECT or WITH"
+        )
 
 
 def _escaped(query: str) -> str:
