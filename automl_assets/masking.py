@@ -7,9 +7,12 @@ and the query of a URL, `password=…`) and by their value (`remember`, and the 
 import base64
 import html
 import json
+import logging
 import os
 import re
+import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -152,6 +155,26 @@ def _split(url: str) -> tuple[str, str]:
 
 def _is_glob(text: str) -> bool:
     return _GLOB.fullmatch(text) is not None
+
+
+class _MaskedRecord(logging.LogRecord):
+    """What a library logs, without secrets; left as it is where there are none, since some handlers look at its parts."""
+
+    def __init__(self, *given: Any, **options: Any):
+        super().__init__(*given, **options)
+        with suppress(TypeError, ValueError):  # arguments that do not fit the text are told by `logging` itself
+            written = self.getMessage()
+            if (shown := masked(written)) != written:
+                self.msg, self.args = shown, ()
+        if self.exc_info and self.exc_info[1]:
+            trace = "".join(traceback.format_exception(self.exc_info[1]))
+            if (shown := masked(trace)) != trace:
+                self.exc_text, self.exc_info = shown.rstrip(), None
+
+
+def mask_logs() -> None:
+    """From now on everything that this process logs goes through the gate, into Dagster's log of events, too."""
+    logging.setLogRecordFactory(_MaskedRecord)
 
 
 # --- values ------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import base64
 import html
 import http.server
 import json
+import logging
 import random
 import threading
 import traceback
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from automl_assets import masking, registry
 from automl_assets.errors import SourceError, told
-from automl_assets.masking import masked, masked_value, remember, without_secrets
+from automl_assets.masking import mask_logs, masked, masked_value, remember, without_secrets
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/+=:@%&?#!$*()[]{}'\"<>ä€~-_. \\"
 ENCODINGS: tuple[Callable[[str], str], ...] = (
@@ -142,6 +143,23 @@ def test_secrets_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert masked("refused: tr0ub4dor%263 through pr0xypass") == "refused: *** through ***"
     assert masked_value({"a": ["tr0ub4dor&3", 3]}) == {"a": ["***", 3]}
     assert told(OSError("tr0ub4dor&3 is wrong")) == "OSError: *** is wrong"
+
+
+def test_what_libraries_log(caplog: pytest.LogCaptureFixture) -> None:
+    before = logging.getLogRecordFactory()
+    mask_logs()
+    try:
+        logging.getLogger("urllib3").warning("Retrying (%r): %s", "Retry(total=2)", "/rows.csv?sv=1&sig=ab%2Fcd")
+        try:
+            raise OSError("https://ann:s3cret@host/rows.csv")
+        except OSError:
+            logging.getLogger("s3fs").exception("no %d", 1)
+        logging.getLogger("uvicorn").warning("%s rows", 3)
+    finally:
+        logging.setLogRecordFactory(before)
+    assert "sig=***" in caplog.text and "OSError: https://***@host/rows.csv" in caplog.text
+    assert "ab%2Fcd" not in caplog.text and "s3cret" not in caplog.text
+    assert caplog.records[-1].args == (3,), "as it was, for handlers that look at it"
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):

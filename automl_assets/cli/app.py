@@ -19,7 +19,7 @@ from rich.text import Text
 from automl_assets.cli.progress import progress
 from automl_assets.cli.terminal import plain
 from automl_assets.errors import AutomlError, LearningError, SettingError, holds_secret, trace
-from automl_assets.masking import masked
+from automl_assets.masking import mask_logs, masked
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="AutoML that lives in Dagster."
@@ -45,6 +45,7 @@ def entry() -> NoReturn:
 
 def main() -> None:
     """Runs a command; an error a person can mend is told in one message, without a stack trace."""
+    mask_logs()
     try:
         app()
     except AutomlError as error:
