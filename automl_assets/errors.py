@@ -12,7 +12,7 @@ AutomlError
 
 import difflib
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from automl_assets.masking import masked
 
@@ -85,7 +85,16 @@ def holds_secret(error: BaseException) -> bool:
     >>> holds_secret(OSError("https://host/rows.csv?sig=a: refused")), holds_secret(OSError("no such file"))
     (True, False)
     """
-    return masked(written := "".join(traceback.format_exception(error))) != written
+    return any(masked(text) != text for text in _texts(error))
+
+
+def _texts(error: BaseException) -> Iterator[str]:
+    """What it says, and what those said that it came of: all of a trace that is not code."""
+    yield "".join(traceback.format_exception_only(error))
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    others = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    for one in (*others, *([before] if before else [])):
+        yield from _texts(one)
 
 
 def nearest(name: str, possible: Iterable[str]) -> str:

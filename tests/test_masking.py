@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus, unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl_assets import masking, registry
 from automl_assets.errors import SourceError, told
+from automl_assets.experiment.experiment import source_of
 from automl_assets.masking import mask_logs, masked, masked_value, remember, without_secrets
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/+=:@%&?#!$*()[]{}'\"<>ä€~-_. \\"
@@ -49,6 +50,7 @@ SCHEMES = (
     "simplecache::https",
     "FILECACHE::Https",
 )
+unhurried = settings(deadline=None, derandomize=True)
 secrets = st.text(ALPHABET, min_size=8, max_size=40).filter(
     lambda text: len(set(text)) > 5 and unquote(text) == text and text.strip() == text and "::" not in text
 )
@@ -66,6 +68,7 @@ def written(secret: str) -> str:
     return quote(secret, safe="")
 
 
+@unhurried
 @given(
     secrets,
     st.sampled_from(SCHEMES),
@@ -79,6 +82,7 @@ def test_a_url_shows_neither_user_nor_query(secret: str, scheme: str, shape: str
         assert "host/rows.csv" in shown, "a person must find the file"
 
 
+@unhurried
 @given(secrets, st.sampled_from(SCHEMES))
 def test_a_password_that_is_not_encoded_is_hidden_to_its_end(secret: str, scheme: str) -> None:
     masking._remembered.clear()
@@ -87,6 +91,7 @@ def test_a_password_that_is_not_encoded_is_hidden_to_its_end(secret: str, scheme
         assert not any(secret[at : at + 6] in shown for at in range(len(secret) - 5)), shown
 
 
+@unhurried
 @given(
     secrets, st.sampled_from(ENCODINGS), st.sampled_from(("user:{}@host/rows.csv", "host/rows.csv?sv=2&sig={}&se=9"))
 )
@@ -143,6 +148,13 @@ def test_secrets_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert masked("refused: tr0ub4dor%263 through pr0xypass") == "refused: *** through ***"
     assert masked_value({"a": ["tr0ub4dor&3", 3]}) == {"a": ["***", 3]}
     assert told(OSError("tr0ub4dor&3 is wrong")) == "OSError: *** is wrong"
+
+
+def test_an_experiment_that_is_printed_shows_no_secret() -> None:
+    source = source_of("https://ann:s3cret@host/rows.parquet?sig=a8Xb")
+    assert "ParquetOptions(path='https://***@host/rows.parquet?***'" in repr(source) == str(source)
+    code = source.part.code(source.options)
+    assert 'os.environ["SOURCE_URL"]' in code and "s3cret" not in code and "a8Xb" not in code
 
 
 def test_what_libraries_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -29,6 +29,7 @@ from automl_assets.experiment.source_kind import kind_of
 from automl_assets.experiment.validation_messages import told
 from automl_assets.experiment.yaml_text import read_yaml
 from automl_assets.families import Family
+from automl_assets.masking import masked
 from automl_assets.parts import AlgorithmInfo, Source, Task
 from automl_assets.records import Label
 
@@ -60,6 +61,11 @@ class SourceSetting(Frozen):
     @property
     def part(self) -> Source:
         return _source_part(self.kind)
+
+    def __repr__(self) -> str:
+        return masked(super().__repr__())
+
+    __str__ = __repr__
 
 
 def _source_part(kind: Any) -> Source:
