@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 export AUTOML_DATA ?= $(abspath ../shared/data)
 export DAGSTER_DISABLE_TELEMETRY := true
+export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all check audit ui bench clean

@@ -6,12 +6,16 @@ Names are loaded when first used: a process that only fits models must not pay f
 import importlib
 from typing import Any
 
+from automl_assets.telemetry import stay_silent
+
 _HOMES = {
     "Experiment": "automl_assets.component",
     "ExperimentFolder": "automl_assets.component",
     "Result": "automl_assets.api.table_result",
     "run": "automl_assets.api.run",
 }
+
+stay_silent()  # before any other import: libraries look when they are loaded
 
 __all__ = ["Experiment", "ExperimentFolder", "Result", "run"]
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 import dagster as dg
 
 from automl_assets.component import ExperimentFolder, only
+from automl_assets.masking import mask_logs
 from automl_assets.resources.clock import Clock
 from automl_assets.resources.dagster_internals import DefinitionsLoadContext, DefinitionsLoadType
 from automl_assets.resources.executors import chosen
@@ -27,6 +28,7 @@ _seen: list[dg.Definitions] = []  # what a code server has seen and is about to 
 
 def shared() -> dg.Definitions:
     """Resources, executor and what tells of failures, the same for every experiment."""
+    mask_logs()
     workplace = chosen()
     resources = {
         "records": RecordStore(),

@@ -11,11 +11,23 @@ AutomlError
 """
 
 import difflib
-from collections.abc import Iterable
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+
+from automl_assets.masking import masked
 
 
 class AutomlError(Exception):
-    """Root of all errors raised on purpose: its text is written for the person, not for the log."""
+    """Root of all errors raised on purpose: its text is written for the person, not for the log, and holds no secret.
+
+    >>> str(SourceError("https://ann:s3cret@host/rows.csv is not there"))
+    'https://***@host/rows.csv is not there'
+    """
+
+    shown: Callable[[str], str] = str  # what its text goes through; programs that `Bundle` writes have nothing to hide
+
+    def __init__(self, *said: object):
+        super().__init__(*(type(self).shown(one) if isinstance(one, str) else one for one in said))
 
 
 class SettingError(AutomlError):
@@ -46,13 +58,43 @@ class DiscoveryError(AutomlError):
     """A module in a folder of parts does not declare what it must."""
 
 
-def told(error: Exception | None) -> str:
-    """What a person reads of it: of ours the text alone.
+def _guard() -> None:
+    AutomlError.shown = masked
+
+
+_guard()
+
+
+def told(error: BaseException | None) -> str:
+    """What a person reads of it: of ours the text alone; without secrets, whoever raised it.
 
     >>> told(LearningError("too few rows")), told(KeyError("shop"))
     ('too few rows', "KeyError: 'shop'")
     """
-    return str(error) if isinstance(error, AutomlError) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, AutomlError) else masked(f"{type(error).__name__}: {error}")
+
+
+def trace(error: BaseException) -> str:
+    """What Python says of an error nobody foresaw, and of those that it came of, without secrets."""
+    return masked("".join(traceback.format_exception(error)))
+
+
+def holds_secret(error: BaseException) -> bool:
+    """Whether the text of an error, or of one that it came of, would show a secret.
+
+    >>> holds_secret(OSError("https://host/rows.csv?sig=a: refused")), holds_secret(OSError("no such file"))
+    (True, False)
+    """
+    return any(masked(text) != text for text in _texts(error))
+
+
+def _texts(error: BaseException) -> Iterator[str]:
+    """What it says, and what those said that it came of: all of a trace that is not code."""
+    yield "".join(traceback.format_exception_only(error))
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    others = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    for one in (*others, *([before] if before else [])):
+        yield from _texts(one)
 
 
 def nearest(name: str, possible: Iterable[str]) -> str:

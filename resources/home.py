@@ -20,6 +20,7 @@ from upath import UPath
 
 from automl_assets.errors import SettingError
 from automl_assets.former_names import MODULES
+from automl_assets.masking import is_written
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -31,6 +32,10 @@ ARTIFACTS = (
 )
 KEY = "AUTOML_KEY"  # environment variable: the key of the installation, where several machines share what they make
 KEY_BYTES = 32
+RESTORE = (
+    "Bring the file back from a copy, since no other key opens the models that are there; or move it away, and a new one is "
+    "made for models to come"
+)
 _in_use: ContextVar[Path | None] = ContextVar("_in_use", default=None)
 EVENT_BATCH = "DAGSTER_EVENT_BATCH_SIZE"  # Dagster's own: so many materialisations are written together
 
@@ -149,6 +154,11 @@ def _check_database() -> None:
 def _check_artifacts() -> None:
     import fsspec
 
+    if is_written(os.environ.get(ARTIFACTS, "")):
+        raise SettingError(
+            f"{ARTIFACTS}: got an address with a user, a password or a query, which MLflow would note in clear; possible: "
+            "s3://bucket/prefix, and its keys in the environment variables of the store, such as AWS_SECRET_ACCESS_KEY"
+        )
     try:
         fsspec.get_filesystem_class(place("").protocol)
     except (ImportError, ValueError) as error:
@@ -187,4 +197,17 @@ def _own_key() -> bytes:
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)  # never replaces the key of another process that was faster
         temporary.unlink()
-    return bytes.fromhex(path.read_text())
+    return _read_key(path)
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        text = path.read_text("utf-8").strip()
+        key = bytes.fromhex(text)
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror}; {RESTORE}") from None
+    except ValueError:
+        raise SettingError(f"{path} holds no key; it is {2 * KEY_BYTES} hexadecimal digits. {RESTORE}") from None
+    if len(key) != KEY_BYTES:
+        raise SettingError(f"{path} holds {len(text)} hexadecimal digits; a key is {2 * KEY_BYTES}. {RESTORE}")
+    return key

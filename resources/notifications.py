@@ -25,6 +25,7 @@ from typing import Any, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from automl_assets.errors import SettingError
+from automl_assets.masking import masked, masked_value
 
 WEBHOOK, TOKEN = "AUTOML_WEBHOOK_URL", "AUTOML_WEBHOOK_TOKEN"
 SMTP, MAIL_TO, MAIL_FROM = "AUTOML_SMTP_URL", "AUTOML_MAIL_TO", "AUTOML_MAIL_FROM"
@@ -47,6 +48,7 @@ class Notice:
 
 def tell(notice: Notice, log: Logger) -> None:
     """Says it in every way there is; a way that fails is told in the log, and keeps no other from being tried."""
+    notice = Notice(**masked_value(asdict(notice)))
     log.error(notice.text)
     for way, send in _ways():
         try:
@@ -81,9 +83,8 @@ def _reason(error: Exception) -> str:
         case smtplib.SMTPResponseException():
             return f"the server answered {error.smtp_code}"
         case OSError():
-            return (
-                f"{type(error).__name__}: {os.strerror(error.errno) if error.errno else getattr(error, 'reason', '')}"
-            )
+            said = os.strerror(error.errno) if error.errno else getattr(error, "reason", "")
+            return masked(f"{type(error).__name__}: {said}")
     return type(error).__name__
 
 

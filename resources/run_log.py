@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from automl_assets.masking import masked_value
 from automl_assets.resources.home import home
 
 FOLDER = "journals"
@@ -26,7 +27,7 @@ class Journal:
     def write(self, event: str, **details: Any) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         when = {"time": time.time(), "ticks": time.monotonic(), "process": os.getpid()}
-        line = json.dumps({"event": event, **when, **details}) + "\n"
+        line = json.dumps({"event": event, **when, **masked_value(details)}) + "\n"
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             _append(descriptor, line.encode())

@@ -4,6 +4,7 @@ MLflow copies this file beside the model and runs it wherever that is served, so
 """
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,8 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # looked at when the first session is made
 
 SERVER = "mlflow.pyfunc.scoring_server"
 KINDS = {"tensor(string)": "string", "tensor(double)": "double", "tensor(float)": "float"}

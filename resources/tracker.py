@@ -5,7 +5,7 @@ Written by explicit run ids and by one asset at a time, so that parallel steps c
 
 import contextlib
 import os
-import re
+import shutil
 import sqlite3
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -16,15 +16,19 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.errors import ArtifactError
+from automl_assets.masking import without_secrets
 from automl_assets.model_records import Figures, TrainingData
 from automl_assets.records import Leaderboard, LeaderboardRow
 from automl_assets.resources.home import alone, database, home, place
 from automl_assets.resources.model_registry import CHAMPION, RUN_TAG, Champions
+from automl_assets.resources.moved_home import ARTIFACTS, follow_moved_home
 from automl_assets.resources.postgres_connections import PATIENT, SteadyClient, resumable
+from automl_assets.resources.run_launcher import is_alive
 
 TRACKING = "AUTOML_TRACKING"  # environment variable: an MLflow server or database
 FILE = "mlflow.db"
 LOCK = "mlflow"  # MLflow makes tables, experiments and models as if nobody else did meanwhile
+SERVED = "served"  # folder of the home: what servers that run answer with, each by the number of its process
 SCHEMA = "mlflow"  # in the database that Dagster uses: both have tables called `runs` and `jobs`
 MOST_TRIALS = 100  # of all groups of a forecast together; each takes MLflow some hundredths of a second
 
@@ -39,8 +43,8 @@ class Tracker(dg.ConfigurableResource):
         return self.uri or os.environ.get(TRACKING) or _in_schema(database()) or f"sqlite:///{home() / FILE}"
 
     def shown_uri(self) -> str:
-        """The address without a password."""
-        return re.sub(r"//([^/:@]*):[^/@]*@", r"//\1:***@", self.tracking_uri())
+        """The address without user, password and query."""
+        return without_secrets(self.tracking_uri())
 
     @resumable
     def log_trials(self, experiment: str, dagster_run: str, leaderboard: Leaderboard) -> str:
@@ -101,6 +105,25 @@ class Tracker(dg.ConfigurableResource):
             raise ArtifactError(f"{error}{advice}") from None
         return f"models:/{model}@{CHAMPION}", {"MLFLOW_TRACKING_URI": uri, "MLFLOW_REGISTRY_URI": uri}
 
+    def served_copy(self, model: str) -> tuple[Path, dict[str, str]]:
+        """A copy of the champion's files for the server that this process becomes, checked as a copy, and environment
+        variables that keep bytecode away from it.
+
+        What lies in the registry can be changed once it has been checked, and Python believes bytecode beside a source
+        unasked. Raises ArtifactError as `champion_address` does.
+        """
+        _, surroundings = self.champion_address(model)
+        champions, kept = self.champions(model), home() / SERVED
+        kept.mkdir(mode=0o700, exist_ok=True)
+        for left in kept.iterdir():
+            if not is_alive(int(left.name.rpartition("-")[2]), left.stat().st_mtime):
+                shutil.rmtree(left, ignore_errors=True)
+        folder = kept / f"{model}-{os.getpid()}"
+        shutil.rmtree(folder, ignore_errors=True)
+        with champions.opened(champions.champion()) as opened:
+            shutil.copytree(opened.folder, folder)
+        return folder, surroundings | {"PYTHONDONTWRITEBYTECODE": "1"}
+
     def _client(self) -> Any:
         _be_quiet()
         from mlflow.tracking import MlflowClient
@@ -115,6 +138,7 @@ class Tracker(dg.ConfigurableResource):
             client = MlflowClient(uri, uri)
         if uri == f"sqlite:///{home() / FILE}":
             _write_ahead(home() / FILE)
+            follow_moved_home(home() / FILE, place(ARTIFACTS))
         return client
 
     @resumable
@@ -129,10 +153,9 @@ class Tracker(dg.ConfigurableResource):
 
 
 def _be_quiet() -> None:
-    """MLflow reports each database migration and file it copies, and telephones home; none of it belongs in a run."""
+    """MLflow reports each database migration and file it copies; none of it belongs in a run."""
     import logging
 
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("alembic", "mlflow.pyfunc", "mlflow.tracking._model_registry.client"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -168,7 +191,7 @@ def _experiment_id(client: Any, name: str) -> str:
         found = client.get_experiment_by_name(name)
         if found:
             return found.experiment_id
-        return client.create_experiment(name, artifact_location=(place("mlflow_artifacts") / name).as_uri())
+        return client.create_experiment(name, artifact_location=(place(ARTIFACTS) / name).as_uri())
 
 
 def _logged_trials(client: Any, experiment_id: str, parent: str) -> set[str]:

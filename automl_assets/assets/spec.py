@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.errors import AutomlError
+from automl_assets.errors import AutomlError, holds_secret, told, trace
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import Unavailable
 from automl_assets.records import Guardrail
@@ -80,7 +80,10 @@ def step(context: dg.AssetExecutionContext) -> Iterator[Journal]:
         journal.write("asset_failed", asset=asset, reason=str(error))
         raise dg.Failure(description=str(error), allow_retries=False) from None
     except BaseException as error:
-        journal.write("asset_failed", asset=asset, reason=f"{type(error).__name__}: {error}")
+        journal.write("asset_failed", asset=asset, reason=told(error))
+        if isinstance(error, Exception) and holds_secret(error):
+            context.log.error(trace(error))
+            raise dg.Failure(description=told(error)) from None
         raise
     journal.write("asset_finished", asset=asset)
 
@@ -98,7 +101,7 @@ def best_effort(
             made = make()
             shown, found = metadata(made), checks(made)
     except Exception as error:
-        reason = str(error.description if isinstance(error, dg.Failure) else f"{type(error).__name__}: {error}")
+        reason = str(error.description if isinstance(error, dg.Failure) else told(error))
         context.log.error(f"could not be made: {reason}", exc_info=not isinstance(error, dg.Failure))
         names = [key.name for key in context.selected_asset_check_keys]
         return dg.MaterializeResult(value=Unavailable(reason), check_results=[_warning(name, reason) for name in names])

@@ -18,7 +18,8 @@ from rich.text import Text
 
 from automl_assets.cli.progress import progress
 from automl_assets.cli.terminal import plain
-from automl_assets.errors import AutomlError, LearningError, SettingError
+from automl_assets.errors import AutomlError, LearningError, SettingError, holds_secret, trace
+from automl_assets.masking import mask_logs, masked
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="AutoML that lives in Dagster."
@@ -44,10 +45,16 @@ def entry() -> NoReturn:
 
 def main() -> None:
     """Runs a command; an error a person can mend is told in one message, without a stack trace."""
+    mask_logs()
     try:
         app()
     except AutomlError as error:
         Console(stderr=True).print(Panel(plain(error), title="automl", title_align="left", border_style="red"))
+        sys.exit(1)
+    except Exception as error:
+        if not holds_secret(error):
+            raise
+        sys.stderr.write(trace(error))
         sys.exit(1)
 
 
@@ -72,8 +79,10 @@ def new(
     if path.exists() and not force:
         raise SettingError(f"{path} is there already; give another name with -o, or replace it with --force")
     path.write_text(text, "utf-8")
-    console.print(text, markup=False, highlight=False)
+    console.print(shown := masked(text), markup=False, highlight=False)
     console.print(Text.assemble("Written to ", plain(path, "bold"), ". Next: ", plain(f"automl run {path}", "bold")))
+    if shown != text:
+        console.print(f"{path} holds a secret in clear; write ${{NAME}} for it, and set the environment variable NAME.")
 
 
 @app.command()
@@ -92,7 +101,6 @@ def run(
     ] = False,
 ) -> None:
     """Runs an experiment through Dagster, from the rows to a tested ONNX model."""
-    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "true")
     import secrets
 
     name = secrets.token_hex(8)
@@ -311,9 +319,11 @@ def serve(
     socket = listener(host, port)
     from automl_assets.resources.tracker import Tracker
 
-    address, surroundings = Tracker().champion_address(_model_name(experiment, home))
-    command = [sys.executable, "-m", "automl_assets.serving.supervisor", str(socket.fileno()), address]
-    console.print(f"{address} answers at http://{host}:{socket.getsockname()[1]}/invocations", soft_wrap=True)
+    model = _model_name(experiment, home)
+    folder, surroundings = Tracker().served_copy(model)
+    command = [sys.executable, "-m", "automl_assets.serving.supervisor", str(socket.fileno()), str(folder)]
+    told = f"models:/{model}@champion answers at http://{host}:{socket.getsockname()[1]}/invocations"
+    console.print(told, soft_wrap=True)
     os.execve(sys.executable, command, os.environ | surroundings)  # in place of this process, as with `ui`
 
 

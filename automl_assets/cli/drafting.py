@@ -6,6 +6,7 @@ from automl_assets.errors import SettingError, listed, nearest
 from automl_assets.experiment.experiment import source_of
 from automl_assets.experiment.name import proposal
 from automl_assets.families import families
+from automl_assets.masking import without_query
 from automl_assets.steps.draft import DraftRequest
 from automl_assets.steps.read_source import read
 
@@ -36,4 +37,4 @@ def name_of(data: str) -> str:
     >>> name_of("s3://lake/Bank Marketing.csv.gz"), name_of("2024.csv"), name_of("input.csv")
     ('bank_marketing', 'experiment_2024', 'input_data')
     """
-    return proposal(Path(data.rstrip("/*")).name.split(".")[0])
+    return proposal(Path(without_query(data).rstrip("/*")).name.split(".")[0])

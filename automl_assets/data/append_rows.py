@@ -15,6 +15,7 @@ import polars as pl
 
 from automl_assets.data import files, tables
 from automl_assets.errors import SourceError
+from automl_assets.masking import without_secrets
 
 Dump = Callable[[pl.DataFrame], bytes]  # rows as a file of their own
 Join = Callable[[bytes, pl.DataFrame], bytes]  # the content of a file, and that with the rows below
@@ -79,7 +80,7 @@ def add_rows(location: str, extensions: tuple[str, ...], rows: pl.DataFrame, dum
     if target not in {file.path for file in files.files(location, extensions)}:
         filesystem.rm_file(target)
         raise SourceError(
-            f"{files.without_secrets(location)}: a new file called {target.rpartition('/')[2]} would not be one of it; "
+            f"{without_secrets(location)}: a new file called {target.rpartition('/')[2]} would not be one of it; "
             "widen the pattern, or add the rows yourself"
         )
     return target

@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from automl_assets.data import append_rows, files
+from automl_assets.masking import without_secrets
 from automl_assets.parts import Source
 
 
@@ -81,4 +82,4 @@ class FileFormat:
 
     def describe(self, options: Any) -> str:
         """Where the files lie, variables not filled in."""
-        return files.without_secrets(options.path)
+        return without_secrets(options.path)

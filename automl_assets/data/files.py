@@ -5,6 +5,7 @@ Here belongs what several sources share before anything is parsed. Not here: row
 
 import gzip
 import hashlib
+import io
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,9 @@ from typing import Any, TypeVar
 import fsspec
 from pydantic import BaseModel, ValidationError
 
-from automl_assets.errors import SourceError, listed, nearest
+from automl_assets.data import bounds
+from automl_assets.errors import SettingError, SourceError, listed, nearest
+from automl_assets.masking import is_written, masked, remember, without_query, without_secrets
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -26,7 +29,6 @@ WRITTEN_KEYS = ("size", "mtime", "ino", "LastModified", "last_modified", "update
 CONTENT_KEYS = ("md5Hash", "content_md5", "ETag", "etag")  # what object stores tell about content, best first
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<fallback>:-(?P<default>[^}]*))?\}")
-_PASSWORD = re.compile(r"(?<=://)(?P<user>[^:@/]*):[^/]*@")
 
 
 # --- options -----------------------------------------------------------------------------------------------------
@@ -86,7 +88,10 @@ def without_variables(text: str) -> str:
 
 
 def files_code(location: str, extensions: tuple[str, ...]) -> str:
-    """Python for the files of a location as there are now; a place that waits for variables stays as it is written."""
+    """Python for the files of a location as there are now; a place that waits for variables stays as it is written. A URL
+    with a secret that is written down is asked for by SOURCE_URL."""
+    if is_written(without_variables(location)):
+        return f'[os.environ["SOURCE_URL"]]  # of {without_secrets(location)!r}'
     if has_variable(location):
         return f"[{text_code(location)}]"
     found = files(_expanded_text(location, "path"), extensions)
@@ -108,6 +113,7 @@ def _expanded_value(value: Any, option: str) -> Any:
 
 def _expanded_text(text: str, option: str) -> str:
     filled = _VARIABLE.sub(partial(_variable_value, option=option), text)
+    remember(filled)
     return os.path.expanduser(filled) if filled.startswith("~/") else filled
 
 
@@ -136,27 +142,13 @@ class File:
     name: str
 
 
-def without_secrets(location: str) -> str:
-    """A path or URL as it may be shown: without password, and without the query that may hold a signature.
-
-    >>> without_secrets("sftp://ann:s3cret@host/rows.csv"), without_secrets("https://host/rows.csv?sig=abc")
-    ('sftp://ann:***@host/rows.csv', 'https://host/rows.csv')
-    >>> without_secrets("/data/what?.csv")
-    '/data/what?.csv'
-    """
-    if "://" not in location:
-        return location
-    visible = location.split("?", 1)[0] if location.startswith("http") else location
-    return _PASSWORD.sub(r"\g<user>:***@", visible)
-
-
 def has_extension(text: str, extensions: tuple[str, ...]) -> bool:
     """Whether a path, URL or glob ends in one of the extensions.
 
     >>> has_extension("https://host/ROWS.CSV?version=2", (".csv",)), has_extension("rows.parquet", (".csv",))
     (True, False)
     """
-    return without_secrets(text).lower().endswith(extensions)
+    return without_query(text).lower().endswith(extensions)
 
 
 def files(location: str, extensions: tuple[str, ...]) -> tuple[File, ...]:
@@ -218,7 +210,7 @@ def _paths(filesystem: fsspec.AbstractFileSystem, path: str, extensions: tuple[s
 
 def _is_pattern(path: str) -> bool:
     """Whether the path is a glob; the ? of a web address is none."""
-    return bool(fsspec.core.has_magic(without_secrets(path)))
+    return bool(fsspec.core.has_magic(without_query(path)))
 
 
 def _children(filesystem: fsspec.AbstractFileSystem, folder: str) -> list[str]:
@@ -251,7 +243,7 @@ def _neighbour(filesystem: fsspec.AbstractFileSystem, path: str) -> str:
     folder, _, name = path.rpartition("/")
     try:
         beside = [str(found).rstrip("/").rsplit("/", 1)[-1] for found in filesystem.ls(folder or "/", detail=False)]
-    except (OSError, NotImplementedError, ValueError):
+    except Exception:  # each store has its own errors
         return " Check the spelling; the folder cannot be listed"
     return nearest(name, beside) or f" Its folder holds: {listed(sorted(beside), 10) or 'nothing'}"
 
@@ -260,16 +252,18 @@ def _neighbour(filesystem: fsspec.AbstractFileSystem, path: str) -> str:
 def explained(name: str, secret: str | None = None) -> Iterator[None]:
     """Turns whatever a library raises while reading `name` into a SourceError with the first line of its message.
 
-    File systems, drivers and parsers each have their own root of errors, and none can be listed beforehand.
+    File systems, drivers and parsers each have their own root of errors, and none can be listed beforehand. The error itself
+    is cut off: its text, and what it came of, may hold the secrets of a URL.
     """
+    remember(secret or name)
     try:
         yield
-    except SourceError:
+    except (SourceError, SettingError):
         raise
     except Exception as error:
         message = (str(error).strip() or type(error).__name__).splitlines()[0]
         shown = message.replace(secret, name) if secret else message
-        raise SourceError(f"{name} cannot be read: {shown}") from error
+        raise SourceError(f"{name} cannot be read: {masked(shown)}") from None
 
 
 # --- bytes -------------------------------------------------------------------------------------------------------
@@ -284,6 +278,15 @@ def opened(file: File) -> Iterator[Any]:
         yield gzip.GzipFile(fileobj=packed) if magic == b"\x1f\x8b" else packed
 
 
+def content_of(file: File) -> bytes:
+    """All bytes of a file, as they are. Raises SourceError for more than are allowed, where the file system knows."""
+    with explained(file.name, file.path):
+        is_asked_anyway = "http" not in file.filesystem.protocol  # a server would be asked once more
+        size = file.filesystem.size(file.path) if is_asked_anyway else None
+        bounds.check_bytes(size or 0, file.name)
+        return file.filesystem.cat_file(file.path)
+
+
 def unpacked(content: bytes, name: str) -> bytes:
     """Content without gzip, whatever the file is called: some servers unpack on the way, some don't.
 
@@ -293,7 +296,7 @@ def unpacked(content: bytes, name: str) -> bytes:
     if not content.startswith(b"\x1f\x8b"):
         return content
     with explained(name):
-        return gzip.decompress(content)
+        return bounds.read_all(gzip.GzipFile(fileobj=io.BytesIO(content)), name)
 
 
 def fingerprint_files(location: str, extensions: tuple[str, ...]) -> str:

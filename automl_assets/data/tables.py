@@ -12,8 +12,10 @@ import polars as pl
 import polars.selectors as cs
 from pydantic import ValidationError
 
-from automl_assets.data.files import FINGERPRINT_CHARACTERS, File, Options, explained, files, opened, without_secrets
+from automl_assets.data import bounds
+from automl_assets.data.files import FINGERPRINT_CHARACTERS, File, Options, content_of, explained, files, opened
 from automl_assets.errors import SourceError, listed
+from automl_assets.masking import without_secrets
 
 Parse = Callable[[bytes, str], pl.DataFrame]  # content and name of one file to its rows
 ParseBatches = Callable[[Any, str], Iterator[pl.DataFrame]]  # byte stream and name of one file to batches of its rows
@@ -31,11 +33,11 @@ def read_files(location: str, extensions: tuple[str, ...], parse: Parse) -> pl.D
 
 
 def _parsed(file: File, parse: Parse) -> pl.DataFrame:
-    with explained(file.name, file.path):
-        content = file.filesystem.cat_file(file.path)
+    content = content_of(file)
     if not content:
         raise SourceError(f"{file.name}: the file is empty (0 bytes); it needs a header and at least one row")
     table = parse(content, file.name)
+    bounds.check_rows(table.height, file.name)
     if table.is_empty():
         raise SourceError(f"{file.name}: the file has {_header(table)} but no rows; add rows, or leave the file out")
     return table
@@ -77,7 +79,7 @@ def from_json(content: bytes, name: str, model: type[Options], advice: str) -> O
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise SourceError(f"{name}: {place or 'the whole'}: {first['msg']}; {advice}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError(f"{name} is no JSON: {error}") from None
 
 

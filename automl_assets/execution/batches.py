@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from automl_assets.errors import told
 from automl_assets.execution.budget import SOFT_SHARE, Budget
 from automl_assets.execution.processes import Job, Outcome, run_jobs, wait_until_warm
 
@@ -136,7 +137,7 @@ def _written(piece: Piece, started: float, deadline: float) -> bytes:
     except MemoryError:
         outcome = Outcome(piece.key, "out of memory", reason="needs more than there is")
     except Exception as error:
-        outcome = Outcome(piece.key, "error", reason=f"{type(error).__name__}: {error}")
+        outcome = Outcome(piece.key, "error", reason=told(error))
     return pickle.dumps(replace(outcome, seconds=time.monotonic() - started))
 
 

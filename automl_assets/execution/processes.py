@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
+from automl_assets.errors import told
+
 PRELOAD = ["automl_assets.execution.preload"]
 
 
@@ -154,7 +156,7 @@ def _work(connection: Connection, function: Callable[..., Any], arguments: tuple
     except MemoryError:
         answer = ("out of memory", None, f"needs more than {_readable(memory_bytes)}")
     except Exception as error:
-        answer = ("error", None, f"{type(error).__name__}: {error}")
+        answer = ("error", None, told(error))
     try:
         connection.send(answer)
     except (TypeError, AttributeError, pickle.PicklingError) as error:

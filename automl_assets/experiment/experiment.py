@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -28,7 +27,9 @@ from automl_assets.experiment.name import check_name, name_of_file
 from automl_assets.experiment.retraining import Retrain
 from automl_assets.experiment.source_kind import kind_of
 from automl_assets.experiment.validation_messages import told
+from automl_assets.experiment.yaml_text import read_yaml
 from automl_assets.families import Family
+from automl_assets.masking import masked
 from automl_assets.parts import AlgorithmInfo, Source, Task
 from automl_assets.records import Label
 
@@ -60,6 +61,11 @@ class SourceSetting(Frozen):
     @property
     def part(self) -> Source:
         return _source_part(self.kind)
+
+    def __repr__(self) -> str:
+        return masked(super().__repr__())
+
+    __str__ = __repr__
 
 
 def _source_part(kind: Any) -> Source:
@@ -390,12 +396,12 @@ def load(path: str | Path, text: str | None = None) -> Experiment:
     """An experiment from a YAML file. Relative paths in it are taken relative to the file's folder."""
     file = Path(path)
     try:
-        settings = yaml.safe_load(file.read_text("utf-8") if text is None else text)
+        settings = read_yaml(file.read_text("utf-8") if text is None else text, file.name)
     except FileNotFoundError:
         raise SettingError(f"no such file: {file}") from None
     except OSError as error:
         raise SettingError(f"{file} cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise SettingError(f"{file.name} is not readable YAML: {error}") from None
     if isinstance(settings, Mapping):
         settings = {key: _rooted(value, file.parent) if key in _PATH_KEYS else value for key, value in settings.items()}

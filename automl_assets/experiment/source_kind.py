@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from automl_assets import registry
 from automl_assets.data import files
 from automl_assets.errors import SourceError, listed
+from automl_assets.masking import without_secrets
 
 
 def kind_of(text: str) -> str:
@@ -20,7 +21,7 @@ def kind_of(text: str) -> str:
     """
     if kind := _claimed(text):
         return kind
-    shown = files.without_secrets(text)
+    shown = without_secrets(text)
     if "/" not in text and not any(sign in text for sign in "*?["):  # a word; its folder could be anywhere
         raise ValueError(f"{shown!r} is of no known kind; {_say_kind()}{_slash(shown)}")
     try:

@@ -11,13 +11,14 @@ import fsspec
 import polars as pl
 
 from automl_assets import registry
-from automl_assets.data import files
+from automl_assets.data import bounds, files
 from automl_assets.data.column_schema import DECIMAL_COMMA, ColumnSchema
 from automl_assets.data.dates import ISO, ISO_ZONED
 from automl_assets.data.row_ids import identities
 from automl_assets.data.schema import NO_SCHEMA, Schema
 from automl_assets.errors import DataError, SettingError, SourceError, listed, nearest
 from automl_assets.experiment.experiment import Experiment
+from automl_assets.masking import without_secrets
 from automl_assets.steps.read_rows import check_fit
 from automl_assets.steps.read_source import learn, like, source_like, written
 
@@ -91,9 +92,9 @@ def read_labels(location: str, target: str, schema: Schema, known: pl.DataFrame)
     formats = [one for one in registry.label_formats().values() if files.has_extension(location, one.extensions)]
     if not formats:
         return _typed(written(source_like(location, schema)), schema)
-    name = files.without_secrets(location)
+    name = without_secrets(location)
     with files.explained(name, location), fsspec.open(location, "rb") as file:
-        content = file.read()
+        content = bounds.read_all(file, name)
         for found in formats:
             if found.is_of(content):
                 rows = found.read(content, name, target)

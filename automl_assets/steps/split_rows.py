@@ -13,6 +13,7 @@ from automl_assets.data import files
 from automl_assets.data.row_ids import identities, shuffled
 from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment.experiment import Experiment, FoldRows
+from automl_assets.masking import without_secrets
 from automl_assets.records import SOURCE, TEST_FILE, TRAIN, VALID, VALIDATION_FILE, Dataset, Profile, Roles, Split
 
 # Rows up to which so many folds are used; above the last, a hold-out. `auto` is AutoGluon's published choice of eight
@@ -239,13 +240,13 @@ def _fold_rows(indices: str | FoldRows) -> FoldRows:
     """Row numbers as the experiment has them, or as its file does."""
     if not isinstance(indices, str):
         return indices
-    with files.explained(files.without_secrets(indices)), fsspec.open(indices, "rb") as file:
+    with files.explained(without_secrets(indices)), fsspec.open(indices, "rb") as file:
         content = file.read()
     try:
         return TypeAdapter(FoldRows).validate_json(content)
     except ValidationError as error:
         raise SettingError(
-            f"validation.indices: {files.without_secrets(indices)} must hold JSON like [[[0, 1, 2], [3, 4]], …]: of each "
+            f"validation.indices: {without_secrets(indices)} must hold JSON like [[[0, 1, 2], [3, 4]], …]: of each "
             f"fold the rows to learn from and those to validate on; {error.errors()[0]['msg']}"
         ) from None
 

@@ -15,9 +15,11 @@ from pydantic import BaseModel
 from automl_assets.experiment.experiment import Experiment, SourceSetting
 from automl_assets.model_records import TrainingCode
 from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE
+from automl_assets.telemetry import OFF
 from automl_assets.training_code.source_bundle import FUTURE, Bundle
 
 NAME = "training_code"
+TALKATIVE = ("onnxruntime", "transformers", "mlflow")  # libraries
 RUN_SCRIPT = """\
 if __name__ == "__main__":
     # By its name, so that what is pickled is found in this file, wherever it is read.
@@ -29,10 +31,19 @@ def program(bundle: Bundle, introduction: str, own: str) -> TrainingCode:
     bundle.needs("import importlib", "import json", "from pathlib import Path")
     sections = bundle.sections()
     own = bundle.resolved(own)
-    imports = f"{FUTURE}\n\n{bundle.imports()}"
+    imports = f"{FUTURE}\n\n{_silence(own, sections)}{bundle.imports()}"
     script = _script(introduction, imports, [*sections, ("This experiment", own)])
     notebook = _notebook(introduction, imports, [*sections, ("This experiment", own)])
     return TrainingCode(script.encode(), notebook.encode(), _requirements(script))
+
+
+def _silence(own: str, sections: list[tuple[str, str]]) -> str:
+    """Statements that keep the libraries from telephoning home, where the program uses one that would."""
+    text = "".join([own, *(section for _, section in sections)])
+    if not any(name in text for name in TALKATIVE):
+        return ""
+    lines = "".join(f'os.environ.setdefault("{name}", "{value}")\n' for name, value in sorted(OFF.items()))
+    return f"import os\n\n# Before any other import: no library is to telephone home.\n{lines}\n"
 
 
 def plain(text: str) -> str:

@@ -48,6 +48,7 @@ LAYERS = (
     ("data.schema", "data.column_schema", "data.learn_column", "data.read_column", "data.dates"),
     ("stored",),
     ("former_names", "errors"),
+    ("masking", "telemetry"),
 )
 PARTS = ("algorithms", "sources", "labels", "tasks")
 KNOW_DAGSTER = ("definitions", "component", "assets", "sensors", "resources", "api", "cli")

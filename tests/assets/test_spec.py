@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from automl_assets.assets.spec import MADE, best_effort
+from automl_assets.assets.spec import MADE, best_effort, step
 from automl_assets.errors import DataError
 from automl_assets.model_records import Unavailable
 
@@ -49,3 +49,26 @@ def test_what_is_made_says_so(home) -> None:
     done, seen = materialized(lambda: 5)
     assert seen == [5]
     assert {one.check_name: one.passed for one in done.get_asset_check_evaluations()} == {"alike": True, MADE: True}
+
+
+def test_an_error_of_a_library_leaves_no_secret_in_the_log_of_events(home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither as its own text, nor as that of what it came of."""
+    monkeypatch.setenv("SAS", "aB3%2FcdEF12gh")
+
+    def fail() -> None:
+        try:
+            raise OSError("GET https://host/rows.csv?sig=aB3/cdEF12gh")
+        except OSError as error:
+            raise RuntimeError("sent aB3%252FcdEF12gh") from error
+
+    @dg.asset
+    def rows(context: dg.AssetExecutionContext) -> None:
+        with step(context):
+            fail()
+
+    instance = dg.DagsterInstance.ephemeral()
+    done = dg.materialize([rows], instance=instance, raise_on_error=False)
+    said = "".join(map(repr, instance.all_logs(done.run_id))) + "".join(map(repr, done.all_events))
+    journal = "".join(file.read_text() for file in home.rglob("*.jsonl"))
+    assert not done.success and "RuntimeError: sent ***" in said and "RuntimeError: sent ***" in journal
+    assert "cdEF12gh" not in said + journal

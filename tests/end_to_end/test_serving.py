@@ -70,13 +70,15 @@ def test_the_file_that_was_learnt_from_can_be_posted(server: str, scripted: Path
     assert told == post(server, {"dataframe_records": FORMS["dataframe_records"](pd.read_csv(scripted / "tiny.csv"))})
 
 
-def test_a_model_that_was_served_can_be_served_again(server: str, scripted: Path) -> None:
-    """MLflow and Python leave files beside it."""
+def test_a_server_answers_with_a_checked_copy_and_leaves_nothing_in_the_registry(server: str, scripted: Path) -> None:
+    """No bytecode lies beside either."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAGSTER_HOME", str(scripted / "home"))
         assert Tracker().champion_address("flowers")[0] == "models:/flowers@champion"
-    beside = {file.name for file in (scripted / "home" / "mlflow_artifacts").rglob("*")}
-    assert {"registered_model_meta", "__pycache__"} <= beside
+    (copy,) = (scripted / "home" / "served").iterdir()
+    assert (copy / "MLmodel").exists()
+    for folder in (copy, scripted / "home" / "mlflow_artifacts"):
+        assert not {"registered_model_meta", "__pycache__"} & {file.name for file in folder.rglob("*")}
 
 
 def test_a_column_in_another_order_or_too_many_does_no_harm(server: str, rows: pd.DataFrame) -> None:

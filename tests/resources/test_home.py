@@ -159,3 +159,34 @@ def test_one_process_at_a_time_makes_the_databases(bare_home: Path) -> None:
             assert not (home / "schedules").exists()
         opened.result(60).dispose()
     assert (home / "schedules").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "holds 0 hexadecimal digits; a key is 64"),
+        ("5e" * 31, "holds 62 hexadecimal digits; a key is 64"),
+        ("no key at all", "holds no key; it is 64 hexadecimal digits"),
+        (None, "cannot be read: Is a directory"),
+    ],
+)
+def test_a_key_that_is_none_is_refused(home: Path, content: str | None, told: str) -> None:
+    """An empty one would sign models in a way that everybody can."""
+    home.mkdir(parents=True, exist_ok=True)
+    if content is None:
+        (home / "installation.key").mkdir()
+    else:
+        (home / "installation.key").write_text(content)
+    with pytest.raises(SettingError, match=rf"installation\.key {told}.*Bring the file back from a copy"):
+        installation_key()
+
+
+@pytest.mark.parametrize("address", ["s3://key:secret@bucket/models", "az://models?sig=abc"])
+def test_a_place_for_artifacts_holds_no_secret(home: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow would note it with every model."""
+    monkeypatch.setenv("AUTOML_ARTIFACTS", address)
+    with pytest.raises(
+        SettingError, match="AUTOML_ARTIFACTS: got an address with a user, a password or a query"
+    ) as caught:
+        prepare(home)
+    assert "secret" not in str(caught.value) and "abc" not in str(caught.value)

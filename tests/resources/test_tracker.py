@@ -343,7 +343,7 @@ def test_the_signature_tells_the_answers_as_they_come(scripted_home: Path, regis
 @pytest.mark.parametrize(
     ("uri", "shown"),
     [
-        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql://me:secret@host/db", "postgresql://***@host/db"),
         ("https://host:5000", "https://host:5000"),
         ("sqlite:////x/mlflow.db", "sqlite:////x/mlflow.db"),
     ],

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from automl_assets.data import files, tables
 from automl_assets.data.file_source import FileFormat
 from automl_assets.errors import SourceError, listed
+from automl_assets.masking import without_secrets
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -119,7 +120,7 @@ def _encoded(text: str, options: CsvOptions) -> bytes:
         return text.encode(options.encoding or "utf-8")
     except UnicodeEncodeError as error:
         raise SourceError(
-            f"{files.without_secrets(options.path)}: {error.encoding} has no {text[error.start]!r}; leave that row out, or write the file "
+            f"{without_secrets(options.path)}: {error.encoding} has no {text[error.start]!r}; leave that row out, or write the file "
             "in UTF-8"
         ) from None
 

@@ -9,7 +9,7 @@ from itertools import count, islice
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from automl_assets.data import files, tables
+from automl_assets.data import bounds, files, tables
 from automl_assets.data.file_source import FileFormat
 from automl_assets.errors import SourceError
 
@@ -41,7 +41,8 @@ def batches(options: JsonlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
 def _batches(options: JsonlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
     """Each with the keys of its own lines."""
     for file in files.files(files.expanded(options).path, EXTENSIONS):
-        with files.opened(file) as lines:
+        with files.opened(file) as stream:
+            lines = bounds.lines(stream, file.name)
             for number in count(1, most_rows):
                 some = b"".join(islice(lines, most_rows))
                 if not some:

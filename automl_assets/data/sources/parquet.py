@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from automl_assets.data import files, tables
+from automl_assets.data import bounds, files, tables
 from automl_assets.data.file_source import FileFormat
 
 EXTENSIONS = (".parquet", ".pq")
@@ -55,6 +55,7 @@ def _join(content: bytes, rows: pl.DataFrame, options: ParquetOptions) -> bytes:
 
 def _parse(content: bytes, name: str) -> pl.DataFrame:
     with files.explained(name):
+        bounds.check_parquet(io.BytesIO(content), name)
         return tables.plain(pl.read_parquet(io.BytesIO(content)))
 
 

@@ -13,17 +13,22 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from automl_assets.data import files, tables
 from automl_assets.data.append_rows import alone_at
 from automl_assets.errors import SourceError, listed, nearest
+from automl_assets.masking import HIDDEN, is_written, masked, remember, without_secrets
 from automl_assets.parts import Source
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, FromClause, Table, TextClause
 
-HIDDEN = "***"
 LOCK = int.from_bytes(b"labels", "big")  # number of the advisory lock of whoever adds rows to a PostgreSQL database
-_SECRET_KEY = re.compile(r"pass|pwd|secret|token|key|odbc_connect", re.IGNORECASE)
-_SECRET_PAIR = re.compile(r"((?:pwd|password)\s*=\s*)[^;&\s]+", re.IGNORECASE)
+READ_ONLY = {  # what lets nobody write with a connection, by the dialect
+    "sqlite": "pragma query_only = on",
+    "mysql": "set session transaction read only",
+    "mariadb": "set session transaction read only",
+    "oracle": "set transaction read only",
+}
+READING = ("select", "with", "values", "table", "show", "describe", "explain")  # first words of statements
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _BEFORE_HOST = re.compile(r"^.*@", re.DOTALL)
-_PASSWORD = re.compile(r"(?<=//)(?P<user>[^:@/]*):.*@")
 
 
 class SqlOptions(BaseModel):
@@ -93,7 +98,7 @@ def add(options: SqlOptions, rows: pl.DataFrame) -> str:
     given = files.expanded(options)
     if given.table is None:
         raise SourceError("a query brings rows but takes none; name a `table`, or insert the rows yourself")
-    with _connected(given) as connection:
+    with _connected(given, is_read_only=False) as connection:
         connection.execute(insert(_table(connection, given.table)), rows.to_dicts())
         connection.commit()
     return describe(options)
@@ -126,13 +131,13 @@ def _lock(connection: "Connection") -> AbstractContextManager[None]:
 
 
 def describe(options: SqlOptions) -> str:
-    """Database and table (or query), variables not filled in and the password hidden.
+    """Database and table (or query), variables not filled in; user and password hidden.
 
     >>> describe(SqlOptions(url="postgresql://ann:s3cret@host/shop", table="orders"))
-    'postgresql://ann:***@host/shop, table orders'
+    'postgresql://***@host/shop, table orders'
     """
     asked = f"table {options.table}" if options.table else f"query {options.query}"
-    return f"{_shown(options.url)}, {asked}"
+    return f"{_shown(options.url)}, {masked(asked)}"
 
 
 def code(options: SqlOptions) -> str:
@@ -162,10 +167,10 @@ def _holds_secret(text: str) -> bool:
     if not written:
         return False
     try:
-        url = make_url(written)
+        make_url(written)
     except (ArgumentError, ValueError):
         return True
-    return bool(url.password) or any(values and _SECRET_KEY.search(key) for key, values in url.query.items())
+    return is_written(written)
 
 
 def _answer(options: SqlOptions, ask: Callable[["Connection", SqlOptions], pl.DataFrame]) -> pl.DataFrame:
@@ -175,14 +180,24 @@ def _answer(options: SqlOptions, ask: Callable[["Connection", SqlOptions], pl.Da
 
 
 @contextmanager
-def _connected(options: SqlOptions) -> Iterator["Connection"]:
+def _connected(options: SqlOptions, is_read_only: bool = True) -> Iterator["Connection"]:
     from sqlalchemy import NullPool, create_engine
 
     url = _checked_url(options.url)
     with _without_secrets(url):
         engine = create_engine(url, poolclass=NullPool)
         with engine.connect() as connection:
-            yield connection
+            yield _read_only(connection) if is_read_only else connection
+
+
+def _read_only(connection: "Connection") -> "Connection":
+    """The connection, with which the database lets nobody write, as far as it knows of such."""
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        return connection.execution_options(postgresql_readonly=True)
+    if dialect in READ_ONLY:
+        connection.exec_driver_sql(READ_ONLY[dialect])
+    return connection
 
 
 def _checked_url(text: str) -> "URL":
@@ -280,7 +295,22 @@ def _statement(query: str) -> "TextClause":
     """The query as it is written: SQLAlchemy would take `:name` in it for a parameter."""
     from sqlalchemy import text
 
+    _check_reads(query)
     return text(_escaped(query))
+
+
+def _check_reads(query: str) -> None:
+    """Raises SourceError for a query that is more than one statement, or one that does something else than read."""
+    bare = (
+        _QUOTED.sub(lambda found: " " if found[0].startswith(("--", "/*")) else "''", query).strip().rstrip(";").strip()
+    )
+    word = re.match(r"[\s(]*(\w*)", bare)
+    first = word[1].lower() if word else ""
+    if first not in READING or ";" in bare:
+        got = "several statements" if ";" in bare else f"{first.upper() or 'no statement'}"
+        raise SourceError(
+            f"query: got {got}; a source is read alone: write one statement that begins with SELECT or WITH"
+        )
 
 
 def _escaped(query: str) -> str:
@@ -293,6 +323,7 @@ def _without_secrets(url: "URL") -> Iterator[None]:
     from sqlalchemy.exc import NoSuchModuleError
 
     place = _shown(url.render_as_string(hide_password=False))
+    remember(url.render_as_string(hide_password=False))
     try:
         yield
     except SourceError:
@@ -305,7 +336,7 @@ def _without_secrets(url: "URL") -> Iterator[None]:
     except ImportError as error:
         raise SourceError(f"{place}: the driver is not installed ({error}); install its package") from None
     except Exception as error:
-        raise SourceError(f"{place}: {_scrubbed(_said(error), url)}") from None
+        raise SourceError(f"{place}: {_said(error)}") from None
 
 
 def _said(error: Exception) -> str:
@@ -313,31 +344,13 @@ def _said(error: Exception) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
-def _scrubbed(message: str, url: "URL") -> str:
-    from urllib.parse import quote, quote_plus
-
-    secrets = [str(url.password)] if url.password else []
-    for key, values in url.normalized_query.items():
-        secrets += values if _SECRET_KEY.search(key) else ()
-    for secret in secrets:
-        for written in (secret, quote(secret, safe=""), quote_plus(secret)):
-            message = message.replace(written, HIDDEN)
-    return _SECRET_PAIR.sub(rf"\g<1>{HIDDEN}", message)
-
-
 def _shown(url: str) -> str:
-    """A database URL without password, and without query, which may hold one.
+    """A database URL without user, password and query.
 
     Nobody knows where the password stands in a text that is no URL: only what follows its last @ is shown.
     """
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        shown = make_url(url).set(query={}).render_as_string(hide_password=True)
-    except (ArgumentError, ValueError):
-        return _SECRET_PAIR.sub(rf"\g<1>{HIDDEN}", _BEFORE_HOST.sub(f"{HIDDEN}@", url).split("?", 1)[0])
-    return _PASSWORD.sub(rf"\g<user>:{HIDDEN}@", shown)
+    shown = without_secrets(url) if "://" in url else _BEFORE_HOST.sub(f"{HIDDEN}@", url).split("?", 1)[0]
+    return masked(shown)
 
 
 PART = Source(

@@ -5,6 +5,7 @@ that is served: here belongs nothing that needs more than numpy, pandas, polars 
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -45,6 +46,7 @@ class Forecasts(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # loa
         self.schema, self.is_strict = schema, is_strict
 
     def load_context(self, context: Any) -> None:
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # looked at when the first session is made
         folder = Path(context.artifacts["models"])
         self.index = json.loads((folder / "index.json").read_text("utf-8"))
         self.opened = lru_cache(MOST_OPEN)(lambda file: _Model(folder / file))

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import NullPool, create_engine, text
 
-from automl_assets.data.sources.sql import PART, SqlOptions
+from automl_assets.data.sources.sql import PART, SqlOptions, _connected
 from automl_assets.errors import SourceError
 
 Execute = Callable[[str], None]
@@ -130,7 +130,7 @@ def test_a_watermark_sees_nothing_but_itself_and_the_count(sqlite: str) -> None:
 
 
 def test_reading_changes_nothing(sqlite: str) -> None:
-    with pytest.raises(SourceError, match="the statement brings no columns; write one that does, such as SELECT"):
+    with pytest.raises(SourceError, match="query: got DELETE; a source is read alone"):
         read(sqlite, query="delete from orders")
     assert read(sqlite, table="orders").height == 2
 
@@ -145,13 +145,13 @@ def test_variables_in_the_url(shop: str, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
-        ("postgresql://ann:s3cret@host:5432/shop?password=word", "postgresql://ann:***@host:5432/shop"),
-        ("postgresql://ann:${PASSWORD}@host/shop", "postgresql://ann:***@host/shop"),
+        ("postgresql://ann:s3cret@host:5432/shop?password=word", "postgresql://***@host:5432/shop"),
+        ("postgresql://ann:${PASSWORD}@host/shop", "postgresql://***@host/shop"),
         ("${SHOP_URL}", "${SHOP_URL}"),
         ("mssql+pyodbc:///?odbc_connect=PWD=s3cret", "mssql+pyodbc:///"),
-        ("postgresql://ann:s3cret@word@host/shop", "postgresql://ann:***@host/shop"),
+        ("postgresql://ann:s3cret@word@host/shop", "postgresql://***@host/shop"),
         ("postgresql//ann:s3cret@host/shop", "***@host/shop"),
-        ("postgresql://ann:s3cret@host:word/shop", "***@host:word/shop"),
+        ("postgresql://ann:s3cret@host:word/shop", "postgresql://***@host:word/shop"),
     ],
 )
 def test_descriptions_hide_the_password(url: str, shown: str) -> None:
@@ -243,3 +243,60 @@ def test_a_database_without_a_file_needs_no_lock(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     with PART.alone(SqlOptions(url="sqlite://", table="x")):
         assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        (
+            "drop table {}",
+            "query: got DROP; a source is read alone: write one statement that begins with SELECT or WITH",
+        ),
+        ("delete from {} returning id", "query: got DELETE"),
+        ("/* harmless */ -- select\n update {} set city = 'x' returning id", "query: got UPDATE"),
+        ("select 1 as x; drop table {}", "query: got several statements"),
+        ("select 1 as x; commit; drop table {}", "query: got several statements"),
+        ("", "query: got no statement"),
+        ("pragma query_only = off", "query: got PRAGMA"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["sqlite", "shop"])
+def test_a_source_is_read_alone(kind: str, query: str, told: str, request: pytest.FixtureRequest) -> None:
+    url, table = request.getfixturevalue(kind), {"sqlite": "orders", "shop": "shop.orders"}[kind]
+    with pytest.raises(SourceError, match=told):
+        read(url, query=query.format(table))
+    assert read(url, table=table).height == 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "with gone as (delete from shop.orders returning id) select * from gone",
+        "select * into shop.copy from shop.orders",
+        "select setval(pg_get_serial_sequence('shop.counted', 'id'), 99)",
+    ],
+)
+def test_postgresql_itself_lets_nobody_write(shop: str, query: str) -> None:
+    executor(shop)("create table shop.counted (id serial)")
+    with pytest.raises(SourceError, match="in a read-only transaction"):
+        read(shop, query=query)
+    assert read(shop, table="shop.orders").height == 2
+
+
+def test_sqlite_itself_lets_nobody_write(sqlite: str) -> None:
+    with _connected(SqlOptions(url=sqlite, table="orders")) as connection, pytest.raises(Exception, match="readonly"):
+        connection.exec_driver_sql("drop table orders")
+
+
+def test_what_only_looks_like_more_is_read(sqlite: str) -> None:
+    query = "-- all; of them\n(select id, 'a; drop' as note /* ; */ from orders where city <> 'x;''y');"
+    assert read(sqlite, query=query.replace("(", "").replace(")", "")).rows() == [(1, "a; drop")]
+    assert read(sqlite, query="with a as (select 1 as x) select x from a").rows() == [(1,)]
+    assert fingerprint(sqlite, query="select * from orders", watermark="changed")
+
+
+def test_rows_are_still_added(sqlite: str, shop: str) -> None:
+    rows = pl.DataFrame({"id": [3], "city": ["Rome"]})
+    for url, table in ((sqlite, "orders"), (shop, "shop.orders")):
+        PART.add(SqlOptions(url=url, table=table), rows)
+        assert read(url, table=table).height == 3

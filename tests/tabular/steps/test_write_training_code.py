@@ -170,7 +170,7 @@ def _written(kind: str, table: pl.DataFrame, folder: Path) -> dict[str, str]:
     [
         (
             "postgresql://ann:s3cret@host/shop",
-            "url = os.environ[\"DATABASE_URL\"]  # of 'postgresql://ann:***@host/shop'",
+            "url = os.environ[\"DATABASE_URL\"]  # of 'postgresql://***@host/shop'",
         ),
         ("postgresql://ann:${SHOP}@host/shop", "url = 'postgresql://ann:' + os.environ['SHOP'] + '@host/shop'"),
         ("sqlite:////data/shop.db", "url = 'sqlite:////data/shop.db'"),
