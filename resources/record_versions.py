@@ -178,11 +178,12 @@ def version_of(place: UPath, run: str, latest: str) -> str | None:
     newest that there was. None where there was none, or where it is kept no longer."""
     versions = {folder.name for folder in place.iterdir() if folder.name not in POINTERS and folder.is_dir()}
     own = pointed(place / "runs" / run)
-    earlier = (version for version in versions if _nanoseconds(version) <= _nanoseconds(latest))
-    return own if own in versions else max(earlier, key=_nanoseconds, default=None)
+    earlier = (version for version in versions if nanoseconds(version) <= nanoseconds(latest))
+    return own if own in versions else max(earlier, key=nanoseconds, default=None)
 
 
-def _nanoseconds(version: str) -> int:
+def nanoseconds(version: str) -> int:
+    """When a version was made, since 1970."""
     return int(version.split("-", maxsplit=1)[0])
 
 

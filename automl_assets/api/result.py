@@ -58,6 +58,7 @@ class RunResult:
     seconds_per_asset: dict[str, float]
     lost: dict[str, str] = field(default_factory=dict)  # assets that could not be made -> why
     alerts: tuple[Alert, ...] = ()  # errors before warnings
+    is_unchanged: bool = False  # nothing had changed: the run made nothing, and the records are those of the last one
 
     @property
     def report_path(self) -> UPath | None:

@@ -88,9 +88,9 @@ def run(
     lost = {asset: reason for asset, reason in failures.items() if asset in BY_PRODUCTS}
     if not outcome.success and (not failures or failures != lost):
         raise LearningError(_told(failures) or "the run failed; its log in the UI says why")
-    seconds = time.monotonic() - since
+    seconds, is_unchanged = time.monotonic() - since, _is_skipped(outcome)
     taken, told = journal_of_run.seconds_per_asset(), tuple(one for one in alerts if one.asset not in lost)
-    return settings_of_run.family.result()(settings_of_run, folder, seconds, taken, lost, told)
+    return settings_of_run.family.result()(settings_of_run, folder, seconds, taken, lost, told, is_unchanged)
 
 
 def _config(timeout_minutes: float | None) -> dict[str, Any]:
@@ -220,6 +220,11 @@ def _failures(journal: Journal, outcome: dg.JobExecutionResult) -> dict[str, str
     """Asset -> why it could not be made."""
     told = {event["asset"]: event["reason"] for event in journal.events() if event["event"] == "asset_failed"}
     return dict(map(step_failure, outcome.filter_events(lambda event: event.is_step_failure))) | told
+
+
+def _is_skipped(outcome: dg.JobExecutionResult) -> bool:
+    """Whether the run found that nothing has changed, and made nothing."""
+    return bool(outcome.filter_events(lambda event: event.is_step_skipped)) and outcome.success
 
 
 def _alerts(instance: dg.DagsterInstance, run_id: str) -> list[Alert]:

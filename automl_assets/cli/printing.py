@@ -18,6 +18,12 @@ SHOWN_COLUMNS = 4  # of contributions
 
 def print_result(console: Console, result: RunResult) -> None:
     """What a run came to, and where the rest lies."""
+    if result.is_unchanged:
+        console.print(
+            "Nothing was made: every group is as it was when it was learnt. `automl leaderboard` shows what is there."
+        )
+        console.print(f"[bold]Done in {result.seconds:.0f} s.[/]")
+        return
     for part in result.printed():
         if isinstance(part, str):
             console.print(plain(part), soft_wrap=True)
