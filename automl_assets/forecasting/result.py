@@ -107,7 +107,9 @@ class ForecastResult(RunResult):
         if self.groups:
             return self.groups
         name = self.experiment.name
-        raise ArtifactError(f"{name}: no group has a forecast{self._reasons()}; run it first: automl run {name}")
+        raise ArtifactError(
+            f"{name}: no group has a forecast{self._reasons()}; run it first: {self._command(f'automl run {name}')}"
+        )
 
     def _reasons(self) -> str:
         """Why groups have none, as far as a run said."""
@@ -126,7 +128,7 @@ class ForecastResult(RunResult):
         with self._at_home():
             store = RecordStore()
             found = {asset: folder for asset, folder in store.assets(name).items() if asset not in self.lost}
-            return {asset: str(store.folder(name, asset) or folder) for asset, folder in found.items()}
+            return {asset: str(store.folder(name, asset, self.run) or folder) for asset, folder in found.items()}
 
     def summary(self) -> dict[str, Any]:
         """Everything as plain values, as `automl run --json` writes it."""
@@ -154,7 +156,7 @@ class ForecastResult(RunResult):
     def printed(self) -> Iterator[PrintedTable | str]:
         yield self._printed_groups()
         yield self._printed_metrics()
-        yield f"What comes next: automl forecast {self.experiment.name} -o forecast.csv"
+        yield f"What comes next: {self._command(f'automl forecast {self.experiment.name} -o forecast.csv')}"
 
     def printed_leaderboard(self, *groups: str) -> PrintedTable:
         rows = self.leaderboard_of(*(groups or self._with_forecast()))
@@ -195,7 +197,7 @@ class ForecastResult(RunResult):
         return groups
 
     def _shelf(self, asset: str) -> Shelf:
-        return RecordStore().shelf(self.experiment.name, asset)
+        return RecordStore().shelf(self.experiment.name, asset, self.run)
 
     def _repr_html_(self) -> str:
         import pandas as pd
