@@ -9,6 +9,7 @@ from automl_assets.api.result import PrintedTable, RunResult
 from automl_assets.errors import ArtifactError, SettingError, listed, nearest
 from automl_assets.forecasting.records import ForecastSummary
 from automl_assets.forecasting.steps.evaluate import figures
+from automl_assets.forecasting.steps.export import POINT
 from automl_assets.forecasting.steps.future_index import rows_of
 from automl_assets.records import Leaderboard
 from automl_assets.resources.home import open_instance
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from automl_assets.data.schema import Schema
 
 SHOWN_GROUPS, SHOWN_REASONS = 12, 3
+POINT_IN_FILES = "prediction"
 HEADERS = {
     "group": "group",
     "status": "status",
@@ -100,7 +102,8 @@ class ForecastResult(RunResult):
             learnt, made = learnt_from(map(self._shelf("features").read, groups)), self._shelf("onnx_model")
             table = read_new(rows, self.schema, learnt.problem, self.experiment.strict)
             models = (made.read(key) for key in groups if made.has(key))
-            return forecast_rows(table, learnt, partial(served, models, by), self.experiment).to_pandas()
+            found = forecast_rows(table, learnt, partial(served, models, by), self.experiment)
+        return _as_in_files(found).to_pandas()
 
     def _with_forecast(self) -> tuple[str, ...]:
         """The groups that are forecast. Raises ArtifactError where there is none, with the reasons that are known."""
@@ -206,6 +209,11 @@ class ForecastResult(RunResult):
         title = f"<h3>{self.experiment.name}: {overview.groups.height} groups, {self.seconds:.0f} s</h3>"
         tables = pd.DataFrame(metrics_of(overview)), overview.groups.head(SHOWN_GROUPS).to_pandas()
         return title + "".join(table.to_html(index=False) for table in tables)
+
+
+def _as_in_files(found: "pl.DataFrame") -> "pl.DataFrame":
+    """Answers of a model under the names of the forecast's own: `prediction` in the place of the model's output."""
+    return found if POINT_IN_FILES in found.columns else found.rename({POINT: POINT_IN_FILES}, strict=False)
 
 
 def metrics_of(overview: ForecastSummary) -> list[dict[str, Any]]:
