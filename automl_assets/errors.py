@@ -3,6 +3,7 @@
 AutomlError
 ├── SettingError      a YAML key or a command-line option that cannot be
 ├── SourceError       data that cannot be found, read or understood
+│   └── MovingSourceError  files that are written to while they are read
 ├── DataError         data that was read but cannot answer the question
 ├── LearningError     no model could be made
 ├── ArtifactError     something stored is missing, foreign or changed
@@ -36,6 +37,10 @@ class SettingError(AutomlError):
 
 class SourceError(AutomlError):
     """The source cannot be found, read or parsed."""
+
+
+class MovingSourceError(SourceError):
+    """Files were written to while they were read, again and again."""
 
 
 class DataError(AutomlError):

@@ -115,7 +115,8 @@ class Source:
 
     `read(options)` returns all rows; `fingerprint(options)` a short text that changes when and only when the content
     does. Both raise SourceError with advice. `stamp(options)` is a text that changes with every write, found out without
-    reading: files have one, and may be seen half-written; what has none is always whole. `options` is a frozen pydantic model that refuses unknown keys.
+    reading: files have one, and may be seen half-written; what has none is always whole, and says by `read_marked` which
+    rows it gave, where they may be others a moment later. `options` is a frozen pydantic model that refuses unknown keys.
     `claims(text)` says whether a bare `source: TEXT` in a YAML belongs to it, and `text_option` is the option it fills.
     `read` and `batches(options, most_rows)` give rows as they are written, cells of text formats as texts; a schema types
     them (`data.schema`). Without `batches` the rows are known to fit into memory. `dialect(options)` are the options that
@@ -135,6 +136,7 @@ class Source:
     dialect: Callable[[Any], dict[str, Any]] = lambda options: {}
     like: Callable[[Any, dict[str, Any]], Any] = lambda options, dialect: options.model_copy(update=dialect)
     stamp: Callable[[Any], str] | None = None
+    read_marked: Callable[[Any], tuple[pl.DataFrame, str]] | None = None  # all rows, and the fingerprint of just these
     add: Callable[[Any, pl.DataFrame], str] | None = None  # keeps further rows, and says where; whole, or not at all
     alone: Callable[[Any], AbstractContextManager[None]] = lambda options: nullcontext()  # nobody else adds meanwhile
 

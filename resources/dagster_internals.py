@@ -9,10 +9,12 @@ move or drop it with any version: whoever raises the version looks here first. S
     CheckRunHealthResult, WorkerStatus       Dagster's own launcher and the time limits of run monitoring
     ConfigurableClassData                    `Any`: it is only handed on
     DefinitionsLoadContext, …LoadType        nothing: every process builds all experiments then, and code servers twice
+    watch_orphans                            nothing: Ctrl-C then shows a stack trace of each of its processes
     SqliteEventLogStorage, …Table            Dagster's own storage, slower and without patience
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster._core.definitions.data_version import (
@@ -72,7 +74,14 @@ __all__ = [
     "WorkerStatus",
     "get_input_data_version_tag",
     "get_input_event_pointer_tag",
+    "watch_logs_quietly",
 ]
+
+
+def watch_logs_quietly() -> None:
+    """Puts our own watcher in the place of the script that Dagster starts beside the log of each step."""
+    watcher = import_module("dagster._core.execution.scripts.watch_orphans")
+    watcher.__file__ = str(Path(__file__).with_name("quiet_watcher.py"))
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import re
 import secrets
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -36,6 +37,7 @@ RESTORE = (
     "Bring the file back from a copy, since no other key opens the models that are there; or move it away, and a new one is "
     "made for models to come"
 )
+NAMED = "AUTOML_NAMED_HOME"  # environment variable, our own: a home that a command had to name
 _in_use: ContextVar[Path | None] = ContextVar("_in_use", default=None)
 EVENT_BATCH = "DAGSTER_EVENT_BATCH_SIZE"  # Dagster's own: so many materialisations are written together
 
@@ -78,14 +80,44 @@ def prepare(folder: str | Path | None = None) -> Path:
     path = Path(folder).resolve() if folder else home()
     _check_database()
     _check_artifacts()
-    path.mkdir(parents=True, exist_ok=True)
+    _name_in_hints(path, is_given=folder is not None)
     os.environ["DAGSTER_HOME"] = str(path)
-    _write_settings(path)
-    _follow_moved_modules(path / "dagster.yaml")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        _write_settings(path)
+        _follow_moved_modules(path / "dagster.yaml")
+    except OSError as error:
+        raise _not_writable(path, error) from error
     _check_settings(path / "dagster.yaml")
     if database():
         os.environ.setdefault(EVENT_BATCH, "100")  # one statement for so many, where many groups are made
     return path
+
+
+def is_there(folder: str | Path | None = None) -> bool:
+    """Whether anything may have run: a home, or services that keep what others have made."""
+    return (Path(folder) if folder else home()).is_dir() or bool(database() or os.environ.get(ARTIFACTS))
+
+
+def command(text: str) -> str:
+    """A command as a person types it to reach the home in use."""
+    here, bare = home(), Path(os.environ.get("DAGSTER_HOME") or DEFAULT).resolve()
+    is_bare = here == bare and os.environ.get(NAMED) != str(here)
+    return text if is_bare else f"{text} --home {shlex.quote(str(here))}"
+
+
+def _name_in_hints(path: Path, is_given: bool) -> None:
+    """Takes note, for all processes of a command, of a home that the same command would not find without its name."""
+    bare = Path(os.environ.get("DAGSTER_HOME") or DEFAULT).resolve()
+    if is_given and path != bare:
+        os.environ[NAMED] = str(path)
+
+
+def _not_writable(path: Path, error: OSError) -> SettingError:
+    return SettingError(
+        f"the home {path} cannot be made, or written to: {error.strerror or error}. Name another folder with --home, or let "
+        "this user write there"
+    )
 
 
 def open_instance() -> "dg.DagsterInstance":
@@ -99,7 +131,11 @@ def open_instance() -> "dg.DagsterInstance":
 @contextlib.contextmanager
 def alone(name: str) -> Iterator[None]:
     """One process of a machine at a time; others that ask under the same name wait."""
-    with (home() / f"{name}.lock").open("w") as file:
+    try:
+        file = (home() / f"{name}.lock").open("w")
+    except OSError as error:
+        raise _not_writable(home(), error) from error
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
         yield
 

@@ -79,7 +79,9 @@ class _Encoder:
         kind, content = _content(value)
         file = self._unused(f"{_safe(path)}.{kind}")
         self.write(file, content)
-        return {"$file": file, **({"$signature": _signature(content, self.key)} if kind == "models" else {})}
+        if kind == "models":
+            return {"$file": file, "$signature": _signature(content, self.key)}
+        return {"$file": file, **({"$digest": _digest(content)} if self.key else {})}  # no key: nothing is kept
 
     def _unused(self, file: str) -> str:
         """`file`, or with a number in front where two paths come to the same name."""
@@ -119,6 +121,8 @@ class _Decoder:
         if kind == "models":
             return records.Fitted(load=lambda: self._models(file, str(value.get("$signature"))))
         content = self.read(file)
+        if "$digest" in value and value["$digest"] != _digest(content):
+            raise ArtifactError(f"{file} is damaged, or has been changed since it was written. Make it again.")
         if kind == "parquet":
             return pl.read_parquet(io.BytesIO(content))
         return np.load(io.BytesIO(content), allow_pickle=False) if kind == "npy" else content
@@ -145,6 +149,10 @@ def _content(value: Any) -> tuple[str, bytes]:
         case records.Fitted():
             return "models", write_models(value.models)
     return next((kind for start, kind in BEGINNINGS.items() if value.startswith(start)), "onnx"), value
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _signature(content: bytes, key: bytes) -> str:

@@ -21,13 +21,12 @@ from upath import UPath
 
 from automl_assets.errors import ArtifactError
 from automl_assets.resources import record_codec
-from automl_assets.resources.home import installation_key
+from automl_assets.resources.home import command, installation_key
 
 KEPT_VERSIONS = 3
 POINTERS = "runs", "current"
 ENDED = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED
 UNDER_WAY = [status for status in dg.DagsterRunStatus if status not in ENDED]
-GO_ON = "mend that, then make what is missing by `automl run --resume`"
 ASSET_RESUME_TAG = "dagster/is_asset_resume_retry"  # of Dagster's own retries
 
 
@@ -105,9 +104,13 @@ def write_version(record: Any, folder: UPath) -> UPath:
         record_codec.write_record(record, write, installation_key())
     except OSError as error:
         remove(folder)
-        raise ArtifactError(f"{folder} cannot be written: {error.strerror or error}; {GO_ON}") from error
+        raise ArtifactError(f"{folder} cannot be written: {error.strerror or error}; {_go_on()}") from error
     files = [name for name in names if name != record_codec.RECORD]
     return folder / files[0] if len(files) == 1 else folder
+
+
+def _go_on() -> str:
+    return f"mend that, then make what is missing by `{command('automl run NAME --resume')}`"
 
 
 def read_version(folder: UPath) -> Any:
@@ -154,7 +157,7 @@ def point(pointer: UPath, version: str) -> None:
         os.replace(temporary, pointer.path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise ArtifactError(f"{pointer} cannot be moved: {error.strerror or error}; {GO_ON}") from error
+        raise ArtifactError(f"{pointer} cannot be moved: {error.strerror or error}; {_go_on()}") from error
 
 
 def pointed(pointer: UPath) -> str | None:
@@ -178,11 +181,12 @@ def version_of(place: UPath, run: str, latest: str) -> str | None:
     newest that there was. None where there was none, or where it is kept no longer."""
     versions = {folder.name for folder in place.iterdir() if folder.name not in POINTERS and folder.is_dir()}
     own = pointed(place / "runs" / run)
-    earlier = (version for version in versions if _nanoseconds(version) <= _nanoseconds(latest))
-    return own if own in versions else max(earlier, key=_nanoseconds, default=None)
+    earlier = (version for version in versions if nanoseconds(version) <= nanoseconds(latest))
+    return own if own in versions else max(earlier, key=nanoseconds, default=None)
 
 
-def _nanoseconds(version: str) -> int:
+def nanoseconds(version: str) -> int:
+    """When a version was made, since 1970."""
     return int(version.split("-", maxsplit=1)[0])
 
 

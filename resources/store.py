@@ -39,14 +39,14 @@ class RecordStore(dg.ConfigurableIOManager):
         with _told():
             return _read(self._asset(context.asset_key), RunIdentity.of(context.step_context.dagster_run))
 
-    def load(self, experiment: str, asset: str) -> Any:
-        """The newest complete record of an asset, outside any run."""
-        return _read(self._asset(dg.AssetKey([experiment, asset])), None)
+    def load(self, experiment: str, asset: str, run: str = "") -> Any:
+        """The newest complete record of an asset, outside any run; that of a `run` where it is kept."""
+        return _read(self._asset(dg.AssetKey([experiment, asset])), _turn(run))
 
-    def folder(self, experiment: str, asset: str) -> UPath | None:
-        """Where the newest version of an asset lies, if there is one."""
+    def folder(self, experiment: str, asset: str, run: str = "") -> UPath | None:
+        """Where the newest version of an asset lies, or that of a `run`, if there is one."""
         path = self._asset(dg.AssetKey([experiment, asset]))
-        version = record_versions.version_at(path, None)
+        version = record_versions.version_at(path, _turn(run))
         return path / version if version else None
 
     def assets(self, experiment: str) -> dict[str, UPath]:
@@ -76,9 +76,9 @@ class RecordStore(dg.ConfigurableIOManager):
         for asset in self.assets(experiment).values():
             yield from [asset] if (asset / "runs").is_dir() else asset.iterdir()
 
-    def shelf(self, experiment: str, asset: str) -> Shelf:
-        """The records of a partitioned asset, outside any run."""
-        return Shelf(self._asset(dg.AssetKey([experiment, asset])))
+    def shelf(self, experiment: str, asset: str, run: str = "") -> Shelf:
+        """The records of a partitioned asset, outside any run; those of a `run` where they are kept."""
+        return Shelf(self._asset(dg.AssetKey([experiment, asset])), _turn(run))
 
     def shelves(self, experiment: str, context: dg.AssetExecutionContext) -> Callable[[str], Shelf]:
         """The shelf of each asset as the context's run sees it. Asks once which runs are under way."""
@@ -99,6 +99,11 @@ def _told() -> Iterator[None]:
         yield
     except ArtifactError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from None
+
+
+def _turn(run: str) -> RunIdentity | None:
+    """A run as records know it, by the first of those that go on with each other."""
+    return RunIdentity(run, run) if run else None
 
 
 def _read(asset: UPath, turn: RunIdentity | None) -> Any:

@@ -19,7 +19,7 @@ from automl_assets.errors import ArtifactError
 from automl_assets.masking import without_secrets
 from automl_assets.model_records import Figures, TrainingData
 from automl_assets.records import Leaderboard, LeaderboardRow
-from automl_assets.resources.home import alone, database, home, place
+from automl_assets.resources.home import alone, command, database, home, place
 from automl_assets.resources.model_registry import CHAMPION, RUN_TAG, Champions
 from automl_assets.resources.moved_home import ARTIFACTS, follow_moved_home
 from automl_assets.resources.postgres_connections import PATIENT, SteadyClient, resumable
@@ -101,7 +101,8 @@ class Tracker(dg.ConfigurableResource):
         try:
             champions.check(now)
         except ArtifactError as error:
-            advice = f". `automl rollback {model}` lets an older one answer" if len(champions.versions()) > 1 else ""
+            back = command(f"automl rollback {model}")
+            advice = f". `{back}` lets an older one answer" if len(champions.versions()) > 1 else ""
             raise ArtifactError(f"{error}{advice}") from None
         return f"models:/{model}@{CHAMPION}", {"MLFLOW_TRACKING_URI": uri, "MLFLOW_REGISTRY_URI": uri}
 

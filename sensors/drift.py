@@ -14,6 +14,7 @@ from automl_assets.assets.predictions import drift_evaluation, is_far
 from automl_assets.errors import AutomlError
 from automl_assets.experiment.experiment import Experiment, SourceSetting
 from automl_assets.model_records import ColumnDrift
+from automl_assets.resources.asked_rows import has_given_way, new_request, request_tags
 from automl_assets.resources.notifications import Notice, tell
 from automl_assets.resources.partitions import keys_of
 from automl_assets.resources.store import RecordStore
@@ -33,6 +34,9 @@ class Compared:
     moved: str = ""  # what moved between the two, where it is to be learnt again; empty otherwise
     source: str = ""  # fingerprint of what a run would learn from, at the last look
     trouble: str = ""  # that people know of
+    request: str = ""  # by which a run was last asked for
+    because: str = ""  # what had moved then
+    n_given_way: int = 0  # runs that made nothing, as the source had changed before they came to read it
 
     def as_cursor(self) -> str:
         return json.dumps(asdict(self))
@@ -74,7 +78,7 @@ def drift_sensor(watch: Watch) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING if is_asked else dg.DefaultSensorStatus.STOPPED,
     )
     def sensor(context: dg.SensorEvaluationContext, records: dg.ResourceParam[RecordStore]) -> dg.SensorResult:
-        before = Compared(**json.loads(context.cursor or "{}"))
+        before = _up_to_date(context.instance, experiment, Compared(**json.loads(context.cursor or "{}")))
         learnt = run_requests.learnt(context.instance, experiment)
         if not learnt:
             return dg.SensorResult(skip_reason="nothing was learnt yet", cursor=context.cursor)
@@ -85,7 +89,7 @@ def drift_sensor(watch: Watch) -> dg.SensorDefinition:
             lines = watch.lines(records)
         except AutomlError as error:
             return _troubled(context, experiment, before, str(error))
-        return _compared(context, watch, Compared(seen, learnt), lines)
+        return _compared(context, watch, replace(before, rows=seen, learnt=learnt, source="", trouble=""), lines)
 
     return sensor
 
@@ -117,9 +121,20 @@ def _again(instance: dg.DagsterInstance, experiment: Experiment, seen: Compared)
         return _skipped(now, f"{seen.moved}; the source has new rows, which must rest until the next look")
     if run := run_requests.run_under_way(instance, experiment):
         return _skipped(now, f"{seen.moved}; waits until the run {run} has ended")
-    run_key = f"{experiment.name}:drift:{seen.rows}:{now.source}"
+    name = new_request(now.source, seen.n_given_way)
+    run_key = f"{experiment.name}:drift:{seen.rows}:{name}"
     asked = run_requests.request(run_key, f"drift: {seen.moved}", keys_of(instance, experiment))
-    return dg.SensorResult(run_requests=[asked], cursor=replace(now, moved="").as_cursor())
+    asked = asked.with_replaced_attrs(tags={**asked.tags, **request_tags(name, seen.n_given_way)})
+    return dg.SensorResult(
+        run_requests=[asked], cursor=replace(now, moved="", request=name, because=seen.moved).as_cursor()
+    )
+
+
+def _up_to_date(instance: dg.DagsterInstance, experiment: Experiment, before: Compared) -> Compared:
+    """What the last look left behind; where the run that it asked for made nothing, what moved is still to be learnt."""
+    if not has_given_way(instance, experiment.name, before.request):
+        return before
+    return replace(before, moved=before.because, source="", request="", n_given_way=before.n_given_way + 1)
 
 
 def _skipped(seen: Compared, reason: str) -> dg.SensorResult:

@@ -14,9 +14,9 @@ from automl_assets.experiment.experiment import Experiment
 from automl_assets.resources.partitions import fresh_groups, groups_of, has_groups, keys_of
 from automl_assets.sensors import run_requests
 from automl_assets.sensors.new_groups import MOST_ADDED
-from automl_assets.sensors.poll_source import look, skipped, troubled
-from automl_assets.steps.detect_changes import Seen, looked, settled
-from automl_assets.steps.read_source import fingerprint, write_stamp
+from automl_assets.sensors.poll_source import look, look_after_reading, skipped, troubled
+from automl_assets.steps.detect_changes import Seen, settled
+from automl_assets.steps.read_source import fingerprint
 
 INTERVAL_SECONDS = 30
 
@@ -33,7 +33,7 @@ def new_data(experiment: Experiment) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING if is_asked else dg.DefaultSensorStatus.STOPPED,
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        seen = Seen.of(context.cursor)
+        seen = run_requests.up_to_date(context.instance, experiment, Seen.of(context.cursor))
         try:
             found = _look(context.instance, experiment, seen)
         except AutomlError as error:
@@ -56,31 +56,30 @@ def _look(instance: dg.DagsterInstance, experiment: Experiment, before: Seen) ->
     if reason:
         return skipped(seen, reason)
     if not seen.fingerprint:
-        seen = replace(seen, fingerprint=fingerprint(experiment))
-        if (again := write_stamp(experiment)) != seen.stamp:
-            told = "the source was written to while it was read; it is left alone again"
-            return skipped(looked(seen, again, seen.looked_at), told)
+        seen, reason = look_after_reading(experiment, replace(seen, fingerprint=fingerprint(experiment)))
+        if reason:
+            return skipped(seen, reason)
     return _acted(instance, experiment, seen)
 
 
 def _acted(instance: dg.DagsterInstance, experiment: Experiment, seen: Seen) -> dg.SensorResult:
     """What a change that has come to rest leads to."""
     if _is_known(instance, experiment, seen):
-        return skipped(settled(seen), f"the source was written to, and holds what was learnt: {seen.fingerprint}")
+        return skipped(settled(seen), f"the source holds what was learnt: {seen.fingerprint}")
     if run := run_requests.run_under_way(instance, experiment):
         return skipped(seen, f"new data {seen.fingerprint}; waits until the run {run} has ended")
     keys, fresh = keys_of(instance, experiment), fresh_groups(instance, experiment)
+    seen, reason = look_after_reading(experiment, seen)
+    if reason:
+        return skipped(seen, reason)
     added = [groups_of(experiment).build_add_request(fresh[:MOST_ADDED])] if fresh else []
     if len(fresh) > MOST_ADDED:
         told = f"new data {seen.fingerprint}; {len(fresh)} new groups, so many that they take several looks"
         return dg.SensorResult(skip_reason=told, dynamic_partitions_requests=added, cursor=seen.as_cursor())
     because = f"new data {seen.fingerprint}" + (f", new groups: {listed(fresh, 10)}" if fresh else "")
     run_key = f"{experiment.name}:{seen.fingerprint}:{seen.since:.3f}"
-    return dg.SensorResult(
-        run_requests=[run_requests.request(run_key, because, [*keys, *fresh])],
-        dynamic_partitions_requests=added,
-        cursor=settled(seen).as_cursor(),
-    )
+    asked, seen = run_requests.for_rows(seen, run_requests.request(run_key, because, [*keys, *fresh]))
+    return dg.SensorResult(run_requests=[asked], dynamic_partitions_requests=added, cursor=seen.as_cursor())
 
 
 def _is_known(instance: dg.DagsterInstance, experiment: Experiment, seen: Seen) -> bool:

@@ -8,7 +8,7 @@ import dagster as dg
 from automl_assets.errors import AutomlError, listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.resources.partitions import fresh_groups, groups_of
-from automl_assets.sensors.poll_source import look
+from automl_assets.sensors.poll_source import look, look_after_reading, skipped
 from automl_assets.steps.detect_changes import Seen, settled
 
 INTERVAL_SECONDS = 60
@@ -36,11 +36,22 @@ def new_groups(experiment: Experiment) -> dg.SensorDefinition:
 def _looked(context: dg.SensorEvaluationContext, experiment: Experiment) -> dg.SensorResult:
     seen, reason = look(experiment, Seen.of(context.cursor), debounce=0)
     if reason:
-        return dg.SensorResult(skip_reason=reason, cursor=seen.as_cursor())
+        return skipped(seen, reason)
     fresh = fresh_groups(context.instance, experiment)
+    seen, reason = look_after_reading(experiment, seen)
+    if reason:
+        return skipped(seen, reason)
     added = fresh[:MOST_ADDED]
     return dg.SensorResult(
-        skip_reason=f"{len(added)} new groups: {listed(added, 10)}" if added else "the source has no new group",
+        skip_reason=_told(added),
         dynamic_partitions_requests=[groups_of(experiment).build_add_request(added)] if added else [],
         cursor=(settled(seen) if len(added) == len(fresh) else seen).as_cursor(),
     )
+
+
+def _told(added: list[str]) -> str:
+    """Dagster calls a look skipped that starts no run, whatever else it did."""
+    if not added:
+        return "the source has no new group"
+    partitions = "1 partition was" if len(added) == 1 else f"{len(added)} partitions were"
+    return f"{partitions} added, no run is asked for: {listed(added, 10)}"

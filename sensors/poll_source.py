@@ -24,14 +24,23 @@ def look(experiment: Experiment, before: Seen, debounce: float) -> tuple[Seen, s
     now = time.time()
     if pause := seconds_to_pause(before, now):
         return before, f"to look takes {before.look_seconds:.0f} s; it is done again in {pause:.0f} s"
-    seen = _looked(experiment, replace(before, told=""), now)
+    seen, is_first = _looked(experiment, replace(before, told=""), now), not before.stamp
     if not seen.since:
         return seen, f"nothing has changed since {seen.asked or seen.stamp}"
     rest = REST_SECONDS if may_be_half_written(experiment) else 0
     wait = seconds_to_wait(seen, debounce, rest, now)
     if wait or not before.since:
-        return seen, f"the source was written to; it is read when it has rested, for {wait:.0f} s more"
+        what = "this is the first look at the source" if is_first else "the source was written to"
+        return seen, f"{what}; it is read when it has rested, for {wait:.0f} s more"
     return seen, ""
+
+
+def look_after_reading(experiment: Experiment, seen: Seen) -> tuple[Seen, str]:
+    """What is there once files have been read, and why that is left alone; nothing where it is still the same."""
+    stamp = write_stamp(experiment) if may_be_half_written(experiment) else seen.stamp
+    if stamp == seen.stamp:
+        return seen, ""
+    return looked(seen, stamp, time.time()), "the source was written to while it was read; it is left alone again"
 
 
 def _looked(experiment: Experiment, before: Seen, now: float) -> Seen:

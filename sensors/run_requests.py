@@ -2,16 +2,19 @@
 
 import json
 import time
+from dataclasses import replace
 
 import dagster as dg
 
 from automl_assets.experiment.experiment import Experiment
+from automl_assets.resources.asked_rows import has_given_way, new_request, request_tags
 from automl_assets.resources.partitions import CHOSEN_TAG, range_tags
 from automl_assets.resources.record_versions import UNDER_WAY
+from automl_assets.steps.detect_changes import GIVEN_WAY, Seen, settled, unsettled
 
 BECAUSE = "automl/because"  # run tag: what it was started by
 SPARE_SECONDS = 300  # a run that is so far past twice its limit is ended: something hangs
-START_SECONDS = 180  # Dagster's own: in which a run begins, else nobody will begin it
+START_SECONDS = 180  # in which a run begins, else nobody will begin it; where Dagster's own limit is off
 BEGINNING = dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING
 
 
@@ -55,3 +58,15 @@ def request(run_key: str, because: str, keys: list[str], chosen: list[str] | Non
     """A run of everything; where there are groups, of those among `keys` that changed, or of the `chosen` of them."""
     groups = range_tags(keys, changed=True) | ({CHOSEN_TAG: json.dumps(chosen)} if chosen else {})
     return dg.RunRequest(run_key=run_key, tags={BECAUSE: because, **groups})
+
+
+def for_rows(seen: Seen, asked: dg.RunRequest) -> tuple[dg.RunRequest, Seen]:
+    """The same run for just the rows that were seen, and what is known from now on."""
+    seen = seen if seen.asked == GIVEN_WAY else replace(seen, n_given_way=0)
+    name = new_request(seen.fingerprint, seen.since)
+    return asked.with_replaced_attrs(tags={**asked.tags, **request_tags(name, seen.n_given_way)}), settled(seen, name)
+
+
+def up_to_date(instance: dg.DagsterInstance, experiment: Experiment, seen: Seen) -> Seen:
+    """What the last look left behind, seen in the light of what became of the run that it asked for."""
+    return unsettled(seen) if has_given_way(instance, experiment.name, seen.request) else seen

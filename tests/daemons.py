@@ -111,7 +111,7 @@ def machine_in(home: Path, most_runs: int = 1) -> Iterator[Machine]:
         patch.setenv("DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS", "1")
         prepare(home)
         file = home / "dagster.yaml"
-        text = file.read_text().replace("run_monitoring:\n", "run_monitoring:\n  poll_interval_seconds: 2\n")
+        text = file.read_text().replace("poll_interval_seconds: 10\n", "poll_interval_seconds: 2\n")
         file.write_text(text.replace("max_concurrent_runs: 1\n", f"max_concurrent_runs: {most_runs}\n"))
         with dg.DagsterInstance.get() as instance:
             machine = Machine(home, instance)

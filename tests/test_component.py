@@ -62,7 +62,10 @@ BROKEN = {
     "endless limit": (GOOD + "limits: {timeout_minutes: .inf}", "timeout_minutes"),
     "path that cannot be": ('task: regression\nsource: "a\\0b.csv"\ntarget: y', "null"),
     "code": ("!!python/object/apply:os.system ['true']", "could not determine a constructor"),
-    "owner that Dagster refuses": (GOOD + "owners: [bob]", "Owner must be an email address or a team name"),
+    "owner that Dagster refuses": (
+        GOOD + "owners: [bob]",
+        "owners: got 'bob'; an owner is an e-mail address, or a team such as team:forecasting",
+    ),
     "tag that Dagster refuses": (GOOD + "tags: {stage: 'not yet!'}", "Invalid tag value: not yet!"),
     "name that Dagster refuses": (GOOD + "name: config", "got 'config', a word that Python or Dagster keeps"),
 }

@@ -12,7 +12,7 @@ from upath import UPath
 from automl_assets.errors import SettingError
 from automl_assets.experiment import experiment as settings
 from automl_assets.model_records import TrainingCode
-from automl_assets.resources.home import use_home
+from automl_assets.resources.home import command, use_home
 from automl_assets.resources.store import REGISTERED, RecordStore
 
 if TYPE_CHECKING:
@@ -58,12 +58,14 @@ class RunResult:
     seconds_per_asset: dict[str, float]
     lost: dict[str, str] = field(default_factory=dict)  # assets that could not be made -> why
     alerts: tuple[Alert, ...] = ()  # errors before warnings
+    run: str = ""  # the first of those that go on with each other; empty for what is newest, whoever made it
+    is_unchanged: bool = False  # nothing had changed: the run made nothing, and the records are those of the last one
 
     @property
     def report_path(self) -> UPath | None:
         """The page about the experiment, when it makes one."""
         with self._at_home():
-            folder = None if "report" in self.lost else RecordStore().folder(self.experiment.name, "report")
+            folder = None if "report" in self.lost else RecordStore().folder(self.experiment.name, "report", self.run)
         return folder / "page.html" if folder else None
 
     @cached_property
@@ -139,7 +141,12 @@ class RunResult:
 
     def _load(self, asset: str) -> Any:
         with self._at_home():
-            return RecordStore().load(self.experiment.name, asset)
+            return RecordStore().load(self.experiment.name, asset, self.run)
+
+    def _command(self, text: str) -> str:
+        """A command, with the home that it needs."""
+        with self._at_home():
+            return command(text)
 
     def _at_home(self) -> AbstractContextManager[None]:
         """Records lie in the home of the run, signed with its key, whichever home is the current one."""

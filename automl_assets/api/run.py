@@ -34,8 +34,9 @@ from automl_assets.resources.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     RESUME_RETRY_TAG,
+    watch_logs_quietly,
 )
-from automl_assets.resources.home import database, open_instance, prepare
+from automl_assets.resources.home import command, database, open_instance, prepare
 from automl_assets.resources.partitions import CHANGED_TAG, CHOSEN_TAG, add_groups, has_groups, keys_of, range_tags
 from automl_assets.resources.run_launcher import HOST_TAG, is_alive
 from automl_assets.resources.run_log import TAG, Journal, journal_of
@@ -45,6 +46,7 @@ from automl_assets.sensors.run_requests import most_seconds
 INHERITED_TAGS = ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG, CHANGED_TAG, CHOSEN_TAG
 # What nothing else is made of: a run that loses one of these still has its answer.
 BY_PRODUCTS = {"explanation", "error_analysis", "fairness", "training_code", "report"}
+INTERRUPTED = "DagsterExecutionInterruptedError", "KeyboardInterrupt"  # what a step ends with at Ctrl-C
 LEAST_BYTES = 1 << 20  # a disk with fewer is full
 
 
@@ -60,22 +62,23 @@ def run(
 
     `resume` goes on with the last run if that was cut off: only what is missing is made again. `changed` makes a
     forecast again for those groups alone whose rows, or whose settings, are others than when they were made last.
-    Raises AutomlError with the reason when an asset cannot be made.
+    Raises AutomlError with the reason when an asset cannot be made, and KeyboardInterrupt at Ctrl-C.
     """
     started, since = time.time(), time.monotonic()
     folder = prepare(home)
     file = find(experiment)
     settings_of_run = settings.load(file)
+    watch_logs_quietly()
     warm_up(*settings_of_run.family.preload)  # after `prepare`: processes inherit where the home is
     _check_changed(settings_of_run, changed)
     _keep(file, folder)
     journal_of_run = Journal(journal or secrets.token_hex(8))
     tags = {TAG: journal_of_run.path.stem, STARTED_TAG: repr(started), HOST_TAG: platform.node()}
-    with _told_when_full(folder), _streams_given_back(), open_instance() as instance:
+    with _told_when_full(folder, settings_of_run.name), _streams_given_back(), open_instance() as instance:
         last = _cut_off(instance, settings_of_run.name) if resume else None
         tags |= _tags_of(last) if last else _group_tags(instance, settings_of_run, changed)
         tags |= {dg.MAX_RUNTIME_SECONDS_TAG: str(most_seconds(timeout_minutes))} if timeout_minutes else {}
-        with _ended_when_cut_off(instance, tags[TAG]):
+        with _ended_when_cut_off(instance, tags[TAG], settings_of_run.name):
             outcome = dg.execute_job(
                 dg.build_reconstructable_job(__name__, "job_of", (str(file),)),
                 instance,
@@ -84,13 +87,16 @@ def run(
                 reexecution_options=dg.ReexecutionOptions.from_failure(last.run_id, instance) if last else None,
             )
             alerts = _alerts(instance, outcome.run_id)
+            first = next(_lineage(instance, outcome.run_id))
+    if _is_interrupted(outcome):
+        raise KeyboardInterrupt
     failures = _failures(journal_of_run, outcome)
     lost = {asset: reason for asset, reason in failures.items() if asset in BY_PRODUCTS}
     if not outcome.success and (not failures or failures != lost):
         raise LearningError(_told(failures) or "the run failed; its log in the UI says why")
-    seconds = time.monotonic() - since
+    seconds, is_unchanged = time.monotonic() - since, _is_skipped(outcome)
     taken, told = journal_of_run.seconds_per_asset(), tuple(one for one in alerts if one.asset not in lost)
-    return settings_of_run.family.result()(settings_of_run, folder, seconds, taken, lost, told)
+    return settings_of_run.family.result()(settings_of_run, folder, seconds, taken, lost, told, first, is_unchanged)
 
 
 def _config(timeout_minutes: float | None) -> dict[str, Any]:
@@ -101,7 +107,7 @@ def _config(timeout_minutes: float | None) -> dict[str, Any]:
 
 
 @contextmanager
-def _told_when_full(folder: Path) -> Iterator[None]:
+def _told_when_full(folder: Path, name: str) -> Iterator[None]:
     """Whatever fails while the disk is full fails because of that: databases each have their own words for it."""
     try:
         yield
@@ -109,12 +115,16 @@ def _told_when_full(folder: Path) -> Iterator[None]:
         if isinstance(error, AutomlError) or shutil.disk_usage(folder).free > LEAST_BYTES:
             raise
         raise ArtifactError(
-            f"the disk of {folder} is full; make room, then go on by `automl run --resume`: what is made is kept"
+            f"the disk of {folder} is full; make room, then go on by `{_resuming(name)}`: what is made is kept"
         ) from error
 
 
+def _resuming(name: str) -> str:
+    return command(f"automl run {name} --resume")
+
+
 @contextmanager
-def _ended_when_cut_off(instance: dg.DagsterInstance, journal: str) -> Iterator[None]:
+def _ended_when_cut_off(instance: dg.DagsterInstance, journal: str, name: str) -> Iterator[None]:
     """A run whose database went away could not note that it failed: that is done now, or else when it is resumed."""
     try:
         yield
@@ -126,7 +136,7 @@ def _ended_when_cut_off(instance: dg.DagsterInstance, journal: str) -> Iterator[
                 if not run.is_finished:
                     instance.report_run_failed(run, "its database went away")
         raise ServiceError(
-            f"the run lost its database: {error}. Once that answers, go on by `automl run --resume`: what is made is kept"
+            f"the run lost its database: {error}. Once that answers, go on by `{_resuming(name)}`: what is made is kept"
         ) from error
 
 
@@ -220,6 +230,17 @@ def _failures(journal: Journal, outcome: dg.JobExecutionResult) -> dict[str, str
     """Asset -> why it could not be made."""
     told = {event["asset"]: event["reason"] for event in journal.events() if event["event"] == "asset_failed"}
     return dict(map(step_failure, outcome.filter_events(lambda event: event.is_step_failure))) | told
+
+
+def _is_interrupted(outcome: dg.JobExecutionResult) -> bool:
+    failed = outcome.filter_events(lambda event: event.is_step_failure)
+    errors = [event.step_failure_data.error for event in failed]
+    return any(error is not None and error.cls_name in INTERRUPTED for error in errors)
+
+
+def _is_skipped(outcome: dg.JobExecutionResult) -> bool:
+    """Whether the run found that nothing has changed, and made nothing."""
+    return bool(outcome.filter_events(lambda event: event.is_step_skipped)) and outcome.success
 
 
 def _alerts(instance: dg.DagsterInstance, run_id: str) -> list[Alert]:

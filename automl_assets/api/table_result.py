@@ -89,7 +89,7 @@ class Result(RunResult):
         """Asset -> folder of its newest version."""
         assets = [asset_name(asset.key) for asset in self.experiment.family.graph(self.experiment)]
         with self._at_home():
-            folder = partial(RecordStore().folder, self.experiment.name)
+            folder = partial(RecordStore().folder, self.experiment.name, run=self.run)
             found = {name: folder(name) for name in assets if name not in self.lost}
         return {name: str(folder) for name, folder in found.items() if folder}
 

@@ -1,5 +1,6 @@
 """The asset `dataset`: typed rows, their schema, their content as data version, and dagster-pandas' constraints on key columns."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -7,19 +8,29 @@ import dagster as dg
 from automl_assets.assets.spec import check, described, step, table
 from automl_assets.data.column_schema import ColumnSchema
 from automl_assets.data.schema import Schema, differences
+from automl_assets.errors import AutomlError
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset
+from automl_assets.resources.asked_rows import (
+    AS_FOUND_TAG,
+    ASKED_TAG,
+    GAVE_WAY_TAG,
+    give_way,
+    learnt_meanwhile,
+    rows_of,
+)
 from automl_assets.resources.asset_keys import asset_key
-from automl_assets.resources.partitions import add_groups
+from automl_assets.resources.partitions import add_groups, has_groups
 from automl_assets.steps.column_types import column_types
 from automl_assets.steps.load import load
+from automl_assets.steps.read_source import fingerprint, may_be_half_written
 
 PREVIEW_ROWS = 5
 CHECKS = {
     "column_types": "Every cell is read in one way only; see `date_formats`, `decimal_comma` and `strict`.",
     "same_columns": "The columns are those of the last run, of the same types.",
 }
-CHECKED_NUMBERS = "float64"
+CHANGED = "the source was written to after the sensor had looked at it; its next look starts anew"
 
 
 def dataset(experiment: Experiment) -> dg.AssetsDefinition:
@@ -31,12 +42,19 @@ def dataset(experiment: Experiment) -> dg.AssetsDefinition:
             experiment, "dataset", dataset_type(experiment), kinds, f"Rows of {source.part.describe(source.options)}."
         ),
         check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in CHECKS.items()],
+        output_required=False,  # a run that gives way makes nothing
     )
-    def asset(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        with step(context):
-            rows = load(experiment)
-            add_groups(context.instance, experiment, rows)
-        return dg.MaterializeResult(
+    def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        with step(context) as journal:
+            rows = read_or_give_way(context, experiment)
+            if isinstance(rows, str):
+                journal.write("gave_way", asset="dataset", reason=rows)
+            else:
+                add_groups(context.instance, experiment, rows)
+        if isinstance(rows, str):
+            yield from give_way(context, rows, list(CHECKS))
+            return
+        yield dg.MaterializeResult(
             value=rows,
             metadata=_metadata(rows),
             data_version=dg.DataVersion(rows.fingerprint),
@@ -44,6 +62,41 @@ def dataset(experiment: Experiment) -> dg.AssetsDefinition:
         )
 
     return asset
+
+
+def read_or_give_way(context: dg.AssetExecutionContext, experiment: Experiment) -> Dataset | str:
+    """The rows that the run was asked for; where they are there no longer, or were learnt meanwhile, why it makes nothing.
+
+    A database is whole at any moment: of it a run learns what there is by now, and the next look goes by that.
+    """
+    key, tags = asset_key(experiment.name, "dataset"), context.run.tags
+    other = "" if has_groups(experiment) else learnt_meanwhile(context.instance, context.run, key)
+    if other:
+        return f"the run {other} has learnt the same rows meanwhile"
+    if ASKED_TAG not in tags or AS_FOUND_TAG in tags or not may_be_half_written(experiment):
+        return load(experiment)
+    rows = _rows_of(experiment, rows_of(tags[ASKED_TAG]))
+    if rows is None:
+        context.instance.add_run_tags(context.run.run_id, {GAVE_WAY_TAG: CHANGED})
+    return rows or CHANGED
+
+
+def _rows_of(experiment: Experiment, asked: str) -> Dataset | None:
+    """The rows of such a fingerprint; None where there are others. Raises AutomlError where just these cannot be used."""
+    try:
+        rows = load(experiment)
+    except AutomlError:
+        if _holds(experiment, asked):
+            raise
+        return None
+    return rows if rows.fingerprint == asked else None
+
+
+def _holds(experiment: Experiment, asked: str) -> bool:
+    try:
+        return fingerprint(experiment) == asked
+    except AutomlError:  # gone, for now; the next look tells of it
+        return False
 
 
 def _metadata(rows: Dataset) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import dagster as dg
 from automl_assets.assets.spec import described, input_of, step
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import Report
+from automl_assets.resources.clock import Clock
 from automl_assets.steps.page import Material
 from automl_assets.steps.report import headline
 from automl_assets.steps.report import report as write_report
@@ -20,9 +21,9 @@ def report(experiment: Experiment, about: Sequence[str]) -> dg.AssetsDefinition:
         **described(experiment, "report", Report, {"html"}, "Everything about the experiment on one page."),
         ins={name: input_of(experiment, name) for name in about},
     )
-    def asset(context: dg.AssetExecutionContext, **records: Any) -> dg.MaterializeResult:
+    def asset(context: dg.AssetExecutionContext, clock: Clock, **records: Any) -> dg.MaterializeResult:
         with step(context) as journal:
-            material = Material(experiment, records, journal.seconds_per_asset())
+            material = Material(experiment, records, journal.seconds_per_asset(), clock.timeout_minutes)
             made = write_report(material)
         return dg.MaterializeResult(value=made, metadata=page_told(made, headline(material)))
 

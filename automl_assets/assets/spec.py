@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import math
+import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.errors import AutomlError, holds_secret, told, trace
+from automl_assets.execution.temporary import use_own_folder
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import Unavailable
 from automl_assets.records import Guardrail
@@ -72,6 +74,8 @@ def input_of(experiment: Experiment, asset: str) -> dg.AssetIn:
 def step(context: dg.AssetExecutionContext) -> Iterator[Journal]:
     """Writes the beginning and the end of an asset into the run's journal; a person's mistake is told without a trace."""
     end_with_run()
+    if multiprocessing.parent_process() is not None:  # one of Dagster's
+        use_own_folder()
     journal, asset = journal_of(context.run), asset_name(context.asset_key)
     journal.write("asset_started", asset=asset, run=context.run.run_id, boot=boot())
     try:
@@ -80,7 +84,8 @@ def step(context: dg.AssetExecutionContext) -> Iterator[Journal]:
         journal.write("asset_failed", asset=asset, reason=str(error))
         raise dg.Failure(description=str(error), allow_retries=False) from None
     except BaseException as error:
-        journal.write("asset_failed", asset=asset, reason=told(error))
+        is_cut_off = isinstance(error, KeyboardInterrupt | dg.DagsterExecutionInterruptedError)
+        journal.write("asset_failed", asset=asset, reason="interrupted" if is_cut_off else told(error))
         if isinstance(error, Exception) and holds_secret(error):
             context.log.error(trace(error))
             raise dg.Failure(description=told(error)) from None

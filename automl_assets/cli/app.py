@@ -18,13 +18,14 @@ from rich.text import Text
 
 from automl_assets.cli.progress import progress
 from automl_assets.cli.terminal import plain
-from automl_assets.errors import AutomlError, LearningError, SettingError, holds_secret, trace
+from automl_assets.errors import ArtifactError, AutomlError, LearningError, SettingError, holds_secret, trace
 from automl_assets.masking import mask_logs, masked
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="AutoML that lives in Dagster."
 )
 console = Console(width=None if sys.stdout.isatty() else 120)
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 SHOWN_ROWS = 5  # of contributions
 
 Home = Annotated[Path | None, typer.Option(help="Where runs, models and the MLflow database lie (default: .automl).")]
@@ -33,13 +34,17 @@ Groups = Annotated[list[str] | None, typer.Option("--group", help="Of a forecast
 
 def entry() -> NoReturn:
     """The command `automl`. Ends at once: all is written, and taking the libraries apart would take seconds."""
+    from automl_assets.execution.temporary import remove_own_folder, use_own_folder
+
     code: Any = 0
+    use_own_folder()
     try:
         main()
     except SystemExit as ending:
         code = ending.code
     sys.stdout.flush()
     sys.stderr.flush()
+    remove_own_folder()
     os._exit(code if isinstance(code, int) else int(code is not None))
 
 
@@ -51,6 +56,9 @@ def main() -> None:
     except AutomlError as error:
         Console(stderr=True).print(Panel(plain(error), title="automl", title_align="left", border_style="red"))
         sys.exit(1)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted")
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if not holds_secret(error):
             raise
@@ -107,7 +115,8 @@ def run(
     with progress(console, experiment, name, home):
         from automl_assets.api.run import run as run_experiment
 
-        result = run_experiment(experiment, timeout_minutes, home, resume, changed, journal=name)
+        with _told_when_interrupted(experiment):
+            result = run_experiment(experiment, timeout_minutes, home, resume, changed, journal=name)
     from automl_assets.cli.printing import print_result
 
     print_result(console, result)
@@ -117,14 +126,25 @@ def run(
         raise LearningError("\n".join(f"{asset} could not be made: {why}" for asset, why in result.lost.items()))
 
 
+@contextmanager
+def _told_when_interrupted(experiment: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        from automl_assets.resources.home import command
+
+        told = f"interrupted; what is made is kept, and `{command(f'automl run {experiment} --resume')}` goes on"
+        Console(stderr=True).print(plain(told), soft_wrap=True)
+        raise SystemExit(INTERRUPTED) from None
+
+
 @app.command(name="list")
 def list_experiments(home: Home = None) -> None:
     """The experiments there are."""
     from automl_assets.experiment.experiment import load
     from automl_assets.experiments import attempt, files
-    from automl_assets.resources.home import prepare
 
-    prepare(home)
+    _prepared(home)
     table = Table("name", "task", "target", "metric", "file", box=None, header_style="bold")
     for file in files([]):
         found = attempt(partial(load, file))
@@ -375,10 +395,9 @@ def labels(
     """Adds labels that people gave to the source of an experiment; those that it has already are left out."""
     from automl_assets.api.run import find
     from automl_assets.experiment.experiment import load
-    from automl_assets.resources.home import prepare
     from automl_assets.steps.import_labels import import_labels
 
-    prepare(home)
+    _prepared(home)
     found = import_labels(load(find(experiment)), file, rows, tuple(key or ()), new_classes)
     left_out = {"known already": found.n_known, "given twice": found.n_twice, "empty": found.n_empty}
     left_out |= {"of no row that was scored": found.n_unmatched}
@@ -401,10 +420,11 @@ def _model_name(experiment: str, home: Path | None) -> str:
     from automl_assets.api.run import find
     from automl_assets.experiment.experiment import load
     from automl_assets.experiment.name import NAME
-    from automl_assets.resources.home import prepare
 
-    prepare(home)
-    return experiment if NAME.fullmatch(experiment) else load(find(experiment)).name
+    _prepared(home)
+    name = experiment if NAME.fullmatch(experiment) else load(find(experiment)).name
+    _check_there(home, name)
+    return name
 
 
 @app.command()
@@ -442,11 +462,31 @@ def _by_version(result: Any) -> str:
 def _last_result(experiment: str, home: Path | None) -> Any:
     from automl_assets.api.run import find
     from automl_assets.experiment.experiment import load
-    from automl_assets.resources.home import prepare
+    from automl_assets.resources.home import home as home_in_use
 
-    folder = prepare(home)
+    _prepared(home)
     settings = load(find(experiment))
-    return settings.family.result()(settings, folder, 0.0, {})
+    _check_there(home, settings.name)
+    return settings.family.result()(settings, home_in_use(), 0.0, {})
+
+
+def _prepared(home: Path | None) -> None:
+    """The home made ready for who only looks at what is there: none is made."""
+    from automl_assets.resources.home import is_there, prepare
+
+    if is_there(home):
+        prepare(home)
+
+
+def _check_there(home: Path | None, name: str) -> None:
+    from automl_assets.resources.home import home as home_in_use
+    from automl_assets.resources.home import is_there
+
+    if not is_there(home):
+        where = Path(home).resolve() if home else home_in_use()
+        raise ArtifactError(
+            f"nothing has run here: there is no home {where}. Run it first: automl run {name}; or say by --home where it ran"
+        )
 
 
 def _short(path: Path) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from automl_assets.api.result import PrintedTable, RunResult
 from automl_assets.cli.terminal import plain
+from automl_assets.resources.home import command
 from automl_assets.resources.model_registry import Promotion
 
 SHOWN_COLUMNS = 4  # of contributions
@@ -18,6 +19,11 @@ SHOWN_COLUMNS = 4  # of contributions
 
 def print_result(console: Console, result: RunResult) -> None:
     """What a run came to, and where the rest lies."""
+    if result.is_unchanged:
+        told = "Nothing was made: every group is as it was when it was learnt. What was learnt: "
+        console.print(plain(told + command(f"automl leaderboard {result.experiment.name}")), soft_wrap=True)
+        console.print(f"[bold]Done in {result.seconds:.0f} s.[/]")
+        return
     for part in result.printed():
         if isinstance(part, str):
             console.print(plain(part), soft_wrap=True)
@@ -27,7 +33,9 @@ def print_result(console: Console, result: RunResult) -> None:
         console.print(as_table(alerts))
     if result.report_path:
         console.print(plain(f"Report: {result.report_path}"), soft_wrap=True)
-    console.print(plain(f"Everything else lies in {result.home}; look at it with `automl ui`."), soft_wrap=True)
+    console.print(
+        plain(f"Everything else lies in {result.home}; look at it with `{command('automl ui')}`."), soft_wrap=True
+    )
     console.print(f"[bold]Done in {result.seconds:.0f} s.[/]")
 
 

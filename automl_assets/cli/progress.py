@@ -85,6 +85,12 @@ def _states(events: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
     return states
 
 
+def _counted(event: dict[str, Any]) -> str:
+    if event["event"] == "groups_changed":
+        return f"{event['n_changed']} of {event['n_groups']} groups changed"
+    return f"{event['asset']}: {event['n_done']} of {event['n_groups']} groups" if event["n_groups"] > 1 else ""
+
+
 def _candidate_of(event: dict[str, Any]) -> str:
     name = event.get("candidate") or event.get("trial", "").rpartition("_")[0]
     return f"candidate_{name}"
@@ -99,8 +105,8 @@ def _line(event: dict[str, Any]) -> str:
         case "trial":
             found = f"{event['score']:.5f}" if event["score"] is not None else f"failed: {event['reason']}"
             return f"{event['trial']}: {found}"
-        case "progress":
-            return f"{event['asset']}: {event['n_done']} of {event['n_groups']} groups" if event["n_groups"] > 1 else ""
+        case "progress" | "groups_changed":
+            return _counted(event)
         case "asset_failed" | "group_lost":
             of = f" of {event['group']}" if "group" in event else ""
             return f"{event['asset']}{of} failed: {event['reason']}"

@@ -2,8 +2,13 @@
 
 import contextlib
 import importlib
+import signal
+import sys
 
 from automl_assets import registry
+
+if sys.argv[0] == "-c":  # the server; Ctrl-C reaches it while it loads, too, and its parent ends it anyway
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 for _name in (
     "sklearn.linear_model",

@@ -4,6 +4,7 @@ Every refusal names the key, what was got, what is possible and the nearest righ
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -257,13 +258,21 @@ class Experiment(Frozen):
     predict_source: SourceSetting | None = None
     retrain: Annotated[Retrain, shorthand("on_new_data", bool)] = Retrain()
     seed: int = Field(0, ge=0, lt=2**31)
-    owners: tuple[str, ...] = ()
+    owners: Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)] = ()
     tags: dict[str, str] = {}
 
     @field_validator("name")
     @classmethod
     def _is_name(cls, value: str) -> str:
         return check_name(value)
+
+    @field_validator("owners")
+    @classmethod
+    def _are_owners(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not OWNER.fullmatch(one):
+                raise ValueError(f"got {one!r}; an owner is an e-mail address, or a team such as team:forecasting")
+        return value
 
     @field_validator("task")
     @classmethod
@@ -408,6 +417,7 @@ def load(path: str | Path, text: str | None = None) -> Experiment:
     return parse(settings, name_of_file(file))
 
 
+OWNER = re.compile(r"team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # as Dagster has it
 _PATH_KEYS = ("source", "test", "validation", "predict_source")
 
 

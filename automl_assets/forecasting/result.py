@@ -9,6 +9,7 @@ from automl_assets.api.result import PrintedTable, RunResult
 from automl_assets.errors import ArtifactError, SettingError, listed, nearest
 from automl_assets.forecasting.records import ForecastSummary
 from automl_assets.forecasting.steps.evaluate import figures
+from automl_assets.forecasting.steps.export import POINT
 from automl_assets.forecasting.steps.future_index import rows_of
 from automl_assets.records import Leaderboard
 from automl_assets.resources.home import open_instance
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from automl_assets.data.schema import Schema
 
 SHOWN_GROUPS, SHOWN_REASONS = 12, 3
+POINT_IN_FILES = "prediction"
 HEADERS = {
     "group": "group",
     "status": "status",
@@ -100,14 +102,17 @@ class ForecastResult(RunResult):
             learnt, made = learnt_from(map(self._shelf("features").read, groups)), self._shelf("onnx_model")
             table = read_new(rows, self.schema, learnt.problem, self.experiment.strict)
             models = (made.read(key) for key in groups if made.has(key))
-            return forecast_rows(table, learnt, partial(served, models, by), self.experiment).to_pandas()
+            found = forecast_rows(table, learnt, partial(served, models, by), self.experiment)
+        return _as_in_files(found).to_pandas()
 
     def _with_forecast(self) -> tuple[str, ...]:
         """The groups that are forecast. Raises ArtifactError where there is none, with the reasons that are known."""
         if self.groups:
             return self.groups
         name = self.experiment.name
-        raise ArtifactError(f"{name}: no group has a forecast{self._reasons()}; run it first: automl run {name}")
+        raise ArtifactError(
+            f"{name}: no group has a forecast{self._reasons()}; run it first: {self._command(f'automl run {name}')}"
+        )
 
     def _reasons(self) -> str:
         """Why groups have none, as far as a run said."""
@@ -126,7 +131,7 @@ class ForecastResult(RunResult):
         with self._at_home():
             store = RecordStore()
             found = {asset: folder for asset, folder in store.assets(name).items() if asset not in self.lost}
-            return {asset: str(store.folder(name, asset) or folder) for asset, folder in found.items()}
+            return {asset: str(store.folder(name, asset, self.run) or folder) for asset, folder in found.items()}
 
     def summary(self) -> dict[str, Any]:
         """Everything as plain values, as `automl run --json` writes it."""
@@ -154,7 +159,7 @@ class ForecastResult(RunResult):
     def printed(self) -> Iterator[PrintedTable | str]:
         yield self._printed_groups()
         yield self._printed_metrics()
-        yield f"What comes next: automl forecast {self.experiment.name} -o forecast.csv"
+        yield f"What comes next: {self._command(f'automl forecast {self.experiment.name} -o forecast.csv')}"
 
     def printed_leaderboard(self, *groups: str) -> PrintedTable:
         rows = self.leaderboard_of(*(groups or self._with_forecast()))
@@ -195,7 +200,7 @@ class ForecastResult(RunResult):
         return groups
 
     def _shelf(self, asset: str) -> Shelf:
-        return RecordStore().shelf(self.experiment.name, asset)
+        return RecordStore().shelf(self.experiment.name, asset, self.run)
 
     def _repr_html_(self) -> str:
         import pandas as pd
@@ -204,6 +209,11 @@ class ForecastResult(RunResult):
         title = f"<h3>{self.experiment.name}: {overview.groups.height} groups, {self.seconds:.0f} s</h3>"
         tables = pd.DataFrame(metrics_of(overview)), overview.groups.head(SHOWN_GROUPS).to_pandas()
         return title + "".join(table.to_html(index=False) for table in tables)
+
+
+def _as_in_files(found: "pl.DataFrame") -> "pl.DataFrame":
+    """Answers of a model under the names of the forecast's own: `prediction` in the place of the model's output."""
+    return found if POINT_IN_FILES in found.columns else found.rename({POINT: POINT_IN_FILES}, strict=False)
 
 
 def metrics_of(overview: ForecastSummary) -> list[dict[str, Any]]:

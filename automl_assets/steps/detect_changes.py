@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Self
 
+GIVEN_WAY = "a run that gave way"  # in the place of the content that it was asked for
 PATIENCE = 10  # debounces, after which a source that never comes to rest is read between two writes
 REST_SECONDS = 10  # for which a file is left alone whatever is asked for, lest it be read half-written
 LOOK_SHARE = 0.05  # of the time, at most, goes into looking at a source
@@ -25,6 +26,8 @@ class Seen:
     since: float = 0.0  # when a change was noticed that has not been acted upon; 0 where there is none
     fingerprint: str = ""  # of the content, once it has come to rest under that stamp
     asked: str = ""  # fingerprint of the content that a run was last asked for, or that was found learnt
+    request: str = ""  # by which it was asked for; empty where it was found learnt
+    n_given_way: int = 0  # runs in a row that made nothing, as the content had changed before they came to read it
     told: str = ""  # trouble that people know of
     looked_at: float = 0.0
     look_seconds: float = 0.0  # that this took: to read everything, of a database that has no watermark
@@ -60,9 +63,14 @@ def seconds_to_pause(seen: Seen, now: float) -> float:
     return max(0.0, seen.looked_at + min(seen.look_seconds / LOOK_SHARE, LONGEST_PAUSE) - now)
 
 
-def settled(seen: Seen) -> Seen:
-    """The change has been acted upon, or was none."""
-    return replace(seen, asked=seen.fingerprint, since=0.0)
+def settled(seen: Seen, request: str = "") -> Seen:
+    """The change has been acted upon by a `request`, or was none."""
+    return replace(seen, asked=seen.fingerprint, since=0.0, request=request)
+
+
+def unsettled(seen: Seen) -> Seen:
+    """The run that was asked for has made nothing: whatever is there now is new."""
+    return replace(seen, stamp="", asked=GIVEN_WAY, request="", n_given_way=seen.n_given_way + 1)
 
 
 def seconds_to_wait(seen: Seen, debounce: float, rest: float, now: float) -> float:

@@ -84,6 +84,12 @@ class Material:
     experiment: Experiment
     records: Mapping[str, Any]
     seconds: Mapping[str, float]  # asset -> how long it took
+    timeout_minutes: float | None = None  # of the run, where that had a limit of its own
+
+    @property
+    def time_limit(self) -> str:
+        """That the run was made within."""
+        return f"{self.timeout_minutes or self.experiment.limits.timeout_minutes:g} minutes"
 
     def get(self, asset: str) -> Any:
         """The record, or None where there is none."""

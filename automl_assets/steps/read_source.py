@@ -1,7 +1,7 @@
 """read_source: rows of a source as they are written, or typed by a schema, and whether they are others than before."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
@@ -17,6 +17,17 @@ def written(setting: SourceSetting) -> pl.DataFrame:
     rows = part.read(options)
     tables.check_names(rows.columns, part.describe(options))
     return rows
+
+
+def written_marked(setting: SourceSetting, known: str = "") -> tuple[pl.DataFrame, str]:
+    """The same, and their fingerprint, which may be `known`: of just these rows where the source can tell, else of what it
+    holds by now."""
+    part, options = setting.part, setting.options
+    if known or part.read_marked is None:
+        return written(setting), known or part.fingerprint(options)
+    rows, mark = part.read_marked(options)
+    tables.check_names(rows.columns, part.describe(options))
+    return rows, mark
 
 
 def written_batches(setting: SourceSetting, most_rows: int) -> Iterator[pl.DataFrame]:
@@ -66,8 +77,22 @@ def read(setting: SourceSetting) -> pl.DataFrame:
 
 def fingerprint(experiment: Experiment) -> str:
     """Changes when and only when the content of a source does, 16 hexadecimal digits."""
-    parts = [setting.part.fingerprint(setting.options) for setting in settings_of(experiment).values()]
+    return joined_fingerprint(setting.part.fingerprint(setting.options) for setting in settings_of(experiment).values())
+
+
+def joined_fingerprint(fingerprints: Iterable[str]) -> str:
+    """One for all sources of an experiment, in the order of `settings_of`."""
+    parts = list(fingerprints)
     return parts[0] if len(parts) == 1 else hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+def state_of_files(experiment: Experiment) -> dict[int, tuple[str, str]]:
+    """Stamp and fingerprint of each source that may be seen half-written, by the marks of `Dataset.part`."""
+    return {
+        mark: (setting.part.stamp(setting.options), setting.part.fingerprint(setting.options))
+        for mark, setting in settings_of(experiment).items()
+        if setting.part.stamp
+    }
 
 
 def write_stamp(experiment: Experiment) -> str:

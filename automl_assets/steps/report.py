@@ -73,7 +73,7 @@ def asked(material: Material) -> Section | None:
         ("source", experiment.source.part.describe(experiment.source.options)),
         ("target", experiment.target),
         ("metric", experiment.metric),
-        ("time limit", f"{experiment.limits.timeout_minutes:g} minutes"),
+        ("time limit", material.time_limit),
         ("seed", str(experiment.seed)),
     ]
     return Section("What was asked", (Table.of("Settings of the experiment", ("setting", "value"), settings),))

@@ -80,7 +80,8 @@ def test_list_shows_every_experiment_and_the_broken_ones(tmp_path: Path, tiny: C
     ("arguments", "told"),
     [
         (("run", "absent.yaml"), "no such file: .*absent.yaml"),
-        (("leaderboard", "wine"), "wine/.* has not been made yet; materialise it first"),
+        (("leaderboard", "wine"), "nothing has run here: there is no home .*/home. Run it first: automl run wine"),
+        (("models", "wine"), "nothing has run here: there is no home"),
         (("predict", "wine", "rows.csv", "-o", "rows.xlsx"), "-o: got 'rows.xlsx'; possible endings: .csv"),
         (("explain", "wine", "rows.csv", "-o", "rows.xlsx"), "-o: got 'rows.xlsx'; possible endings: .csv"),
         (("run", "wine", "--resume"), "nothing to resume: wine has never run here"),
@@ -102,6 +103,7 @@ def test_a_mistake_is_told_in_one_message(
     with pytest.raises(SystemExit, match="1"):
         main()
     assert re.search(told, message(capsys.readouterr().err))
+    assert (tmp_path / "home").exists() == (arguments[0] == "run"), "who only looks makes no home"
 
 
 def test_an_unknown_name_is_told_in_one_message(tmp_path: Path) -> None:

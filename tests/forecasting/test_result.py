@@ -10,7 +10,7 @@ import yaml
 
 from automl_assets.errors import ArtifactError
 from automl_assets.experiment.experiment import load
-from automl_assets.forecasting.result import ForecastResult
+from automl_assets.forecasting.result import ForecastResult, _as_in_files
 from automl_assets.resources.home import prepare
 from tests.command_line import automl
 from tests.forecasts import SHOPS_SETTINGS
@@ -36,7 +36,9 @@ ASKED: dict[str, Callable[[ForecastResult], Any]] = {
 
 @pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
 def test_nothing_learnt_is_said(never_ran: ForecastResult, ask: Callable[[ForecastResult], Any]) -> None:
-    with pytest.raises(ArtifactError, match=r"^shops: no group has a forecast; run it first: automl run shops$"):
+    with pytest.raises(
+        ArtifactError, match=r"^shops: no group has a forecast; run it first: automl run shops --home .*/home$"
+    ):
         ask(never_ran)
 
 
@@ -47,3 +49,11 @@ def test_no_file_is_written(never_ran: ForecastResult, tmp_path: Path, data: lis
     done = automl("forecast", tmp_path / "shops.yaml", *given, "-o", file, "--home", tmp_path / "home")
     assert done.returncode != 0 and "no group has a forecast" in " ".join(done.stderr.split())
     assert not file.exists()
+
+
+def test_answers_have_the_names_of_the_forecast_itself() -> None:
+    """Whatever the output of the model is called; a column of the rows keeps its own."""
+    found = pl.DataFrame({"shop": ["a"], "forecast": [1.0], "quantile_0.5": [1.0]})
+    assert _as_in_files(found).columns == ["shop", "prediction", "quantile_0.5"]
+    taken = pl.DataFrame({"prediction": ["a"], "forecast": [1.0]})
+    assert _as_in_files(taken).columns == ["prediction", "forecast"]

@@ -12,10 +12,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from automl_assets.errors import SettingError
+from automl_assets.errors import ArtifactError, SettingError
 from automl_assets.former_names import MODULES
+from automl_assets.resources.home import NAMED, command, installation_key, open_instance, prepare, use_home
 from automl_assets.resources.home import home as current_home
-from automl_assets.resources.home import installation_key, open_instance, prepare
 from automl_assets.resources.run_launcher import LocalRunLauncher
 
 Patch = pytest.MonkeyPatch
@@ -146,6 +146,40 @@ def test_every_process_gets_the_same_key(home: Path) -> None:
     keys = {process.communicate(timeout=60)[0].strip() for process in processes}
     assert keys == {installation_key().hex()}
     assert [path.name for path in home.glob(".installation*")] == [], "temporary files are left"
+
+
+@pytest.mark.parametrize("text", ["zz", "", "ab" * 31])
+def test_a_damaged_key_is_told(home: Path, text: str) -> None:
+    (home / "installation.key").write_text(text)
+    with pytest.raises(ArtifactError, match=r"installation\.key holds no key.*put it back from a copy of the home"):
+        installation_key()
+
+
+def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingError, match="the home .*file/home cannot be made, or written to: Not a directory"):
+        prepare(tmp_path / "file" / "home")
+
+
+def test_a_home_without_room_for_a_lock_is_told(home: Path) -> None:
+    (home / "dagster.lock").unlink(missing_ok=True)
+    (home / "dagster.lock").mkdir()
+    with pytest.raises(SettingError, match="cannot be made, or written to: Is a directory"):
+        open_instance()
+
+
+def test_a_command_names_the_home_that_it_needs(tmp_path: Path, monkeypatch: Patch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setenv(NAMED, "")
+    assert command("automl ui") == "automl ui"
+    prepare(".automl")
+    assert command("automl ui") == "automl ui"
+    prepare(tmp_path / "my home")
+    prepare()
+    assert command("automl ui") == f"automl ui --home '{tmp_path}/my home'"
+    with use_home(tmp_path / "other"):
+        assert command("automl ui") == f"automl ui --home {tmp_path}/other"
 
 
 def test_one_process_at_a_time_makes_the_databases(bare_home: Path) -> None:

@@ -221,6 +221,15 @@ def test_changed_models_are_refused_and_never_unpickled(tmp_path: Path) -> None:
     assert trace.exists(), "the payload would have been harmless"
 
 
+def test_a_damaged_file_is_told() -> None:
+    """Of any kind: an ONNX model says so as a table does, whoever comes to read it."""
+    folder = stored(model_records.OnnxModel(b"model", {}, 1, 0.0, 0.1))
+    (file,) = [name for name in folder.files if name != RECORD]
+    folder.files[file] = b"junk"
+    with pytest.raises(ArtifactError, match=rf"^{file} is damaged, or has been changed since it was written"):
+        read_record(folder.read, KEY)
+
+
 @pytest.mark.parametrize("signature", ["", "0" * 64, "é", None])
 def test_a_forged_signature_is_refused(signature: str | None) -> None:
     folder = stored(MEMBER)
@@ -242,6 +251,7 @@ def test_arrays_that_hold_objects_are_not_unpickled(tmp_path: Path) -> None:
     path = tmp_path / "objects.npy"
     np.save(path, np.array([Bomb(trace)], object), allow_pickle=True)
     folder.files["coefficients.npy"] = path.read_bytes()
+    folder.files[RECORD] = folder.files[RECORD].replace(b"$digest", b"$forged")
     with pytest.raises(ArtifactError, match="cannot be read"):
         read_record(folder.read, KEY)
     assert not trace.exists()

@@ -211,6 +211,16 @@ def test_a_run_reads_its_own_version_while_others_write_newer_ones(store: Record
     assert len(versions(store)) == KEPT_VERSIONS, "once the run has ended, its version goes like any other"
 
 
+def test_what_a_run_made_is_found_by_the_run_also_once_a_newer_one_has_ended(store: RecordStore) -> None:
+    """Two runs at once each tell where their own model lies."""
+    instance = dg.DagsterInstance.ephemeral()
+    first, second = (made(store, value, instance) for value in ("first", "second"))
+    runs = {run.run_id for run in instance.get_runs()}
+    found = {value_of(store.load("exp", "rows", run)): store.folder("exp", "rows", run) for run in runs}
+    assert first and second and set(found) == {"first", "second"} and found["first"] != found["second"]
+    assert store.folder("exp", "rows") == found["second"] == store.folder("exp", "rows", "of nobody")
+
+
 def test_a_run_that_did_not_make_the_asset_reads_the_newest(store: RecordStore) -> None:
     made(store, "newest")
     read = []

@@ -11,10 +11,20 @@ from automl_assets.assets.dataset import dataset
 from automl_assets.assets.predictions import predictions
 from automl_assets.assets.profile import profile
 from automl_assets.experiment.experiment import Experiment, parse
+from automl_assets.resources.asked_rows import ASKED_TAG, GAVE_WAY_TAG, rows_of
 from automl_assets.resources.partitions import CHANGED_TAG
 from automl_assets.resources.store import RecordStore
 from automl_assets.sensors.triggers import triggers
 from automl_assets.steps.read_source import fingerprint
+
+
+@dg.op
+def nothing() -> None: ...
+
+
+@dg.job(name="watched")
+def watched_job() -> None:
+    nothing()
 
 
 def _rows(shift: float, n_rows: int = 500, seed: int = 0) -> pl.DataFrame:
@@ -93,6 +103,21 @@ def test_what_moved_is_told_and_learnt_once_the_source_has_other_rows(
     watched.learn()
     assert _said(watched.tick()) == "no column has moved"
     assert "moved" not in capfd.readouterr().err
+
+
+def test_a_run_that_gave_way_is_asked_for_anew(watched: Watched) -> None:
+    """Also for the same rows, under a key that Dagster does not know."""
+    watched.learn()
+    watched.write("new", _rows(2.0, seed=1).drop("y"))
+    watched.write("rows", _rows(2.0, seed=2))
+    watched.tick()
+    watched.tick()
+    (first,) = watched.tick().run_requests or ()
+    run = watched.instance.create_run_for_job(watched_job, tags={**first.tags, GAVE_WAY_TAG: "written to"})
+    watched.instance.report_run_canceled(run)
+    assert "must rest until the next look" in _said(watched.tick())
+    (second,) = watched.tick().run_requests or ()
+    assert rows_of(second.tags[ASKED_TAG]) == fingerprint(watched.experiment) and second.run_key != first.run_key
 
 
 def test_it_only_tells_where_that_is_asked(tmp_path: Path, home: Path) -> None:

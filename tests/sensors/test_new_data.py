@@ -14,7 +14,9 @@ import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG, RUN_KEY_TAG
 
 from automl_assets.experiment.experiment import Experiment, parse
+from automl_assets.resources.asked_rows import AS_FOUND_TAG, ASKED_TAG, GAVE_WAY_TAG, rows_of
 from automl_assets.resources.partitions import CHANGED_TAG, keys_of
+from automl_assets.sensors import new_data as new_data_sensor
 from automl_assets.sensors.new_data import new_data
 from automl_assets.sensors.run_requests import BECAUSE
 from automl_assets.steps.detect_changes import Seen
@@ -129,7 +131,8 @@ def _write(path: Path, number: int) -> None:
 
 
 def test_what_was_never_learnt_is_new(daemon: Daemon) -> None:
-    assert "rested" in daemon.tick() and not daemon.runs
+    told = daemon.tick()
+    assert "first look" in told and "written to" not in told and "rested" in told and not daemon.runs
     assert daemon.after_a_rest() == f"new data {fingerprint(daemon.experiment)}"
     assert len(daemon.runs) == 1
 
@@ -280,6 +283,61 @@ def test_a_run_that_was_left_behind_is_not_waited_for(
     assert f"waits until the run {run.run_id} has ended" in daemon.after_a_rest()
     monkeypatch.setattr(time, "time", lambda: wall() + 3600)
     assert daemon.tick().startswith("new data") and len(daemon.runs) == 1
+
+
+# --- a run that gave way -----------------------------------------------------------------------------------------
+
+
+def _give_way(daemon: Daemon) -> None:
+    daemon.instance.add_run_tags(daemon.runs[-1].run_id, {GAVE_WAY_TAG: "written to"})
+    daemon.end()
+
+
+def test_a_run_is_asked_for_the_rows_that_were_seen(daemon: Daemon) -> None:
+    daemon.after_a_rest()
+    assert rows_of(daemon.runs[0].tags[ASKED_TAG]) == fingerprint(daemon.experiment)
+
+
+def test_what_a_run_gave_way_for_is_asked_for_anew_also_the_same_rows(daemon: Daemon, rows: Path) -> None:
+    """Somebody had put the file aside for a while: nothing of it shows, neither in its content nor in its times."""
+    daemon.after_a_rest()
+    _give_way(daemon)
+    assert daemon.after_a_rest() == f"new data {fingerprint(daemon.experiment)}"
+    assert len(daemon.runs) == 2 and daemon.runs[0].tags[ASKED_TAG] != daemon.runs[1].tags[ASKED_TAG]
+    daemon.end(learnt=fingerprint(daemon.experiment))
+    assert "nothing has changed" in daemon.after_a_rest() and len(daemon.runs) == 2
+
+
+def test_what_a_run_gave_way_for_and_another_has_learnt_is_known(daemon: Daemon) -> None:
+    daemon.after_a_rest()
+    _give_way(daemon)
+    daemon.learn(fingerprint(daemon.experiment))
+    assert "holds what was learnt" in daemon.after_a_rest()
+    assert "nothing has changed" in daemon.after_a_rest() and len(daemon.runs) == 1
+
+
+def test_after_three_runs_that_gave_way_one_learns_what_it_finds(daemon: Daemon, rows: Path) -> None:
+    for number in range(6):
+        _write(rows, number)
+        daemon.after_a_rest()
+        _give_way(daemon)
+    assert [AS_FOUND_TAG in run.tags for run in daemon.runs] == [False, False, False, True, True, True]
+    _write(rows, 7)
+    daemon.after_a_rest()
+    daemon.end(learnt=fingerprint(daemon.experiment))
+    _write(rows, 8)
+    daemon.after_a_rest()
+    assert AS_FOUND_TAG not in daemon.runs[-1].tags
+
+
+def test_files_written_to_while_groups_are_looked_for_are_left_alone(
+    daemon: Daemon, shops: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shops(a=1)
+    daemon.tick()
+    daemon.clock.move(DEBOUNCE_SECONDS * 1.5)
+    monkeypatch.setattr(new_data_sensor, "fresh_groups", lambda *_: shops(a=1, b=1) or ["a"])
+    assert "written to while it was read" in daemon.tick() and not keys_of(daemon.instance, daemon.experiment)
 
 
 # --- trouble -----------------------------------------------------------------------------------------------------

@@ -59,6 +59,7 @@ def test_groups_are_added_when_they_come_and_have_rested(shops: Experiment) -> N
     with dg.DagsterInstance.ephemeral() as instance:
         _write(shops, "a", "b")
         first = _look_twice(shops, instance)
+        assert "2 partitions were added, no run is asked for: a, b" in str(first.skip_reason)
         assert keys_of(instance, shops) == ["a", "b"]
         again = _look(shops, instance, first.cursor)
         assert "nothing has changed" in str(again.skip_reason) and not again.dynamic_partitions_requests

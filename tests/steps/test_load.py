@@ -1,5 +1,6 @@
 """Rows arrive typed and stacked, with their roles; what cannot answer the question is refused."""
 
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from automl_assets.errors import DataError, SettingError, SourceError
+from automl_assets.errors import DataError, MovingSourceError, SettingError, SourceError
 from automl_assets.experiment.experiment import parse
 from automl_assets.records import SOURCE, TEST_FILE, VALIDATION_FILE
+from automl_assets.steps import load as load_step
 from automl_assets.steps.load import load
 from automl_assets.steps.read_source import fingerprint
+from tests.conftest import Ask
 from tests.reading import typed
 
 N_ROWS = 30
@@ -207,3 +210,49 @@ def test_dropped_columns_of_further_files_are_read_but_not_refused(ask, tmp_path
     )
     dataset = load(experiment)
     assert dataset.table["note"].dtype == pl.Date and dataset.table["note"].null_count() == N_ROWS // 2
+
+
+# --- files in motion ---------------------------------------------------------------------------------------------
+
+
+def _written_to_after(monkeypatch: pytest.MonkeyPatch, writes: Iterator[Callable[[], object]]) -> None:
+    """Somebody writes just after rows are read, as long as there is something to write."""
+    read = load_step.written_marked
+
+    def read_and_write(*given: object) -> tuple[pl.DataFrame, str]:
+        try:
+            return read(*given)
+        finally:
+            next(writes, lambda: None)()
+
+    monkeypatch.setattr(load_step, "written_marked", read_and_write)
+
+
+def test_the_fingerprint_is_that_of_the_rows_that_were_read(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second reading counts: what was written after the first would be taken for learnt, else, and never be."""
+    experiment, file = ask(_table()), ask(_table()).source.options.path
+    _written_to_after(monkeypatch, iter([lambda: _written(_table(x=[7] * N_ROWS), file)]))
+    found = load(experiment)
+    assert found.table["x"].to_list() == [7] * N_ROWS and found.fingerprint == fingerprint(experiment)
+
+
+def test_half_a_file_is_read_once_more(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment, file = ask(_table()), Path(ask(_table()).source.options.path)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    _written_to_after(monkeypatch, iter([lambda: file.write_bytes(whole)]))
+    assert load(experiment).n_rows == N_ROWS
+
+
+def test_a_file_that_never_rests_is_not_read(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment, file = ask(_table()), ask(_table()).source.options.path
+    _written_to_after(monkeypatch, (lambda n=n: _written(_table(x=[n] * N_ROWS), file) for n in range(9)))
+    with pytest.raises(MovingSourceError, match="written to while it was read, 2 times in a row"):
+        load(experiment)
+
+
+def test_a_file_that_is_wrong_and_at_rest_says_what_is_wrong(ask: Ask) -> None:
+    experiment, file = ask(_table()), Path(ask(_table()).source.options.path)
+    file.write_bytes(b"no Parquet")
+    with pytest.raises(SourceError, match="cannot be read"):
+        load(experiment)

@@ -111,6 +111,11 @@ def test_names_from_data_are_text_and_nothing_else(name: str) -> None:
     assert found.open == []
 
 
+@pytest.mark.parametrize(("given", "shown"), [(None, "10 minutes"), (0.5, "0.5 minutes")])
+def test_the_time_limit_is_that_of_the_run(given: float | None, shown: str) -> None:
+    assert shown in Page(report(replace(named("plain"), timeout_minutes=given)).page).text
+
+
 def test_a_script_is_shown_and_not_run() -> None:
     page = report(named(ALERT)).page
     assert b"<script" not in page and ALERT in Page(page).text

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -18,6 +18,8 @@ from automl_assets.parts import Source
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, FromClause, Table, TextClause
+
+Found = TypeVar("Found")
 
 LOCK = int.from_bytes(b"labels", "big")  # number of the advisory lock of whoever adds rows to a PostgreSQL database
 READ_ONLY = {  # what lets nobody write with a connection, by the dialect
@@ -62,6 +64,16 @@ def read(options: SqlOptions) -> pl.DataFrame:
     Raises SourceError when the database cannot be reached, or refuses the question.
     """
     return _answer(files.expanded(options), _rows)
+
+
+def read_marked(options: SqlOptions) -> tuple[pl.DataFrame, str]:
+    """The same, and the fingerprint of just these rows: their hash, or the watermark, in one transaction."""
+    given = files.expanded(options)
+    if given.watermark is None:
+        rows = _answer(given, _rows)
+        return rows, tables.fingerprint_table(rows)
+    mark, rows = _answer(given, _marked_rows)
+    return rows, tables.fingerprint_table(mark)
 
 
 def batches(options: SqlOptions, most_rows: int) -> Iterator[pl.DataFrame]:
@@ -173,7 +185,7 @@ def _holds_secret(text: str) -> bool:
     return is_written(written)
 
 
-def _answer(options: SqlOptions, ask: Callable[["Connection", SqlOptions], pl.DataFrame]) -> pl.DataFrame:
+def _answer(options: SqlOptions, ask: Callable[["Connection", SqlOptions], Found]) -> Found:
     """What a question to the database brings, in a connection of its own."""
     with _connected(options) as connection:
         return ask(connection, options)
@@ -197,6 +209,8 @@ def _read_only(connection: "Connection") -> "Connection":
         return connection.execution_options(postgresql_readonly=True)
     if dialect in READ_ONLY:
         connection.exec_driver_sql(READ_ONLY[dialect])
+        if dialect != "oracle":  # there it holds for one transaction, elsewhere for the session
+            connection.commit()
     return connection
 
 
@@ -232,6 +246,16 @@ def _rows(connection: "Connection", options: SqlOptions) -> pl.DataFrame:
     if found.is_empty():
         raise SourceError(f"{_shown(options.url)}: no rows came back; check the condition, or choose another table")
     return found
+
+
+def _marked_rows(connection: "Connection", options: SqlOptions) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Watermark and rows of one moment. Where a database has no such transactions, the watermark is the older of the two,
+    so that the next look takes for new what came in between."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("begin")  # its driver begins none in order to read
+    if connection.dialect.name in ("postgresql", "mysql", "mariadb"):
+        connection = connection.execution_options(isolation_level="REPEATABLE READ")
+    return _watermark(connection, options), _rows(connection, options)
 
 
 def _question(connection: "Connection", options: SqlOptions) -> Any:
@@ -358,6 +382,7 @@ PART = Source(
     title="SQL database",
     options=SqlOptions,
     read=read,
+    read_marked=read_marked,
     fingerprint=fingerprint,
     describe=describe,
     code=code,

@@ -8,6 +8,7 @@ import dagster as dg
 from automl_assets.assets.spec import input_of, table
 from automl_assets.errors import DataError
 from automl_assets.experiment.experiment import Experiment
+from automl_assets.forecasting.assets.changes import is_all_made
 from automl_assets.forecasting.assets.partitions import REFUSED, GroupStep, group_step, partitioned
 from automl_assets.forecasting.records import Group, Refusal
 from automl_assets.forecasting.steps.build_groups import build_groups
@@ -21,19 +22,26 @@ def features(experiment: Experiment) -> dg.AssetsDefinition:
     @dg.asset(
         **partitioned(experiment, "features", {"numpy"}, "The series of each group on a regular grid."),
         ins={"dataset": input_of(experiment, "dataset")},
+        output_required=False,  # where no group changed nothing is made after it
     )
     def asset(
         context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore], dataset: Dataset
     ) -> Iterator[Any]:
         with group_step(context, experiment, records) as step:
-            yield from _kept(step, dataset, experiment)
+            keys, n_changed = step.wanted(), 0
+            for event in _kept(step, keys, dataset, experiment):
+                n_changed += 1
+                yield event
+            if step.only_changed:
+                step.journal.write("groups_changed", n_changed=n_changed, n_groups=len(keys))
+            has_work = n_changed or not step.only_changed or not is_all_made(step, experiment, records)
+            yield from step.end(len(keys)) if has_work else [step.check(len(keys))]
 
     return asset
 
 
-def _kept(step: GroupStep, dataset: Dataset, experiment: Experiment) -> Iterator[Any]:
+def _kept(step: GroupStep, keys: list[str], dataset: Dataset, experiment: Experiment) -> Iterator[Any]:
     """Groups, or why they cannot be forecast. Only here is it found out what changed; what follows goes by it."""
-    keys = step.wanted()
     pace = Progress(step.journal, step.asset, len(keys))
     for key, found in build_groups(dataset, experiment, keys):
         record = Refusal(key, str(found)) if isinstance(found, DataError) else found
@@ -44,7 +52,6 @@ def _kept(step: GroupStep, dataset: Dataset, experiment: Experiment) -> Iterator
         if not step.only_changed or step.shelf.origin(key) != origin:
             yield from step.keep_one(key, record, origin, _metadata(record))
         pace.tick()
-    yield from step.end(len(keys))
 
 
 def _metadata(record: Group | Refusal) -> dict[str, Any]:

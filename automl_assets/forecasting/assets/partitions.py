@@ -151,13 +151,17 @@ class GroupStep:
 
     def end(self, n_keys: int) -> Iterator[Any]:
         """Raises LearningError when every group was lost."""
+        yield self.check(n_keys)
+        yield dg.Output(None, metadata=ONLY_LOGGED)
+
+    def check(self, n_keys: int) -> dg.AssetCheckResult:
+        """Raises LearningError when every group was lost."""
         told = listed((f"{key}: {reason}" for key, reason in self.lost.items()), most=MOST_TOLD)
         if self.lost and len(self.lost) >= n_keys:
             raise LearningError(f"no group could be made: {told}")
-        yield dg.AssetCheckResult(
+        return dg.AssetCheckResult(
             check_name=MADE, passed=not self.lost, severity=dg.AssetCheckSeverity.WARN, description=told
         )
-        yield dg.Output(None, metadata=ONLY_LOGGED)
 
 
 def _provenance(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:

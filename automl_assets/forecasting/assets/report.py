@@ -14,6 +14,7 @@ from automl_assets.forecasting.steps.evaluate import evaluate
 from automl_assets.forecasting.steps.report import headline, judged, portraits, reconciled, strengths
 from automl_assets.forecasting.steps.report import report as write_report
 from automl_assets.model_records import Picture, Report
+from automl_assets.resources.clock import Clock
 from automl_assets.resources.partition_store import Shelf
 from automl_assets.resources.partitions import keys_of
 from automl_assets.resources.store import RecordStore
@@ -38,12 +39,13 @@ def report(experiment: Experiment, made: list[str]) -> dg.AssetsDefinition:
         deps=gathered(experiment, by_group),
     )
     def asset(
-        context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore], **whole: Any
+        context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore], clock: Clock, **whole: Any
     ) -> dg.MaterializeResult:
         with step(context) as journal:
             shelves = {name: records.shelves(experiment.name, context)(name) for name in by_group}
             keys = [key for key in keys_of(context.instance, experiment) if _is_whole(key, shelves)]
-            material = Material(experiment, whole | _of_groups(shelves, keys), journal.seconds_per_asset())
+            found = whole | _of_groups(shelves, keys)
+            material = Material(experiment, found, journal.seconds_per_asset(), clock.timeout_minutes)
             page = write_report(material)
         return dg.MaterializeResult(value=page, metadata=page_told(page, headline(material)))
 

@@ -4,6 +4,8 @@ New rows are the truth, and what a run would learn from: there is nothing more t
 alone, whatever rows they have got.
 """
 
+from dataclasses import replace
+
 import dagster as dg
 
 from automl_assets.errors import AutomlError
@@ -14,11 +16,12 @@ from automl_assets.forecasting.steps.build_groups import build_groups
 from automl_assets.forecasting.steps.drift import drift, told
 from automl_assets.forecasting.steps.future_index import whole
 from automl_assets.model_records import ColumnDrift
+from automl_assets.records import Dataset
 from automl_assets.resources.notifications import Notice, tell
 from automl_assets.resources.partitions import keys_of
 from automl_assets.resources.store import RecordStore
 from automl_assets.sensors import run_requests
-from automl_assets.sensors.poll_source import look, skipped, troubled
+from automl_assets.sensors.poll_source import look, look_after_reading, skipped, troubled
 from automl_assets.steps.detect_changes import Seen, settled
 from automl_assets.steps.load import load
 
@@ -36,7 +39,7 @@ def errors_since(experiment: Experiment) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def sensor(context: dg.SensorEvaluationContext, records: dg.ResourceParam[RecordStore]) -> dg.SensorResult:
-        seen = Seen.of(context.cursor)
+        seen = run_requests.up_to_date(context.instance, experiment, Seen.of(context.cursor))
         try:
             return _looked(context, experiment, records, seen)
         except AutomlError as error:
@@ -53,7 +56,11 @@ def _looked(
         return skipped(seen, reason)
     if run := run_requests.run_under_way(context.instance, experiment):
         return skipped(seen, f"the source has new rows; waits until the run {run} has ended")
-    lines = _lines(context.instance, experiment, records)
+    dataset = load(experiment)
+    seen, reason = look_after_reading(experiment, replace(seen, fingerprint=dataset.fingerprint))
+    if reason:
+        return skipped(seen, reason)
+    lines = _lines(context.instance, experiment, dataset, records)
     grown = [line.column for line in lines if line.is_drifted]
     is_far = len(grown) >= experiment.retrain.drift.least_columns
     if is_far:
@@ -61,18 +68,20 @@ def _looked(
     if not is_far or experiment.retrain.drift.action != "retrain":
         return _shown(experiment, lines, skipped(settled(seen), told(lines)))
     run_key, keys = f"{experiment.name}:drift:{seen.stamp}:{seen.since:.3f}", keys_of(context.instance, experiment)
-    asked = run_requests.request(run_key, f"drift: {told(lines)}", keys, grown)
-    return _shown(experiment, lines, dg.SensorResult(run_requests=[asked], cursor=settled(seen).as_cursor()))
+    asked, seen = run_requests.for_rows(seen, run_requests.request(run_key, f"drift: {told(lines)}", keys, grown))
+    return _shown(experiment, lines, dg.SensorResult(run_requests=[asked], cursor=seen.as_cursor()))
 
 
-def _lines(instance: dg.DagsterInstance, experiment: Experiment, records: RecordStore) -> tuple[ColumnDrift, ...]:
+def _lines(
+    instance: dg.DagsterInstance, experiment: Experiment, dataset: Dataset, records: RecordStore
+) -> tuple[ColumnDrift, ...]:
     """A line per group of which something has come true, the worst first."""
     made, judged = (records.shelf(experiment.name, asset) for asset in ("forecast", "evaluation"))
     keys = [key for key in keys_of(instance, experiment) if made.has(key) and judged.has(key)]
     limit = experiment.retrain.drift.error
     found = (
         drift(key, made.read(key), judged.read(key), whole(group), limit)
-        for key, group in (build_groups(load(experiment), experiment, keys) if keys else ())
+        for key, group in (build_groups(dataset, experiment, keys) if keys else ())
         if isinstance(group, Group)
     )
     return tuple(sorted((line for line in found if line), key=lambda line: -line.excess))

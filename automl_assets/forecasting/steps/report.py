@@ -166,7 +166,7 @@ def asked(material: Material) -> Section | None:
         ("frequency", forecasting.frequency),
         ("quantiles", ", ".join(f"{level:g}" for level in experiment.quantiles)),
         ("metric", summary.metric),
-        ("time limit", f"{experiment.limits.timeout_minutes:g} minutes"),
+        ("time limit", material.time_limit),
         ("seed", str(experiment.seed)),
     ]
     return Section("What was asked", (Table.of("Settings of the experiment", ("setting", "value"), settings),))

@@ -5,12 +5,14 @@ import sqlite3
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from pydantic import ValidationError
 from sqlalchemy import NullPool, create_engine, text
 
+from automl_assets.data.sources import sql
 from automl_assets.data.sources.sql import PART, SqlOptions, _connected
 from automl_assets.errors import SourceError
 
@@ -127,6 +129,32 @@ def test_a_watermark_sees_nothing_but_itself_and_the_count(sqlite: str) -> None:
     assert fingerprint(sqlite, table="orders", watermark="changed") == before
     executor(sqlite)("delete from orders where id = 1")
     assert fingerprint(sqlite, table="orders", watermark="changed") != before
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "shop"])
+def test_a_watermark_is_that_of_the_rows_that_were_read(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody adds a row just after the watermark was asked for."""
+    url, table = request.getfixturevalue(kind), {"sqlite": "orders", "shop": "shop.orders"}[kind]
+    if kind == "sqlite":
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+            connection.execute("pragma journal_mode=wal")  # or a reader would lock writers out
+    before, ask = fingerprint(url, table=table, watermark="changed"), sql._watermark
+
+    def ask_and_add(*given: Any) -> pl.DataFrame:
+        found = ask(*given)
+        executor(url)(f"insert into {table} values (3, 1, '2024-03-02', 'Rome', 3)")
+        return found
+
+    monkeypatch.setattr(sql, "_watermark", ask_and_add)
+    rows, mark = sql.read_marked(SqlOptions(url=url, table=table, watermark="changed"))
+    assert rows["changed"].to_list() == [1, 2] and mark == before
+
+
+def test_without_a_watermark_the_mark_is_of_just_the_rows(sqlite: str) -> None:
+    rows, mark = sql.read_marked(SqlOptions(url=sqlite, table="orders"))
+    assert mark == fingerprint(sqlite, table="orders") and rows.height == 2
 
 
 def test_reading_changes_nothing(sqlite: str) -> None:

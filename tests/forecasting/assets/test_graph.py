@@ -251,6 +251,15 @@ def test_a_partition_key_of_dagsters_own_makes_one_group_and_no_other(made_shop:
     assert made.materialized == {name: ["b"] for name in PARTITIONED}
 
 
+def test_where_no_group_changed_nothing_is_made_unless_something_is_lacking(made_shop: Shop) -> None:
+    made = made_shop.run(**{CHANGED_TAG: "true"})
+    assert made.result.success and made.materialized == {"dataset": [None]}
+    shutil.rmtree(made_shop.folder / "home" / "artifacts" / "shops" / "report")
+    assert "report" in made_shop.run(**{CHANGED_TAG: "true"}).materialized
+    made_shop.write(b=200.0)
+    assert made_shop.run(**{CHANGED_TAG: "true"}).materialized["evaluation"] == ["b"]
+
+
 def test_a_group_that_cannot_be_forecast_is_told_and_stops_nobody(shop: Shop) -> None:
     shop.keys()
     shop.write(("a", "c"))
