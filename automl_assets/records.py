@@ -158,6 +158,14 @@ class FeatureColumn:
 
 
 @dataclass(frozen=True)
+class Ties:
+    """Which rows hang together, so that chance cannot be told from single rows."""
+
+    groups: np.ndarray | None = None  # int64 [n_rows], rows of one group share a number
+    moments: np.ndarray | None = None  # int64 [n_rows], place of the row's time among all times
+
+
+@dataclass(frozen=True)
 class Truth:
     """What is known of every row's answer, and who learns from it: all that steps of every family look at."""
 
@@ -165,6 +173,7 @@ class Truth:
     weight: np.ndarray | None  # float64 [n_rows]
     problem: Problem
     split: Split
+    ties: Ties = field(default_factory=Ties)
 
     def weights_of(self, rows: np.ndarray) -> np.ndarray | None:
         """The weights of some rows, by number or mask; None where every row counts alike."""

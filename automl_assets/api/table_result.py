@@ -230,10 +230,12 @@ class Result(RunResult):
 def printed_scores(evaluation: Evaluation) -> PrintedTable:
     """Metrics, how sure they are, and what a guess has."""
     where = "test rows" if evaluation.rows == "test" else "out-of-fold rows"
+    ends = {name: "{:.5g} to {:.5g}".format(*found) for name, found in evaluation.intervals.items()}
+    shown = set(ends) | set(evaluation.resampling.without_value if evaluation.resampling else ())
     rows = [
-        (name, f"{value:.5g}", "{:.5g} to {:.5g}".format(*evaluation.intervals[name]), evaluation.baseline.get(name))
+        (name, f"{value:.5g}", ends.get(name, ""), evaluation.baseline.get(name))
         for name, value in evaluation.metrics.items()
-        if name in evaluation.intervals
+        if name in shown or not ends
     ]
     columns = ("metric", "value", "95 % interval", "a guess")
     return PrintedTable(f"On {evaluation.n_rows} {where}", columns, tuple(rows), texts=frozenset({"metric"}))

@@ -8,7 +8,7 @@ from typing import Any
 
 from automl_assets.model_records import Report, Unavailable
 from automl_assets.steps.conformalize import percent
-from automl_assets.steps.evaluate import without_value
+from automl_assets.steps.evaluate import intervals_told, without_value
 from automl_assets.steps.page import (
     Code,
     Material,
@@ -109,10 +109,10 @@ def quality(material: Material) -> Section | None:
         (name, value, *evaluation.intervals.get(name, (None, None)), evaluation.baseline.get(name))
         for name, value in evaluation.metrics.items()
     ]
-    caption = f"Metrics on {evaluation.n_rows:,} {_rows_name(evaluation.rows)}; 95 % bootstrap intervals"
+    caption = f"Metrics on {evaluation.n_rows:,} {_rows_name(evaluation.rows)}, and their 95 % intervals"
     metrics = Table.of(caption, ("metric", "value", "from", "to", "a guess"), rows)
     pictures = Pictures.of(one for one in evaluation.pictures if one.name != RELIABILITY)
-    return Section("How good the model is", (metrics, pictures))
+    return Section("How good the model is", (metrics, Text(intervals_told(evaluation.resampling)), pictures))
 
 
 def calibration(material: Material) -> Section | None:
