@@ -51,6 +51,7 @@ class Evaluation:
     pictures: tuple[Picture, ...]
     coverage: dict[str, float] = field(default_factory=dict)  # on test rows: share that held the truth, mean size
     resampling: Resampling | None = None  # None in what earlier versions wrote
+    coverage_by_class: pl.DataFrame | None = None  # class, n_rows, bound (own or shared), coverage_80 and so on
 
 
 @dataclass(frozen=True)

@@ -321,7 +321,8 @@ class Conformal:
     """What makes an answer hold the truth as often as each level says (Vovk 2005).
 
     `bounds` are half widths of an interval (in units of `spread` where there is one), or the least probability with
-    which a class is in the set.
+    which a class is in the set; each class has one of its own where it has rows enough, so that its own rows are held as
+    often as promised, too.
     """
 
     levels: tuple[float, ...]  # share of rows, ascending
@@ -329,6 +330,8 @@ class Conformal:
     spread: Spread | None = None
     least: float | None = None  # no end of an interval lies below
     most: float | None = None  # or above
+    class_bounds: tuple[tuple[float, ...], ...] = ()  # of each level one per class; empty: `bounds` are those of all
+    pooled: tuple[int, ...] = ()  # codes of classes of too few rows, whose bounds are those of all rows
 
 
 @dataclass(frozen=True)

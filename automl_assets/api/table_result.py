@@ -180,6 +180,7 @@ class Result(RunResult):
 
     def summary(self) -> dict[str, Any]:
         """Everything as plain values, as `automl run --json` writes it."""
+        by_class = self.evaluation.coverage_by_class
         onnx, registered = self.onnx, figures(self.evaluation, self.experiment.metric, self.ensemble.score)
         return {
             "experiment": self.experiment.name,
@@ -191,6 +192,7 @@ class Result(RunResult):
             "test_metrics": self.metrics,
             "intervals": self.evaluation.intervals,
             "coverage": self.evaluation.coverage,
+            "coverage_by_class": None if by_class is None else by_class.to_dicts(),
             "baseline": self.evaluation.baseline,
             "ensemble": {"kind": self.ensemble.kind, "score": self.ensemble.score, "scores": self.ensemble.scores_by_kind,
                          "out_of_fold": self._out_of_fold(),

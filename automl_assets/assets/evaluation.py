@@ -62,6 +62,7 @@ def _metadata(found: Evaluation, metric: str, validation_score: float) -> dict[s
         "intervals": intervals_told(found.resampling),
         **{f"{found.rows}_{name}": value for name, value in found.metrics.items()},
         **found.coverage,
+        **({} if found.coverage_by_class is None else {"coverage_by_class": table(found.coverage_by_class.to_dicts())}),
         **pictures(found.pictures),
     }
 

@@ -13,7 +13,7 @@ from automl_assets.metrics import METRICS, all_scores, metric_names, needs_of, o
 from automl_assets.model_records import Evaluation, Figures, Picture, Resampling
 from automl_assets.pictures import classification_pictures, regression_pictures
 from automl_assets.records import Conformal, Problem
-from automl_assets.steps.conformalize import coverage
+from automl_assets.steps.conformalize import coverage, coverage_by_class
 from automl_assets.steps.resample import ROWS, Units, acceleration, interval, sampled_rows
 
 CLASS_INTERVALS = ("accuracy", "AUC_weighted", "log_loss", "f1_score_macro", "balanced_accuracy")
@@ -80,6 +80,7 @@ def evaluate(
         pictures=_pictures(answers, problem) if answers.has_weight else (),
         coverage=coverage(conformal, *known) if is_proven else {},
         resampling=resampling,
+        coverage_by_class=coverage_by_class(conformal, *known) if is_proven else None,
     )
 
 
