@@ -153,7 +153,10 @@ class GroupComparison:
     table: pl.DataFrame  # group, n_rows, is_compared, then the metrics
     overall: dict[str, float]
     disparities: dict[str, float]  # between groups of enough rows; empty when fewer than two have them
-    worries: tuple[str, ...]  # what lies beyond its limit, in words
+    worries: tuple[str, ...]  # what surely lies beyond its limit, in words
+    sure: dict[str, float] = field(
+        default_factory=dict
+    )  # disparities that have a limit: the near end of 95 % intervals
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ TOLD = (  # assets, where they are made
 RELIABILITY = "calibration"  # name of its picture
 AS_THEY_COME = "Validation found nothing that would make the probabilities more honest: they are told as they come."
 UNPROVEN = "No row was kept for a test: the rows that set the bounds cannot prove them."
+APART = "How far apart groups are, and what chance does not explain of it"
 SHARED_BOUND = (
     "Too few rows taught a bound for each of these classes, so that they share that of all rows, and their sets may hold "
     "them less often than promised: {}."
@@ -235,6 +236,8 @@ def fairness(material: Material) -> Section | None:
     blocks: list[Any] = []
     for one in found.comparisons:
         blocks += [Table.of(f'Groups of "{one.column}"', one.table.columns, one.table.rows())]
+        apart = [(name, value, one.sure.get(name)) for name, value in one.disparities.items()]
+        blocks += [Table.of(f'{APART}: "{one.column}"', ("what", "value", "surely (95 %)"), apart)] * bool(apart)
         blocks += [Text(worry) for worry in one.worries]
     blocks += _left_out(found.left_out)
     return Section("Whether groups are treated alike", (*blocks, Pictures.of(found.pictures)))
