@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+TAIL = 0.025  # where Student's distribution is compared with the normal one
 SURE = 0.95  # of all pairs of groups together
 PSEUDO_ROWS = 2.0  # of a share, one of them inside: without, a group in which nothing happened would be sure of it
 
@@ -30,8 +31,7 @@ class GroupMeans:
         of_cell[cell] = group
         n_cells = np.bincount(of_cell, minlength=n_groups)
         spread = np.bincount(of_cell, weights=residuals**2, minlength=n_groups)
-        correction = n_cells / np.maximum(n_cells - 1, 1)
-        return cls(means, np.sqrt(correction * spread) / total)
+        return cls(means, _few(n_cells) * np.sqrt(spread) / total)
 
     @classmethod
     def of_shares(cls, is_inside: np.ndarray, group: np.ndarray, weight: np.ndarray, unit: np.ndarray) -> "GroupMeans":
@@ -40,6 +40,15 @@ class GroupMeans:
         n_rows = np.bincount(group, weights=weight) ** 2 / np.bincount(group, weights=weight**2)
         means = (plain.means * n_rows + PSEUDO_ROWS / 2) / (n_rows + PSEUDO_ROWS)
         return cls(means, np.maximum(plain.errors, np.sqrt(means * (1 - means) / (n_rows + PSEUDO_ROWS))))
+
+
+def _few(n_cells: np.ndarray) -> np.ndarray:
+    """By how much the spread of so many units is too small: one alone shows none at all."""
+    from scipy.special import stdtrit
+
+    others = np.maximum(n_cells - 1, 1)
+    wider = stdtrit(others, 1 - TAIL) / stdtrit(np.inf, 1 - TAIL)
+    return np.where(n_cells > 1, np.sqrt(n_cells / others) * wider, np.inf)
 
 
 def sure_difference(found: list[GroupMeans], n_tests: int = 1) -> float:
