@@ -40,7 +40,13 @@ class Metric:
     greater_is_better: bool
     kind: str  # what it judges
     needs: tuple[Need, ...] = ()
-    is_of_labels: bool = False  # looks at the class that is answered, not at how probable it is
+    of_table: Callable[[np.ndarray, Problem], np.ndarray] | None = None  # the same of confusions [..., true, answered]
+    is_over_classes: bool = False  # a mean of one value per class: of other classes it is another figure
+
+    @property
+    def is_of_labels(self) -> bool:
+        """Whether it looks at the class that is answered, not at how probable it is."""
+        return self.of_table is not None
 
 
 def metric_names(task: str) -> tuple[str, ...]:
@@ -243,53 +249,66 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | No
     return totals.reshape(problem.n_classes, problem.n_classes).astype(np.float64)
 
 
+def _of_labels(truth, prediction, weight, problem, of_table: Callable[[np.ndarray, Problem], np.ndarray]) -> float:
+    return float(of_table(confusion(truth, prediction, weight, problem), problem))
+
+
+# Rates of confusions [..., true class, answered class]: one value per class, [..., n_classes]
+
+
+def _right(table: np.ndarray) -> np.ndarray:
+    return np.diagonal(table, axis1=-2, axis2=-1)
+
+
 def _recalls(table: np.ndarray) -> np.ndarray:
-    return _ratio(np.diag(table), table.sum(axis=1))
+    return _ratio(_right(table), table.sum(axis=-1))
 
 
 def _precisions(table: np.ndarray) -> np.ndarray:
-    return _ratio(np.diag(table), table.sum(axis=0))
+    return _ratio(_right(table), table.sum(axis=-2))
 
 
 def _f1s(table: np.ndarray) -> np.ndarray:
-    return _ratio(2 * np.diag(table), table.sum(axis=0) + table.sum(axis=1))
+    return _ratio(2 * _right(table), table.sum(axis=-2) + table.sum(axis=-1))
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)
 
 
-def _averaged_rate(truth, prediction, weight, problem, rates: Callable, average: str) -> float:
-    table = confusion(truth, prediction, weight, problem)
-    return _average(rates(table), table.sum(axis=1), average, problem)
+def _mean_rate(table: np.ndarray, problem: Problem, rates: Callable, average: str) -> np.ndarray:
+    """Of the classes that occur in the truth."""
+    if average == "binary":
+        return rates(table)[..., problem.positive]
+    support = table.sum(axis=-1)
+    counts = support if average == "weighted" else (support > 0).astype(np.float64)
+    return (rates(table) * counts).sum(axis=-1) / counts.sum(axis=-1)
 
 
-def _accuracy(truth, prediction, weight, problem) -> float:
-    return float(np.average(decided(prediction, problem.threshold) == truth, weights=weight))
+def _share_right(table: np.ndarray, problem: Problem) -> np.ndarray:
+    return _right(table).sum(axis=-1) / table.sum(axis=(-2, -1))
 
 
-def _weighted_accuracy(truth, prediction, weight, problem) -> float:
+def _weighted_share_right(table: np.ndarray, problem: Problem) -> np.ndarray:
     """Accuracy where each row counts as often as its class occurs (Azure's definition)."""
-    table = confusion(truth, prediction, weight, problem)
-    support = table.sum(axis=1)
-    return float(support @ np.diag(table) / (support @ support))
+    support = table.sum(axis=-1)
+    return (support * _right(table)).sum(axis=-1) / (support**2).sum(axis=-1)
 
 
-_macro_recall = partial(_averaged_rate, rates=_recalls, average="macro")
+_macro_recall = partial(_mean_rate, rates=_recalls, average="macro")
 
 
-def _norm_macro_recall(truth, prediction, weight, problem) -> float:
+def _norm_macro_recall(table: np.ndarray, problem: Problem) -> np.ndarray:
     chance = 1.0 / problem.n_classes
-    return (_macro_recall(truth, prediction, weight, problem) - chance) / (1.0 - chance)
+    return (_macro_recall(table, problem) - chance) / (1.0 - chance)
 
 
-def _matthews(truth, prediction, weight, problem) -> float:
+def _matthews(table: np.ndarray, problem: Problem) -> np.ndarray:
     """Multi-class correlation (Gorodkin 2004); an answer that is always the same correlates with nothing: 0."""
-    table = confusion(truth, prediction, weight, problem)
-    true, answered, total = table.sum(axis=1), table.sum(axis=0), table.sum()
-    covariance = np.trace(table) * total - true @ answered
-    spread = (total**2 - answered @ answered) * (total**2 - true @ true)
-    return float(covariance / np.sqrt(spread)) if spread > 0 else 0.0
+    true, answered, total = table.sum(axis=-1), table.sum(axis=-2), table.sum(axis=(-2, -1))
+    covariance = _right(table).sum(axis=-1) * total - (true * answered).sum(axis=-1)
+    spread = np.asarray((total**2 - (answered**2).sum(axis=-1)) * (total**2 - (true**2).sum(axis=-1)))
+    return _ratio(covariance, np.sqrt(np.maximum(spread, 0.0)))
 
 
 def _log_loss(truth, prediction, weight, problem) -> float:
@@ -415,26 +434,28 @@ _SERIES = Need("what came before in each series, see `forecast_metrics`", lambda
 
 
 def _class_metrics() -> list[Metric]:
-    better = partial(Metric, greater_is_better=True, kind=CLASSES, is_of_labels=True)
     return [
-        better("accuracy", _accuracy),
-        better("balanced_accuracy", _macro_recall),
-        better("norm_macro_recall", _norm_macro_recall),
-        better("weighted_accuracy", _weighted_accuracy),
-        better("matthews_correlation", _matthews, needs=(_TWO_CLASSES,)),
+        _label_metric("accuracy", _share_right),
+        _label_metric("balanced_accuracy", _macro_recall, is_over_classes=True),
+        _label_metric("norm_macro_recall", _norm_macro_recall, is_over_classes=True),
+        _label_metric("weighted_accuracy", _weighted_share_right),
+        _label_metric("matthews_correlation", _matthews, needs=(_TWO_CLASSES,)),
         Metric("log_loss", _log_loss, False, CLASSES),
     ]
 
 
+def _label_metric(name: str, of_table: Callable, needs: tuple[Need, ...] = (), is_over_classes: bool = False) -> Metric:
+    return Metric(name, partial(_of_labels, of_table=of_table), True, CLASSES, needs, of_table, is_over_classes)
+
+
 def _rate_metrics(name: str, rates: Callable) -> list[Metric]:
     """The four averages of precision, recall or F1; with one answer per row the micro average is the accuracy."""
-    better = partial(Metric, greater_is_better=True, kind=CLASSES, is_of_labels=True)
-    by_class = partial(partial, _averaged_rate, rates=rates)
+    mean = partial(partial, _mean_rate, rates=rates)
     return [
-        better(f"{name}_macro", by_class(average="macro")),
-        better(f"{name}_weighted", by_class(average="weighted")),
-        better(f"{name}_micro", _accuracy),
-        better(f"{name}_binary", by_class(average="binary"), needs=(_POSITIVE,)),
+        _label_metric(f"{name}_macro", mean(average="macro"), is_over_classes=True),
+        _label_metric(f"{name}_weighted", mean(average="weighted")),
+        _label_metric(f"{name}_micro", _share_right),
+        _label_metric(f"{name}_binary", mean(average="binary"), needs=(_POSITIVE,)),
     ]
 
 
@@ -442,7 +463,7 @@ def _area_metrics(name: str, area: Callable, areas: Callable, needs: tuple[Need,
     better = partial(Metric, greater_is_better=True, kind=CLASSES)
     by_class = partial(partial, _averaged_area, areas=areas)
     return [
-        better(f"{name}_macro", by_class(average="macro"), needs=needs),
+        better(f"{name}_macro", by_class(average="macro"), needs=needs, is_over_classes=True),
         better(f"{name}_weighted", by_class(average="weighted"), needs=needs),
         better(f"{name}_micro", partial(_pooled_area, area=area)),
         better(f"{name}_binary", by_class(average="binary"), needs=(_POSITIVE, *needs)),

@@ -30,6 +30,16 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Resampling:
+    """What intervals rest on: so many resamples of units that were drawn as one."""
+
+    unit: str  # in words: rows, whole groups, stretches of time
+    n_units: int
+    n_resamples: int
+    without_value: dict[str, int] = field(default_factory=dict)  # metric -> resamples that gave it none, left out
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """How well the ensemble does on rows nobody has seen; out-of-fold rows where no test rows were asked for."""
 
@@ -40,6 +50,8 @@ class Evaluation:
     baseline: dict[str, float]
     pictures: tuple[Picture, ...]
     coverage: dict[str, float] = field(default_factory=dict)  # on test rows: share that held the truth, mean size
+    resampling: Resampling | None = None  # None in what earlier versions wrote
+    coverage_by_class: pl.DataFrame | None = None  # class, n_rows, bound (own or shared), coverage_80 and so on
 
 
 @dataclass(frozen=True)
@@ -144,7 +156,10 @@ class GroupComparison:
     table: pl.DataFrame  # group, n_rows, is_compared, then the metrics
     overall: dict[str, float]
     disparities: dict[str, float]  # between groups of enough rows; empty when fewer than two have them
-    worries: tuple[str, ...]  # what lies beyond its limit, in words
+    worries: tuple[str, ...]  # what surely lies beyond its limit, in words
+    sure: dict[str, float] = field(
+        default_factory=dict
+    )  # disparities that have a limit: the near end of 95 % intervals
 
 
 @dataclass(frozen=True)
@@ -218,6 +233,16 @@ class Comparison:
     interval: tuple[float, float]  # 95 %, of the difference
     share: float  # of resamples in which the challenger is better
     unknown: tuple[str, ...] = ()  # classes of these rows, or groups, that the champion has never met
+    unit: str = ""  # what was drawn as one, where that is not a single row or series
+    n_units: int = 0
+    confidence: float | None = None  # that the challenger is better; None in what earlier versions wrote: the share
+    sample: tuple[int, ...] = ()  # identities of some of the rows, by which these are known again
+    judgement: int = 1  # 2 where most of these rows have judged a challenger once before, and so on
+
+    @property
+    def sureness(self) -> float:
+        """Confidence that the challenger is better."""
+        return self.share if self.confidence is None else self.confidence
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,14 @@ class FeatureColumn:
 
 
 @dataclass(frozen=True)
+class Ties:
+    """Which rows hang together, so that chance cannot be told from single rows."""
+
+    groups: np.ndarray | None = None  # int64 [n_rows], rows of one group share a number
+    moments: np.ndarray | None = None  # int64 [n_rows], place of the row's time among all times
+
+
+@dataclass(frozen=True)
 class Truth:
     """What is known of every row's answer, and who learns from it: all that steps of every family look at."""
 
@@ -171,6 +179,7 @@ class Truth:
     weight: np.ndarray | None  # float64 [n_rows]
     problem: Problem
     split: Split
+    ties: Ties = field(default_factory=Ties)
 
     def weights_of(self, rows: np.ndarray) -> np.ndarray | None:
         """The weights of some rows, by number or mask; None where every row counts alike."""
@@ -319,7 +328,8 @@ class Conformal:
     """What makes an answer hold the truth as often as each level says (Vovk 2005).
 
     `bounds` are half widths of an interval (in units of `spread` where there is one), or the least probability with
-    which a class is in the set.
+    which a class is in the set; each class has one of its own where it has rows enough, so that its own rows are held as
+    often as promised, too.
     """
 
     levels: tuple[float, ...]  # share of rows, ascending
@@ -327,6 +337,8 @@ class Conformal:
     spread: Spread | None = None
     least: float | None = None  # no end of an interval lies below
     most: float | None = None  # or above
+    class_bounds: tuple[tuple[float, ...], ...] = ()  # of each level one per class; empty: `bounds` are those of all
+    pooled: tuple[int, ...] = ()  # codes of classes of too few rows, whose bounds are those of all rows
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl_assets.data.row_ids import share_seen
 from automl_assets.errors import ArtifactError, DataError, SettingError, listed
 from automl_assets.model_records import Registration, TrainingData
 from automl_assets.resources.home import installation_key
@@ -31,6 +32,8 @@ CHAMPION = "champion"  # the alias of the version that answers
 LEARNT = "learnt"  # folder, beside a version's model, of the record of that name
 DIGEST = "sha256"  # tag of a version: of all its files
 LEFT_BEHIND = "registered_model_meta", "__pycache__"  # by MLflow and by Python where a model was loaded
+JUDGED_ON = "judged_on"  # tag of a version: a sample of the rows on which it was compared with the champion
+MOST = 0.5  # of the rows: those that have judged before
 RUN_TAG = "dagster_run"  # tag of a version, and of MLflow's runs
 REIGN = "reign "  # beginning of the tags of a model that tell each move of the alias
 
@@ -121,6 +124,11 @@ class Champions:
         """What MLflow knows of every version, the newest first."""
         found = self.client.search_model_versions(f"name='{self.model}'")
         return sorted(found, key=lambda one: -int(one.version))
+
+    def n_judged(self, sample: tuple[int, ...]) -> int:
+        """How many versions were compared with a champion on rows of which most are those of this sample."""
+        judged = [json.loads(one.tags[JUDGED_ON]) for one in self.versions() if JUDGED_ON in one.tags]
+        return sum(share_seen(sample, tuple(before)) >= MOST for before in judged)
 
     def made_by(self, version: str) -> str:
         """The Dagster run that made a version; of a re-execution, the first run."""
@@ -244,7 +252,9 @@ def _told(registration: Registration) -> dict[str, str]:
         return tags
     figures = {name: getattr(found, name) for name in ("champion_score", "challenger_score", "difference", "share")}
     figures |= {"difference_low": found.interval[0], "difference_high": found.interval[1]}
-    return tags | {"compared_with": found.champion} | {name: repr(value) for name, value in figures.items()}
+    figures |= {"confidence": found.sureness, "judgement": found.judgement}
+    sample = {JUDGED_ON: json.dumps(found.sample)} if found.sample else {}
+    return tags | {"compared_with": found.champion} | {name: repr(value) for name, value in figures.items()} | sample
 
 
 def _write_learnt(folder: Path, learnt: TrainingData) -> None:

@@ -180,6 +180,7 @@ class Result(RunResult):
 
     def summary(self) -> dict[str, Any]:
         """Everything as plain values, as `automl run --json` writes it."""
+        by_class = self.evaluation.coverage_by_class
         onnx, registered = self.onnx, figures(self.evaluation, self.experiment.metric, self.ensemble.score)
         return {
             "experiment": self.experiment.name,
@@ -191,6 +192,7 @@ class Result(RunResult):
             "test_metrics": self.metrics,
             "intervals": self.evaluation.intervals,
             "coverage": self.evaluation.coverage,
+            "coverage_by_class": None if by_class is None else by_class.to_dicts(),
             "baseline": self.evaluation.baseline,
             "ensemble": {"kind": self.ensemble.kind, "score": self.ensemble.score, "scores": self.ensemble.scores_by_kind,
                          "out_of_fold": self._out_of_fold(),
@@ -230,10 +232,12 @@ class Result(RunResult):
 def printed_scores(evaluation: Evaluation) -> PrintedTable:
     """Metrics, how sure they are, and what a guess has."""
     where = "test rows" if evaluation.rows == "test" else "out-of-fold rows"
+    ends = {name: "{:.5g} to {:.5g}".format(*found) for name, found in evaluation.intervals.items()}
+    shown = set(ends) | set(evaluation.resampling.without_value if evaluation.resampling else ())
     rows = [
-        (name, f"{value:.5g}", "{:.5g} to {:.5g}".format(*evaluation.intervals[name]), evaluation.baseline.get(name))
+        (name, f"{value:.5g}", ends.get(name, ""), evaluation.baseline.get(name))
         for name, value in evaluation.metrics.items()
-        if name in evaluation.intervals
+        if name in shown or not ends
     ]
     columns = ("metric", "value", "95 % interval", "a guess")
     return PrintedTable(f"On {evaluation.n_rows} {where}", columns, tuple(rows), texts=frozenset({"metric"}))

@@ -70,4 +70,7 @@ def _finish(made: Ensemble) -> dict[str, Any]:
             for level in made.conformal.levels
         ]
         shown |= dict(zip(names, made.conformal.bounds, strict=True))
+        if made.conformal.class_bounds:
+            own = zip(map(str, made.problem.classes), *made.conformal.class_bounds, strict=True)
+            shown["least_probabilities"] = table([dict(zip(("class", *names), one, strict=True)) for one in own])
     return shown

@@ -8,7 +8,7 @@ from automl_assets.assets.spec import described, input_of, pictures, step, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import Evaluation
 from automl_assets.records import Ensemble, Features
-from automl_assets.steps.evaluate import beats_baseline, evaluate, figures, without_value
+from automl_assets.steps.evaluate import beats_baseline, evaluate, figures, intervals_told, without_value
 from automl_assets.steps.holdout_predictions import holdout_predictions
 
 BEATS = "beats_baseline"
@@ -59,8 +59,10 @@ def _metadata(found: Evaluation, metric: str, validation_score: float) -> dict[s
         "score": registered.score,
         "score_rows": registered.score_rows,
         "metrics": table(rows),
+        "intervals": intervals_told(found.resampling),
         **{f"{found.rows}_{name}": value for name, value in found.metrics.items()},
         **found.coverage,
+        **({} if found.coverage_by_class is None else {"coverage_by_class": table(found.coverage_by_class.to_dicts())}),
         **pictures(found.pictures),
     }
 

@@ -17,6 +17,7 @@ ADVICE = (
     "Look whether the data hold fewer, other or worse labelled rows of that group and which columns stand in for it; "
     "drop these, or give weights with `weight_column`."
 )
+NO_WORRY = "Nothing lies beyond its limit, or no more than chance may explain."
 
 
 def fairness(experiment: Experiment, assess_fairness: Callable[..., Any]) -> dg.AssetsDefinition:
@@ -34,7 +35,7 @@ def fairness(experiment: Experiment, assess_fairness: Callable[..., Any]) -> dg.
         deps=[[experiment.name, "evaluation"]],
         op_tags=LAST,
         check_specs=[
-            dg.AssetCheckSpec(ALIKE, asset=key, description="Rates and errors of groups lie close together."),
+            dg.AssetCheckSpec(ALIKE, asset=key, description="Rates and errors of groups are not surely far apart."),
             made_check(experiment, "fairness"),
         ],
     )
@@ -54,8 +55,15 @@ def _metadata(made: Fairness) -> dict[str, Any]:
     tables = {f"metrics_by_{one.column}": table(one.table.to_dicts()) for one in made.comparisons}
     names = list(dict.fromkeys(name for one in made.comparisons for name in one.disparities))
     rows = [{"column": one.column, **{name: one.disparities.get(name) for name in names}} for one in made.comparisons]
+    sure = [{"column": one.column, **one.sure} for one in made.comparisons]
     left_out = {"left_out": ", ".join(made.left_out)} if made.left_out else {}
-    told = {"rows": made.rows, "n_rows": made.n_rows, "disparities": table(rows), **left_out}
+    told = {
+        "rows": made.rows,
+        "n_rows": made.n_rows,
+        "disparities": table(rows),
+        "sure_disparities": table(sure),
+        **left_out,
+    }
     return {**told, **tables, **pictures(made.pictures)}
 
 
@@ -65,5 +73,5 @@ def _alike(made: Fairness) -> dg.AssetCheckResult:
         check_name=ALIKE,
         passed=not worries,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{'; '.join(worries)}. {ADVICE}" if worries else "Nothing lies beyond its limit.",
+        description=f"{'; '.join(worries)}. {ADVICE}" if worries else NO_WORRY,
     )

@@ -10,6 +10,7 @@ import dagster as dg
 import numpy as np
 
 from automl_assets.assets.spec import described, input_of, step
+from automl_assets.data.row_ids import identities, sample
 from automl_assets.errors import ArtifactError, DataError
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import Comparison, Figures, Registration, TrainingData
@@ -28,6 +29,8 @@ from automl_assets.steps.challenge import (
     prediction_of,
 )
 from automl_assets.steps.evaluate import Answers, figures
+from automl_assets.steps.resample import units_of
+from automl_assets.steps.truth import ties_of
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ def _decision(champions: Champions, version: str, entry: Entry, compare: Compare
     try:
         with champions.opened(version) as challenger:
             found = replace(compared_with(challenger), champion=before)
+            found = replace(found, judgement=1 + champions.n_judged(found.sample))
     except DataError as error:
         return replace(decided, is_champion=False, reason=promote.undecided(before, str(error)))
     is_champion, reason = promote.promote(metric, found)
@@ -140,9 +144,12 @@ class TableMatch:
         def compared(challenger: Opened) -> Comparison:
             ours = self._answers(challenger, where)
             found = challenge(ours, theirs, self.ensemble.problem, problem, self.experiment.seed)
-            return replace(found, rows=where.words)
+            return replace(found, rows=where.words, sample=sample(self._identities()[where.rows]))
 
         return compared
+
+    def _identities(self) -> np.ndarray:
+        return identities(self.dataset.table.select(self.dataset.roles.features))
 
     def _judged(self) -> np.ndarray:
         """Rows the new model is judged on, bool [n_rows]."""
@@ -154,6 +161,7 @@ class TableMatch:
         table, roles, problem = self.dataset.table[where.rows], self.dataset.roles, self.ensemble.problem
         truth = self.experiment.task_part.encode_target(table[roles.target], problem)
         weight = table[roles.weight].cast(float).to_numpy() if roles.weight else None
+        units = units_of(ties_of(table, roles), np.arange(table.height))
         if not self.is_test:
-            return Answers("out_of_fold", truth, self.ensemble.predictions[where.rows], weight)
-        return Answers("test", truth, prediction_of(challenger.answer(table), problem), weight)
+            return Answers("out_of_fold", truth, self.ensemble.predictions[where.rows], weight, units)
+        return Answers("test", truth, prediction_of(challenger.answer(table), problem), weight, units)

@@ -8,6 +8,7 @@ import hashlib
 import numpy as np
 import polars as pl
 
+N_SAMPLE = 64  # enough to tell a half from a quarter
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _NONE = np.uint64(0x6A09E667F3BCC909)  # stands for a missing value
 
@@ -41,6 +42,27 @@ def identities(table: pl.DataFrame) -> np.ndarray:
 def shuffled(identities: np.ndarray, seed: int) -> np.ndarray:
     """Other numbers for the same rows, as random for each seed, uint64 [n_rows]."""
     return _mixed(identities ^ _mixed(np.array([seed + 1], np.uint64)))
+
+
+def sample(identities: np.ndarray) -> tuple[int, ...]:
+    """A few of many identities, by which the rows are known again: those of the lowest numbers, as random.
+
+    >>> sample(np.array([3, 5], np.uint64)) == sample(np.array([5, 3], np.uint64))
+    True
+    """
+    return tuple(np.sort(shuffled(identities, 0))[:N_SAMPLE].tolist())
+
+
+def share_seen(now: tuple[int, ...], before: tuple[int, ...]) -> float:
+    """About which share of the rows of one sample are among those of another (bottom-k sketches: Cohen 1997).
+
+    >>> rows = np.arange(1_000).astype(np.uint64)
+    >>> share_seen(sample(rows), sample(rows[:500])), share_seen(sample(rows[:500]), sample(rows))
+    (0.5, 1.0)
+    """
+    highest = before[-1] if len(before) == N_SAMPLE else np.inf
+    comparable = [one for one in now if one <= highest]
+    return len(set(comparable) & set(before)) / len(comparable) if comparable else 0.0
 
 
 def _kind(dtype: pl.DataType) -> str:

@@ -1,7 +1,7 @@
 """challenge: champion and challenger on the same rows, and how sure it is that one is better.
 
-Here belong the rows that are fair to both and the paired bootstrap (Efron and Tibshirani 1993). Not here: who answers
-then (`promote`), and how the champion is asked.
+Here belong the rows that are fair to both and the paired bootstrap (Efron and Tibshirani 1993) of rows, whole groups or
+stretches of time. Not here: who answers then (`promote`), and how the champion is asked.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,8 @@ from automl_assets.experiment.experiment import Experiment
 from automl_assets.metrics import oriented, score
 from automl_assets.model_records import Comparison, TrainingData
 from automl_assets.records import Dataset, Label, Problem, Split
-from automl_assets.steps.evaluate import MOST_CELLS, Answers, sampled_rows
+from automl_assets.steps.evaluate import MOST_CELLS, Answers, most_rows
+from automl_assets.steps.resample import ROWS, sampled_rows, tail_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,34 +107,50 @@ def challenge(answers: Answers, theirs: np.ndarray, problem: Problem, champion: 
     >>> found.difference, found.interval, found.share
     (2.0, (2.0, 2.0), 1.0)
     """
-    random = np.random.default_rng(seed)
-    drawn = sampled_rows(answers, problem, random)
-    n = int(np.clip(MOST_CELLS // (2 * len(drawn) * problem.n_outputs), FEWEST_RESAMPLES, MOST_RESAMPLES))
-    draws = (random.choice(drawn, len(drawn)) for _ in range(n))  # class sizes vary as well: they are chance, too
+    random, units = np.random.default_rng(seed), answers.units
+    if units.n_units < 2:
+        raise DataError(f"the rows are a single one of the {units.name}, which shows no spread")
+    strata = answers.truth if problem.n_classes else np.zeros(answers.n_rows, np.int64)
+    rows, _ = sampled_rows(units, strata, most_rows(problem), random)
+    some = units.take(rows)
+    n = int(np.clip(MOST_CELLS // (2 * len(rows) * problem.n_outputs), FEWEST_RESAMPLES, MOST_RESAMPLES))
+    draws = (rows[some.draw(random)] for _ in range(n))
     known = replace(answers, prediction=_under(problem.classes, theirs, champion.classes))
     incumbent = _score_of(known, replace(problem, threshold=champion.threshold))
-    found = paired(problem.metric, np.arange(answers.n_rows), draws, _score_of(answers, problem), incumbent)
+    scores, n_units = (_score_of(answers, problem), incumbent), (some.n_units, units.n_units)
+    is_single = units.name == ROWS
+    found = paired(problem.metric, np.arange(answers.n_rows), draws, *scores, None if is_single else n_units)
     met = {str(label) for label in champion.classes}
     present = [str(problem.classes[code]) for code in np.unique(answers.truth)] if problem.classes else []
-    return replace(found, unknown=tuple(label for label in present if label not in met))
+    return replace(
+        found, unit="" if is_single else units.name, unknown=tuple(label for label in present if label not in met)
+    )
 
 
 def paired(
-    metric: str, everything: np.ndarray, draws: Iterable[np.ndarray], challenger: Score, champion: Score
+    metric: str,
+    everything: np.ndarray,
+    draws: Iterable[np.ndarray],
+    challenger: Score,
+    champion: Score,
+    n_units: tuple[int, int] | None = None,
 ) -> Comparison:
     """Both scores of `everything` (numbers of rows, or of series), and their difference in each draw of as many or fewer.
 
-    Of fewer, the spread around the middle is scaled to all (Politis and Romano 1994).
+    `n_units` are those drawn from and those of everything, where several numbers are drawn as one. Of a sample, the spread
+    around the middle is scaled to all (Politis and Romano 1994).
     """
     ours, theirs = challenger(everything), champion(everything)
     point, found, n_drawn = oriented(metric, ours) - oriented(metric, theirs), list[float](), len(everything)
     for draw in draws:
         n_drawn = len(draw)
         found += _difference(metric, draw, challenger, champion)
-    spread = np.array(found or [point])
-    if n_drawn < len(everything):
-        spread = point + np.sqrt(n_drawn / len(everything)) * (spread - np.median(spread))
-    low, high = np.quantile(spread, (0.025, 0.975))
+    spread, is_part = np.array(found or [point]), n_units is not None or n_drawn < len(everything)
+    n_drawn, n_all = n_units or (n_drawn, len(everything))
+    if is_part:
+        spread = point + np.sqrt(n_drawn / n_all) * (spread - np.median(spread))
+    tail = tail_of(n_all)
+    low, high = np.quantile(spread, (tail, 1 - tail))
     return Comparison(
         champion="",
         rows="",
@@ -143,7 +160,20 @@ def paired(
         difference=float(point),
         interval=(float(low), float(high)),
         share=float((spread > 0).mean()),
+        n_units=n_all,
+        confidence=min(float((spread > 0).mean()), _confidence(float(point), spread, n_all)),
     )
+
+
+def _confidence(point: float, spread: np.ndarray, n_units: int) -> float:
+    """That a difference is above 0, by Student's distribution: it tells few units and very small chances from none, which
+    a share of some hundred resamples cannot."""
+    from scipy.special import stdtr
+
+    error = float(spread.std()) * np.sqrt(n_units / max(1, n_units - 1))
+    if error == 0:
+        return float(point > 0)
+    return float(stdtr(max(1, n_units - 1), point / error))
 
 
 def _difference(metric: str, draw: np.ndarray, challenger: Score, champion: Score) -> list[float]:

@@ -1,20 +1,22 @@
 """conformalize: intervals and sets that hold the truth as often as they say, from out-of-fold errors (Vovk 2005).
 
 For a number an interval around it, its width following the level of the prediction where that makes intervals narrower
-(Lei 2018); for classes those probable enough (Sadinle 2019), the one that is answered always among them. A row counts
-as much as it weighs (Tibshirani 2019).
+(Lei 2018); for classes those probable enough (Sadinle 2019), each by the rows of its own where these are enough (Mondrian,
+Vovk 2003), and the one that is answered always among them. A row counts as much as it weighs (Tibshirani 2019).
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 
 from automl_assets import metrics
 from automl_assets.records import Conformal, Ensemble, Problem, Spread, Truth
 from automl_assets.steps.calibrate import Judged, judged
 
 MIN_SPREAD_ROWS = 500
+MIN_CLASS_ROWS = 20  # for a bound of its own
 N_KNOTS = 10
 LEAST_SIZE = 0.05  # of the mean error: where the rows seen had none at all, a new one may
 RANK_SLACK = 1e-6  # rounding of a sum puts no row behind its rank
@@ -29,11 +31,35 @@ def conformalize(ensemble: Ensemble, truth: Truth, levels: Sequence[float], seed
     if not possible:
         return ensemble
     if rows.problem.classes:
-        doubts = 1.0 - rows.predictions[np.arange(rows.n_rows), rows.y]
-        bounds = tuple(1.0 - SLACK - bound for bound in _bounds(doubts, possible, rows.weight))
-        return replace(ensemble, conformal=Conformal(possible, bounds))
+        return replace(ensemble, conformal=_by_class(rows, possible))
     least, most = _natural_ends(truth.y[truth.split.is_training])
     return replace(ensemble, conformal=replace(_around(rows, possible, seed), least=least, most=most))
+
+
+def _by_class(rows: Judged, levels: tuple[float, ...]) -> Conformal:
+    """The least probability of each class; a class of few rows shares that of all."""
+    doubts, n_classes = 1.0 - rows.predictions[np.arange(rows.n_rows), rows.y], rows.problem.n_classes
+    shared = _least(doubts, levels, rows.weight)
+    own = {code: _own(rows.y == code, doubts, levels, rows.weight) for code in range(n_classes)}
+    pooled = tuple(code for code, bounds in own.items() if not bounds)
+    if len(pooled) == n_classes:
+        return Conformal(levels, shared)
+    bounds = tuple(zip(*(found or shared for found in own.values()), strict=True))
+    return Conformal(levels, shared, class_bounds=bounds, pooled=pooled)
+
+
+def _own(
+    is_class: np.ndarray, doubts: np.ndarray, levels: tuple[float, ...], weight: np.ndarray | None
+) -> tuple[float, ...]:
+    """Nothing where the class has too few rows for the highest level."""
+    n_rows, own = int(is_class.sum()), None if weight is None else weight[is_class]
+    if n_rows < MIN_CLASS_ROWS or levels[-1] > n_rows / (n_rows + 1) or (own is not None and not own.any()):
+        return ()
+    return _least(doubts[is_class], levels, own)
+
+
+def _least(doubts: np.ndarray, levels: tuple[float, ...], weight: np.ndarray | None) -> tuple[float, ...]:
+    return tuple(1.0 - SLACK - bound for bound in _bounds(doubts, levels, weight))
 
 
 def _natural_ends(y: np.ndarray) -> tuple[float | None, float | None]:
@@ -114,9 +140,14 @@ def class_sets(conformal: Conformal, probabilities: np.ndarray, threshold: float
     """Which classes are in the set of each row, bool [n_rows, n_classes], as `prediction_set_80`."""
     answered = np.eye(probabilities.shape[1], dtype=bool)[metrics.decided(probabilities, threshold)]
     return {
-        f"prediction_set_{percent(level)}": (probabilities >= bound) | answered
-        for level, bound in zip(conformal.levels, conformal.bounds, strict=True)
+        f"prediction_set_{percent(level)}": (probabilities >= least) | answered
+        for level, least in zip(conformal.levels, least_probabilities(conformal), strict=True)
     }
+
+
+def least_probabilities(conformal: Conformal) -> np.ndarray:
+    """With which a class is in the set of each level, [n_levels, n_classes], or [n_levels, 1] where all share one."""
+    return np.array(conformal.class_bounds) if conformal.class_bounds else np.array(conformal.bounds)[:, None]
 
 
 def percent(level: float) -> str:
@@ -146,6 +177,31 @@ def coverage(
         found[f"coverage_{level}"] = _mean(inside[np.arange(len(truth)), truth], weight)
         found[f"set_size_{level}"] = _mean(inside.sum(axis=1), weight)
     return found
+
+
+def coverage_by_class(
+    conformal: Conformal | None,
+    truth: np.ndarray,
+    answers: np.ndarray,
+    problem: Problem,
+    weight: np.ndarray | None = None,
+) -> pl.DataFrame | None:
+    """How often the sets of the rows of each class hold it, as `coverage_80`; None where there are no classes or sets."""
+    if conformal is None or not problem.classes:
+        return None
+    codes, sets = np.unique(truth), class_sets(conformal, answers, problem.threshold)
+    rows = [np.flatnonzero(truth == code) for code in codes]
+    is_shared = [not conformal.class_bounds or code in conformal.pooled for code in codes]
+    found = {
+        f"coverage_{name.removeprefix('prediction_set_')}": [
+            _mean(inside[some, code], None if weight is None else weight[some])
+            for code, some in zip(codes, rows, strict=True)
+        ]
+        for name, inside in sets.items()
+    }
+    bounds = ["shared" if shared else "own" for shared in is_shared]
+    classes = [str(problem.classes[code]) for code in codes]
+    return pl.DataFrame({"class": classes, "n_rows": [len(some) for some in rows], "bound": bounds, **found})
 
 
 def _interval_coverage(

@@ -3,19 +3,22 @@
 Here belong the bootstrap and the baseline. Not here: formulas (`metrics`), drawings (`pictures`), predicting.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from automl_assets.metrics import all_scores, metric_names, needs_of, oriented, scores_of
-from automl_assets.model_records import Evaluation, Figures, Picture
+from automl_assets.metrics import METRICS, all_scores, metric_names, needs_of, oriented, scores_of
+from automl_assets.model_records import Evaluation, Figures, Picture, Resampling
 from automl_assets.pictures import classification_pictures, regression_pictures
 from automl_assets.records import Conformal, Problem
-from automl_assets.steps.conformalize import coverage
+from automl_assets.steps.conformalize import coverage, coverage_by_class
+from automl_assets.steps.resample import ROWS, Units, acceleration, interval, sampled_rows
 
 CLASS_INTERVALS = ("accuracy", "AUC_weighted", "log_loss", "f1_score_macro", "balanced_accuracy")
-MOST_RESAMPLES, FEWEST_RESAMPLES = 400, 100
+MOST_RESAMPLES, FEWEST_RESAMPLES = 500, 100
+LEAST_SHARE = 0.5  # of the resamples that have to give a metric a value
 MOST_ROWS = 20_000  # the bootstrap draws from a seeded sample of so many rows
 MOST_CELLS = 16_000_000  # resamples x rows x outputs: about two seconds
 
@@ -28,10 +31,16 @@ class Answers:
     truth: np.ndarray  # int class codes or float values [n_rows]
     prediction: np.ndarray  # probabilities [n_rows, n_classes] or values [n_rows] or [n_rows, 1]
     weight: np.ndarray | None = None  # float64 [n_rows]
+    tied: Units | None = None  # which rows hang together; None: none do
 
     @property
     def n_rows(self) -> int:
         return len(self.truth)
+
+    @property
+    def units(self) -> Units:
+        """What chance draws."""
+        return Units.of_rows(self.n_rows) if self.tied is None else self.tied
 
     @property
     def has_weight(self) -> bool:
@@ -41,7 +50,8 @@ class Answers:
     def take(self, rows: np.ndarray) -> "Answers":
         """The answers of some rows, by their numbers."""
         weight = None if self.weight is None else self.weight[rows]
-        return Answers(self.rows, self.truth[rows], self.prediction[rows], weight)
+        tied = None if self.tied is None else self.tied.take(rows)
+        return Answers(self.rows, self.truth[rows], self.prediction[rows], weight, tied)
 
 
 def evaluate(
@@ -58,16 +68,19 @@ def evaluate(
     """
     scores = all_scores(answers.truth, answers.prediction, answers.weight, problem)
     guess = baseline_prediction(training_truth, answers.n_rows, problem)
+    ends, resampling = intervals(answers, problem, scores, seed)
     is_proven = answers.rows == "test" and answers.has_weight
     known = (answers.truth, answers.prediction, problem, answers.weight)
     return Evaluation(
         rows=answers.rows,
         n_rows=answers.n_rows,
         metrics=scores,
-        intervals=intervals(answers, problem, scores, seed),
+        intervals=ends,
         baseline=all_scores(answers.truth, guess, answers.weight, replace(problem, threshold=0.5)),
         pictures=_pictures(answers, problem) if answers.has_weight else (),
         coverage=coverage(conformal, *known) if is_proven else {},
+        resampling=resampling,
+        coverage_by_class=coverage_by_class(conformal, *known) if is_proven else None,
     )
 
 
@@ -140,18 +153,46 @@ def _typical_value(values: np.ndarray, metric: str) -> float:
 
 def intervals(
     answers: Answers, problem: Problem, scores: dict[str, float], seed: int
-) -> dict[str, tuple[float, float]]:
-    """95 % percentile bootstrap intervals (Efron 1979) of the metrics in `scores` that deserve one.
+) -> tuple[dict[str, tuple[float, float]], Resampling]:
+    """95 % bootstrap intervals of the metrics in `scores` that deserve one, and what they rest on.
 
-    Classes keep their sizes in every resample. When only a sample of the rows is drawn from, the spread around its
-    centre is scaled to all rows (Politis and Romano 1994).
+    A resample that gives a metric no value, or lacks a class of a mean over classes, is left out and counted; where most
+    are, there is no interval.
     """
-    names = [name for name in _interval_names(problem) if name in scores]
-    random = np.random.default_rng(seed)
-    drawn = answers.take(sampled_rows(answers, problem, random))
-    resampled = _resampled_scores(drawn, problem, names, random)
-    shrink = np.sqrt(drawn.n_rows / answers.n_rows)
-    return {name: _interval(np.array(resampled[name]), scores[name], shrink) for name in names}
+    names, random = [name for name in _interval_names(problem) if name in scores], np.random.default_rng(seed)
+    rows, scale = sampled_rows(answers.units, _strata(answers, problem), most_rows(problem), random)
+    drawn = answers.take(rows)
+    units, n_resamples = drawn.units, _n_resamples(drawn.n_rows * problem.n_outputs)
+    if units.n_units < 2:
+        return {}, Resampling(units.name, units.n_units, 0)
+    found = _scores_of_draws(drawn, problem, names, (units.draw(random) for _ in range(n_resamples)))
+    skewed = _scores_of_draws(drawn, problem, names, units.left_out(random))
+    middles = _scores_of_draws(drawn, problem, names, [np.arange(drawn.n_rows)])
+    ends: dict[str, tuple[float, float]] = {}
+    for name, values in found.items():
+        if len(middles[name]) and len(values) >= LEAST_SHARE * n_resamples:
+            middle = float(middles[name][0])
+            inner = interval(values, middle, acceleration(skewed[name]), units.n_units)
+            ends[name] = _moved(inner, middle, scores[name], scale)
+    lacking = {name: n_resamples - len(values) for name, values in found.items() if len(values) < n_resamples}
+    return ends, Resampling(answers.units.name, answers.units.n_units, n_resamples, lacking)
+
+
+def intervals_told(resampling: Resampling | None) -> str:
+    """What the intervals are, in a sentence or two.
+
+    >>> intervals_told(Resampling("groups", 20, 500, {"AUC_weighted": 3}))
+    '95 % bootstrap intervals (BCa) from 500 resamples of 20 groups, each drawn whole. Left out, because they gave no value or lacked a class: 3 for AUC_weighted.'
+    """
+    if resampling is None:
+        return "95 % bootstrap intervals."
+    n_units, unit = f"{resampling.n_units:,}", resampling.unit
+    if resampling.n_units < 2:
+        return f"No intervals: a single one of these {unit} shows no spread."
+    whole = "" if unit == ROWS else ", each drawn whole"
+    told = f"95 % bootstrap intervals (BCa) from {resampling.n_resamples} resamples of {n_units} {unit}{whole}."
+    lacking = ", ".join(f"{count} for {name}" for name, count in resampling.without_value.items())
+    return told + (f" Left out, because they gave no value or lacked a class: {lacking}." if lacking else "")
 
 
 def _interval_names(problem: Problem) -> tuple[str, ...]:
@@ -160,51 +201,43 @@ def _interval_names(problem: Problem) -> tuple[str, ...]:
     return metric_names(problem.task)
 
 
-def sampled_rows(answers: Answers, problem: Problem, random: np.random.Generator) -> np.ndarray:
-    """Numbers of the rows that are drawn from: all, or of very many a sample with the class shares kept."""
-    most = min(MOST_ROWS, max(2_000, MOST_CELLS // (FEWEST_RESAMPLES * problem.n_outputs)))
-    if answers.n_rows <= most:
-        return np.arange(answers.n_rows)
-    order = random.permutation(answers.n_rows)
-    if problem.n_classes:  # every k-th row of each class, so that the rarest is there too
-        order = order[np.argsort(answers.truth[order], kind="stable")]
-        return _spread(order, answers.truth[order], most)
-    return order[:most]
+def most_rows(problem: Problem) -> int:
+    """Of more a sample is drawn from."""
+    return min(MOST_ROWS, max(2_000, MOST_CELLS // (FEWEST_RESAMPLES * problem.n_outputs)))
 
 
-def _spread(order: np.ndarray, classes: np.ndarray, most: int) -> np.ndarray:
-    """The same share of each class, at least one row, from rows ordered by class."""
-    sizes = np.bincount(classes)
-    starts = np.cumsum(sizes) - sizes
-    rank = np.arange(len(order)) - starts[classes]
-    return order[rank < np.ceil(sizes * most / len(order))[classes]]
+def _strata(answers: Answers, problem: Problem) -> np.ndarray:
+    """Rows of one class each, so that the rarest is in a sample too, int [n_rows]."""
+    return answers.truth if problem.n_classes else np.zeros(answers.n_rows, np.int64)
 
 
-def _resampled_scores(
-    drawn: Answers, problem: Problem, names: list[str], random: np.random.Generator
-) -> dict[str, list[float]]:
-    strata = drawn.truth if problem.n_classes else np.zeros(drawn.n_rows, dtype=int)
-    drawn = drawn.take(np.argsort(strata, kind="stable"))
-    sizes = np.bincount(strata)
-    first, size = np.repeat(np.cumsum(sizes) - sizes, sizes), np.repeat(sizes, sizes)
+def _scores_of_draws(
+    drawn: Answers, problem: Problem, names: list[str], draws: Iterable[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The values of each metric in the draws that give it one."""
     found: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(_n_resamples(drawn.n_rows * problem.n_outputs)):
-        again = drawn.take(first + (random.random(drawn.n_rows) * size).astype(int))
-        for name, value in scores_of(names, again.truth, again.prediction, again.weight, problem).items():
+    n_classes = _n_present(drawn, problem)
+    for draw in draws:
+        again = drawn.take(draw)
+        lacks_class = _n_present(again, problem) < n_classes
+        possible = [name for name in names if not (lacks_class and METRICS[name].is_over_classes)]
+        for name, value in scores_of(possible, again.truth, again.prediction, again.weight, problem).items():
             found[name].append(value)
-    return found
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def _n_present(answers: Answers, problem: Problem) -> int:
+    """Classes of which a row counts."""
+    if not problem.n_classes:
+        return 0
+    return int(np.count_nonzero(np.bincount(answers.truth, weights=answers.weight, minlength=problem.n_classes)))
 
 
 def _n_resamples(n_cells: int) -> int:
     return int(np.clip(MOST_CELLS // n_cells, FEWEST_RESAMPLES, MOST_RESAMPLES))
 
 
-def _interval(values: np.ndarray, point: float, shrink: float) -> tuple[float, float]:
-    """The middle 95 %, which always holds the point estimate."""
-    if not len(values):
-        return point, point
-    low, high = np.quantile(values, (0.025, 0.975))
-    if shrink < 1:
-        centre = np.median(values)
-        low, high = point + shrink * (low - centre), point + shrink * (high - centre)
-    return float(min(low, point)), float(max(high, point))
+def _moved(ends: tuple[float, float], middle: float, point: float, scale: float) -> tuple[float, float]:
+    """The interval of all rows from that of a sample of them, which has a middle of its own."""
+    low, high = (point + scale * (end - middle) for end in ends)
+    return min(low, point), max(high, point)

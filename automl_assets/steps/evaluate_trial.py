@@ -6,12 +6,14 @@ import polars as pl
 from automl_assets.errors import DataError, LearningError, listed, nearest
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import Evaluation
-from automl_assets.records import Ensemble, Features, Member, Trial
+from automl_assets.records import Ensemble, Features, Member, Roles, Trial
 from automl_assets.steps.calibrate import calibrate
 from automl_assets.steps.combine import check_columns
 from automl_assets.steps.conformalize import conformalize
 from automl_assets.steps.evaluate import Answers, evaluate
 from automl_assets.steps.holdout_predictions import holdout_predictions
+from automl_assets.steps.resample import units_of
+from automl_assets.steps.truth import ties_of
 
 
 def evaluate_trial(
@@ -61,4 +63,12 @@ def _answers(ensemble: Ensemble, experiment: Experiment, table: pl.DataFrame) ->
         raise DataError(f'no row to test on has a known value of the target "{experiment.target}"; got {found}')
     weight = table[experiment.weight_column].cast(float).to_numpy()[known] if experiment.weight_column else None
     answers = experiment.family.steps.answer(ensemble, table[known])
-    return Answers("test", truth[known], answers, weight)
+    return Answers("test", truth[known], answers, weight, units_of(ties_of(table, _roles(experiment, table)), known))
+
+
+def _roles(experiment: Experiment, table: pl.DataFrame) -> Roles:
+    """The group and the time of rows that have them."""
+    group, time = (
+        name if name in table.columns else None for name in (experiment.group_column, experiment.time_column)
+    )
+    return Roles(experiment.target, (), group=group, time=time)

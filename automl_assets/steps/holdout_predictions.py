@@ -8,6 +8,7 @@ import numpy as np
 from automl_assets import registry
 from automl_assets.records import Ensemble, Features
 from automl_assets.steps.evaluate import Answers
+from automl_assets.steps.resample import units_of
 
 CHUNK = 1_000  # rows that are answered before the clock is looked at
 
@@ -47,4 +48,5 @@ def holdout_predictions_until(
 def _answers(
     name: Literal["test", "out_of_fold"], features: Features, rows: np.ndarray, answers: np.ndarray
 ) -> Answers:
-    return Answers(name, features.truth.y[rows], answers, features.truth.weights_of(rows))
+    truth = features.truth
+    return Answers(name, truth.y[rows], answers, truth.weights_of(rows), units_of(truth.ties, rows))

@@ -10,7 +10,7 @@ import numpy as np
 from automl_assets.onnx.graph import BOOL, FLOAT, INT64, STRING, Graph
 from automl_assets.records import Calibration, Conformal, Ensemble, Problem, Spread
 from automl_assets.steps.calibrate import FLOOR
-from automl_assets.steps.conformalize import percent
+from automl_assets.steps.conformalize import least_probabilities, percent
 
 Output = tuple[str, int, list[int | str | None]]  # tensor, element type, shape
 
@@ -78,9 +78,9 @@ def _sets(graph: Graph, shares: str, code: str, conformal: Conformal, n_classes:
     answered = graph.node("Gather", graph.constant(np.eye(n_classes, dtype=bool)), code, axis=0)
     return {
         f"prediction_set_{percent(level)}": graph.node(
-            "Or", graph.node("GreaterOrEqual", shares, _number(graph, bound)), answered
+            "Or", graph.node("GreaterOrEqual", shares, graph.constant(least.astype(np.float32))), answered
         )
-        for level, bound in zip(conformal.levels, conformal.bounds, strict=True)
+        for level, least in zip(conformal.levels, least_probabilities(conformal), strict=True)
     }
 
 

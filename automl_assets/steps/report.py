@@ -7,9 +7,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import polars as pl
+
+from automl_assets.errors import listed
 from automl_assets.model_records import Report, Unavailable
+from automl_assets.records import Ensemble
 from automl_assets.steps.conformalize import percent
-from automl_assets.steps.evaluate import without_value
+from automl_assets.steps.evaluate import intervals_told, without_value
 from automl_assets.steps.page import (
     Code,
     Material,
@@ -30,6 +34,11 @@ TOLD = (  # assets, where they are made
 RELIABILITY = "calibration"  # name of its picture
 AS_THEY_COME = "Validation found nothing that would make the probabilities more honest: they are told as they come."
 UNPROVEN = "No row was kept for a test: the rows that set the bounds cannot prove them."
+APART = "How far apart groups are, and what chance does not explain of it"
+SHARED_BOUND = (
+    "Too few rows taught a bound for each of these classes, so that they share that of all rows, and their sets may hold "
+    "them less often than promised: {}."
+)
 MOST_INPUTS = 12  # that the snippet spells out
 KINDS = {
     "single": "The best trial answers alone.",
@@ -110,10 +119,10 @@ def quality(material: Material) -> Section | None:
         (name, value, *evaluation.intervals.get(name, (None, None)), evaluation.baseline.get(name))
         for name, value in evaluation.metrics.items()
     ]
-    caption = f"Metrics on {evaluation.n_rows:,} {_rows_name(evaluation.rows)}; 95 % bootstrap intervals"
+    caption = f"Metrics on {evaluation.n_rows:,} {_rows_name(evaluation.rows)}, and their 95 % intervals"
     metrics = Table.of(caption, ("metric", "value", "from", "to", "a guess"), rows)
     pictures = Pictures.of(one for one in evaluation.pictures if one.name != RELIABILITY)
-    return Section("How good the model is", (metrics, pictures))
+    return Section("How good the model is", (metrics, Text(intervals_told(evaluation.resampling)), pictures))
 
 
 def calibration(material: Material) -> Section | None:
@@ -143,7 +152,21 @@ def coverage(material: Material) -> Section | None:
     caption = f"Share of {evaluation.n_rows:,} test rows whose truth lay inside, and the mean size"
     told = Table.of(caption, ("promised", "held", size), rows) if found else Text(UNPROVEN)
     kind = "sets" if ensemble.problem.classes else "intervals"
-    return Section(f"How often {kind} hold the truth", (told,))
+    return Section(f"How often {kind} hold the truth", (told, *_by_class(evaluation.coverage_by_class, ensemble)))
+
+
+def _by_class(found: pl.DataFrame | None, ensemble: Ensemble) -> list[Table | Text]:
+    """How often the rows of each class are held, and which classes nothing is promised for."""
+    if found is None or ensemble.conformal is None:
+        return []
+    levels = [f"held, promised {level:.4g}" for level in ensemble.conformal.levels]
+    told: list[Table | Text] = [
+        Table.of(
+            "Share of the rows of each class whose set holds it", ("class", "rows", "bound", *levels), found.rows()
+        )
+    ]
+    shared = [str(ensemble.problem.classes[code]) for code in ensemble.conformal.pooled]
+    return [*told, Text(SHARED_BOUND.format(listed(shared, 10)))] if shared else told
 
 
 def members(material: Material) -> Section | None:
@@ -214,6 +237,8 @@ def fairness(material: Material) -> Section | None:
     blocks: list[Any] = []
     for one in found.comparisons:
         blocks += [Table.of(f'Groups of "{one.column}"', one.table.columns, one.table.rows())]
+        apart = [(name, value, one.sure.get(name)) for name, value in one.disparities.items()]
+        blocks += [Table.of(f'{APART}: "{one.column}"', ("what", "value", "surely (95 %)"), apart)] * bool(apart)
         blocks += [Text(worry) for worry in one.worries]
     blocks += _left_out(found.left_out)
     return Section("Whether groups are treated alike", (*blocks, Pictures.of(found.pictures)))

@@ -70,12 +70,16 @@ TRIAL = records.Trial(
 FAILED = records.Trial("knn_2", "knn", {}, "failed", "out of memory: “needs” more\nthan 1 GiB")
 
 SPLIT = records.Split(np.array([True, False]), np.array([[1, 2], [0, 1]], np.int8), "2-fold")
+TIES = records.Ties(np.array([0, 0, 1]), np.array([1, 2, 3]))
 TRUTH = records.Truth(np.array([0, -1]), None, PROBLEM, SPLIT)
+RESAMPLING = model_records.Resampling("groups", 20, 500, {"AUC_weighted": 3})
 CONTRIBUTIONS = model_records.Contributions(("yes",), (0.5,), TABLE, 64)
 COHORT = model_records.Cohort(("age > 40", 'job is "a/b"'), 12, 0.1, 2.5, 0.5, None, 0.9)
 KNOWN_COLUMN = ColumnSchema("größe/€", "float", DECIMAL_COMMA, "1,5", (), "1.5", "2.5", True, "why")
 SCHEMA = Schema((KNOWN_COLUMN,), {"null_values": ("", "NA")}, "csv")
-MET = model_records.Comparison("2", "test rows", 9, 0.8, 0.7, -0.1, (-0.2, 0.1), 0.02, ("größe/€",))
+MET = model_records.Comparison(
+    "2", "test rows", 9, 0.8, 0.7, -0.1, (-0.2, 0.1), 0.02, ("größe/€",), "groups", 9, 0.01, (2**64 - 1,), 2
+)
 COMPARISON = model_records.GroupComparison(
     "größe/€", TABLE, {"accuracy": 0.9}, {"accuracy_difference": 0.1}, ("too far",)
 )
@@ -86,6 +90,7 @@ EXAMPLES = [
     records.Profile(3, (COLUMN,), (GUARDRAIL,), PROBLEM),
     SPLIT,
     TRUTH,
+    TIES,
     records.Features(
         TRUTH,
         TableInputs(np.full((2, 3), np.nan, np.float32), np.zeros((0, 4), np.float32)),
@@ -96,13 +101,15 @@ EXAMPLES = [
     records.Candidate("knn", (), 0.0),
     records.Leaderboard("accuracy", True, (STANDING, dataclasses.replace(STANDING, rank=None, score=None, reason="crashed"))),
     CALIBRATION, SPREAD, CONFORMAL,
+    records.Conformal((0.8, 0.95), (0.3, 0.1), class_bounds=((0.3, 0.2), (0.1, 0.1)), pooled=(1,)),
     records.Ensemble("stacking", (MEMBER, MEMBER), STACK, 0.9, {"single": 0.8}, np.zeros((2, 2)), RECIPE, PROBLEM),
     records.Ensemble(
         "single", (MEMBER,), None, 0.9, {"single": 0.9}, np.zeros((2, 2)), RECIPE, dataclasses.replace(PROBLEM, threshold=0.3),
         CALIBRATION, CONFORMAL,
     ),
     model_records.Evaluation("test", 2, {"r2_score": -1.0}, {"r2_score": (-2.0, 0.5)}, {}, (PICTURE,)),
-    model_records.Evaluation("test", 2, {}, {}, {}, (), {"coverage_80": 0.81, "width_80": 2.5}),
+    model_records.Evaluation("test", 2, {}, {}, {}, (), {"coverage_80": 0.81, "width_80": 2.5}, RESAMPLING, TABLE),
+    RESAMPLING,
     model_records.Importance("a", 0.1, 0.0),
     CONTRIBUTIONS,
     model_records.Explanation(

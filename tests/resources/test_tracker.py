@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from automl_assets.api.table_result import Result
+from automl_assets.data.row_ids import identities, sample
 from automl_assets.errors import ArtifactError, SettingError
 from automl_assets.experiment.experiment import load
 from automl_assets.model_records import Comparison, Figures, OnnxModel, Registration, TrainingData
@@ -139,6 +141,15 @@ def test_a_comparison_is_kept_as_tags(champions: Champions, versions: list[str])
             "difference_low": "-0.2", "difference_high": "0.1", "share": "0.04", "reason": "worse"}  # fmt: skip
     assert tags.items() >= told.items()
     assert champions.current() == versions[2]
+
+
+def test_judgements_on_most_of_the_same_rows_are_counted(champions: Champions, versions: list[str]) -> None:
+    rows = identities(pl.DataFrame({"x": range(4_000)}))
+    found = Comparison("1", "test rows", 90, 0.7, 0.6, -0.1, (-0.2, 0.1), 0.04, sample=sample(rows[:1_000]))
+    assert champions.n_judged(found.sample) == 0
+    champions.decide(Registration("model", versions[3], False, "worse", found))
+    counted = [champions.n_judged(sample(some)) for some in (rows[:1_000], rows[:1_500], rows[:4_000], rows[1_000:])]
+    assert counted == [1, 1, 0, 0]
 
 
 def test_rollback_goes_back_again_and_again(champions: Champions, versions: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Champion and challenger: the same rows, fair to both, and no difference made of noise."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +13,13 @@ from automl_assets.records import Dataset, Problem, Split
 from automl_assets.steps.challenge import Ground, challenge, check_columns, check_question, ground, learnt_from
 from automl_assets.steps.evaluate import Answers
 from automl_assets.steps.load import load
+from automl_assets.steps.promote import promote
+from automl_assets.steps.resample import GROUPS, Units
 from automl_assets.steps.split_rows import split_rows
 from automl_assets.tabular.steps.describe import describe
 
 BINARY = Problem("classification", "accuracy", ("no", "yes"), positive=1)
+SQUARES = Problem("regression", "root_mean_squared_error", target_range=(0.0, 1.0))
 VALUES = Problem("regression", "mean_absolute_error", target_range=(0.0, 1.0))
 
 
@@ -41,6 +45,38 @@ def test_models_that_are_equally_good_are_seldom_exchanged() -> None:
         found = challenge(ours, right(truth, 0.8, 2000 + seed), BINARY, BINARY, seed)
         exchanged += found.share >= 0.95
     assert exchanged <= 4
+
+
+def promoted(
+    tied: Callable[[np.ndarray], Units | None], gain: float = 0.0, n_units: int = 20, n_each: int = 50
+) -> float:
+    """Share of 40 comparisons in which a challenger is promoted whose errors are 30 % those of whole units, as are the
+    champion's."""
+    found = []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        unit = np.repeat(np.arange(n_units), n_each)
+        truth = np.zeros(len(unit))
+        shared, own = random.normal(size=(2, n_units))[:, unit], random.normal(size=(2, len(unit)))
+        errors = np.sqrt(0.3) * shared + np.sqrt(0.7) * own
+        ours = Answers("test", truth, errors[0] * (1 - gain), tied=tied(unit))
+        found.append(promote(SQUARES.metric, challenge(ours, errors[1], SQUARES, SQUARES, seed))[0])
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize("tied", [lambda unit: Units(unit, GROUPS), lambda unit: Units.of_time(np.arange(len(unit)))])
+def test_models_whose_errors_are_shared_by_groups_or_times_are_seldom_exchanged(tied, monkeypatch) -> None:
+    monkeypatch.setattr("automl_assets.steps.challenge.MOST_RESAMPLES", 100)
+    assert promoted(tied) <= 0.1
+    assert promoted(lambda unit: None) > 0.15  # as if every row were by itself
+    assert promoted(tied, gain=0.3) > 0.9
+
+
+def test_few_groups_prove_little(monkeypatch) -> None:
+    monkeypatch.setattr("automl_assets.steps.challenge.MOST_RESAMPLES", 100)
+    assert promoted(lambda unit: Units(unit, GROUPS), n_units=3) <= 0.1
+    with pytest.raises(DataError, match=r"^the rows are a single one of the groups, which shows no spread$"):
+        promoted(lambda unit: Units(unit, GROUPS), n_units=1)
 
 
 def test_the_interval_is_that_of_paired_differences() -> None:

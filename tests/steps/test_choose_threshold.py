@@ -1,5 +1,6 @@
 """The threshold suits the metric, where rows that did not choose it agree; else one half stays."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from automl_assets import metrics
 from automl_assets.metrics import METRICS, decided, metric_names
 from automl_assets.records import Problem
-from automl_assets.steps.choose_threshold import MIN_MINORITY, choose_threshold
+from automl_assets.steps.calibrate import Judged
+from automl_assets.steps.choose_threshold import MIN_MINORITY, _best_threshold, choose_threshold
 
 AUTO = SimpleNamespace(threshold="auto", seed=0)
 
@@ -61,6 +63,40 @@ def test_few_rows_of_a_class_choose_nothing(answered) -> None:
         rows = order[y.sum() - n_rare :]
         given = answered(_problem("balanced_accuracy"), y[rows], predictions[rows])
         assert (choose_threshold(*given, AUTO).problem.threshold != 0.5) == is_chosen
+
+
+LABEL_METRICS = [name for name in metric_names("classification") if METRICS[name].is_of_labels]
+
+
+@pytest.mark.parametrize("metric", LABEL_METRICS)
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_no_other_threshold_is_better(metric: str, is_weighted: bool) -> None:
+    """Among all there are, with many ties."""
+    y, predictions = _rare(300)
+    shares = predictions[:, 1].round(2)
+    weight = np.random.default_rng(1).random(300) if is_weighted else None
+    rows = Judged(y, np.column_stack([1 - shares, shares]), weight, _problem(metric))
+    every = np.append(np.unique(shares) + 0.005, 0.0)
+    tried = [metrics.score(metric, y, rows.predictions, weight, replace(rows.problem, threshold=t)) for t in every]
+    found = replace(rows.problem, threshold=_best_threshold(rows))
+    assert metrics.score(metric, y, rows.predictions, weight, found) == pytest.approx(max(tried), abs=1e-12)
+
+
+def _very_rare(n_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Honest probabilities of a class that three rows in a thousand are of."""
+    random = np.random.default_rng(seed)
+    y = (random.random(n_rows) < 0.003).astype(np.int64)
+    evidence = 2.8 * (random.normal(size=n_rows) + 2.8 * y) - 2.8**2 / 2
+    yes = 1 / (1 + np.exp(np.log(0.997 / 0.003) - evidence))
+    return y, np.column_stack([1 - yes, yes])
+
+
+def test_a_very_rare_class_gets_the_threshold_that_finds_it(answered) -> None:
+    """One hundred thresholds at equal shares of the rows do not see it."""
+    problem, (y, predictions) = _problem("f1_score_binary"), _very_rare(200_000, seed=9)
+    made = choose_threshold(*answered(problem, *_very_rare(50_000, seed=0)), AUTO)
+    before, after = (metrics.score("f1_score_binary", y, predictions, None, p) for p in (problem, made.problem))
+    assert after > before + 0.05
 
 
 @pytest.mark.parametrize("metric", ["AUC_weighted", "log_loss", "average_precision_score_binary"])

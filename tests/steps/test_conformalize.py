@@ -1,11 +1,22 @@
 """Intervals and sets hold the truth of new rows as often as they say, and are no larger than that takes."""
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 import pytest
 
 from automl_assets.metrics import decided
 from automl_assets.records import Conformal, Problem, Spread
-from automl_assets.steps.conformalize import _bounds, class_sets, conformalize, coverage, intervals
+from automl_assets.steps.conformalize import (
+    MIN_CLASS_ROWS,
+    _bounds,
+    class_sets,
+    conformalize,
+    coverage,
+    coverage_by_class,
+    intervals,
+)
 
 LEVELS = (0.8, 0.95)
 VALUE = Problem("regression", "r2_score", target_range=(0.0, 10.0))
@@ -58,6 +69,48 @@ def test_sets_hold_as_many_classes_as_they_say(answered, n_classes: int) -> None
     assert mean["coverage_95"] == pytest.approx(0.95, abs=0.01)
     assert mean["coverage_80"] == pytest.approx(0.8, abs=0.01) or mean["set_size_80"] < 1.2
     assert 1 <= mean["set_size_80"] < mean["set_size_95"] < n_classes
+
+
+def _unequal(share: float, n_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Honest probabilities of two classes, of which the second is rare and hard to tell."""
+    random = np.random.default_rng(seed)
+    y = (random.random(n_rows) < share).astype(np.int64)
+    evidence = 1.5 * (random.normal(size=n_rows) + 1.5 * y) - 1.5**2 / 2
+    rare = 1 / (1 + np.exp(np.log((1 - share) / share) - evidence))
+    return y, np.column_stack([1 - rare, rare])
+
+
+def test_a_rare_class_is_held_as_often_as_promised(answered) -> None:
+    """By the bound of all rows the sets that promise 80 % would hold it in a fifth to a third of cases."""
+    problem, found = Problem("classification", "accuracy", classes=("often", "rare")), []
+    for seed in range(10):
+        made = conformalize(*answered(problem, *_unequal(0.1, 2_000, seed)), LEVELS, seed=0).conformal
+        new = _unequal(0.1, 3_000, 100 + seed)
+        found.append(coverage_by_class(made, *new, problem))
+        assert coverage(made, *new, problem)["coverage_80"] > 0.78
+    mean = pl.concat(found).drop("bound").group_by("class").mean()
+    assert mean["coverage_80"].min() > 0.77
+    assert mean["coverage_95"].min() > 0.935
+    pooled = coverage_by_class(replace(made, class_bounds=()), *new, problem)
+    assert pooled["coverage_80"][1] < 0.4 and pooled["bound"].to_list() == ["shared", "shared"]
+
+
+def test_a_class_of_few_rows_shares_the_bound_of_all(answered) -> None:
+    problem = Problem("classification", "accuracy", classes=("a", "b", "c"))
+    y, predictions = _classes(3, n_rows=600)
+    kept = np.sort(np.concatenate([np.flatnonzero(y < 2), np.flatnonzero(y == 2)[: MIN_CLASS_ROWS - 1]]))
+    made = conformalize(*answered(problem, y[kept], predictions[kept]), LEVELS, seed=0).conformal
+    assert made.pooled == (2,)
+    for level, shared in enumerate(made.bounds):
+        assert made.class_bounds[level][2] == shared != made.class_bounds[level][0]
+    assert coverage_by_class(made, y, predictions, problem)["bound"].to_list() == ["own", "own", "shared"]
+
+
+def test_what_earlier_versions_stored_answers_as_it_did() -> None:
+    """Without bounds of classes the bound of all rows counts."""
+    _, predictions = _classes(3)
+    (inside,) = class_sets(Conformal((0.8,), (0.3,)), predictions, threshold=0.5).values()
+    assert np.array_equal(inside, (predictions >= 0.3) | np.eye(3, dtype=bool)[predictions.argmax(axis=1)])
 
 
 def test_the_answer_is_in_every_set() -> None:

@@ -9,6 +9,7 @@ import polars as pl
 from automl_assets import metrics
 from automl_assets.execution.time_shares import TimeShares
 from automl_assets.explanation.error_cohorts import Leaf, leaves
+from automl_assets.explanation.group_rates import GroupMeans
 from automl_assets.explanation.groups import Groups, grouped
 from automl_assets.model_records import Cohort, ErrorAnalysis
 from automl_assets.pictures import cohorts_picture, heat_picture
@@ -83,8 +84,7 @@ def _cohort(
     inside, outside = (np.flatnonzero(part & is_measuring) for part in (leaf.is_inside, ~leaf.is_inside))
     if len(inside) < FEWEST_ROWS or len(outside) < FEWEST_ROWS:
         return None
-    gap = loss[inside].mean() - loss[outside].mean()
-    if gap <= SURE * np.sqrt(loss[inside].var() / len(inside) + loss[outside].var() / len(outside)):
+    if not _is_surely_worse(leaf.is_inside[is_measuring], loss[is_measuring], answers.units.place[is_measuring]):
         return None
     return Cohort(
         conditions=leaf.conditions,
@@ -95,6 +95,12 @@ def _cohort(
         metric=_metric(answers.take(inside), problem),
         rest_metric=_metric(answers.take(outside), problem),
     )
+
+
+def _is_surely_worse(is_inside: np.ndarray, loss: np.ndarray, unit: np.ndarray) -> bool:
+    """Whether rows inside lose more than the others, beyond what chance explains; rows of one unit err together."""
+    found = GroupMeans.of(loss, (~is_inside).astype(int), np.ones(len(loss)), unit)
+    return bool(found.means[0] - found.means[1] > SURE * np.sqrt((found.errors**2).sum()))
 
 
 def _metric(answers: Answers, problem: Problem) -> float | None:

@@ -1,4 +1,7 @@
-"""assess_fairness: whether the ensemble treats the groups of a sensitive column alike, by fairlearn's metrics and definitions."""
+"""assess_fairness: whether the ensemble treats the groups of a sensitive column alike, by fairlearn's metrics and definitions.
+
+Groups of few rows differ by chance: what is told is that they surely differ by more than the limit.
+"""
 
 import math
 import time
@@ -11,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets.execution.time_shares import TimeShares
+from automl_assets.explanation.group_rates import GroupMeans, sure_difference, sure_ratio
 from automl_assets.explanation.groups import Groups, grouped
 from automl_assets.metrics import decided
 from automl_assets.model_records import Fairness, GroupComparison
@@ -91,10 +95,11 @@ def _comparison(column: pl.Series, answers: Answers, problem: Problem) -> GroupC
     table = pl.DataFrame({"group": groups.names, "n_rows": sizes, "is_compared": is_compared})
     table = table.with_columns(pl.Series(name, shown.by_group[name].to_numpy(float)) for name in shown.by_group)
     kept = np.flatnonzero(is_compared[groups.codes])
-    disparities = _disparities(rows.take(kept)) if is_compared.sum() > 1 else {}
+    compared = rows.take(kept)
+    disparities, sure = (_disparities(compared), _sure(compared)) if is_compared.sum() > 1 else ({}, {})
     overall = {name: float(value) for name, value in shown.overall.items()}
-    worries = tuple(_worries(column.name, table.filter("is_compared"), disparities))
-    return GroupComparison(column.name, table, overall, disparities, worries)
+    worries = tuple(_worries(column.name, table.filter("is_compared"), disparities, sure))
+    return GroupComparison(column.name, table, overall, disparities, worries, sure)
 
 
 def _groups(column: pl.Series) -> Groups:
@@ -102,14 +107,17 @@ def _groups(column: pl.Series) -> Groups:
     return grouped(column, NUMBER_GROUPS if is_wide or column.dtype.is_temporal() else MOST_GROUPS)
 
 
-def _worries(column: str, table: pl.DataFrame, disparities: Mapping[str, float]) -> list[str]:
+def _worries(
+    column: str, table: pl.DataFrame, disparities: Mapping[str, float], sure: Mapping[str, float]
+) -> list[str]:
+    """The disparities whose interval lies beyond the limit with both its ends."""
     told = []
     for name, limit in LIMITS.items():
-        value = disparities.get(name)
-        if value is None or not limit.is_broken(value):
+        if name not in disparities or name not in sure or not limit.is_broken(sure[name]):
             continue
-        wanted = f"at {'least' if limit.is_least else 'most'} {limit.bound}"
-        told.append(f"{column}: {name} is {value:.3g}, {wanted} is wanted{_ends(table, limit.rate)}")
+        ends = ("most", "least") if limit.is_least else ("least", "most")
+        value = f"{disparities[name]:.3g} (with 95 % certainty at {ends[0]} {sure[name]:.3g})"
+        told.append(f"{column}: {name} is {value}, at {ends[1]} {limit.bound} is wanted{_ends(table, limit.rate)}")
     return told
 
 
@@ -139,11 +147,11 @@ class _Grouped:
             return self._frame(_errors(), self.answers.truth, self.answers.prediction.reshape(-1))
         if self.problem.n_classes == 2:
             return self.against_rest(1 if self.problem.positive is None else self.problem.positive)
-        return self._frame(_averages(), self.answers.truth, self._labels())
+        return self._frame(_averages(), self.answers.truth, self.labels())
 
     def against_rest(self, code: int) -> Any:
         """The rates of one class against all others."""
-        return self._frame(_rates(), (self.answers.truth == code).astype(int), (self._labels() == code).astype(int))
+        return self._frame(_rates(), (self.answers.truth == code).astype(int), (self.labels() == code).astype(int))
 
     def compared_codes(self) -> list[int]:
         """Two classes mirror each other; of more, the rare ones are left out."""
@@ -152,7 +160,25 @@ class _Grouped:
         shares = np.bincount(self.answers.truth, minlength=self.problem.n_classes) / self.answers.n_rows
         return np.flatnonzero(shares >= LEAST_CLASS_SHARE).tolist()
 
-    def _labels(self) -> np.ndarray:
+    def means(self, values: np.ndarray) -> GroupMeans:
+        """Of values of rows [n_rows]."""
+        return GroupMeans.of(values, *self._known(np.ones(len(values), bool)))
+
+    def shares(self, is_inside: np.ndarray, among: np.ndarray) -> list[GroupMeans]:
+        """Of the rows `among` those inside (bool [n_rows]); of groups that have enough of these rows, nothing of fewer
+        than two."""
+        among = among & (np.bincount(self.codes[among], minlength=self.codes.max() + 1) >= FEWEST_OF_CLASS)[self.codes]
+        if len(np.unique(self.codes[among])) < 2:
+            return []
+        return [GroupMeans.of_shares(is_inside[among], *self._known(among))]
+
+    def _known(self, among: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Group, weight and unit of some rows."""
+        weight = np.ones(len(among)) if self.answers.weight is None else self.answers.weight
+        group = np.unique(self.codes[among], return_inverse=True)[1].reshape(-1)
+        return group, weight[among], self.answers.units.place[among]
+
+    def labels(self) -> np.ndarray:
         return decided(self.answers.prediction, self.problem.threshold)
 
     def _frame(self, measures: dict[str, Measure], truth: np.ndarray, answer: np.ndarray) -> Any:
@@ -169,6 +195,26 @@ def _disparities(rows: _Grouped) -> dict[str, float]:
     """How far apart groups are; of several classes the one where they are farthest. What has no value is left out."""
     found = _rate_disparities(rows) if rows.problem.classes else _error_disparities(rows)
     return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+
+
+def _sure(rows: _Grouped) -> dict[str, float]:
+    """The near end of the interval of each disparity that has a limit. Rows that count for nothing are left out."""
+    if rows.answers.weight is not None:
+        rows = rows.take(np.flatnonzero(rows.answers.weight > 0))
+    if len(np.unique(rows.codes)) < 2:
+        return {}
+    if not rows.problem.classes:
+        errors = np.abs(rows.answers.prediction.reshape(-1) - rows.answers.truth)
+        return {"mean_absolute_error_ratio": sure_ratio([rows.means(errors)])}
+    selected, recalls, false_alarms = [], [], []
+    labels, truth = rows.labels(), rows.answers.truth
+    for code in rows.compared_codes():
+        selected += rows.shares(labels == code, np.ones(len(labels), bool))
+        recalls += rows.shares(labels == code, truth == code)
+        false_alarms += rows.shares(labels == code, truth != code)
+    rates = recalls + false_alarms
+    differing = {"equalized_odds_difference": sure_difference(rates, n_tests=2)} if rates else {}
+    return {"demographic_parity_ratio": sure_ratio(selected, n_tests=2), **differing}
 
 
 def _rate_disparities(rows: _Grouped) -> dict[str, float]:

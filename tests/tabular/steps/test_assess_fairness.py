@@ -8,7 +8,10 @@ import pytest
 from fairlearn import metrics as reference
 
 from automl_assets.model_records import Fairness
-from automl_assets.tabular.steps.assess_fairness import assess_fairness
+from automl_assets.records import Problem
+from automl_assets.steps.evaluate import Answers
+from automl_assets.steps.resample import GROUPS, Units
+from automl_assets.tabular.steps.assess_fairness import LIMITS, _comparison, _Grouped, _sure, assess_fairness
 from tests.learned import with_truth
 
 
@@ -126,3 +129,62 @@ def test_columns_without_time_are_left_out_and_told(learned) -> None:
     case = learned("texts")
     made = assess_fairness(case.dataset, case.features, case.ensemble, ("colour", "label"), seed=0, seconds=0.0)
     assert (made.comparisons, made.pictures, made.left_out) == ((), (), ("colour", "label"))
+
+
+TWO = Problem("classification", "accuracy", ("no", "yes"), positive=1)
+VALUE = Problem("regression", "mean_absolute_error")
+
+
+def drawn(problem: Problem, n_groups: int, n_each: int, seed: int, gap: float = 0.0) -> _Grouped:
+    """Groups that are treated alike but for the first, by a gap in its recall, or by how much larger its errors are."""
+    random, group = np.random.default_rng(seed), np.repeat(np.arange(n_groups), n_each)
+    if not problem.classes:
+        truth, errors = random.normal(size=len(group)), random.standard_t(4, len(group))
+        return _Grouped(Answers("test", truth, truth + errors * np.where(group == 0, 1 + gap, 1)), group, problem)
+    truth = (random.random(len(group)) < 0.3).astype(int)
+    said = (random.random(len(group)) < np.where(truth == 1, 0.7 - gap * (group == 0), 0.15)).astype(int)
+    return _Grouped(Answers("test", truth, np.eye(2)[said]), group, problem)
+
+
+def is_warned(rows: _Grouped) -> bool:
+    sure = _sure(rows)
+    return any(limit.is_broken(sure[name]) for name, limit in LIMITS.items() if name in sure)
+
+
+@pytest.mark.parametrize("problem", [TWO, VALUE], ids=["classes", "values"])
+@pytest.mark.parametrize(("n_groups", "n_each"), [(2, 50), (5, 50), (5, 200)])
+def test_groups_that_are_treated_alike_are_seldom_warned_of(problem: Problem, n_groups: int, n_each: int) -> None:
+    assert np.mean([is_warned(drawn(problem, n_groups, n_each, seed)) for seed in range(60)]) <= 0.05
+
+
+@pytest.mark.parametrize(("problem", "gap"), [(TWO, 0.45), (VALUE, 1.0)], ids=["classes", "values"])
+def test_a_real_difference_is_found_among_200_rows(problem: Problem, gap: float) -> None:
+    assert np.mean([is_warned(drawn(problem, 5, 200, seed, gap)) for seed in range(40)]) >= 0.9
+
+
+def test_chance_worries_nobody_although_the_figures_lie_beyond_their_limit() -> None:
+    for seed in range(3):
+        rows = drawn(TWO, 5, 50, seed)
+        one = _comparison(pl.Series("group", rows.codes.astype(str)), rows.answers, TWO)
+        assert LIMITS["equalized_odds_difference"].is_broken(one.disparities["equalized_odds_difference"])
+        assert one.worries == ()
+        assert one.sure["equalized_odds_difference"] < one.disparities["equalized_odds_difference"]
+        assert one.sure["demographic_parity_ratio"] > one.disparities["demographic_parity_ratio"]
+
+
+def test_rows_that_hang_together_are_fewer_than_they_look() -> None:
+    """The same hundred rows ten times over."""
+    once = drawn(TWO, 2, 50, 3, gap=0.2)
+    again = np.tile(np.arange(100), 10)
+    tied = _Grouped(replace(once.answers.take(again), tied=Units(again, GROUPS)), once.codes[again], TWO)
+    alone = _Grouped(once.answers.take(again), once.codes[again], TWO)
+    assert _sure(tied)["demographic_parity_ratio"] == pytest.approx(_sure(once)["demographic_parity_ratio"], abs=0.08)
+    assert _sure(alone)["demographic_parity_ratio"] < _sure(tied)["demographic_parity_ratio"]
+
+
+def test_rows_that_weigh_nothing_say_nothing() -> None:
+    rows = drawn(TWO, 3, 100, 0, gap=0.45)
+    weight = np.where(rows.codes == 0, 0.0, 1.0)
+    weighted = _Grouped(replace(rows.answers, weight=weight), rows.codes, TWO)
+    without = rows.take(np.flatnonzero(weight))
+    assert _sure(weighted) == pytest.approx(_sure(without))

@@ -158,9 +158,14 @@ def test_labels_are_those_of_python(learned, case_name: str) -> None:
     assert found.tolist() == (expected if case_name == "integers" else [str(label) for label in expected])
 
 
+@pytest.mark.parametrize("has_class_bounds", [False, True])
 @pytest.mark.parametrize("case_name", ["texts", "three_texts", "integers", "booleans"])
-def test_onnx_decides_and_encloses_as_python_does(learned, case_name: str) -> None:
+def test_onnx_decides_and_encloses_as_python_does(learned, case_name: str, has_class_bounds: bool) -> None:
     ensemble = _finished(learned(case_name))
+    if has_class_bounds:
+        n_classes = ensemble.problem.n_classes
+        bounds = tuple(np.linspace(0.3, 0.45, n_classes)), tuple(np.linspace(0.12, 0.05, n_classes))
+        ensemble = replace(ensemble, conformal=Conformal(LEVELS, (1.0, 1.0), class_bounds=bounds))
     rows, classes = learned(case_name).dataset.table, ensemble.problem.classes
     session = open_session(onnx_bytes(ensemble))
     label, _, wide, wider = session.run(None, onnx_feeds(ensemble, rows))
