@@ -56,9 +56,32 @@ class ForecastTruth:
 
     def only(self, kept: np.ndarray) -> "ForecastTruth":
         """The same as if nothing had come but what is kept, bool [n_windows, n_series, horizon]."""
-        again = replace(self)
+        again, known = replace(self), self.__dict__
+        again.__dict__.update({name: known[name] for name in (*BY_ORIGIN, *BY_SERIES) if name in known})
         again.__dict__["y"] = np.where(kept, self.y, np.nan)  # in place of what `y` would work out
         return again
+
+    def beside(self, window: int) -> tuple[np.ndarray, "ForecastTruth"]:
+        """The origins that look at no stamp that this one looks at, by number, and what came next there; where there are
+        none, all others without the stamps they share with it. What overlaps is no evidence of its own."""
+        both = (self.ends >= 0) & (self.ends[window] >= 0)
+        distances = np.where(both, self.ends - self.ends[window], self.horizon)
+        every, numbers = np.arange(self.learnt.n_series), np.arange(len(self.ends))
+        apart = np.flatnonzero((np.abs(distances) >= self.horizon).all(axis=1) & (numbers != window))
+        if len(apart):
+            return apart, self.part(apart, every)
+        others = np.flatnonzero(numbers != window)
+        steps = distances[others][:, :, None] + np.arange(self.horizon)  # after the origin of the window
+        is_own = (steps < 0) | (steps >= self.horizon)
+        part = self.part(others, every)
+        return others, part.only(part.is_known & is_own)
+
+    @cached_property
+    def n_apart(self) -> float:
+        """As how many origins that do not overlap these are worth."""
+        known = np.where(self.ends >= 0, self.ends.astype(np.float64), np.nan)
+        spans = np.nanmax(known, axis=0, initial=0) - np.nanmin(known, axis=0, initial=np.inf)
+        return float(np.clip(1 + spans.max(initial=0) / self.horizon, 1, len(self.ends)))
 
     @cached_property
     def is_known(self) -> np.ndarray:
