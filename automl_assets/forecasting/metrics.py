@@ -37,6 +37,7 @@ class ForecastTruth:
     horizon: int
     season: int
     levels: tuple[float, ...]  # of quantiles
+    floor: float = -np.inf  # below which no quantile lies
 
     @cached_property
     def y(self) -> np.ndarray:
@@ -236,7 +237,9 @@ def problem_truth(
     panel: Panel, ends: np.ndarray, problem: ForecastProblem, learnt: Panel | None = None
 ) -> ForecastTruth:
     """What came next in a panel, as the problem asks for it; `learnt` when models have seen only a part of the panel."""
-    return ForecastTruth(learnt or panel, panel, ends, problem.horizon, problem.season, problem.quantiles)
+    return ForecastTruth(
+        learnt or panel, panel, ends, problem.horizon, problem.season, problem.quantiles, problem.floor
+    )
 
 
 def coverage(truth: ForecastTruth, quantiles: np.ndarray) -> dict[str, float]:

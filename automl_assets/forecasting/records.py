@@ -71,6 +71,11 @@ class ForecastProblem:
         """The shortest season, or 1."""
         return self.periods[0] if self.periods else 1
 
+    @property
+    def floor(self) -> float:
+        """Below which nothing was ever seen, so that nothing is forecast there: zero, or none."""
+        return 0.0 if self.problem.target_range[0] >= 0 else -np.inf
+
 
 @dataclass(frozen=True)
 class Panel:

@@ -45,21 +45,26 @@ def _margins(truth: ForecastTruth, point: np.ndarray) -> tuple[np.ndarray, np.nd
     return sizes[:, None] * _spreads(errors / sizes, truth), truth.error_scales * ratios
 
 
-def quantiles(point: np.ndarray, margins: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """Quantiles [..., n_series, n_steps, n_quantiles], ascending, of points [..., n_series, n_steps].
+def quantiles(
+    point: np.ndarray, margins: np.ndarray, scales: np.ndarray, floors: np.ndarray | float = -np.inf
+) -> np.ndarray:
+    """Quantiles [..., n_series, n_steps, n_quantiles], ascending, of points [..., n_series, n_steps], none below the
+    floor of its series.
 
-    Steps beyond the margins' horizon have those of the last step, growing as a random walk's would.
+    Steps beyond the margins' horizon have the distances of the last step, growing as a random walk's would.
     """
-    horizon, n_steps = len(margins), point.shape[-1]
-    steps = np.arange(n_steps)
+    horizon, floors = len(margins), np.asarray(floors)[..., None, None]
+    near = point[..., :horizon, None]
+    found = np.maximum(np.sort(near + margins[: near.shape[-2]] * scales[:, None, None], axis=-1), floors)
+    steps = np.arange(point.shape[-1])
     growth = np.sqrt(np.maximum(1.0, (steps + 1) / horizon))
-    wide = margins[np.minimum(steps, horizon - 1)] * growth[:, None]
-    return point[..., None] + wide * scales[:, None, None]
+    wide = (found - near)[..., np.minimum(steps, horizon - 1), :] * growth[:, None]
+    return np.maximum(point[..., None] + wide, floors)
 
 
 def held_out(truth: ForecastTruth, point: np.ndarray) -> np.ndarray:
     """Quantiles of each window by margins of the others, shaped as `quantiles`; NaN with fewer than two windows."""
-    return _of_others(truth, point, conformalize)
+    return np.maximum(_of_others(truth, point, conformalize), truth.floor)
 
 
 def scores_of_each(metric: str, truth: ForecastTruth, points: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ def backtest_quantiles(ensemble: ForecastEnsemble, truth: ForecastTruth) -> np.n
     """Of each window by margins of the others, or of one alone by its own."""
     if len(truth.ends) > 1:
         return conformalize.held_out(truth, ensemble.predictions)
-    return conformalize.quantiles(ensemble.predictions, ensemble.margins, ensemble.scales)
+    return conformalize.quantiles(ensemble.predictions, ensemble.margins, ensemble.scales, truth.floor)
 
 
 def _evaluation(
