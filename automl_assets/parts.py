@@ -66,12 +66,18 @@ def no_seconds(n_rows: int) -> float:
     return 0.0
 
 
+def same_config(config: Config, model: Any) -> Config:
+    """Of an algorithm that learns from validation rows nothing to go by."""
+    return config
+
+
 @dataclass(frozen=True)
 class Algorithm:
     """A way to learn.
 
     `fit(config, training, validation, context)` returns any picklable model; `validation` serves early stopping only
-    and is None when the model is fitted again on all rows. What is the same for every algorithm (scaling inside a fold,
+    and is None when the model is fitted again on all rows, with `with_rounds_of(config, model)`: as many rounds as the
+    model that was watched found best. What is the same for every algorithm (scaling inside a fold,
     weights of classes) is done before by `preparation`, whose keys are not in `config`.
     `predict(model, x)` returns raw scores, float [n_rows, n_scores], whose meaning `link` tells:
       value         n_scores = 1, the predicted value (every algorithm under regression)
@@ -93,6 +99,7 @@ class Algorithm:
     reference: str
     kinds: frozenset[str]  # Dagster's icons
     is_refitted: bool = False  # one model on all rows answers, instead of the average of the fold models
+    with_rounds_of: Callable[[Config, Any], Config] = same_config
     is_fallback: bool = False  # always tried, and answers only where nothing else does
     space: Callable[[Any, Problem], Config] | None = None  # (optuna.Trial, problem) -> a configuration to try next
     scalers: tuple[str, ...] = ()  # of `preparation.SCALERS`: worth trying in place of the dense view's own scale

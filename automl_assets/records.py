@@ -127,6 +127,7 @@ class Split:
     is_test: np.ndarray  # bool [n_rows]
     assignment: np.ndarray  # int8 [n_rows, n_folds]: 0 unused, 1 train, 2 validation
     strategy: str
+    is_ordered: bool = False  # whether each fold validates on rows later than those it learns from
 
     @property
     def n_folds(self) -> int:
@@ -141,6 +142,11 @@ class Split:
     def is_shown(self) -> np.ndarray:
         """Rows a finished model is tried on: the test rows, or where there are none those it learnt from."""
         return self.is_test if self.is_test.any() else self.is_training
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether no fold learns from some of the rows there are to learn from: the newest, or those of a hold-out."""
+        return bool((self.is_training & ~np.any(self.assignment == TRAIN, axis=1)).any())
 
     def fold(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers of one fold: those to learn from, those to validate on."""

@@ -20,6 +20,11 @@ def as_numbers(column: pl.Series) -> pl.Series:
     return texts.cast(pl.Float64, strict=False).fill_null(words)
 
 
+def as_floats(column: pl.Series) -> np.ndarray:
+    """The same as float64 [n_rows]; missing is NaN."""
+    return as_numbers(column).fill_null(float("nan")).to_numpy()
+
+
 def seconds_since_1970(column: pl.Series) -> np.ndarray:
     """Moments as float64 seconds, UTC; missing is NaN. This is what the ONNX model takes for a date column."""
     return as_moments(column).dt.epoch("ms").cast(pl.Float64).fill_null(float("nan")).to_numpy() / 1000.0

@@ -1,7 +1,12 @@
-"""One fit of one configuration on one fold, of data laid out in a folder that every process maps."""
+"""One fit of one configuration on one fold, of data laid out in a folder that every process maps.
+
+Where folds rotate, their models answer together and each row was learnt from by all but one of them. Where they don't,
+the last fold shows how long to learn, and the model is fitted again on all rows: always in time order, whose newest rows
+matter most, and with a hold-out where there is time left.
+"""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +15,11 @@ import numpy as np
 from automl_assets import registry
 from automl_assets.learning import preparation
 from automl_assets.learning.fitting import sampled
-from automl_assets.parts import Config, FitContext, Rows
-from automl_assets.records import TRAIN, VALID, Truth
+from automl_assets.parts import Algorithm, Config, FitContext, Rows
+from automl_assets.records import Split, Truth
 
 REFIT = -1  # in place of a fold's number: learn from all training rows
+WATCHED_SHARE = 0.45  # of a fit's time, in time order: the rest is for learning from the newest rows as well
 
 
 @dataclass(frozen=True)
@@ -21,8 +27,8 @@ class FoldFit:
     """What comes back from a fit: the model, unless another one will answer, and its raw scores on validation rows."""
 
     model: Any
-    raw: np.ndarray | None  # [n_valid, n_scores]
-    seconds: float
+    raw: np.ndarray | None = None  # [n_valid, n_scores]
+    seconds: float = 0.0
 
 
 def lay_out(folder: Path, x: np.ndarray, truth: Truth) -> None:
@@ -30,6 +36,7 @@ def lay_out(folder: Path, x: np.ndarray, truth: Truth) -> None:
     np.save(folder / "x.npy", x)
     np.save(folder / "y.npy", truth.y)
     np.save(folder / "assignment.npy", truth.split.assignment)
+    np.save(folder / "is_ordered.npy", truth.split.is_ordered)
     if truth.weight is not None:
         np.save(folder / "weight.npy", truth.weight)
 
@@ -43,22 +50,59 @@ def fit_fold(
     algorithm = registry.algorithms(family)[name]
     started = time.monotonic()
     with threadpool_limits(context.n_threads):
-        train, valid = _rows_of(Path(folder), fold, algorithm.max_rows, context.seed)
-        model = preparation.fit(algorithm, config, train, valid, context)
-        raw = preparation.predict_raw(algorithm, model, valid.x) if valid is not None else None
-    is_needed = fold == REFIT or not algorithm.is_refitted
-    return FoldFit(model if is_needed else None, raw, time.monotonic() - started)
+        fit = _Fit.of(Path(folder), algorithm, config, context)
+        made = FoldFit(fit.on_all_rows(config)) if fold == REFIT else fit.on_fold(fold)
+    return replace(made, seconds=time.monotonic() - started)
 
 
-def _rows_of(folder: Path, fold: int, max_rows: int | None, seed: int) -> tuple[Rows, Rows | None]:
-    assignment = np.load(folder / "assignment.npy", mmap_mode="r")
-    if fold == REFIT:
-        return _read_rows(folder, sampled(np.flatnonzero((assignment > 0).any(axis=1)), max_rows, seed)), None
-    train = sampled(np.flatnonzero(assignment[:, fold] == TRAIN), max_rows, seed)
-    return _read_rows(folder, train), _read_rows(folder, np.flatnonzero(assignment[:, fold] == VALID))
+@dataclass(frozen=True)
+class _Fit:
+    """One configuration, and the rows in a folder."""
+
+    folder: Path
+    split: Split
+    algorithm: Algorithm
+    config: Config
+    context: FitContext
+
+    @classmethod
+    def of(cls, folder: Path, algorithm: Algorithm, config: Config, context: FitContext) -> "_Fit":
+        assignment, is_ordered = np.load(folder / "assignment.npy", mmap_mode="r"), np.load(folder / "is_ordered.npy")
+        split = Split(np.zeros(len(assignment), bool), assignment, "", bool(is_ordered))
+        return cls(folder, split, algorithm, config, context)
+
+    def on_fold(self, fold: int) -> FoldFit:
+        """What the rows of a fold teach; the last fold's model answers alone where the folds leave rows out."""
+        is_watched = self.split.leaves_out and not self.algorithm.is_refitted
+        is_leader = is_watched and fold == self.split.n_folds - 1
+        started, (train, valid) = time.monotonic(), self.split.fold(fold)
+        learning, judged = self._rows(self._sampled(train)), self._rows(valid)
+        share = WATCHED_SHARE if is_leader and self.split.is_ordered else 1.0
+        watched = replace(self.context, deadline=_part_of_time(share, self.context.deadline))
+        model = preparation.fit(self.algorithm, self.config, learning, judged, watched)
+        raw = preparation.predict_raw(self.algorithm, model, judged.x)
+        expected = (time.monotonic() - started) * self.split.is_training.sum() / len(train)
+        if is_leader and time.monotonic() + expected <= self.context.deadline:
+            config = preparation.with_rounds_of(self.algorithm, self.config, model)
+            return FoldFit(self.on_all_rows(config), raw)
+        is_needed = is_leader or not (is_watched or self.algorithm.is_refitted)
+        return FoldFit(model if is_needed else None, raw)
+
+    def on_all_rows(self, config: Config) -> Any:
+        """The model of all rows that any fold learns from or validates on."""
+        rows = self._rows(self._sampled(np.flatnonzero(self.split.is_training)))
+        return preparation.fit(self.algorithm, config, rows, None, self.context)
+
+    def _sampled(self, rows: np.ndarray) -> np.ndarray:
+        return sampled(rows, self.algorithm.max_rows, self.context.seed)
+
+    def _rows(self, rows: np.ndarray) -> Rows:
+        x, y = (np.load(self.folder / name, mmap_mode="r")[rows] for name in ("x.npy", "y.npy"))
+        weight = self.folder / "weight.npy"
+        return Rows(x, y, np.load(weight, mmap_mode="r")[rows] if weight.exists() else None)
 
 
-def _read_rows(folder: Path, rows: np.ndarray) -> Rows:
-    x, y = np.load(folder / "x.npy", mmap_mode="r")[rows], np.load(folder / "y.npy", mmap_mode="r")[rows]
-    weight = folder / "weight.npy"
-    return Rows(x, y, np.load(weight, mmap_mode="r")[rows] if weight.exists() else None)
+def _part_of_time(share: float, deadline: float) -> float:
+    """The moment when so much of the time up to `deadline` will have passed."""
+    now = time.monotonic()
+    return now + share * (deadline - now)

@@ -177,6 +177,11 @@ def fit(algorithm: Algorithm, config: Config, training: Rows, validation: Rows |
     return Prepared(tuple(transforms), model) if transforms else model
 
 
+def with_rounds_of(algorithm: Algorithm, config: Config, model: Any) -> Config:
+    """The configuration with which all rows are learnt as long as `model` of `fit` found best."""
+    return algorithm.with_rounds_of(config, model.model if isinstance(model, Prepared) else model)
+
+
 def predict_raw(algorithm: Algorithm, model: Any, x: np.ndarray) -> np.ndarray:
     """Raw scores of a model of `fit`, [n_rows, n_scores]."""
     if isinstance(model, Prepared):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from automl_assets.data.typing import as_numbers, seconds_since_1970
+from automl_assets.data.typing import as_floats, seconds_since_1970
 
 
 def open_session(content: bytes) -> Any:
@@ -29,10 +29,10 @@ def feed(column: pl.Series, kind: str) -> np.ndarray:
     if kind == "string":
         values = column.cast(pl.String).fill_null("").to_numpy().astype(object)
     elif kind == "double":
-        values = seconds_since_1970(column)
+        values = as_floats(column) if column.dtype.is_numeric() else seconds_since_1970(column)
     else:
         with np.errstate(over="ignore"):
-            values = as_numbers(column).fill_null(float("nan")).to_numpy().astype(np.float32)
+            values = as_floats(column).astype(np.float32)
     return values.reshape(-1, 1)
 
 

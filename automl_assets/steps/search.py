@@ -164,8 +164,8 @@ def _trial(attempt: _Attempt, truth: Truth, algorithm: Algorithm) -> Trial:
 
 
 def _answering(fits: dict[int, FoldFit]) -> tuple[Any, ...]:
-    """The models that answer for new rows: the one fitted on all rows, or those of the folds."""
-    return (fits[REFIT].model,) if REFIT in fits else tuple(fit.model for fit in fits.values())
+    """The models that answer for new rows: one fitted on all rows, or those of the folds."""
+    return tuple(fit.model for fit in fits.values() if fit.model is not None)
 
 
 def out_of_fold(fits: dict[int, FoldFit], truth: Truth, algorithm: Algorithm) -> np.ndarray:

@@ -1,6 +1,7 @@
 """split_rows: who learns, who validates, who tests; groups and time are kept apart where the experiment says so."""
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 
 import fsspec
@@ -22,6 +23,8 @@ RULES: dict[str, tuple[tuple[int, int], ...]] = {
 }
 WEIGH = "give some a weight above 0, or leave those rows out of the source"
 HOLD_OUT = {"auto": 0.2, "azure": 0.1}
+MOST_ORIGINS = 5  # folds in time order, unless more are asked for: older ones say little about what comes next
+VALIDATED_SHARE = 0.5  # of the rows in time order: the latest, which the folds share
 
 
 def split_rows(dataset: Dataset, profile: Profile, experiment: Experiment) -> Split:
@@ -34,12 +37,13 @@ def split_rows(dataset: Dataset, profile: Profile, experiment: Experiment) -> Sp
     weighs = _weighs(dataset)
     _check_classes(y[learning], weighs[learning], profile, dataset.roles)
     pairs, strategy = chooser.folds(learning)
+    is_ordered = dataset.roles.time is not None and chooser.chooses_folds
     assignment = np.zeros((dataset.n_rows, len(pairs)), np.int8)
     for fold, (train, valid) in enumerate(pairs):
         assignment[train, fold] = TRAIN
         assignment[valid, fold] = VALID
     _check_folds(assignment, y, weighs, profile)
-    return Split(is_test, assignment, strategy)
+    return Split(is_test, assignment, strategy, is_ordered)
 
 
 class _Chooser:
@@ -49,7 +53,7 @@ class _Chooser:
         self.dataset, self.y, self.experiment = dataset, y, experiment
         table, roles = dataset.table, dataset.roles
         self.groups = table[roles.group].cast(str).fill_null("").to_numpy() if roles.group else None
-        self.order = table[roles.time].rank("ordinal").fill_null(0).to_numpy() if roles.time else None
+        self.order = table[roles.time].rank("dense").fill_null(0).to_numpy() if roles.time else None
 
     def test_rows(self, has_target: np.ndarray) -> np.ndarray:
         test, part = self.experiment.test, self.dataset.part
@@ -71,6 +75,12 @@ class _Chooser:
             )
         return chosen
 
+    @property
+    def chooses_folds(self) -> bool:
+        """Whether the folds are not named by the experiment."""
+        validation = self.experiment.validation
+        return validation.source is None and not validation.fold_columns and not validation.indices
+
     def folds(self, learning: np.ndarray) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
         validation, part = self.experiment.validation, self.dataset.part
         rows = np.flatnonzero(learning)
@@ -85,12 +95,17 @@ class _Chooser:
         if validation.fraction is not None:
             repeats = validation.folds or 1
             pairs = [self._hold_out(rows, validation.fraction, i) for i in range(repeats)]
-            return pairs, f"{validation.fraction:.0%} hold-out" + (f", {repeats} times" if repeats > 1 else "")
+            times = f", {repeats} times" if repeats > 1 else ""
+            return pairs, f"{validation.fraction:.0%} hold-out{times}{self._kept_apart()}"
         n_folds = validation.folds or _folds_for(len(rows), validation.rule)
         if n_folds is None:
             fraction = HOLD_OUT[validation.rule]
-            return [self._hold_out(rows, fraction, 0)], f"{fraction:.0%} hold-out"
-        return self._cross_validation(rows, n_folds), f"{n_folds}-fold cross-validation{self._kept_apart()}"
+            return [self._hold_out(rows, fraction, 0)], f"{fraction:.0%} hold-out{self._kept_apart()}"
+        if self.order is None:
+            pairs = self._cross_validation(rows, n_folds)
+        else:
+            pairs = self._late_origins(rows, self.order[rows], n_folds)
+        return pairs, f"{len(pairs)}-fold cross-validation{self._kept_apart()}"
 
     def _kept_apart(self) -> str:
         return ", groups kept whole" if self.groups is not None else ", in time order" if self.order is not None else ""
@@ -109,7 +124,8 @@ class _Chooser:
         if len(rows) - n_part < 2:
             raise DataError(f"a share of {fraction:g} of {len(rows)} rows leaves too few to learn from; ask for less")
         if self.order is not None:
-            return rows[np.argsort(self.order[rows])][-n_part:]
+            ordered, (start,) = self._in_order(rows, self.order[rows], [len(rows) - n_part])
+            return ordered[start:]
         if self.groups is not None:
             return self._whole_groups(rows, self.groups[rows], fraction, seed)
         strata = self.y[rows] if self._can_stratify(rows, fraction) else np.zeros(len(rows))
@@ -135,16 +151,13 @@ class _Chooser:
         return counts.min() >= 2 and min(n_part, len(rows) - n_part) >= len(counts)
 
     def _cross_validation(self, rows: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, TimeSeriesSplit
+        from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
         seed, y = self.experiment.seed, self.y[rows]
         stratify = self.experiment.task_part.stratify
         if n_folds >= len(rows):
             raise SettingError(f"validation.folds: got {n_folds}; {len(rows)} rows can fill at most {len(rows) - 1}")
-        if self.order is not None:
-            rows = rows[np.argsort(self.order[rows])]
-            pairs = TimeSeriesSplit(n_folds).split(rows)
-        elif self.groups is not None:
+        if self.groups is not None:
             groups = self.groups[rows]
             self._check_groups(len(np.unique(groups)), n_folds, f"{n_folds} folds")
             grouped = StratifiedGroupKFold(n_folds) if stratify else GroupKFold(n_folds)
@@ -158,6 +171,33 @@ class _Chooser:
                 return _dealt(rows, n_folds, seed)
             pairs = KFold(n_folds, shuffle=True, random_state=seed).split(rows)
         return [(np.sort(rows[train]), np.sort(rows[valid])) for train, valid in pairs]
+
+    def _late_origins(self, rows: np.ndarray, times: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The latest rows in blocks, one after the other: each validates what all rows before it teach."""
+        n_asked = self.experiment.validation.folds
+        n_origins = n_asked or min(n_folds, MOST_ORIGINS)
+        ideal = len(rows) * (1 - VALIDATED_SHARE * (1 - np.arange(n_origins) / n_origins))
+        ordered, starts = self._in_order(rows, times, ideal)
+        if n_asked and len(starts) < n_asked:
+            raise SettingError(
+                f'validation.folds: got {n_asked}; the times in "{self.dataset.roles.time}" part the latest half of the '
+                f"rows in {len(starts)} at most. Ask for fewer folds, or bring rows of more times."
+            )
+        pairs = zip(starts, [*starts[1:], len(rows)], strict=True)
+        return [(np.sort(ordered[:start]), np.sort(ordered[start:end])) for start, end in pairs]
+
+    def _in_order(
+        self, rows: np.ndarray, times: np.ndarray, ideal: Sequence[float] | np.ndarray
+    ) -> tuple[np.ndarray, list[int]]:
+        """The rows, earliest first, and the positions close to the ideal ones at which a new time begins."""
+        order = np.argsort(times, kind="stable")
+        ordered, begins = rows[order], np.flatnonzero(np.diff(times[order])) + 1
+        if not len(begins):
+            raise DataError(
+                f'time_column "{self.dataset.roles.time}": all {len(rows)} rows to learn from have the same time, so '
+                "that none is later than the others. Name another column, or leave time_column out."
+            )
+        return ordered, sorted({int(begins[np.abs(begins - position).argmin()]) for position in ideal})
 
     def _check_groups(self, n_groups: int, n_needed: int, what: str) -> None:
         if n_groups < n_needed:

@@ -18,6 +18,7 @@ class Learner:
     predict: Callable[[Any, np.ndarray], np.ndarray]
     view: View
     link: Link
+    with_rounds_of: Callable[..., Any]
     is_refitted: bool
     max_rows: int | None
 
@@ -30,6 +31,7 @@ def learner(algorithm: Algorithm) -> Learner:
         algorithm.predict,
         algorithm.view,
         algorithm.link,
+        algorithm.with_rounds_of,
         algorithm.is_refitted,
         algorithm.max_rows,
     )

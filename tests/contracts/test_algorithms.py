@@ -16,7 +16,7 @@ import optuna
 import pytest
 
 from automl_assets import registry
-from automl_assets.learning.preparation import SCALERS, add_raw, fit, mean_raw, predict_raw
+from automl_assets.learning.preparation import SCALERS, add_raw, fit, mean_raw, predict_raw, with_rounds_of
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows, link_scores
 from automl_assets.records import Problem
@@ -280,6 +280,26 @@ def test_weights_change_the_fit(part, problem):
     models = _usual(part, problem), _fitted(part, weighted, FitContext(problem))
     plain, other = (predict_raw(part, model, rows.x) for model in models)
     assert np.abs(plain - other).max() > 1e-3
+
+
+ROUNDS = [case for case in STOPPABLE if "rounds" in case.values[0].portfolio(case.values[1])[0]]
+
+
+@pytest.mark.parametrize(("part", "problem"), ROUNDS)
+def test_rounds_found_by_validation_make_the_same_model_without_it(part, problem):
+    """So that it can be fitted again, on all rows, as long as was best."""
+    rows = _rows(part, problem, seed=1)
+    training, validation = _halves(rows)
+    config, context = _small(part.portfolio(problem)[0]) | {"rounds": 3}, FitContext(problem)
+    watched = fit(part, config, training, validation, context)
+    again = with_rounds_of(part, config, watched)
+    assert again != config
+    model = fit(part, again, training, None, context)
+    raw, expected = predict_raw(part, model, rows.x), predict_raw(part, watched, rows.x)
+    if part.name == "explainable_boosting":  # its best moment may be within a round
+        assert np.corrcoef(raw.ravel(), expected.ravel())[0, 1] > 0.99
+    else:
+        np.testing.assert_allclose(raw, expected, rtol=1e-5, atol=1e-6)
 
 
 @every_case

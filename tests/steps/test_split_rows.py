@@ -111,6 +111,39 @@ def test_time_runs_forward(ask, validation: object) -> None:
         assert order[train].max() < order[valid].min()
 
 
+def test_the_latest_half_validates_in_five_blocks(ask) -> None:
+    split = _split(ask(_table(1_000, t=np.arange(1_000)), test="none", time_column="t"))
+    assert (split.n_folds, split.strategy) == (5, "5-fold cross-validation, in time order")
+    assert [split.fold(i)[1].tolist() for i in (0, 4)] == [[*range(500, 600)], [*range(900, 1_000)]]
+    assert len(split.fold(4)[0]) == 900
+    assert split.is_ordered and split.leaves_out
+
+
+@pytest.mark.parametrize("validation", ["auto", {"fraction": 0.25}])
+def test_rows_of_one_time_stay_on_one_side(ask, validation: object) -> None:
+    day = np.random.default_rng(3).permutation(np.arange(N_ROWS) // 7)
+    split = _split(ask(_table(t=day), time_column="t", validation=validation))
+    _check(split)
+    assert day[split.is_test].min() > day[~split.is_test].max()
+    blocks = [split.fold(index) for index in range(split.n_folds)]
+    assert all(day[train].max() < day[valid].min() for train, valid in blocks)
+    assert len({tuple(valid) for _, valid in blocks}) == split.n_folds
+
+
+def test_too_few_times_for_the_folds(ask) -> None:
+    table = _table(t=np.arange(N_ROWS) // 30)  # four times, of which the last tests
+    assert _split(ask(table, time_column="t")).n_folds == 2
+    with pytest.raises(SettingError, match=r'got 4; the times in "t" part the latest half of the rows in 2 at most'):
+        _split(ask(table, time_column="t", validation={"folds": 4}))
+    with pytest.raises(DataError, match="rows to learn from have the same time, so that none is later"):
+        _split(ask(_table(t=[1] * N_ROWS), time_column="t"))
+
+
+def test_folds_that_rotate_leave_no_row_out(ask) -> None:
+    assert not _split(ask(_table())).leaves_out
+    assert _split(ask(_table(), validation={"fraction": 0.25})).leaves_out
+
+
 def test_monte_carlo(ask) -> None:
     split = _split(ask(_table(), test="none", validation={"fraction": 0.25, "folds": 3}))
     _check(split)

@@ -113,6 +113,12 @@ class _Stopper:
         return not self.patience.is_over(state.iteration - 1, losses[0] if losses else None)
 
 
+def _with_rounds_of(config: Config, model: Boosted) -> Config:
+    """Unless told, the library makes fewer steps for each leaf where it is to make few rounds."""
+    n_steps = model.booster.get_all_params()["leaf_estimation_iterations"]
+    return config | {"rounds": model.booster.tree_count_, "leaf_estimation_iterations": n_steps}
+
+
 def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
     raw = model.booster.predict(x, prediction_type="RawFormulaVal")
     return model.scale.undo(np.reshape(raw, (len(x), -1)))
@@ -216,6 +222,7 @@ PART = Algorithm(
     space=_space,
     fit=_fit,
     predict=_predict,
+    with_rounds_of=_with_rounds_of,
     to_onnx=_to_onnx,
     link="logit",
     reference="Prokhorenkova et al. 2018; the catboost package.",

@@ -53,6 +53,7 @@ class Additive:
     terms: tuple[Term, ...]
     base: np.ndarray  # float64 [n_scores]
     scale: TargetScale
+    rounds: tuple[int, ...] = ()  # that made the terms: those of single columns, then of pairs
 
     def scores(self, x: np.ndarray) -> np.ndarray:
         """float64 [n_rows, n_scores]"""
@@ -155,12 +156,13 @@ class _Boosting:
             return model
         cuts = self._all_cuts(most_bins)
         with self._booster(model, columns, cuts) as booster:
-            tables = self._boosted(booster, len(columns))
+            tables, n_rounds = self._boosted(booster, len(columns), stage=len(model.rounds))
         terms = (
             _compact(Term(each, tuple(cuts[c] for c in each), _known_bins(table, len(each))))
             for each, table in zip(columns, tables, strict=True)
         )
-        return replace(model, terms=(*model.terms, *(term for term in terms if term.table.any())))
+        kept = (term for term in terms if term.table.any())
+        return replace(model, terms=(*model.terms, *kept), rounds=(*model.rounds, n_rounds))
 
     def strongest_pairs(self, model: Additive, n_pairs: int) -> list[Columns]:
         """The pairs that explain most of what the model leaves (FAST, Lou et al. 2013), as far as there is time."""
@@ -193,16 +195,17 @@ class _Boosting:
         settings = (n_inner_bags, self.random, flags, self._objective, Native.AccelerationFlags_ALL, None)
         return Booster(*self._shared(model, cuts), columns, *settings)
 
-    def _boosted(self, booster: Any, n_terms: int) -> list[np.ndarray]:
-        """Boosts the terms in turn, and returns their tables at the best moment."""
+    def _boosted(self, booster: Any, n_terms: int, stage: int) -> tuple[list[np.ndarray], int]:
+        """Boosts the terms in turn, and returns their tables at the best moment, and after how many rounds that was."""
         rate = BASE_RATE * self.config["relative_rate"]
-        n_rounds = round(ROUNDS_TIMES_RATE / rate) if self.has_validation else self.config["rounds"]
+        n_rounds = round(ROUNDS_TIMES_RATE / rate) if self.has_validation else _rounds(self.config, stage)
         patience = EarlyStopping(self.context.deadline)
         for number in range(n_rounds):
             losses = [self._step(booster, term, rate, number) for term in range(n_terms)]
             if patience.is_over(number, losses[-1] if self.has_validation else None):
                 break
-        return booster.get_best_model() if self.has_validation else booster.get_current_model()
+        tables = booster.get_best_model() if self.has_validation else booster.get_current_model()
+        return tables, patience.best_round + 1
 
     def _step(self, booster: Any, term: int, rate: float, number: int) -> float:
         """One small tree for one term. Returns the loss on validation rows."""
@@ -279,6 +282,16 @@ def _compact(term: Term) -> Term:
         cuts = tuple(own[is_needed] if i == axis else own for i, own in enumerate(term.cuts))
         term = Term(term.columns, cuts, np.moveaxis(table, 0, axis))
     return term
+
+
+def _rounds(config: Config, stage: int) -> int:
+    """One number, or one for each stage."""
+    rounds = np.atleast_1d(config["rounds"])
+    return int(rounds[min(stage, len(rounds) - 1)])
+
+
+def _with_rounds_of(config: Config, model: Additive) -> Config:
+    return config | {"rounds": list(model.rounds)}
 
 
 def _predict(model: Additive, x: np.ndarray) -> np.ndarray:
@@ -379,6 +392,7 @@ PART = Algorithm(
     space=_space,
     fit=_fit,
     predict=_predict,
+    with_rounds_of=_with_rounds_of,
     to_onnx=_to_onnx,
     link="logit",
     reference="Lou et al. 2013, Nori et al. 2019; the booster of the interpret-core package.",

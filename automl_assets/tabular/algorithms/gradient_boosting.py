@@ -96,6 +96,10 @@ def _losses(booster: Any) -> Sequence[float | None]:
     return (-booster.validation_score_[1:]).tolist() if booster.early_stopping else [None] * booster.max_iter
 
 
+def _with_rounds_of(config: Config, model: Boosted) -> Config:
+    return config | {"rounds": len(model.booster._predictors)}
+
+
 def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
     from threadpoolctl import threadpool_limits
 
@@ -148,6 +152,7 @@ PART = Algorithm(
     space=_space,
     fit=_fit,
     predict=_predict,
+    with_rounds_of=_with_rounds_of,
     to_onnx=_to_onnx,
     link="logit",
     reference="Friedman 2001; scikit-learn HistGradientBoostingClassifier and HistGradientBoostingRegressor.",

@@ -131,6 +131,10 @@ def _booster(text: str) -> Any:
     return lightgbm.Booster(model_str=text)
 
 
+def _with_rounds_of(config: Config, model: Boosted) -> Config:
+    return config | {"rounds": _booster(model.text).current_iteration()}
+
+
 def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
     raw = _booster(model.text).predict(x, raw_score=True)
     return model.scale.undo(np.reshape(raw, (len(x), -1)))
@@ -213,6 +217,7 @@ PART = Algorithm(
     space=_space,
     fit=_fit,
     predict=_predict,
+    with_rounds_of=_with_rounds_of,
     to_onnx=_to_onnx,
     link="logit",
     reference="Ke et al. 2017; the lightgbm package.",

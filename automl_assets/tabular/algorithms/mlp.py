@@ -75,6 +75,7 @@ class Network:
     weights: Weights
     is_classifier: bool
     scale: TargetScale
+    epochs: int = 0  # after which it answered validation rows best
 
 
 def _portfolio(problem: Problem) -> Sequence[Config]:
@@ -160,7 +161,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
         weights = _initial(inputs, context.problem.n_outputs, config, generator)
         learning = _Learning(inputs, weights, config, context, generator)
         learning.run(rows, on_scale(validation, scale) if validation else None)
-    return Network(inputs, learning.learnt(), bool(context.problem.classes), scale)
+    return Network(inputs, learning.learnt(), bool(context.problem.classes), scale, learning.best_epoch + 1)
 
 
 def _initial(inputs: Inputs, n_outputs: int, config: Config, generator: Any) -> Weights:
@@ -345,6 +346,10 @@ def _with_mean_of_met(vectors: np.ndarray, inputs: Inputs, met: np.ndarray) -> n
 # --- answering
 
 
+def _with_rounds_of(config: Config, model: Network) -> Config:
+    return config | {"epochs": model.epochs}
+
+
 def _predict(model: Network, x: np.ndarray) -> np.ndarray:
     return model.scale.undo(_answers(model.weights, model.inputs, model.is_classifier, x))
 
@@ -459,6 +464,7 @@ PART = Algorithm(
     space=_space,
     fit=_fit,
     predict=_predict,
+    with_rounds_of=_with_rounds_of,
     to_onnx=_to_onnx,
     link="probability",
     reference="Gorishniy et al. 2025 (TabM), Gorishniy et al. 2022 (numbers), Holzmüller et al. 2024; own, with torch.",

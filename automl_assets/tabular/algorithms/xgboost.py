@@ -110,6 +110,10 @@ def _booster(model: Boosted) -> Any:
     return booster
 
 
+def _with_rounds_of(config: Config, model: Boosted) -> Config:
+    return config | {"rounds": _booster(model).num_boosted_rounds()}
+
+
 def _predict(model: Boosted, x: np.ndarray) -> np.ndarray:
     raw = _booster(model).inplace_predict(x, predict_type="margin", validate_features=False)
     return model.scale.undo(np.reshape(raw, (len(x), -1)).astype(np.float64))
@@ -170,6 +174,7 @@ PART = Algorithm(
     space=_space,
     fit=_fit,
     predict=_predict,
+    with_rounds_of=_with_rounds_of,
     to_onnx=_to_onnx,
     link="logit",
     reference="Chen and Guestrin 2016; the xgboost package.",

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets.data.date_parts import DATE_PARTS
-from automl_assets.data.typing import as_numbers, seconds_since_1970
+from automl_assets.data.typing import as_floats, seconds_since_1970
 from automl_assets.experiment.featurizer_options import Wishes
 from automl_assets.learning.encodings import ENCODED_LEVELS
 from automl_assets.records import FeatureColumn, Kind
@@ -27,6 +27,7 @@ SMALL_TABLE = 200
 MAX_KNOWN = 10_000  # categories of a column that are told apart at all: by a code, a bucket or their frequency
 REPEATED_SHARE = 0.5  # of a text's rows must hold a text that occurs again, for the text to be a category as well
 MISSING_TEXTS = ("", " ")  # as good as no value, also in the ONNX model, which cannot take a missing text
+KEPT_APART = 0.95  # of a number's distinct values: where float32 keeps fewer, an offset is subtracted first
 TINY = float(np.finfo(np.float32).tiny)  # a smaller spread would be rounded to 0
 
 CLIP = 10.0  # standard deviations; keeps an outlier from ruling a linear model
@@ -121,6 +122,16 @@ class Fill:
     is_marked: bool
 
 
+@stored_as("tabular.NumberOffset")
+@dataclass(frozen=True)
+class Offset:
+    """What is subtracted, in float64, from a number whose values float32 could not tell apart: moments in seconds, say,
+    or long counters. A median of the training rows."""
+
+    column: str
+    value: float
+
+
 @stored_as("tabular.DateParts")
 @dataclass(frozen=True)
 class DateParts:
@@ -156,6 +167,17 @@ class Featurizer:
     fills: tuple[Fill, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
     encodings: tuple[str, ...] = ()  # of `encodings.ENCODERS`: worth trying inside the folds
+    offsets: tuple[Offset, ...] = ()
+
+    @property
+    def offset_of(self) -> dict[str, float]:
+        """Number column -> what is subtracted from it; for those only that have an offset."""
+        return {offset.column: offset.value for offset in self.offsets}
+
+    @property
+    def fill_of(self) -> dict[str, float]:
+        """Number column -> what a missing value becomes in `codes`; for those only that are filled."""
+        return {fill.column: fill.value - self.offset_of.get(fill.column, 0.0) for fill in self.fills}
 
     @property
     def marked(self) -> tuple[str, ...]:
@@ -198,7 +220,10 @@ class Featurizer:
 
     def _number_columns(self) -> list[FeatureColumn]:
         filled = {fill.column: f", missing is {fill.value:g}" for fill in self.fills}
-        numbers = [FeatureColumn(name, name, f"number{filled.get(name, '')}") for name in self.numbers]
+        moved = {name: f" less {value:.15g}" for name, value in self.offset_of.items()}
+        numbers = [
+            FeatureColumn(name, name, f"number{moved.get(name, '')}{filled.get(name, '')}") for name in self.numbers
+        ]
         markers = [FeatureColumn(f"{name}_was_missing", name, "marker of missing values") for name in self.marked]
         dates = [
             FeatureColumn(f"{d.column}_{part}", d.column, f"{part} of date") for d in self.dates for part in d.parts
@@ -244,6 +269,7 @@ def fit_featurizer(table: pl.DataFrame, kinds: Mapping[str, Kind], wishes: Wishe
         frequencies=_fit_frequencies(table, categories, wishes),
         fills=tuple(_fit_fill(table[name], *wishes.imputers[name]) for name in numbers if name in wishes.imputers),
         encodings=_worth_trying(categories, terms, len(numbers), wishes),
+        offsets=tuple(found for name in numbers if (found := _fit_offset(table[name])) is not None),
     )
     return replace(empty, dense=_fit_dense(encode(empty, table), empty, wishes))
 
@@ -263,8 +289,8 @@ def _worth_trying(
 
 def encode(featurizer: Featurizer, table: pl.DataFrame) -> np.ndarray:
     """Rows as codes, float32 [n_rows, n_codes]. Missing values and unseen categories are NaN."""
-    fills = {fill.column: fill.value for fill in featurizer.fills}
-    blocks = [_filled(_number(table[name]), fills.get(name)) for name in featurizer.numbers]
+    offsets, fills = featurizer.offset_of, featurizer.fill_of
+    blocks = [_filled(_number(table[name], offsets.get(name, 0.0)), fills.get(name)) for name in featurizer.numbers]
     blocks += [np.isnan(_number(table[name])).astype(np.float32) for name in featurizer.marked]
     blocks += [part for date in featurizer.dates for part in _date_columns(table[date.column], date.parts)]
     blocks += [term_columns(table[text.column], text) for text in featurizer.texts]
@@ -298,11 +324,11 @@ def _row(values: tuple[float, ...]) -> np.ndarray:
     return np.array(values, np.float32)
 
 
-def _number(column: pl.Series) -> np.ndarray:
-    """A column as float32, with infinities as missing."""
-    values = as_numbers(column).fill_null(float("nan")).to_numpy()
+def _number(column: pl.Series, offset: float = 0.0) -> np.ndarray:
+    """A column less its offset as float32, with infinities as missing."""
+    values = as_floats(column)
     with np.errstate(over="ignore"):
-        narrow = values.astype(np.float32)
+        narrow = (values - offset).astype(np.float32)
     return np.where(np.isfinite(narrow), narrow, np.float32("nan"))
 
 
@@ -388,6 +414,31 @@ def _is_repeated(column: pl.Series) -> bool:
     """Whether a text is a category as well: most rows hold one that occurs again."""
     counts = _counted(column)["count"]
     return int(counts.filter(counts > 1).sum()) >= REPEATED_SHARE * max(1, int(counts.sum()))
+
+
+def _fit_offset(column: pl.Series) -> Offset | None:
+    """Where float32 takes many values for one another, and fewer of them once the median is subtracted."""
+    known = distinct_numbers(column)
+    if not len(known) or (before := share_apart(known)) >= KEPT_APART:
+        return None
+    offset = float(np.quantile(known, 0.5, method="lower"))
+    return Offset(column.name, offset) if share_apart(known - offset) > before else None
+
+
+def distinct_numbers(column: pl.Series) -> np.ndarray:
+    """The finite values of a column, each once, ascending, float64."""
+    values = as_floats(column)
+    return np.unique(values[np.isfinite(values)])
+
+
+def share_apart(distinct: np.ndarray) -> float:
+    """How many of these values float32 tells from one another, as a share.
+
+    >>> share_apart(np.array([1_700_000_000.0, 1_700_000_001.0])), share_apart(np.array([0.0, 1.0]))
+    (0.5, 1.0)
+    """
+    with np.errstate(over="ignore"):
+        return len(np.unique(distinct.astype(np.float32))) / len(distinct)
 
 
 def _fit_fill(column: pl.Series, strategy: str, value: float | str | None) -> Fill:

@@ -1,6 +1,7 @@
 """The featurizer as ONNX nodes over raw columns: one input per column, each [n_rows, 1].
 
-Numbers come in as float, categories as strings ("" is missing), dates as double seconds since 1970 (UTC).
+Numbers come in as float (as double where an offset is subtracted), categories as strings ("" is missing), dates as
+double seconds since 1970 (UTC).
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ NAN = float("nan")
 
 def input_types(featurizer: Featurizer) -> dict[str, str]:
     """Raw column -> element type that the ONNX model takes."""
-    numbers = dict.fromkeys(featurizer.numbers, "float")
+    numbers = {name: "double" if name in featurizer.offset_of else "float" for name in featurizer.numbers}
     dates = {date.column: "double" for date in featurizer.dates}
     texts = {text.column: "string" for text in featurizer.texts}
     return numbers | dates | texts | {levels.column: "string" for levels in featurizer.categories}
@@ -39,10 +40,11 @@ def add_codes(graph: Graph, featurizer: Featurizer) -> str:
 
 def _numbers(graph: Graph, featurizer: Featurizer) -> list[str]:
     """Every number, infinities as missing, then the markers; what is to be filled is filled."""
-    numbers = _finite(graph, _joined(graph, list(featurizer.numbers)))
-    if not featurizer.fills:
+    offsets, fills = featurizer.offset_of, featurizer.fill_of
+    raw = [_less(graph, name, offsets[name]) if name in offsets else name for name in featurizer.numbers]
+    numbers = _finite(graph, _joined(graph, raw))
+    if not fills:
         return [numbers]
-    fills = {fill.column: fill.value for fill in featurizer.fills}
     is_missing = graph.node("IsNaN", numbers)
     row = _floats(graph, tuple(fills.get(name, NAN) for name in featurizer.numbers))
     filled = graph.node("Where", is_missing, row, numbers)
@@ -51,6 +53,10 @@ def _numbers(graph: Graph, featurizer: Featurizer) -> list[str]:
     places = [featurizer.numbers.index(name) for name in featurizer.marked]
     marked = graph.node("Gather", is_missing, _ints(graph, *places), axis=1)
     return [filled, graph.node("Cast", marked, to=FLOAT)]
+
+
+def _less(graph: Graph, raw: str, offset: float) -> str:
+    return graph.node("Cast", graph.node("Sub", raw, graph.constant(np.array(offset))), to=FLOAT)
 
 
 def add_dense(graph: Graph, featurizer: Featurizer, codes: str) -> str:

@@ -69,6 +69,7 @@ def _guardrails(
         guardrails.near_constant(table, columns),
         guardrails.target_leakage(table, columns, y),
         guardrails.time_leakage(table, columns, y, experiment),
+        guardrails.precision(table, columns),
         guardrails.memory(columns, table.height),
         _duplicate_rows(table),
     )

@@ -10,6 +10,7 @@ from automl_assets.execution.processes import free_bytes
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import ColumnProfile, Guardrail
 from automl_assets.steps.split_guardrails import _named
+from automl_assets.tabular.features.featurizer import KEPT_APART, distinct_numbers, share_apart
 
 LOOKED_AT = 5_000  # rows, by chance, on which a column's power is measured
 MOST_BINS, ROWS_PER_BIN = 100, 10
@@ -72,6 +73,28 @@ def time_leakage(
         f"may look better than it will be on later rows. To predict the future, set `time_column: {name}`."
     )
     return Guardrail("time_leakage", "alerted", text, figures)
+
+
+def precision(table: pl.DataFrame, columns: tuple[ColumnProfile, ...]) -> Guardrail:
+    """Numbers of which float32, in which models learn, keeps too few apart, even less their median."""
+    shares: dict[str, float] = {}
+    for name in (c.name for c in columns if c.kind == "numeric"):
+        known = distinct_numbers(table[name])
+        if len(known) and share_apart(known) < KEPT_APART:
+            shares[name] = share_apart(known - np.quantile(known, 0.5, method="lower"))
+    lost = {name: share for name, share in shares.items() if share < KEPT_APART}
+    if lost:
+        worst = min(lost, key=lambda name: lost[name])
+        text = (
+            f"{_named([*lost])}: numbers so long that models take some for one another (of {worst} {lost[worst]:.0%} of the "
+            "values stay apart). Say categorical in featurization.column_types where they are names, or bring what "
+            "matters of them in a column of its own."
+        )
+        return Guardrail("number_precision", "alerted", text, {"columns": len(lost), "kept_apart": lost[worst]})
+    if shares:
+        text = f"{_named([*shares])}: their median is subtracted first, so that models tell their values apart."
+        return Guardrail("number_precision", "done", text, {"columns": len(shares)})
+    return Guardrail("number_precision", "passed", "Models tell the values of every number apart.")
 
 
 def memory(columns: tuple[ColumnProfile, ...], n_rows: int) -> Guardrail:

@@ -34,7 +34,7 @@ class Choice:
     algorithm: str
     weight: float
     config: Config
-    n_models: int  # of the first folds, or one of all rows
+    n_models: int  # of the first folds, where folds answer together
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,13 @@ def train_model(ensemble: Ensemble, dataset: Dataset, split: Split, recipe: Reci
     for member, choice in zip(ensemble.members, recipe.choices, strict=True):
         learner = LEARNERS[member.algorithm]
         rows = Rows(views[learner.view], y, weight)
-        folds = [None] if learner.is_refitted else range(choice.n_models)
-        models = tuple(_fit_fold(learner, choice.config, rows, split, fold, recipe) for fold in folds)
-        members.append(replace(member, fitted=Fitted(models)))
+        if learner.is_refitted:
+            models = [_fit_fold(learner, choice.config, rows, split, None, recipe)]
+        elif split.leaves_out:
+            models = [_fit_again(learner, choice.config, rows, split, recipe)]
+        else:
+            models = [_fit_fold(learner, choice.config, rows, split, i, recipe) for i in range(choice.n_models)]
+        members.append(replace(member, fitted=Fitted(tuple(models))))
     return replace(ensemble, members=tuple(members))
 
 
@@ -102,6 +106,13 @@ def _fit_fold(learner: Any, config: Config, rows: Rows, split: Split, fold: int 
     context = replace(context_of(recipe.ensemble.featurizer, recipe.problem, seed), n_threads=os.cpu_count() or 1)
     training = rows.take(sampled(train, learner.max_rows, seed))
     return preparation.fit(learner, config, training, None if valid is None else rows.take(valid), context)
+
+
+def _fit_again(learner: Any, config: Config, rows: Rows, split: Split, recipe: Recipe) -> Any:
+    """On all rows, as long as the last fold found best."""
+    watched = _fit_fold(learner, config, rows, split, split.n_folds - 1, recipe)
+    again = preparation.with_rounds_of(learner, config, watched)
+    return _fit_fold(learner, again, rows, split, None, recipe)
 
 
 def _target(dataset: Dataset, recipe: Recipe) -> np.ndarray:

@@ -83,6 +83,28 @@ def test_onnx_equals_python(known: list[tuple], new: list[tuple]) -> None:
     _check_parity(featurizer, _table(known + new))
 
 
+@pytest.mark.parametrize(
+    "known", [1_767_225_600 + np.arange(1_508) * 2.0, 1e13 + np.arange(868) * 7.0], ids=["moments", "ids"]
+)
+def test_large_numbers_stay_apart(known: np.ndarray) -> None:
+    """float32 alone keeps 29 and 6 of them."""
+    featurizer = _fitted("numeric", known.tolist())
+    codes = encode(featurizer, pl.DataFrame({"c": known}))
+    assert len(np.unique(known.astype(np.float32))) < 30
+    np.testing.assert_array_equal(codes[:, 0], known - np.sort(known)[(len(known) - 1) // 2])
+    _check_parity(featurizer, pl.DataFrame({"c": [*known.tolist(), None, np.inf, 1e300]}))
+
+
+def test_large_numbers_are_filled_as_asked() -> None:
+    known = [1_767_225_600.0 + i for i in range(100)]
+    table = pl.DataFrame({"c": [*known, None]})
+    featurizer = fit_featurizer(table, {"c": "numeric"}, Wishes(imputers={"c": ("constant", known[50])}))
+    codes = encode(featurizer, table)
+    assert codes[-1].tolist() == [codes[50, 0], 1.0]
+    assert featurizer.columns[0].transformation == "number less 1767225649, missing is 1.76723e+09"
+    _check_parity(featurizer, table)
+
+
 def test_onnx_equals_python_on_every_day_of_leap_and_century_years() -> None:
     days = pl.concat(
         [pl.date_range(date(y, 1, 1), date(y, 12, 31), eager=True) for y in (1599, 1900, 1970, 2000, 2024)]

@@ -34,6 +34,20 @@ def _split_guardrails(ask, columns: dict, **settings) -> dict[str, Guardrail]:
     return {g.name: g for g in (validation_split(split, experiment), train_test_overlap(dataset, split))}
 
 
+@pytest.mark.parametrize(
+    ("numbers", "status"),
+    [
+        (NUMBERS, "passed"),
+        (1_767_225_600 + np.arange(N_ROWS) * 3, "done"),  # moments in seconds
+        (np.where(NUMBERS > 0, 1e18, 0) + np.arange(N_ROWS) * 1_000, "alerted"),
+    ],
+)
+def test_numbers_that_float32_cannot_hold(ask, numbers: np.ndarray, status: str) -> None:
+    found = _guardrail(ask, "number_precision", n=numbers)
+    assert found.status == status
+    assert ("n:" in found.message) == (status != "passed")
+
+
 LEAKS = {
     "a category": {"c": [f"code_{label}" for label in CLASSES]},
     "a category with noise categories": {"c": [f"{label}{i % 3}" for i, label in enumerate(CLASSES)]},
