@@ -37,6 +37,7 @@ class ForecastTruth:
     horizon: int
     season: int
     levels: tuple[float, ...]  # of quantiles
+    floor: float = -np.inf  # below which no quantile lies
 
     @cached_property
     def y(self) -> np.ndarray:
@@ -56,9 +57,32 @@ class ForecastTruth:
 
     def only(self, kept: np.ndarray) -> "ForecastTruth":
         """The same as if nothing had come but what is kept, bool [n_windows, n_series, horizon]."""
-        again = replace(self)
+        again, known = replace(self), self.__dict__
+        again.__dict__.update({name: known[name] for name in (*BY_ORIGIN, *BY_SERIES) if name in known})
         again.__dict__["y"] = np.where(kept, self.y, np.nan)  # in place of what `y` would work out
         return again
+
+    def beside(self, window: int) -> tuple[np.ndarray, "ForecastTruth"]:
+        """The origins that look at no stamp that this one looks at, by number, and what came next there; where there are
+        none, all others without the stamps they share with it. What overlaps is no evidence of its own."""
+        both = (self.ends >= 0) & (self.ends[window] >= 0)
+        distances = np.where(both, self.ends - self.ends[window], self.horizon)
+        every, numbers = np.arange(self.learnt.n_series), np.arange(len(self.ends))
+        apart = np.flatnonzero((np.abs(distances) >= self.horizon).all(axis=1) & (numbers != window))
+        if len(apart):
+            return apart, self.part(apart, every)
+        others = np.flatnonzero(numbers != window)
+        steps = distances[others][:, :, None] + np.arange(self.horizon)  # after the origin of the window
+        is_own = (steps < 0) | (steps >= self.horizon)
+        part = self.part(others, every)
+        return others, part.only(part.is_known & is_own)
+
+    @cached_property
+    def n_apart(self) -> float:
+        """As how many origins that do not overlap these are worth."""
+        known = np.where(self.ends >= 0, self.ends.astype(np.float64), np.nan)
+        spans = np.nanmax(known, axis=0, initial=0) - np.nanmin(known, axis=0, initial=np.inf)
+        return float(np.clip(1 + spans.max(initial=0) / self.horizon, 1, len(self.ends)))
 
     @cached_property
     def is_known(self) -> np.ndarray:
@@ -79,8 +103,8 @@ class ForecastTruth:
 
     @cached_property
     def squares(self) -> np.ndarray:
-        """Mean squared seasonal difference, float64 [n_series]."""
-        return np.array([_typical_difference(y, self.season, np.square) for y in self.learnt.series()])
+        """Mean squared difference from one stamp to the next since the first demand, as M5 has it, float64 [n_series]."""
+        return np.array([_typical_difference(_since_demand(y), 1, np.square) for y in self.learnt.series()])
 
     @cached_property
     def limits(self) -> np.ndarray:
@@ -134,6 +158,11 @@ def _typical_difference(y: np.ndarray, season: int, size: Callable[[np.ndarray],
     differences = size(y[lag:] - y[:-lag])
     candidates = (differences, size(y), np.ones(1))
     return next(float(values.mean()) for values in candidates if len(values) and values.mean() > 0)
+
+
+def _since_demand(y: np.ndarray) -> np.ndarray:
+    """A series from its first value that is not zero on; all of one that has none."""
+    return y[np.argmax(y != 0) :] if y.any() else y
 
 
 def repeated_season(panel: Panel, ends: np.ndarray, season: int, horizon: int) -> np.ndarray:
@@ -208,7 +237,9 @@ def problem_truth(
     panel: Panel, ends: np.ndarray, problem: ForecastProblem, learnt: Panel | None = None
 ) -> ForecastTruth:
     """What came next in a panel, as the problem asks for it; `learnt` when models have seen only a part of the panel."""
-    return ForecastTruth(learnt or panel, panel, ends, problem.horizon, problem.season, problem.quantiles)
+    return ForecastTruth(
+        learnt or panel, panel, ends, problem.horizon, problem.season, problem.quantiles, problem.floor
+    )
 
 
 def coverage(truth: ForecastTruth, quantiles: np.ndarray) -> dict[str, float]:
@@ -280,7 +311,7 @@ def _mean_absolute_scaled(truth: ForecastTruth, points: np.ndarray) -> np.ndarra
 
 
 def _root_mean_squared_scaled(truth: ForecastTruth, points: np.ndarray) -> np.ndarray:
-    """RMSSE (M5)."""
+    """RMSSE (M5, Makridakis et al. 2022): beside the naive forecast, whatever the season."""
     return np.sqrt(_of_series((points - truth.y) ** 2, truth) / truth.squares[truth.counts > 0])
 
 
@@ -302,22 +333,55 @@ OF_SERIES: dict[str, Callable[[ForecastTruth, np.ndarray], np.ndarray]] = {
 }
 
 
-def by_series(truth: ForecastTruth, point: np.ndarray) -> pl.DataFrame:
-    """What is known of each series that has known values: their number, mean errors, mean size, and its own metrics."""
+NAIVE2 = {"MASE": "MASE_of_naive2", "sMAPE": "sMAPE_of_naive2"}  # what OWA compares, and with what
+
+
+def by_series(truth: ForecastTruth, point: np.ndarray, quantiles: np.ndarray | None = None) -> pl.DataFrame:
+    """What is known of each series that has known values: their number, mean errors, mean size, and its own metrics;
+    enough for `pooling` to measure any series together."""
     is_judged = truth.counts > 0
-    errors = point - truth.y
     with np.errstate(invalid="ignore", divide="ignore"):
         return pl.DataFrame(
             {
                 "series": [name for name, judged in zip(truth.learnt.names, is_judged, strict=True) if judged],
                 "n_rows": truth.counts[is_judged],
-                "mean_absolute_error": _of_series(np.abs(errors), truth),
-                "mean_squared_error": _of_series(errors**2, truth),
-                "mean_size": _of_series(np.abs(truth.y), truth),
+                **_means_of_series(truth, point),
+                "pinball_loss": _pinball_of_series(truth, point[..., None] if quantiles is None else quantiles),
                 **{name: of_series(truth, point) for name, of_series in OF_SERIES.items()},
+                **{column: OF_SERIES[name](truth, truth.naive2) for name, column in NAIVE2.items()},
             },
             schema_overrides={"series": pl.String},
         )
+
+
+def _means_of_series(truth: ForecastTruth, point: np.ndarray) -> dict[str, np.ndarray]:
+    """Means over the stamps of each series [n_judged], by name."""
+    errors, y = point - truth.y, truth.y
+    has_share = truth.is_known & (y != 0)
+    n_shares = has_share.sum(axis=(0, 2))[truth.counts > 0]
+    shares = np.where(has_share, np.abs(errors / y), 0.0)
+    centres = np.zeros(len(truth.counts))
+    centres[truth.counts > 0] = _of_series(y, truth)
+    return {
+        "mean_absolute_error": _of_series(np.abs(errors), truth),
+        "mean_squared_error": _of_series(errors**2, truth),
+        "mean_squared_log_error": _of_series((_log(point) - _log(y)) ** 2, truth),
+        "mean_error": _of_series(errors, truth),
+        "mean_size": _of_series(np.abs(y), truth),
+        "mean_value": centres[truth.counts > 0],
+        "variance": _of_series((y - centres[:, None]) ** 2, truth),
+        "n_percentages": n_shares,
+        "mean_percentage": _of_series(shares, truth) * truth.counts[truth.counts > 0] / np.maximum(n_shares, 1),
+    }
+
+
+def _log(values: np.ndarray) -> np.ndarray:
+    """Of values and one; what is below zero has none."""
+    return np.where(values >= 0, np.log1p(np.maximum(values, 0.0)), np.nan)
+
+
+def _pinball_of_series(truth: ForecastTruth, answers: np.ndarray) -> np.ndarray:
+    return np.mean([_of_series(losses, truth) for losses in _losses(truth, answers)], axis=0)
 
 
 def _mean_over_series(truth, points, answers, name: str) -> np.ndarray:
@@ -373,10 +437,14 @@ def _weighted_quantile(truth, points, answers) -> np.ndarray:
 
 def _pinballs(truth: ForecastTruth, answers: np.ndarray) -> list[np.ndarray]:
     """The mean of each quantile's losses [n_levels][...]."""
+    return [_of_all(losses, truth) for losses in _losses(truth, answers)]
+
+
+def _losses(truth: ForecastTruth, answers: np.ndarray) -> list[np.ndarray]:
+    """Of each quantile the loss at every stamp [n_levels][..., n_windows, n_series, horizon]."""
     every = np.broadcast_to(answers, (*answers.shape[:-1], len(truth.levels)))
     errors = [truth.y - every[..., place] for place in range(len(truth.levels))]
-    losses = [np.maximum(q * error, (q - 1) * error) for q, error in zip(truth.levels, errors, strict=True)]
-    return [_of_all(loss, truth) for loss in losses]
+    return [np.maximum(q * error, (q - 1) * error) for q, error in zip(truth.levels, errors, strict=True)]
 
 
 POOLED = (

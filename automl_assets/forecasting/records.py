@@ -71,6 +71,11 @@ class ForecastProblem:
         """The shortest season, or 1."""
         return self.periods[0] if self.periods else 1
 
+    @property
+    def floor(self) -> float:
+        """Below which nothing was ever seen, so that nothing is forecast there: zero, or none."""
+        return 0.0 if self.problem.target_range[0] >= 0 else -np.inf
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -260,6 +265,7 @@ class ForecastEvaluation:
     coverage: dict[str, float]  # of each central interval: share of values inside
     by_series: pl.DataFrame  # series, n_rows, mean_absolute_error, mean_squared_error, mean_size, MASE, …
     pictures: tuple[Picture, ...] = field(default=())
+    baseline_by_series: pl.DataFrame = field(default_factory=pl.DataFrame)  # the same of the seasonal naive forecast
 
 
 @dataclass(frozen=True)
@@ -268,7 +274,7 @@ class ForecastSummary:
 
     metric: str
     groups: pl.DataFrame  # group, status (learnt, fallback or failed), reason, kind, algorithms, n_series, score, …
-    metrics: dict[str, float]  # of all groups, under the names that each group's evaluation has
+    metrics: dict[str, float]  # of all series of all groups, as each group's evaluation has them of its own
     baseline: dict[str, float]  # the same of the seasonal naive forecast
     coverage: dict[str, float]  # share of values inside each central interval
     macro: dict[str, float]  # what series are measured by, every series counting alike

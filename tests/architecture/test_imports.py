@@ -38,7 +38,7 @@ LAYERS = (
     ("*.algorithms", "*.tasks"),
     ("*.pictures", "*.features", "*.models"),
     ("*.forecaster",),
-    ("*.hierarchy", "*.metrics", "*.partition_keys", "*.records"),
+    ("*.hierarchy", "*.metrics", "*.partition_keys", "*.pooling", "*.records"),
     ("learning",),
     ("execution",),
     ("explanation", "pictures", "data", "onnx"),

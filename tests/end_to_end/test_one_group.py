@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 def materialise(home: Path, assets: tuple[str, ...], *arguments: str) -> None:
     program = Path(sys.executable).with_name("dagster")
-    chosen = " or ".join(f'key:"shops/{name}"' for name in assets)
+    chosen = " or ".join(f'key:"{asset_key("shops", name).to_user_string()}"' for name in assets)
     command = [program, "asset", "materialize", "-m", "automl_assets.definitions", "--select", chosen, *arguments]
     done = subprocess.run(command, cwd=home, env=os.environ, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

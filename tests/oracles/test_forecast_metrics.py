@@ -77,7 +77,7 @@ def _series_oracles(truth: ForecastTruth, point: np.ndarray) -> dict[str, float]
     squared_logs = ((np.log1p(point) - np.log1p(truth.y)) ** 2).mean(axis=(0, 2))
     return {
         "MASE": losses.mase(ahead, ["model"], SEASON, history)["model"].mean(),
-        "RMSSE": losses.rmsse(ahead, ["model"], SEASON, history)["model"].mean(),
+        "RMSSE": losses.rmsse(ahead, ["model"], 1, history)["model"].mean(),  # M5: one step, whatever the season
         "sMAPE": 200 * losses.smape(ahead, ["model"])["model"].mean(),
         "normalized_mean_absolute_error": (losses.mae(ahead, ["model"])["model"] / spans).mean(),
         "normalized_root_mean_squared_error": (losses.rmse(ahead, ["model"])["model"] / spans).mean(),
@@ -116,6 +116,14 @@ def test_owa_of_its_own_yardstick_is_one(truth: ForecastTruth, point: np.ndarray
     doubled = truth.y + 2 * (truth.naive2 - truth.y)
     shares = [score(name, truth, doubled) / score(name, truth, truth.naive2) for name in ("MASE", "sMAPE")]
     assert score("OWA", truth, doubled) == pytest.approx(np.mean(shares))
+
+
+def test_rmsse_is_measured_by_steps_since_the_first_demand() -> None:
+    """M5 (Makridakis et al. 2022): sales before a product is sold tell nothing of how it sells."""
+    whole = _panel([np.array([0.0] * 40 + [3, 5, 1, 4] + [4, 4])])
+    truth = ForecastTruth(whole.until(2), whole, np.array([[44]]), 2, SEASON, LEVELS)
+    scale = (2**2 + 4**2 + 3**2) / 3
+    assert score("RMSSE", truth, np.array([[[5.0, 7.0]]])) == pytest.approx(np.sqrt((1 + 9) / 2 / scale))
 
 
 def test_naive2_repeats_a_multiplicative_season_and_leaves_noise_alone() -> None:

@@ -4,6 +4,7 @@ Every tabular algorithm that says it can forecast becomes a forecaster of its na
 ahead from what is known at the origin; a recursive one learns the next step, and takes its answers for true to go on.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,7 +24,7 @@ from automl_assets.forecasting.models.components import CALENDAR, HOLIDAYS, LEVE
 from automl_assets.forecasting.records import Covariate, ForecastProblem, Panel
 from automl_assets.learning import preparation
 from automl_assets.onnx.graph import Graph
-from automl_assets.parts import Algorithm, Config, FitContext, Rows
+from automl_assets.parts import Algorithm, Config, FitContext, Rows, same_config
 from automl_assets.stored import stored_as
 
 MOST_CELLS = 1_500_000  # rows times features that are learnt from
@@ -71,8 +72,8 @@ def _fit(algorithm: Algorithm, config: Config, history: Panel, context: Forecast
         context.problem.problem, n_threads=context.n_threads, seed=context.seed, deadline=context.deadline
     )
     design = _design(context.problem, groups, x) if algorithm.view == "dense" else None
-    rows = _halves(_viewed(design, x), z, is_late, config["early_stopping"])
-    model = preparation.fit(algorithm, own, *rows, fit_context)
+    rows, is_watched = Rows(_viewed(design, x), z), is_late if config["early_stopping"] else np.zeros(len(z), bool)
+    model = _learnt(algorithm, own, rows, is_watched, fit_context)
     slack = np.ptp(z) / 2
     background = x[random.integers(0, len(x), N_BACKGROUND)]
     bounds = (z.min() - slack, z.max() + slack)
@@ -96,11 +97,16 @@ def _viewed(design: Regressors | None, x: np.ndarray) -> np.ndarray:
     return x if design is None else design.of(x).astype(np.float32)
 
 
-def _halves(x: np.ndarray, z: np.ndarray, is_late: np.ndarray, is_stopped_early: bool) -> tuple[Rows, Rows | None]:
-    """Rows to learn from, and those that say when to stop: the last of each series, where others are left."""
-    if not is_stopped_early or is_late.all() or not is_late.any():
-        return Rows(x, z), None
-    return Rows(x[~is_late], z[~is_late]), Rows(x[is_late], z[is_late])
+def _learnt(algorithm: Algorithm, config: Config, rows: Rows, is_watched: np.ndarray, context: FitContext) -> Any:
+    """A model of all rows: where some are watched, bool [n_rows], for as many rounds as they find best when the others
+    are learnt from. The last of each series are the newest, which a forecast can least do without."""
+    if not is_watched.any() or is_watched.all() or algorithm.with_rounds_of is same_config:
+        return preparation.fit(algorithm, config, rows, None, context)
+    now = time.monotonic()
+    half = replace(context, deadline=now + (context.deadline - now) / 2)
+    others, watched = rows.take(np.flatnonzero(~is_watched)), rows.take(np.flatnonzero(is_watched))
+    first = preparation.fit(algorithm, config, others, watched, half)
+    return preparation.fit(algorithm, preparation.with_rounds_of(algorithm, config, first), rows, None, context)
 
 
 def _as_learnt(plan: LagFeatures, y: np.ndarray) -> np.ndarray:

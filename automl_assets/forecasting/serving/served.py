@@ -171,7 +171,13 @@ class _Model:
         wide = spread[np.minimum(steps, horizon - 1)] * growth[:, None] if len(steps) else spread
         answers = pd.DataFrame({self.session.get_outputs()[0].name: y[n_known:]})
         names = [f"quantile_{level:g}" for level in self.about["levels"]]
-        return answers.join(pd.DataFrame(y[n_known:, None] + wide, columns=names))
+        floor = self._floor(y[:n_known])
+        return answers.join(pd.DataFrame(np.maximum(y[n_known:, None] + wide, floor), columns=names))
+
+    def _floor(self, y: np.ndarray) -> float:
+        """Below which no quantile of a series lies that has never been there."""
+        floor = self.about.get("floor")  # models of earlier versions do not say it
+        return floor if floor is not None and np.nanmin(y) >= floor else -np.inf
 
     def _feed(self, name: str, rows: pd.DataFrame, seconds: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
         series, time, target, *_ = self.inputs

@@ -239,14 +239,18 @@ class _Contest:
         return {int(np.argmax(self._goodness(self.points))): 1.0}
 
     def held_out(self, kind: Kind) -> np.ndarray:
-        """What the others choose for each window [n_windows, n_series, horizon]; with one window there are no others."""
-        numbers = np.arange(len(self.truth.ends))
+        """What those beside it choose for each window [n_windows, n_series, horizon]; with one window there are none."""
         held_out = np.empty(self.points.shape[1:])
-        for window in numbers:
-            others = numbers != window if len(numbers) > 1 else numbers == window
-            vote = self._on(others, slice(None)).vote(kind) or {0: 1.0}
+        for window in range(len(self.truth.ends)):
+            vote = self._beside(window).vote(kind) or {0: 1.0}
             held_out[window] = combined(kind, self.points[list(vote), window], list(vote.values()))
         return held_out
+
+    def _beside(self, window: int) -> "_Contest":
+        if len(self.truth.ends) == 1:
+            return self
+        others, truth = self.truth.beside(window)
+        return replace(self, points=self.points[:, others], truth=truth)
 
     def _on(self, windows: Any, series: Any) -> "_Contest":
         points = self.points[:, windows][:, :, series]
@@ -270,7 +274,7 @@ class _Contest:
         """Greedy shares drawn towards equal ones, the more so the fewer windows and series there are."""
         sample = self._sampled()
         votes = greedy_votes(sample.points, sample._goodness, self.iterations, patience=PATIENCE)
-        n_members, n_told = int((votes > 0).sum()), len(self.truth.ends) * np.sqrt(self.truth.learnt.n_series)
+        n_members, n_told = int((votes > 0).sum()), self.truth.n_apart * np.sqrt(self.truth.learnt.n_series)
         drawn = n_members / (n_members + n_told)
         weights = (1 - drawn) * votes / votes.sum() + drawn * (votes > 0) / n_members
         return {number: float(weights[number]) for number in np.flatnonzero(votes).tolist()}

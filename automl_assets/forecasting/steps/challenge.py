@@ -1,30 +1,38 @@
 """challenge: champion and challenger on the same stamps of the same series, and how sure it is that one is better.
 
-Series are drawn again and again; where there is one, its origins; where there is one origin, its stamps. Not here: who
-answers then (`steps.promote`).
+Series are drawn again and again, and the metric of the evaluation is taken of all that is drawn; of few series, stretches
+of time are drawn. Where the same stamps judge one challenger after another, chance adds up: of ten that are as good as
+the champion, one is found better beyond noise in 40 % of cases. Stamps that came since then are new evidence. Not here:
+who answers then (`steps.promote`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
 
 from automl_assets.data.row_ids import identities, kinds, shuffled
 from automl_assets.errors import DataError
-from automl_assets.forecasting.metrics import ForecastTruth, score
+from automl_assets.forecasting.metrics import ForecastTruth, by_series, score
+from automl_assets.forecasting.pooling import POOLED, pooled
 from automl_assets.forecasting.records import ForecastEnsemble, ForecastProblem, Group, Panel
 from automl_assets.forecasting.steps import backtest
 from automl_assets.forecasting.steps.evaluate import backtest_quantiles, tested
 from automl_assets.forecasting.steps.export import raw_rows
+from automl_assets.metrics import oriented
 from automl_assets.model_records import Comparison, TrainingData
-from automl_assets.steps.challenge import MOST_RESAMPLES, paired
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_SERIES = 300  # of each group, a seeded sample: the champion is asked about one after the other
+FEW_SERIES = 10  # below which stretches of time are drawn, where there are more of them
+RESAMPLES = 1000
+RECOMPUTED = 400  # resamples, where each takes the whole metric anew
+SURE = 0.975  # either end of an interval of 95 %
 LEAST_STAMPS = 10  # that the champion has not learnt from; with fewer all are taken, though that flatters it
 
 Ask = Callable[[pl.DataFrame], "pd.DataFrame"]  # raw rows -> what the served model answers
@@ -37,6 +45,9 @@ class Heads:
     point: np.ndarray
     quantiles: np.ndarray
 
+    def part(self, windows: np.ndarray, series: np.ndarray) -> "Heads":
+        return Heads(self.point[windows][:, series], self.quantiles[windows][:, series])
+
 
 @dataclass(frozen=True)
 class Match:
@@ -47,6 +58,26 @@ class Match:
     ours: Heads
     theirs: Heads
     is_test: bool
+
+    def only(self, kept: np.ndarray) -> "Match":
+        """As if nothing had come but what is kept, bool [n_windows, n_series, horizon]."""
+        return replace(self, truth=self.truth.only(kept))
+
+    def part(self, windows: np.ndarray, series: np.ndarray) -> "Match":
+        """The numbered origins and series, each as often as it is named."""
+        ours, theirs = self.ours.part(windows, series), self.theirs.part(windows, series)
+        fresh = self.is_fresh[windows][:, series]
+        return Match(self.truth.part(windows, series), fresh, ours, theirs, self.is_test)
+
+    def at(self, windows: np.ndarray) -> "Match":
+        return self.part(windows, np.arange(self.truth.learnt.n_series))
+
+    def of(self, series: np.ndarray) -> "Match":
+        return self.part(np.arange(len(self.truth.ends)), series)
+
+    def scores(self, metric: str) -> np.ndarray:
+        """Of both models, float64 [2]."""
+        return np.array([score(metric, self.truth, heads.point, heads.quantiles) for heads in (self.ours, self.theirs)])
 
 
 def learnt_from(groups: Iterable[Group]) -> TrainingData:
@@ -128,61 +159,182 @@ def _filled(values: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def challenge(metric: str, matches: Sequence[Match], seed: int) -> Comparison:
-    """Which model forecasts better, by the mean of the metric over what is drawn. Raises DataError where it has none."""
+    """Which model forecasts better, by the metric that an evaluation has of all that is drawn together. Raises DataError
+    where it has no value."""
     n_fresh, n_all = (sum(int(kept.sum()) for kept in every) for every in (
         [one.is_fresh for one in matches], [one.truth.is_known for one in matches]))  # fmt: skip
-    if n_fresh >= LEAST_STAMPS:
-        kept = [one.is_fresh for one in matches]
+    if n_fresh >= min(LEAST_STAMPS, n_all):
+        matches = [one.only(one.is_fresh) for one in matches]
         words = (
             "from which neither learnt" if all(one.is_test for one in matches) else "which the champion has not seen"
         )
     else:
-        kept = [one.truth.is_known for one in matches]
         words = f"of which the champion learnt from {n_all - n_fresh}, which flatters it"
-    what, pairs = _pairs(metric, matches, kept)
-    found = _drawn(metric, pairs, seed)
-    return replace(found, rows=f"{what} ({sum(int(one.sum()) for one in kept)} stamps, {words})")
+    units = _units(metric, matches)
+    found = _drawn(metric, units, np.random.default_rng(seed))
+    n_stamps = sum(int(one.truth.is_known.sum()) for one in matches)
+    return replace(found, rows=f"{units.words} ({n_stamps} stamps, {words})")
 
 
-def _pairs(metric: str, matches: Sequence[Match], kept: Sequence[np.ndarray]) -> tuple[str, np.ndarray]:
-    """The metric of both models, float64 [n_units, 2], over series, origins or stamps, whichever there are two of."""
-    found = np.empty((0, 2))
-    for what, cut in (("series", _by_series), ("origins", _by_origin), ("stamps ahead", _by_stamp)):
-        values = [_pair(metric, one, part) for one, keep in zip(matches, kept, strict=True) for part in cut(keep)]
-        found = np.array([pair for pair in values if np.isfinite(pair).all()]).reshape(-1, 2)
-        if len(found) > 1:
-            return what, found
-    raise DataError(f"{metric} has a value for {len(found)} stamps, which is too few to compare")
+# What is drawn
 
 
-def _by_series(keep: np.ndarray) -> Iterator[np.ndarray]:
-    for number in np.flatnonzero(keep.any(axis=(0, 2))):
-        yield keep & (np.arange(keep.shape[1])[:, None] == number)
+class Units(Protocol):
+    """What is drawn as a whole, because errors within it are alike."""
+
+    @property
+    def words(self) -> str: ...
+
+    @property
+    def n_units(self) -> int: ...
+
+    def scores(self, counts: np.ndarray) -> np.ndarray:
+        """The metric of both models where each unit counts so often, int64 [n_draws, n_units] -> [n_draws, 2]."""
+        ...
 
 
-def _by_origin(keep: np.ndarray) -> Iterator[np.ndarray]:
-    for window in np.flatnonzero(keep.any(axis=(1, 2))):
-        yield keep & (np.arange(len(keep))[:, None, None] == window)
+def _units(metric: str, matches: Sequence[Match]) -> Units:
+    """Series; of few series blocks of time, where there are more of them."""
+    series = _series(metric, matches)
+    if len(matches) == 1 and series.n_units < FEW_SERIES:
+        blocks = _blocks(metric, matches[0])
+        if blocks.n_units > max(1, series.n_units) and np.isfinite(blocks.scores(np.ones((1, blocks.n_units)))).all():
+            return blocks
+    if series.n_units < 2:
+        n_stamps = sum(int(one.truth.is_known.sum()) for one in matches) if series.n_units else 0
+        raise DataError(f"{metric} has a value for {n_stamps} stamps, which is too few to compare")
+    return series
 
 
-def _by_stamp(keep: np.ndarray) -> Iterator[np.ndarray]:
-    for place in np.argwhere(keep):
-        only = np.zeros_like(keep)
-        only[tuple(place)] = True
-        yield only
+@dataclass(frozen=True)
+class SeriesUnits:
+    """Series of all groups, each with all that is known of it."""
+
+    metric: str
+    tables: tuple[pl.DataFrame, pl.DataFrame]  # what is known of each series of ours and of theirs
+    words: str = "series"
+
+    @property
+    def n_units(self) -> int:
+        return self.tables[0].height
+
+    def scores(self, counts: np.ndarray) -> np.ndarray:
+        return np.stack([pooled(self.metric, table, counts) for table in self.tables], axis=1)
 
 
-def _pair(metric: str, one: Match, keep: np.ndarray) -> tuple[float, float]:
-    series = np.flatnonzero(keep.any(axis=(0, 2)))
-    truth = one.truth.part(np.arange(len(keep)), series).only(keep[:, series])
+@dataclass(frozen=True)
+class RankedUnits:
+    """The same for a metric that needs every stamp: each group's is recomputed, and they count by their stamps."""
+
+    metric: str
+    matches: tuple[Match, ...]  # without series that have no stamp
+    words: str = "series"
+
+    @property
+    def n_units(self) -> int:
+        return sum(one.truth.learnt.n_series for one in self.matches)
+
+    def scores(self, counts: np.ndarray) -> np.ndarray:
+        ends = np.cumsum([one.truth.learnt.n_series for one in self.matches])[:-1]
+        return np.array([self._of(np.split(drawn.astype(np.int64), ends)) for drawn in counts])
+
+    def _of(self, drawn: Sequence[np.ndarray]) -> np.ndarray:
+        """Of both models [2], from how often each series of each group counts."""
+        series = [np.repeat(np.arange(len(often)), often) for often in drawn]
+        some = [one.of(chosen) for one, chosen in zip(self.matches, series, strict=True) if len(chosen)]
+        n_stamps = [int(one.truth.counts.sum()) for one in some]
+        return np.average([one.scores(self.metric) for one in some], axis=0, weights=n_stamps)
+
+
+def _series(metric: str, matches: Sequence[Match]) -> SeriesUnits | RankedUnits:
+    """Those that have a value with both models."""
+    if metric not in POOLED:
+        judged = [one.of(np.flatnonzero(one.truth.counts)) for one in matches]
+        return RankedUnits(metric, tuple(one for one in judged if one.truth.learnt.n_series))
+    columns = POOLED[metric].columns
     ours, theirs = (
-        score(metric, truth, heads.point[:, series], heads.quantiles[:, series]) for heads in (one.ours, one.theirs)
+        pl.concat([by_series(one.truth, heads.point, heads.quantiles) for one, heads in pairs])
+        for pairs in ([(one, one.ours) for one in matches], [(one, one.theirs) for one in matches])
     )
-    return ours, theirs
+    has_value = np.isfinite(np.hstack([table.select(columns).to_numpy() for table in (ours, theirs)])).all(axis=1)
+    return SeriesUnits(metric, (ours.filter(pl.Series(has_value)), theirs.filter(pl.Series(has_value))))
 
 
-def _drawn(metric: str, pairs: np.ndarray, seed: int) -> Comparison:
-    random, n = np.random.default_rng(seed), len(pairs)
-    draws = (random.integers(0, n, n) for _ in range(MOST_RESAMPLES))
-    ours, theirs = (lambda rows: float(pairs[rows, 0].mean())), (lambda rows: float(pairs[rows, 1].mean()))
-    return paired(metric, np.arange(n), draws, ours, theirs)
+@dataclass(frozen=True)
+class BlockUnits:
+    """Stretches of time, each with all series: what follows one another is alike."""
+
+    metric: str
+    match: Match
+    blocks: tuple[np.ndarray, ...]  # numbers of windows of the match
+    words: str
+
+    @property
+    def n_units(self) -> int:
+        return len(self.blocks)
+
+    def scores(self, counts: np.ndarray) -> np.ndarray:
+        return np.array([self._of(drawn.astype(np.int64)) for drawn in counts])
+
+    def _of(self, often: np.ndarray) -> np.ndarray:
+        windows = np.concatenate([self.blocks[number] for number in np.repeat(np.arange(len(often)), often)])
+        return self.match.at(windows).scores(self.metric)
+
+
+def _blocks(metric: str, one: Match) -> BlockUnits:
+    """Origins, as many together as overlap; of a single one neighbouring stamps."""
+    windows = np.flatnonzero(one.truth.is_known.any(axis=(1, 2)))
+    if len(windows) == 1:
+        return _blocks_of_stamps(metric, one.at(windows))
+    length = _n_overlapping(one.truth)
+    blocks = tuple(windows[start : start + length] for start in range(0, len(windows), length))
+    return BlockUnits(metric, one, blocks, f"blocks of {length} origins" if length > 1 else "origins")
+
+
+def _n_overlapping(truth: ForecastTruth) -> int:
+    """How many origins in a row look at the same stamps."""
+    steps = np.diff(truth.ends, axis=0)[(truth.ends[:-1] >= 0) & (truth.ends[1:] >= 0)]
+    return int(np.ceil(truth.horizon / max(1, steps.min(initial=truth.horizon))))
+
+
+def _blocks_of_stamps(metric: str, one: Match) -> BlockUnits:
+    """Each as if it were an origin of its own."""
+    is_asked = np.flatnonzero(one.truth.is_known.any(axis=(0, 1)))
+    length = int(np.ceil(np.sqrt(len(is_asked))))
+    parts = [is_asked[start : start + length] for start in range(0, len(is_asked), length)]
+    cut = one.at(np.zeros(len(parts), np.int64))
+    is_own = np.array([np.isin(np.arange(one.truth.horizon), part) for part in parts])[:, None]
+    words = f"blocks of {length} stamps ahead" if length > 1 else "stamps ahead"
+    return BlockUnits(metric, cut.only(cut.truth.is_known & is_own), tuple(np.arange(len(parts))[:, None]), words)
+
+
+# Drawing
+
+
+def _drawn(metric: str, units: Units, random: np.random.Generator) -> Comparison:
+    """A paired bootstrap (Efron and Tibshirani 1993) over units."""
+    n, n_draws = units.n_units, RESAMPLES if isinstance(units, SeriesUnits) else RECOMPUTED
+    ours, theirs = units.scores(np.ones((1, n)))[0]
+    scores = units.scores(random.multinomial(n, np.full(n, 1 / n), n_draws).astype(np.float64))
+    found = oriented(metric, 1.0) * (scores[:, 0] - scores[:, 1])
+    spread = _as_wide_as_few_are(found[np.isfinite(found)], n)
+    low, high = np.quantile(spread, (0.025, 0.975))
+    return Comparison(
+        champion="",
+        rows="",
+        n_rows=n,
+        champion_score=float(theirs),
+        challenger_score=float(ours),
+        difference=float(oriented(metric, ours) - oriented(metric, theirs)),
+        interval=(float(low), float(high)),
+        share=float((spread > 0).mean()),
+    )
+
+
+def _as_wide_as_few_are(spread: np.ndarray, n_units: int) -> np.ndarray:
+    """A bootstrap of few units is too narrow by what parts Student's quantiles from a normal's (Hesterberg 2015)."""
+    from scipy.stats import t
+
+    factor = t.ppf(SURE, n_units - 1) / NormalDist().inv_cdf(SURE) * np.sqrt(n_units / (n_units - 1))
+    middle = np.median(spread)
+    return middle + factor * (spread - middle)

@@ -15,11 +15,12 @@ from automl_assets.forecasting.metrics import OF_QUANTILES, ForecastTruth, score
 from automl_assets.forecasting.records import MEDIAN
 
 ENOUGH = 200  # errors of one step ahead, for it to borrow none from its neighbours
-FEW = 100  # errors, below which their two sides are taken as one
+FEW = 100  # errors of windows that lie apart, below which their two sides are taken as one
 PRIOR_WINDOWS = 2  # the size of a series' errors counts as if so many windows had been as the mean of all series
 LEAST_SIZE = 0.1  # of the mean error, at any step
 NORMAL_SPREAD = 1.2533  # standard deviation of a normal error whose mean size is one
 MOST_WIDENED = 3.0  # times
+LEAST_APART = 2  # windows that do not overlap, for one to say whether margins of others hold it
 NONE_KNOWN = 1.5  # mean error in units of a series' scale, where the backtest holds none
 
 Margins = Callable[[ForecastTruth, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -41,24 +42,29 @@ def _margins(truth: ForecastTruth, point: np.ndarray) -> tuple[np.ndarray, np.nd
     ratios = _ratios(errors, truth)
     errors = errors / ratios[:, None]
     sizes = _sizes(errors)
-    return sizes[:, None] * _spreads(errors / sizes, truth.levels), truth.error_scales * ratios
+    return sizes[:, None] * _spreads(errors / sizes, truth), truth.error_scales * ratios
 
 
-def quantiles(point: np.ndarray, margins: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """Quantiles [..., n_series, n_steps, n_quantiles], ascending, of points [..., n_series, n_steps].
+def quantiles(
+    point: np.ndarray, margins: np.ndarray, scales: np.ndarray, floors: np.ndarray | float = -np.inf
+) -> np.ndarray:
+    """Quantiles [..., n_series, n_steps, n_quantiles], ascending, of points [..., n_series, n_steps], none below the
+    floor of its series.
 
-    Steps beyond the margins' horizon have those of the last step, growing as a random walk's would.
+    Steps beyond the margins' horizon have the distances of the last step, growing as a random walk's would.
     """
-    horizon, n_steps = len(margins), point.shape[-1]
-    steps = np.arange(n_steps)
+    horizon, floors = len(margins), np.asarray(floors)[..., None, None]
+    near = point[..., :horizon, None]
+    found = np.maximum(np.sort(near + margins[: near.shape[-2]] * scales[:, None, None], axis=-1), floors)
+    steps = np.arange(point.shape[-1])
     growth = np.sqrt(np.maximum(1.0, (steps + 1) / horizon))
-    wide = margins[np.minimum(steps, horizon - 1)] * growth[:, None]
-    return point[..., None] + wide * scales[:, None, None]
+    wide = (found - near)[..., np.minimum(steps, horizon - 1), :] * growth[:, None]
+    return np.maximum(point[..., None] + wide, floors)
 
 
 def held_out(truth: ForecastTruth, point: np.ndarray) -> np.ndarray:
     """Quantiles of each window by margins of the others, shaped as `quantiles`; NaN with fewer than two windows."""
-    return _of_others(truth, point, conformalize)
+    return np.maximum(_of_others(truth, point, conformalize), truth.floor)
 
 
 def scores_of_each(metric: str, truth: ForecastTruth, points: np.ndarray) -> np.ndarray:
@@ -70,22 +76,39 @@ def scores_of_each(metric: str, truth: ForecastTruth, points: np.ndarray) -> np.
 
 
 def _of_others(truth: ForecastTruth, point: np.ndarray, margins_of: Margins) -> np.ndarray:
-    numbers, every = np.arange(len(truth.ends)), np.arange(truth.learnt.n_series)
     found = np.full((*point.shape, len(truth.levels)), np.nan)
-    for window in numbers if len(numbers) > 1 else ():
-        others = numbers != window
-        found[window] = quantiles(point[window], *margins_of(truth.part(others, every), point[others]))
+    for window in range(len(truth.ends)) if len(truth.ends) > 1 else ():
+        others, their_truth = truth.beside(window)
+        found[window] = quantiles(point[window], *margins_of(their_truth, point[others]))
     return found
 
 
 def _widening(truth: ForecastTruth, point: np.ndarray) -> np.ndarray:
-    """By how much margins of all other windows fall short of each window's errors, at least one [n_quantiles]."""
+    """By how much margins of windows that lie apart fall short of each window's errors, at least one [n_quantiles]; where
+    none lie apart, by how much so few errors are likely to."""
+    if truth.n_apart < LEAST_APART:
+        return _widening_of_few(truth, point)
     held_out = _of_others(truth, point, _margins)
     known = np.isfinite(held_out[..., 0]) & truth.is_known
     if not known.any():
         return np.ones(len(truth.levels))
     errors, margins = (truth.y - point)[known], (held_out - point[..., None])[known]
     return np.array([_factor(errors, margins[:, place], level) for place, level in enumerate(truth.levels)])
+
+
+def _widening_of_few(truth: ForecastTruth, point: np.ndarray) -> np.ndarray:
+    """Student's quantiles beside a normal's, for as many errors as there would be if none were like the one before."""
+    from scipy.stats import t
+
+    errors = np.where(truth.is_known, truth.y - point, 0.0) / _margins(truth, point)[1][:, None]
+    n_series = int((truth.counts > 0).sum())
+    squares = (errors**2).sum()
+    alike = float(np.clip((errors[..., 1:] * errors[..., :-1]).sum() / squares, 0.0, 1.0)) if squares > 0 else 0.0
+    n_alone = max(1.0, truth.n_apart * n_series * max(1.0, truth.horizon * (1 - alike) / (1 + alike)))
+    shares = np.array([max(level, 1 - level) for level in truth.levels])
+    normal = np.array([NormalDist().inv_cdf(share) for share in shares])
+    few = np.divide(t.ppf(shares, n_alone), normal, out=np.ones(len(shares)), where=normal > 0)
+    return np.clip(few, 1.0, MOST_WIDENED)
 
 
 def _factor(errors: np.ndarray, margins: np.ndarray, level: float) -> float:
@@ -118,16 +141,21 @@ def _sizes(errors: np.ndarray) -> np.ndarray:
     return np.maximum(line, max(LEAST_SIZE * sizes.mean(), np.finfo(float).tiny))
 
 
-def _spreads(errors: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
-    """Quantiles of errors of size one at each step ahead [horizon, n_quantiles]; the median's is the point itself."""
+def _spreads(errors: np.ndarray, truth: ForecastTruth) -> np.ndarray:
+    """Quantiles of errors of size one at each step ahead [horizon, n_quantiles]; the median's is the point itself.
+
+    Errors of windows that overlap are one error seen several times, and count accordingly.
+    """
+    share = int(truth.n_apart) / len(truth.ends)
     pools: dict[tuple[int, int], np.ndarray] = {}
     by_step = [step[np.isfinite(step)] for step in np.moveaxis(errors, -1, 0)]
-    counts = np.array([len(step) for step in by_step])
+    counts = share * np.array([len(step) for step in by_step])
     found = []
     for step in range(len(by_step)):
         ends = _neighbours(counts, step)
         if ends not in pools:
-            pools[ends] = _quantiles(np.concatenate(by_step[ends[0] : ends[1]]), levels)
+            errors_there = np.concatenate(by_step[ends[0] : ends[1]])
+            pools[ends] = _quantiles(errors_there, truth.levels, are_few=share * len(errors_there) < FEW)
         found.append(pools[ends])
     return np.array(found)
 
@@ -142,9 +170,9 @@ def _neighbours(counts: np.ndarray, step: int) -> tuple[int, int]:
         reach += 1
 
 
-def _quantiles(errors: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+def _quantiles(errors: np.ndarray, levels: tuple[float, ...], are_few: bool) -> np.ndarray:
     """Each level's bound: below the point for those below the median, above it for those above."""
-    if len(errors) < FEW:
+    if are_few:
         sizes = np.sort(np.abs(errors))
         return np.array([np.sign(level - MEDIAN) * _bound(sizes, abs(2 * level - 1)) for level in levels])
     ordered = {-1.0: np.sort(-errors), 1.0: np.sort(errors)}

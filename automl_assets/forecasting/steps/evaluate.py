@@ -11,6 +11,7 @@ import polars as pl
 
 from automl_assets.forecasting import pictures
 from automl_assets.forecasting.metrics import OF_SERIES, ForecastTruth, all_scores, by_series, coverage, problem_truth
+from automl_assets.forecasting.pooling import pooled_scores
 from automl_assets.forecasting.records import ForecastEnsemble, ForecastEvaluation, ForecastSummary, Group, Panel
 from automl_assets.forecasting.steps import backtest, conformalize
 from automl_assets.forecasting.steps.forecast import Rolled, rolling
@@ -43,7 +44,7 @@ def backtest_quantiles(ensemble: ForecastEnsemble, truth: ForecastTruth) -> np.n
     """Of each window by margins of the others, or of one alone by its own."""
     if len(truth.ends) > 1:
         return conformalize.held_out(truth, ensemble.predictions)
-    return conformalize.quantiles(ensemble.predictions, ensemble.margins, ensemble.scales)
+    return conformalize.quantiles(ensemble.predictions, ensemble.margins, ensemble.scales, truth.floor)
 
 
 def _evaluation(
@@ -56,7 +57,8 @@ def _evaluation(
         baseline=all_scores(truth, truth.seasonal_naive),
         by_horizon=error_by_horizon(truth, point),
         coverage=coverage(truth, quantiles),
-        by_series=by_series(truth, point),
+        by_series=by_series(truth, point, quantiles),
+        baseline_by_series=by_series(truth, truth.seasonal_naive),
         pictures=_pictures(truth, point, quantiles) if is_drawn and truth.is_known.any() else (),
     )
 
@@ -118,7 +120,7 @@ def summarise(
         metric=metric,
         groups=pl.DataFrame([_row(metric, *one) for one in results], infer_schema_length=None),
         metrics=metrics_of_all(judged),
-        baseline=_averaged([evaluation.baseline for evaluation in judged], n_rows),
+        baseline=baseline_of_all(judged),
         coverage=_averaged([evaluation.coverage for evaluation in judged], n_rows),
         macro=_macro(every),
         micro=_micro(every),
@@ -127,9 +129,30 @@ def summarise(
 
 
 def metrics_of_all(judged: Sequence[ForecastEvaluation]) -> dict[str, float]:
-    """Of all groups together: what series are measured by is a mean over series, all else over groups by their stamps."""
+    """Of the series of all groups together, as of one group's; what medians and ranks say is a mean over groups by their
+    stamps, for it takes every stamp to say more."""
+    return _of_all(
+        [evaluation.metrics for evaluation in judged], [evaluation.by_series for evaluation in judged], judged
+    )
+
+
+def baseline_of_all(judged: Sequence[ForecastEvaluation]) -> dict[str, float]:
+    """The same of the seasonal naive forecast."""
+    series = [evaluation.baseline_by_series for evaluation in judged]
+    return _of_all([evaluation.baseline for evaluation in judged], series, judged)
+
+
+def _of_all(
+    metrics: Sequence[Mapping[str, float]], series: Sequence[pl.DataFrame], judged: Sequence[ForecastEvaluation]
+) -> dict[str, float]:
     n_rows = np.array([evaluation.n_rows for evaluation in judged])
-    return _averaged([evaluation.metrics for evaluation in judged], n_rows) | _macro(_every_series(judged))
+    is_told = all(one.height or not evaluation.n_rows for one, evaluation in zip(series, judged, strict=True))
+    return _averaged(metrics, n_rows) | (pooled_scores(_together(series)) if is_told else {})
+
+
+def _together(series: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Of groups that earlier versions judged less is known."""
+    return pl.concat(series, how="diagonal") if series else pl.DataFrame()
 
 
 def figures(summary: ForecastSummary) -> Figures:
@@ -145,7 +168,7 @@ def figures(summary: ForecastSummary) -> Figures:
 
 
 def _every_series(judged: Sequence[ForecastEvaluation]) -> pl.DataFrame:
-    return pl.concat([evaluation.by_series for evaluation in judged]) if judged else pl.DataFrame()
+    return _together([evaluation.by_series for evaluation in judged])
 
 
 def _row(

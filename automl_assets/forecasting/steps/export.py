@@ -95,6 +95,7 @@ def _about(group: Group, problem: ForecastProblem) -> dict[str, Any]:
         "covariates": {one.name: one.role for one in problem.covariates},
         "statics": [one.name for one in problem.statics],
         "levels": problem.quantiles,
+        "floor": problem.floor if np.isfinite(problem.floor) else None,
         **{key: getattr(problem, key) for key in ("time", "target", "series", "frequency", "horizon", "timezone")},
     }
 

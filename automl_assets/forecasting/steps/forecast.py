@@ -15,7 +15,7 @@ from automl_assets.forecasting.metrics import median_head
 from automl_assets.forecasting.records import Forecast, ForecastEnsemble, ForecastMember, ForecastProblem, Panel
 from automl_assets.forecasting.steps import conformalize
 from automl_assets.forecasting.steps.build_ensemble import combined
-from automl_assets.forecasting.steps.safe_forecast import answers, fallback, part_of
+from automl_assets.forecasting.steps.safe_forecast import answers, fallback, floors, part_of
 
 
 def forecast(ensemble: ForecastEnsemble, history: Panel, future: Panel) -> Forecast:
@@ -39,12 +39,12 @@ def forecast(ensemble: ForecastEnsemble, history: Panel, future: Panel) -> Forec
     point = np.empty((history.n_series, int(lengths[0])))
     point[has_past] = _in_turns(ensemble, history.of(has_past), future.of(has_past))
     point[~has_past] = point[has_past].mean(axis=0)
-    spread = conformalize.quantiles(point, ensemble.margins, _scales(ensemble, history))
+    own_floors = floors(history, ensemble.problem)
     return Forecast(
         names=history.names,
         stamps=future.stamps.reshape(point.shape),
         point=point,
-        quantiles=np.sort(spread, axis=-1),
+        quantiles=conformalize.quantiles(point, ensemble.margins, _scales(ensemble, history), own_floors),
         levels=ensemble.problem.quantiles,
     )
 

@@ -24,14 +24,24 @@ def add_point(graph: Graph, raw: RawSeries, ensemble: ForecastEnsemble, fallback
     return graph.node("Where", graph.node("IsNaN", together), other, together)
 
 
-def _tamed(graph: Graph, point: str, y: str) -> str:
-    """As `ask.tamed`: nothing infinite, nothing far beyond all the series ever was."""
+def _tamed(graph: Graph, point: str, y: str, problem: ForecastProblem) -> str:
+    """As `safe_forecast.tamed`: nothing infinite, nothing far beyond all the series ever was, or below its floor."""
     low, high = (graph.node(op, y, _ints(graph, 0)) for op in ("ReduceMin", "ReduceMax"))
     size = graph.node("Max", graph.node("Sub", high, low), graph.node("Abs", low), graph.node("Abs", high))
     room = graph.node("Mul", size, _number(graph, REACH))
-    inside = graph.node("Min", graph.node("Max", point, graph.node("Sub", low, room)), graph.node("Add", high, room))
+    least = _floored(graph, graph.node("Sub", low, room), y, problem)
+    inside = graph.node("Min", graph.node("Max", point, least), graph.node("Add", high, room))
     is_lost = graph.node("Or", graph.node("IsNaN", point), graph.node("IsInf", point))
     return graph.node("Where", is_lost, _number(graph, NAN), inside)
+
+
+def _floored(graph: Graph, values: str, y: str, problem: ForecastProblem) -> str:
+    """As `safe_forecast.floors`: values that do not fall below zero where the series never did."""
+    if not np.isfinite(problem.floor):
+        return values
+    has_been_below = graph.node("Less", graph.node("ReduceMin", y, _ints(graph, 0)), _number(graph, problem.floor))
+    floor = graph.node("Where", has_been_below, _number(graph, -INFINITY), _number(graph, problem.floor))
+    return graph.node("Max", values, floor)
 
 
 def add_together(graph: Graph, points: str, ensemble: ForecastEnsemble) -> str:
@@ -46,7 +56,7 @@ def _member_point(graph: Graph, raw: RawSeries, member: ForecastMember, problem:
     part = registry.algorithms("forecasting")[member.algorithm]
     heads = part.to_onnx(member.fitted.models[0], graph, raw.tensors)
     middle = problem.quantiles.index(MEDIAN) if part.heads == "quantiles" else 0
-    point = _tamed(graph, graph.node("Gather", heads, graph.constant(np.int64(middle)), axis=1), raw.tensors.y)
+    point = _tamed(graph, graph.node("Gather", heads, graph.constant(np.int64(middle)), axis=1), raw.tensors.y, problem)
     return point if part.has_cold_start else graph.node("Where", raw.is_known, point, _number(graph, NAN))
 
 
@@ -84,7 +94,8 @@ def add_quantiles(graph: Graph, raw: RawSeries, point: str, ensemble: ForecastEn
     margins = graph.node("Mul", graph.constant(ensemble.margins), scale)
     spread = graph.node("Add", graph.node("Unsqueeze", point, _ints(graph, 1)), margins)
     n_quantiles = _ints(graph, len(ensemble.problem.quantiles))
-    return graph.node("TopK", spread, n_quantiles, axis=1, largest=0, n_outputs=2)[0]
+    ascending, _ = graph.node("TopK", spread, n_quantiles, axis=1, largest=0, n_outputs=2)
+    return _floored(graph, ascending, raw.tensors.y, ensemble.problem)
 
 
 def _scale(graph: Graph, y: str, season: int) -> str:

@@ -14,7 +14,7 @@ from automl_assets.experiment.experiment import Experiment
 from automl_assets.experiment.featurization import Imputer
 from automl_assets.forecasting.records import Covariate, free_name
 from automl_assets.forecasting.steps.build_panel import MISSING, SeriesRows, build_panel, number_of
-from automl_assets.records import SOURCE, Dataset
+from automl_assets.records import SOURCE, Dataset, Roles
 
 LONGEST_HORIZON = 0.2  # of the usual series, where nobody says how far ahead
 FINER = 1.9  # times the distance of stamps that is asked for, from which the data has no such stamps
@@ -41,8 +41,9 @@ class Plan:
 def plan(dataset: Dataset, experiment: Experiment) -> tuple[SeriesRows, Plan]:
     """All rows, and what their groups share. Raises DataError where no grid can be found."""
     roles, source = dataset.roles, dataset.table.filter(pl.Series(dataset.part) == SOURCE)
-    covariates = tuple(_covariate(source[name], experiment, "known") for name in roles.known)
-    covariates += tuple(_covariate(source[name], experiment, "past") for name in roles.past)
+    learnt = _without_test(source, roles, experiment)
+    covariates = tuple(_covariate(learnt[name], experiment, "known") for name in roles.known)
+    covariates += tuple(_covariate(learnt[name], experiment, "past") for name in roles.past)
     if experiment.forecasting.aggregate:
         covariates = tuple(_of_aggregates(covariates, source.columns))
     statics = tuple(_covariate(source[name], experiment, "known") for name in roles.static)
@@ -56,6 +57,21 @@ def plan(dataset: Dataset, experiment: Experiment) -> tuple[SeriesRows, Plan]:
         statics=statics,
         ids=() if roles.series or experiment.forecasting.aggregate else _telling_apart(source, experiment),
     )
+
+
+def _without_test(source: pl.DataFrame, roles: Roles, experiment: Experiment) -> pl.DataFrame:
+    """Rows before those at the end of each series that are kept for the test, which must not say what stands in gaps or
+    which categories there are. A series too short for a test of its own has all."""
+    share, horizon = experiment.test.fraction, experiment.forecasting.horizon
+    if share is None:
+        return source
+    least, ids = 1 if horizon == "auto" else horizon, [pl.col(name) for name in roles.series] or [pl.lit(0)]
+    stamp = pl.col(roles.time or "")
+    n_stamps = stamp.n_unique().over(ids)
+    n_test = pl.max_horizontal((share * n_stamps).round().cast(pl.Int64), pl.lit(least))
+    has_test = n_stamps - n_test > least
+    kept = source.filter(~has_test | (stamp.rank("dense").over(ids) <= n_stamps - n_test))
+    return kept if kept.height else source
 
 
 def _telling_apart(source: pl.DataFrame, experiment: Experiment) -> tuple[str, ...]:

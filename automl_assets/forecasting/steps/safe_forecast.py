@@ -43,11 +43,19 @@ def answers(
     found = np.asarray(forecaster.forecast(model, history, future.hidden(problem)), dtype=np.float64)
     if found.shape != shape:
         raise LearningError(f"{forecaster.name} forecast an array of shape {found.shape} where {shape} was asked")
-    return tamed(found, history)
+    return tamed(found, history, problem)
 
 
-def tamed(forecasts: np.ndarray, history: Panel) -> np.ndarray:
-    """Forecasts [n_series, …] without what no series does: far beyond all it ever was, or infinite (then NaN)."""
+def floors(history: Panel, problem: ForecastProblem) -> np.ndarray:
+    """Below which no series is forecast: that of the problem, unless it has been there since, float64 [n_series]."""
+    lows = np.array([y.min(initial=np.inf) for y in history.series()])
+    return np.where(lows >= problem.floor, problem.floor, -np.inf)
+
+
+def tamed(forecasts: np.ndarray, history: Panel, problem: ForecastProblem) -> np.ndarray:
+    """Forecasts [n_series, …] without what no series does: far beyond all it ever was, below zero where none of its group
+    ever was, or infinite (then NaN)."""
     low, high = np.array([(y.min(), y.max()) for y in history.series()]).T.reshape(2, -1, *[1] * (forecasts.ndim - 1))
     room = REACH * np.maximum(high - low, np.maximum(np.abs(low), np.abs(high)))
-    return np.clip(np.where(np.isfinite(forecasts), forecasts, np.nan), low - room, high + room)
+    least = np.maximum(low - room, floors(history, problem).reshape(low.shape))
+    return np.clip(np.where(np.isfinite(forecasts), forecasts, np.nan), least, high + room)

@@ -241,7 +241,7 @@ def calculate_metrics(model: Model, group: Group, recipe: Recipe) -> ForecastEva
         baseline={},
         by_horizon=error_by_horizon(truth, rolled.point),
         coverage=coverage(truth, rolled.quantiles),
-        by_series=by_series(truth, rolled.point),
+        by_series=by_series(truth, rolled.point, rolled.quantiles),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from automl_assets import registry
 from automl_assets.forecasting.forecaster import ForecastContext, Forecaster
 from automl_assets.forecasting.records import ForecastProblem, Panel
+from automl_assets.learning import preparation
 from automl_assets.records import Problem
 
 HORIZON = 7
@@ -60,3 +61,17 @@ def test_a_series_not_learnt_from_is_forecast_in_its_own_size(part):
     found = part.forecast(model, new, replace(future, names=("x", "y")))[:, :, 0]
     truth = 1000 * future.as_matrix()
     assert (np.abs(found - truth) / truth).mean() < 0.15
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_the_newest_rows_are_learnt_from_though_they_say_when_to_stop(part):
+    """As many rounds as they find best, of all rows; what learns in no rounds needs none of them to stop."""
+    panel = _panel(150)
+    history, future = panel.until(HORIZON), panel.last(HORIZON)
+    config = next(one for one in part.portfolio(PROBLEM, history) if one["early_stopping"] and not one["log"])
+    stopped = part.fit(config, history, ForecastContext(PROBLEM))
+    algorithm = registry.algorithms("tabular")[part.name]
+    as_long = preparation.with_rounds_of(algorithm, config, stopped.model) | {"early_stopping": False}
+    expected = part.fit(as_long, history, ForecastContext(PROBLEM))
+    found, wanted = (part.forecast(model, history, future) for model in (stopped, expected))
+    np.testing.assert_allclose(found, wanted)

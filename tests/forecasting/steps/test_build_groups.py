@@ -59,6 +59,23 @@ def two_shops(n_rows: int = 20) -> pl.DataFrame:
     )
 
 
+def test_what_is_kept_for_the_test_fills_no_gap_and_names_no_category(ask: Ask) -> None:
+    n_rows = 40
+    price = [1.0] * 32 + [1000.0] * 8
+    price[3] = None
+    weather = ["dry", "wet"] * 16 + ["snow"] * 8
+    rows = pl.DataFrame(
+        {"t": days(n_rows), "y": [float(i % 5) for i in range(n_rows)], "price": price, "weather": weather}
+    )
+    group = only(ask(rows, test=0.2, known_covariates=["price", "weather"]))
+    price_of, weather_of = group.problem.covariates
+    assert group.test is not None and len(group.test.y) == 8
+    assert price_of.fill == 1.0 and weather_of.categories == ("dry", "wet", "")
+    assert group.test.covariates[:, 1].tolist() == [2.0] * 8, "as it is met for the first time when it is served"
+    every = only(ask(rows, known_covariates=["price", "weather"]))
+    assert every.problem.covariates[1].categories == ("dry", "snow", "wet", "")
+
+
 def test_unsorted_rows_become_sorted_series(ask: Ask) -> None:
     shuffled = two_shops().sample(fraction=1.0, shuffle=True, seed=1)
     panel = only(ask(shuffled, series_id_columns="shop")).panel

@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 from automl_assets.errors import DataError
+from automl_assets.forecasting.metrics import problem_truth, score
 from automl_assets.forecasting.records import Group
 from automl_assets.forecasting.serving.model_folder import forecast_rows
-from automl_assets.forecasting.steps.challenge import Match, challenge, has_met, learnt_from, match
+from automl_assets.forecasting.steps.challenge import Heads, Match, challenge, has_met, learnt_from, match
 from automl_assets.forecasting.steps.export import export
 from automl_assets.model_records import OnnxModel
 from tests import forecasts
@@ -81,9 +82,66 @@ def test_origins_are_drawn_where_there_is_one_series() -> None:
     assert found.difference == pytest.approx(2.0)
 
 
-def test_stamps_are_drawn_where_there_is_one_origin() -> None:
+def test_stretches_of_stamps_are_drawn_where_there_is_one_origin() -> None:
     found = challenge(METRIC, [against(forecasts.group((40,)), np.full((1, 1, HORIZON), 2.0))], seed=0)
-    assert (found.n_rows, found.rows.split(" (")[0]) == (HORIZON, "stamps ahead")
+    assert (found.n_rows, found.rows) == (2, "blocks of 3 stamps ahead (6 stamps, from which neither learnt)")
+    assert found.difference == pytest.approx(2.0)
+
+
+def test_origins_that_overlap_are_drawn_together() -> None:
+    one = forecasts.group((40,))
+    longer = forecasts.panel((40 + 3 * HORIZON,))
+    rolled = replace(one, panel=longer.until(3 * HORIZON), test=longer.last(3 * HORIZON))
+    found = against(rolled, np.full((3, 1, HORIZON), 2.0))
+    ends = found.truth.ends[0, 0] + np.arange(0, 12, 2)[:, None]
+    six = found.at(np.zeros(6, np.int64))
+    told = challenge(METRIC, [replace(six, truth=replace(found.truth, ends=ends))], seed=0)
+    assert (told.n_rows, told.rows.split(" (")[0]) == (2, "blocks of 3 origins")
+
+
+def drawn_match(sizes: np.ndarray, seed: int, ours: np.ndarray, theirs: np.ndarray) -> Match:
+    """Errors of both models [n_series], in units of each series, with random signs; one origin."""
+    random, n = np.random.default_rng(seed), len(sizes)
+    whole = forecasts.panel((30 + HORIZON,) * n)
+    whole = replace(whole, y=np.repeat(sizes, 30 + HORIZON) * (10 + random.normal(size=len(whole.y))))
+    truth = problem_truth(whole, np.full((1, n), 30), forecasts.PROBLEM, learnt=whole.until(HORIZON))
+    heads = []
+    for size in (ours, theirs):
+        point = truth.y + (sizes * size)[:, None] * random.choice([-1, 1], truth.y.shape)
+        spread = sizes[:, None, None] * np.array([-1.0, 0.0, 1.0])
+        heads.append(Heads(point, point[..., None] + spread))
+    return Match(truth, truth.is_known, heads[0], heads[1], is_test=True)
+
+
+@pytest.mark.parametrize("metric", ["WAPE", "WQL", "root_mean_squared_error", "r2_score", "OWA", "MASE", "sMAPE"])
+def test_the_metric_of_the_evaluation_decides(metric: str) -> None:
+    """One large series outweighs thirty small ones where sums are compared, and counts as one where means are."""
+    is_large = np.arange(31) == 30
+    found = drawn_match(
+        np.where(is_large, 1000.0, 1.0), 0, ours=np.where(is_large, 1.1, 0.6), theirs=np.where(is_large, 0.85, 1.0)
+    )
+    told = challenge(metric, [found], seed=0)
+    scores = [score(metric, found.truth, one.point, one.quantiles) for one in (found.ours, found.theirs)]
+    assert (told.challenger_score, told.champion_score) == pytest.approx(tuple(scores))
+    is_mean_of_series = metric in ("OWA", "MASE", "sMAPE")
+    assert (told.share > 0.95) == (told.difference > 0) == is_mean_of_series
+
+
+def test_ranks_and_medians_are_recomputed() -> None:
+    for metric in ("median_absolute_error", "spearman_correlation"):
+        found = drawn_match(np.ones(12), 0, ours=np.full(12, 0.2), theirs=np.full(12, 2.0))
+        told = challenge(metric, [found, found], seed=0)
+        assert told.challenger_score == pytest.approx(score(metric, found.truth, found.ours.point))
+        assert told.n_rows == 24 and told.share > 0.95
+
+
+def test_of_equal_models_few_are_exchanged() -> None:
+    """Three series are few: without Student's factor one in five would be."""
+    found = []
+    for seed in range(80):
+        sizes = np.random.default_rng(1000 + seed).lognormal(0, 0.3, (2, 3))
+        found.append(challenge("WAPE", [drawn_match(np.ones(3), seed, *sizes)], seed).share >= 0.95)
+    assert np.mean(found) < 0.1
 
 
 def test_series_of_all_groups_are_drawn_together() -> None:

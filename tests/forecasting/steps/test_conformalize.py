@@ -44,6 +44,33 @@ def test_new_errors_are_held_as_often_as_told(make_truth, n_series: int, n_windo
         assert np.mean([one[name] for one in found]) == pytest.approx(level, abs=slack)
 
 
+def _walk_coverage(with_targets, n_windows: int, step: int, seed: int, horizon: int = 12) -> float:
+    """Of the 80 % interval of a random walk's next stamps, forecast by its last value."""
+    y = 100 + np.cumsum(np.random.default_rng(seed).normal(size=72))
+    group = with_targets([y], n_test=horizon, horizon=horizon, n_windows=n_windows, step=step, periods=())
+    truth = backtest.truth(group.panel, group.problem)
+    point = np.array([[np.full(horizon, y[end - 1]) for end in ends] for ends in truth.ends])
+    ahead = quantiles(np.full((1, horizon), y[-horizon - 1]), *conformalize(truth, point))[0]
+    return float(((ahead[:, 1] <= y[-horizon:]) & (y[-horizon:] <= ahead[:, 3])).mean())
+
+
+@pytest.mark.parametrize(("n_windows", "step"), [(10, 1), (10, 4)], ids=["all overlap", "some overlap"])
+def test_windows_that_overlap_are_not_told_for_more_than_they_are(with_targets, n_windows: int, step: int) -> None:
+    """Ten windows a step apart have seen little more than one: their errors are one error seen ten times."""
+    found = [_walk_coverage(with_targets, n_windows, step, seed) for seed in range(40)]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.06)
+
+
+def test_a_window_is_held_by_those_that_share_no_stamp_with_it(make_group) -> None:
+    group = make_group(2, horizon=6, step=3, n_windows=5, n_test=0)
+    truth = backtest.truth(group.panel, group.problem)
+    assert [truth.beside(window)[0].tolist() for window in (0, 2)] == [[2, 3, 4], [0, 4]]
+    near = truth.part(np.array([0, 1]), np.arange(2))
+    (other,), left = near.beside(0)
+    assert other == 1 and np.isfinite(left.y[0]).tolist() == [[False] * 3 + [True] * 3] * 2
+    assert (truth.n_apart, near.n_apart) == (3.0, 1.5)
+
+
 def test_windows_that_differ_widen_margins(make_truth) -> None:
     """Half of the windows is wrong by three times as much: what one tells of the other falls short."""
     truth = make_truth(40, 2)

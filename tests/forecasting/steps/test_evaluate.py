@@ -4,6 +4,7 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
+import polars as pl
 import pytest
 
 from automl_assets.execution.budget import Budget
@@ -104,8 +105,7 @@ def test_a_summary_counts_series_alike_and_stamps_alike(make_group) -> None:
         found.micro["mean_absolute_error"],
     )
     assert found.micro["MASE"] == pytest.approx((6 * judged[0].metrics["MASE"] + 36 * judged[1].metrics["MASE"]) / 42)
-    owa = [one.baseline["OWA"] for one in judged]
-    assert found.baseline["OWA"] == pytest.approx((6 * owa[0] + 36 * owa[1]) / 42)
+    assert found.baseline["MASE"] == pytest.approx((judged[0].baseline["MASE"] + 3 * judged[1].baseline["MASE"]) / 4)
     alone = summarise("MASE", [("many", learnt[1], judged[1])])
     assert alone.metrics == pytest.approx(judged[1].metrics)
     assert alone.baseline == pytest.approx(judged[1].baseline)
@@ -117,6 +117,37 @@ def test_a_summary_counts_series_alike_and_stamps_alike(make_group) -> None:
     (row,) = summarise("MASE", [("few", fallen, judged[0])]).groups.to_dicts()
     assert (row["status"], row["reason"], row["algorithms"]) == ("fallback", "nothing was tried", "naive")
     assert summarise("MASE", []).macro == summarise("MASE", [("lost", None, None)]).micro == {}
+
+
+def test_groups_together_are_measured_as_if_they_were_one(make_group) -> None:
+    """A mean of ratios is no ratio of sums: nine small groups would outvote a large one."""
+    group = make_group(n_series=4, n_test=12)
+    y = group.panel.y * np.repeat([1.0, 1.0, 1.0, 1000.0], group.panel.lengths)
+    group = replace(group, panel=replace(group.panel, y=y))
+    ensemble = _learnt(group)
+    parts = [np.array([0, 1, 2]), np.array([3])]
+    whole, *judged = (
+        evaluate(
+            replace(group, panel=group.panel.of(part), test=group.test.of(part)), _part(ensemble, part), None, False
+        )
+        for part in (np.arange(4), *parts)
+    )
+    found = summarise("WAPE", [(str(n), ensemble, one) for n, one in enumerate(judged)])
+    of_ranks = ("median_absolute_error", "spearman_correlation")
+    for name in set(metric_names("forecasting")) - set(of_ranks):
+        assert found.metrics[name] == pytest.approx(whole.metrics[name]), name
+        assert found.baseline[name] == pytest.approx(whole.baseline[name]), name
+    known = ("series", "n_rows", "mean_absolute_error", "mean_squared_error", "mean_size", "MASE")
+    of_before = [
+        replace(one, by_series=one.by_series.select(known), baseline_by_series=pl.DataFrame()) for one in judged
+    ]
+    old = summarise("WAPE", [(str(n), ensemble, one) for n, one in enumerate(of_before)])
+    assert set(old.metrics) == set(found.metrics) and old.metrics["MASE"] > 0, "what earlier versions judged is shown"
+
+
+def _part(ensemble, series):
+    names = tuple(np.array(ensemble.names)[series])
+    return replace(ensemble, names=names, scales=ensemble.scales[series])
 
 
 def test_without_a_value_on_the_test_the_backtest_counts(make_group) -> None:

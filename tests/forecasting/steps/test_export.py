@@ -4,13 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import onnxruntime
+import pandas as pd
 import pytest
 
 from automl_assets import registry
 from automl_assets.forecasting.forecaster import ForecastContext
 from automl_assets.forecasting.metrics import error_scales
 from automl_assets.forecasting.records import Covariate, ForecastEnsemble, ForecastMember, Group
+from automl_assets.forecasting.serving.model_folder import forecast_rows
+from automl_assets.forecasting.steps import backtest, conformalize
 from automl_assets.forecasting.steps.export import export, feed_of, onnx_bytes
+from automl_assets.forecasting.steps.forecast import forecast
+from automl_assets.forecasting.steps.future_index import ahead, whole
 from automl_assets.forecasting.steps.outputs_onnx import add_together
 from automl_assets.forecasting.steps.raw_columns_onnx import add_series, seconds
 from automl_assets.onnx.graph import Graph
@@ -34,6 +39,49 @@ def test_answers_are_those_of_python(kind):
         "weather": "string",
         "size": "float",
     }
+
+
+def _falling(lowest: float = 0.0) -> tuple[Group, ForecastEnsemble]:
+    """Sales of two shops that fall to almost nothing, which Theta would let go on below."""
+    plain = forecasts.group((40, 30))
+    rows = np.concatenate([np.arange(length)[::-1] for length in plain.panel.lengths])
+    panel = replace(plain.panel, y=np.maximum(lowest, rows / 4.0 + lowest))
+    limits = (float(panel.y.min()), float(panel.y.max()))
+    problem = replace(PROBLEM, problem=replace(PROBLEM.problem, target_range=limits))
+    group = replace(plain, panel=panel, problem=problem, test=None)
+    made = forecasts.ensemble(group, "single", CONFIGS[:1])
+    part = registry.algorithms("forecasting")["theta"]
+    config = next(iter(part.portfolio(problem, panel)))
+    fitted = Fitted((part.fit(config, panel, ForecastContext(problem)),))
+    return group, replace(made, members=(ForecastMember("theta_1", "theta", 1.0, config, fitted),))
+
+
+def test_what_was_never_negative_stays_so_wherever_it_is_forecast() -> None:
+    """In Python, in ONNX, as it is served beyond the horizon, and in the backtest."""
+    group, ensemble = _falling()
+    made = export(group, ensemble)
+    assert made.max_difference <= 1e-9
+    future = whole(group).then(ahead(whole(group), group.problem)).last(HORIZON)
+    found = forecast(ensemble, group.panel, future)
+    assert (found.point >= 0).all() and found.point.min() == 0 and (found.quantiles >= 0).all()
+    one = {name: values for name, values in feed_of(group.panel, future, 0, group.problem).items() if len(values) > 1}
+    shop = dict(zip(("region", "shop"), ("north", "0"), strict=True))
+    months = np.arange(np.datetime64("2023-07"), np.datetime64("2023-07") + 3 * HORIZON).astype("datetime64[s]")
+    rows = pd.DataFrame({"month": months, "sold": np.nan, "price": 2.0, "weather": "dry", "size": 0.0, **shop})
+    sent = pd.DataFrame({"month": one["time"][:-HORIZON].astype("datetime64[s]"), "sold": one["sold"], "price": 2.0,
+                         "weather": "dry", "size": 0.0, **shop})  # fmt: skip
+    served = forecast_rows([made], (), pd.concat([sent, rows]))
+    assert len(served) == 3 * HORIZON and (served.filter(like="quantile").to_numpy() >= 0).all()
+    truth = backtest.truth(group.panel, group.problem)
+    wide = truth.y + np.array([5.0, -5.0, 5.0])[:, None, None]
+    assert conformalize.held_out(truth, wide).min() == 0
+
+
+def test_what_has_been_negative_may_be_so_again() -> None:
+    group, ensemble = _falling(lowest=-3.0)
+    made = export(group, ensemble)
+    future = ahead(whole(group), group.problem)
+    assert made.max_difference <= 1e-9 and forecast(ensemble, group.panel, future).point.min() < -3
 
 
 def _session(group: Group, ensemble: ForecastEnsemble) -> onnxruntime.InferenceSession:
