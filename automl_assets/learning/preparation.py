@@ -244,12 +244,13 @@ def is_imbalanced(y: np.ndarray, problem: Problem) -> bool:
 def choices(
     algorithm: Algorithm, problem: Problem, imbalanced: bool, encodings: tuple[str, ...] = ()
 ) -> dict[str, tuple[str, ...]]:
-    """Key of a configuration -> the values worth trying beside leaving it out. Encodings are made of `codes`."""
+    """Key of a configuration -> the values worth trying beside leaving it out, in the order of expected gain. Encodings
+    are made of `codes`."""
     is_learning = not algorithm.is_fallback
     found = {
-        SCALER: algorithm.scalers,
         CLASS_WEIGHT: (BALANCED,) if imbalanced and is_learning else (),
         ENCODING: encodings if is_learning and algorithm.view == "codes" else (),
+        SCALER: algorithm.scalers,
     }
     return {key: values for key, values in found.items() if values}
 

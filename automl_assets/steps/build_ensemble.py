@@ -217,10 +217,13 @@ class _Contest:
 
 
 def _parts(truth: Truth, rows: np.ndarray, seed: int) -> np.ndarray:
-    """The part of each row, int [n_rows]: by the fold that validated it, so that groups stay whole; else by chance."""
+    """The part of each row, int [n_rows]: by the fold that validated it, so that groups stay whole; else by chance, of
+    its group where it has one."""
     if truth.split.n_folds > 1:
         return (truth.split.assignment[rows] == VALID).argmax(axis=1) % FOLDS
-    return np.random.default_rng(seed).permutation(len(rows)) % FOLDS
+    group = np.arange(len(rows)) if truth.ties.groups is None else truth.ties.groups[rows]
+    found, place = np.unique(group, return_inverse=True)
+    return (np.random.default_rng(seed).permutation(len(found)) % FOLDS)[place]
 
 
 def resampled(y: np.ndarray, problem: Problem, random: np.random.Generator) -> np.ndarray:

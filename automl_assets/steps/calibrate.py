@@ -30,14 +30,15 @@ class Judged:
     predictions: np.ndarray  # [n_rows, n_outputs]
     weight: np.ndarray | None  # float64 [n_rows]
     problem: Problem
+    group: np.ndarray | None = None  # int64 [n_rows], rows that hang together share a number
 
     @property
     def n_rows(self) -> int:
         return len(self.y)
 
     def take(self, rows: np.ndarray) -> "Judged":
-        weight = None if self.weight is None else self.weight[rows]
-        return Judged(self.y[rows], self.predictions[rows], weight, self.problem)
+        weight, group = (None if values is None else values[rows] for values in (self.weight, self.group))
+        return Judged(self.y[rows], self.predictions[rows], weight, self.problem, group)
 
     def score(self, metric: str, predictions: np.ndarray) -> float:
         """The metric, greater is better; minus infinity where these rows give it no value."""
@@ -50,13 +51,29 @@ class Judged:
         return losses if self.weight is None else losses * self.weight / self.weight.mean()
 
     def folds(self, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Rows to learn from and rows to judge on; every class is dealt out evenly."""
-        order = np.random.default_rng(seed).permutation(self.n_rows)
-        order = order[np.argsort(self.y[order], kind="stable")] if self.problem.classes else order
-        fold = np.empty(self.n_rows, np.int64)
-        fold[order] = np.arange(self.n_rows) % N_FOLDS
+        """Rows to learn from and rows to judge on: whole groups, where there are enough of them; else every class is
+        dealt out evenly."""
+        random = np.random.default_rng(seed)
+        fold = self._fold_of_groups(random)
+        if fold is None:
+            order = random.permutation(self.n_rows)
+            order = order[np.argsort(self.y[order], kind="stable")] if self.problem.classes else order
+            fold = np.empty(self.n_rows, np.int64)
+            fold[order] = np.arange(self.n_rows) % N_FOLDS
         for i in range(N_FOLDS):
             yield np.flatnonzero(fold != i), np.flatnonzero(fold == i)
+
+    def _fold_of_groups(self, random: np.random.Generator) -> np.ndarray | None:
+        if self.group is None:
+            return None
+        found, place = np.unique(self.group, return_inverse=True)
+        return (random.permutation(len(found)) % N_FOLDS)[place] if len(found) >= N_FOLDS else None
+
+    def is_clear(self, gains: np.ndarray) -> bool:
+        """Whether the mean gain of the rows [n_rows] is more than its own standard error, groups being drawn whole."""
+        place = np.arange(self.n_rows) if self.group is None else np.unique(self.group, return_inverse=True)[1]
+        beyond = np.bincount(place, gains - gains.mean())
+        return bool(gains.sum() > np.sqrt((beyond**2).sum()))
 
 
 def judged(ensemble: Ensemble, truth: Truth, most_rows: int | None = None, seed: int = 0) -> Judged:
@@ -64,7 +81,8 @@ def judged(ensemble: Ensemble, truth: Truth, most_rows: int | None = None, seed:
     rows = np.flatnonzero(~np.isnan(ensemble.predictions).any(axis=1))
     if most_rows is not None:
         rows = rows[sample(truth.y[rows], most_rows, ensemble.problem, np.random.default_rng(seed))]
-    return Judged(truth.y[rows], ensemble.predictions[rows], truth.weights_of(rows), ensemble.problem)
+    group = None if truth.ties.groups is None else truth.ties.groups[rows]
+    return Judged(truth.y[rows], ensemble.predictions[rows], truth.weights_of(rows), ensemble.problem, group)
 
 
 def calibrate(ensemble: Ensemble, truth: Truth, seed: int) -> Ensemble:
@@ -105,7 +123,7 @@ def _helpful(rows: Judged, seed: int) -> Calibration | None:
     best, found = rows.losses(rows.predictions), None
     for has_bias in (False, True)[: 2 if rows.problem.n_classes == 2 else 1]:
         losses, calibration = rows.losses(_held_out(rows, has_bias, seed)), _fitted(rows, has_bias)
-        if _is_clear(best - losses) and _is_harmless(rows, calibration):
+        if rows.is_clear(best - losses) and _is_harmless(rows, calibration):
             best, found = losses, calibration
     return found
 
@@ -116,11 +134,6 @@ def _held_out(rows: Judged, has_bias: bool, seed: int) -> np.ndarray:
     for learn, judge in rows.folds(seed):
         answers[judge] = calibrated(rows.predictions[judge], _fitted(rows.take(learn), has_bias))
     return answers
-
-
-def _is_clear(gains: np.ndarray) -> bool:
-    """Whether the mean gain of the rows [n_rows] is more than its own standard error."""
-    return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
 
 
 def _fitted(rows: Judged, has_bias: bool) -> Calibration:

@@ -1,5 +1,6 @@
 """suggest: which configuration a candidate tries next. First its portfolio, then variants of its default, then what
-Optuna's TPE sampler (Bergstra et al. 2011) makes of the scores so far, from the algorithm's own space."""
+Optuna's TPE sampler (Bergstra et al. 2011) makes of the scores so far, from the algorithm's own space; in all as many as
+the rows can tell apart."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -38,8 +39,9 @@ class Suggestions:
         self._asked: list[tuple[Config, Any]] = []  # what Optuna was asked for, with its own trial
 
     def __iter__(self) -> Iterator[Config]:
-        listed = list(self.algorithm.portfolio(self.problem))
-        listed += variants(listed[0], self.choices)
+        portfolio = list(self.algorithm.portfolio(self.problem))
+        changed = variants(portfolio[0], self.choices)[: self.most // 2]
+        listed = [*portfolio[: self.most - len(changed)], *changed]
         yield from listed
         for _ in range(self.most - len(listed) if self.algorithm.space else 0):
             yield self._ask()

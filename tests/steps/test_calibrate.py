@@ -6,7 +6,7 @@ import pytest
 from automl_assets import metrics
 from automl_assets.parts import link_scores
 from automl_assets.records import Calibration, Problem
-from automl_assets.steps.calibrate import FLOOR, MIN_ROWS, calibrate, calibrated, judged
+from automl_assets.steps.calibrate import FLOOR, MIN_ROWS, Judged, calibrate, calibrated, judged
 
 BINARY = Problem("classification", "log_loss", classes=("no", "yes"), positive=1)
 MULTI = Problem("classification", "accuracy", classes=("a", "b", "c"))
@@ -95,6 +95,18 @@ def test_rows_without_weight_have_no_say(answered) -> None:
     weight = np.repeat([1.0, 0.0], len(y))
     made = calibrate(*answered(BINARY, *given, weight), seed=0).calibration
     assert made is None or made.scale == pytest.approx(1.0, abs=0.1)
+
+
+def test_groups_judge_whole() -> None:
+    """Answers that are wrong in the same way for all rows of a group say less than so many rows seem to."""
+    random = np.random.default_rng(0)
+    group = np.repeat(np.arange(20), 50)
+    y, half = random.integers(0, 2, 1_000), np.full((1_000, 2), 0.5)
+    rows = Judged(y, half, None, BINARY, group)
+    for learn, judge in rows.folds(seed=0):
+        assert not set(group[learn]) & set(group[judge]) and len(judge) == 200
+    gains = random.normal(scale=0.3, size=20)[group] + random.normal(0.05, 0.1, 1_000)
+    assert Judged(y, half, None, BINARY).is_clear(gains) and not rows.is_clear(gains - gains.mean() + 0.05)
 
 
 def test_values_are_no_probabilities(answered) -> None:

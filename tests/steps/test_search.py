@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from automl_assets.execution.budget import PATIENCE, Budget, has_stalled
 from automl_assets.metrics import score
@@ -14,6 +15,12 @@ from tests.learned import with_truth
 
 KNN = algorithms("tabular")["knn"]
 EVERY = len(KNN.portfolio(None))
+
+
+@pytest.fixture(autouse=True)
+def _as_with_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few rows as here would allow but a part of the portfolio."""
+    monkeypatch.setattr("automl_assets.steps.suggest.most_trials", lambda n_rows: 40)
 
 
 def _search(case, algorithm: Algorithm = KNN, **budget) -> Candidate:

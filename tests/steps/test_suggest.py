@@ -39,6 +39,17 @@ def test_portfolio_then_variants_then_the_space(learned) -> None:
     assert {config.get("scaler") for config in seen[len(portfolio) + 2 :]} == {None, "min_max", "l2"}
 
 
+def test_few_rows_cannot_tell_a_whole_portfolio_apart(learned) -> None:
+    """Of ten configurations that are alike, the best on 100 rows is the luckiest."""
+    features = learned("texts").features
+    many = replace(KNN, portfolio=lambda problem: [{"n_neighbors": k, "weights": "uniform"} for k in range(1, 11)])
+    suggestions = Suggestions(replace(many, space=None, scalers=("min_max", "l2", "max")), features, seed=0)
+    suggestions.most = 4
+    tried = list(suggestions)
+    assert [config["n_neighbors"] for config in tried] == [1, 2, 1, 1]
+    assert [config.get("scaler") for config in tried] == [None, None, "min_max", "l2"]
+
+
 def test_without_a_space_the_portfolio_is_all(learned) -> None:
     features = learned("texts").features
     portfolio = list(KNN.portfolio(features.truth.problem))

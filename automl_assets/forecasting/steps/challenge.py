@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import polars as pl
 
-from automl_assets.data.row_ids import identities, kinds, shuffled
+from automl_assets.data.row_ids import identities, kinds, sample, shuffled
 from automl_assets.errors import DataError
 from automl_assets.forecasting.metrics import ForecastTruth, by_series, score
 from automl_assets.forecasting.pooling import POOLED, pooled
@@ -121,8 +121,18 @@ def _is_fresh(truth: ForecastTruth, champion: TrainingData) -> np.ndarray:
     """Whether the champion has not learnt from each stamp to be forecast."""
     whole = truth.whole
     is_new = ~np.isin(identities(_stamps(whole.names, whole)), champion.rows)
-    rows = whole.offsets[:-1, None] + truth.ends[:, :, None] + np.arange(truth.horizon)
-    return is_new[np.where(truth.is_known, rows, 0)] & truth.is_known
+    return is_new[_rows_ahead(truth)] & truth.is_known
+
+
+def _rows_ahead(truth: ForecastTruth) -> np.ndarray:
+    """The row of each stamp to be forecast, [n_windows, n_series, horizon]; 0 where nothing is known of it."""
+    rows = truth.whole.offsets[:-1, None] + truth.ends[:, :, None] + np.arange(truth.horizon)
+    return np.where(truth.is_known, rows, 0)
+
+
+def _identities(truth: ForecastTruth) -> np.ndarray:
+    """Of the stamps to be forecast."""
+    return identities(_stamps(truth.whole.names, truth.whole))[_rows_ahead(truth)[truth.is_known]]
 
 
 def _asked(truth: ForecastTruth, problem: ForecastProblem, ask: Ask) -> Heads:
@@ -173,7 +183,8 @@ def challenge(metric: str, matches: Sequence[Match], seed: int) -> Comparison:
     units = _units(metric, matches)
     found = _drawn(metric, units, np.random.default_rng(seed))
     n_stamps = sum(int(one.truth.is_known.sum()) for one in matches)
-    return replace(found, rows=f"{units.words} ({n_stamps} stamps, {words})")
+    judging = np.unique(np.concatenate([_identities(one.truth) for one in matches]))
+    return replace(found, rows=f"{units.words} ({n_stamps} stamps, {words})", sample=sample(judging))
 
 
 # What is drawn
