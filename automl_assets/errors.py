@@ -5,6 +5,7 @@ AutomlError
 ├── SourceError       data that cannot be found, read or understood
 ├── DataError         data that was read but cannot answer the question
 ├── LearningError     no model could be made
+│   └── GuessError    the model that was made is no better than a guess
 ├── ArtifactError     something stored is missing, foreign or changed
 ├── ServiceError      a service that the settings name does not answer
 └── DiscoveryError    a part (algorithm, task, source) is broken: a bug, not a user's mistake
@@ -16,6 +17,8 @@ from collections.abc import Iterable
 
 class AutomlError(Exception):
     """Root of all errors raised on purpose: its text is written for the person, not for the log."""
+
+    exit_code = 1  # of a command that ends with it
 
 
 class SettingError(AutomlError):
@@ -32,6 +35,12 @@ class DataError(AutomlError):
 
 class LearningError(AutomlError):
     """No usable model came out of the search."""
+
+
+class GuessError(LearningError):
+    """A model was made, and is no better than an answer that looks at no column."""
+
+    exit_code = 4
 
 
 class ArtifactError(AutomlError):

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from automl_assets.cli.progress import progress
 from automl_assets.cli.terminal import plain
-from automl_assets.errors import AutomlError, LearningError, SettingError
+from automl_assets.errors import AutomlError, GuessError, LearningError, SettingError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="AutoML that lives in Dagster."
@@ -48,7 +48,7 @@ def main() -> None:
         app()
     except AutomlError as error:
         Console(stderr=True).print(Panel(plain(error), title="automl", title_align="left", border_style="red"))
-        sys.exit(1)
+        sys.exit(error.exit_code)
 
 
 @app.command()
@@ -107,6 +107,16 @@ def run(
         json_file.write_text(json.dumps(result.summary(), indent=1), "utf-8")
     if result.lost:
         raise LearningError("\n".join(f"{asset} could not be made: {why}" for asset, why in result.lost.items()))
+    if result.is_guess:
+        raise GuessError(_told_of_guess(result))
+
+
+def _told_of_guess(result: Any) -> str:
+    """What a model that is no better than a guess means, and what to do."""
+    if result.experiment.register_guess or not result.experiment.onnx:
+        return f"The model was made, but {result.told_of_guess}"
+    why = f"The model was made and not registered: {result.told_of_guess}"
+    return f"{why} `register_guess: true` in the YAML registers it all the same."
 
 
 @app.command(name="list")

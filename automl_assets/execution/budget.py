@@ -1,6 +1,6 @@
 """What one candidate may use of time, cores, memory and trials, and when it has stalled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from automl_assets import metrics
 from automl_assets.records import Trial
@@ -14,6 +14,7 @@ class Budget:
     """What one candidate may use."""
 
     seconds: float
+    first_seconds: float = 0.0  # its first trial may take more than its share: nothing comes of one that is cut short
     n_cores: int = 1
     n_processes: int | None = None  # fits side by side, at most; None: as many as there are cores
     max_trials: int | None = None
@@ -24,6 +25,15 @@ class Budget:
     left_out: str = ""  # why nothing is to be tried
     best_score: float | None = None  # of what was tried before, where that is known: what stays far behind is given up
     overtime: float = 0.0  # seconds more, where else nothing good would come of it
+
+    def after(self, seconds: float) -> "Budget":
+        """What is left of it so many seconds later.
+
+        >>> left = Budget(10.0, first_seconds=3.0).after(4.0)
+        >>> left.seconds, left.first_seconds
+        (6.0, 0.0)
+        """
+        return replace(self, seconds=self.seconds - seconds, first_seconds=max(0.0, self.first_seconds - seconds))
 
 
 def has_stalled(trials: list[Trial], metric: str) -> bool:

@@ -119,7 +119,7 @@ def _end_server() -> None:
     """Ends what is left of the server, and takes note: the next child is made by another one."""
     from multiprocessing import forkserver
 
-    server = forkserver._forkserver  # type: ignore[attr-defined]  # multiprocessing has no other way to be rid of it
+    server: Any = forkserver._forkserver  # type: ignore[attr-defined]  # multiprocessing has no other way to be rid of it
     if server._forkserver_pid is not None:
         with suppress(OSError):
             os.kill(server._forkserver_pid, signal.SIGKILL)

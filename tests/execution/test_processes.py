@@ -120,9 +120,7 @@ def test_a_server_killed_as_it_makes_a_child_costs_nothing(empty_server: None) -
     assert _server() != before
 
 
-def test_where_no_server_lives_long_enough_one_job_is_lost(
-    empty_server: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_no_server_lives_long_enough_one_job_is_lost(empty_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(job: Job, memory_bytes: int | None) -> Any:
         raise EOFError("unexpected EOF")
 
