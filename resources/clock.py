@@ -25,7 +25,8 @@ ENDING_SHARE = 0.12  # of the whole is kept for ensemble, evaluation, explanatio
 ENDING_SECONDS = (10.0, 90.0)  # but at least and at most so much; more where this machine or table is seen to need it
 MOST_ENDING = 0.5
 FIRST_SHARE = 0.8  # of the time for the search, for the first trials of the essential candidates
-RESCUE_SECONDS = 3.0  # on a quiet machine, for a first trial while there is none, even when the time is up
+RESCUE_SECONDS = 1.5  # on a quiet machine, for a first trial while there is none, even when the time is up
+GRACE_SECONDS = 5.0  # likewise, before it is ended: with nothing learnt the whole run were in vain
 LEAST_SECONDS = 1.0  # a candidate gets however small its share, while there are
 LARGE_TABLE = 20_000  # rows above which a part of them tells clearly less than all
 ROOMY = 2.0  # times as many for everyone still to come; else it is left out, and its time is theirs
@@ -92,8 +93,10 @@ class Clock(dg.ConfigurableResource):
         seconds, first_seconds = (
             searching * min(1.0, part * self.concurrent_candidates) for part in (share, first_share)
         )
+        grace = 0.0
         if algorithm.name in essential and not _has_learnt(experiment, events):
-            first_seconds = max(first_seconds, RESCUE_SECONDS * ending.slowness(events))
+            slow = ending.slowness(events)
+            first_seconds, grace = max(first_seconds, RESCUE_SECONDS * slow), GRACE_SECONDS * slow
         is_roomy = searching >= ROOMY * LEAST_SECONDS * (1 + len(to_come))
         pace = None if algorithm.name in essential else _pace(experiment, events, essential)
         offer = _Offer(max(seconds, first_seconds), is_roomy, n_rows, n_cores, pace)
@@ -101,6 +104,7 @@ class Clock(dg.ConfigurableResource):
         return Budget(
             seconds=max(FALLBACK_SECONDS if algorithm.is_fallback else LEAST_SECONDS, seconds),
             first_seconds=first_seconds,
+            grace_seconds=grace,
             n_cores=n_cores,
             max_trials=0 if left_out else _trials_left(experiment, events, share),
             trial_seconds=None if limits.trial_timeout_minutes is None else limits.trial_timeout_minutes * 60,

@@ -15,6 +15,7 @@ class Budget:
 
     seconds: float
     first_seconds: float = 0.0  # its first trial may take more than its share: nothing comes of one that is cut short
+    grace_seconds: float = 0.0  # more before its very first fit is ended, since nothing has been learnt yet
     n_cores: int = 1
     n_processes: int | None = None  # fits side by side, at most; None: as many as there are cores
     max_trials: int | None = None
@@ -27,13 +28,13 @@ class Budget:
     overtime: float = 0.0  # seconds more, where else nothing good would come of it
 
     def after(self, seconds: float) -> "Budget":
-        """What is left of it so many seconds later.
+        """What is left of it so many seconds later, at least half: whoever is first shall not pay alone for what all need.
 
-        >>> left = Budget(10.0, first_seconds=3.0).after(4.0)
-        >>> left.seconds, left.first_seconds
-        (6.0, 0.0)
+        >>> [Budget(10.0, first_seconds=3.0).after(seconds).seconds for seconds in (4.0, 60.0)]
+        [6.0, 5.0]
         """
-        return replace(self, seconds=self.seconds - seconds, first_seconds=max(0.0, self.first_seconds - seconds))
+        left, first = (max(one / 2, one - seconds) for one in (self.seconds, self.first_seconds))
+        return replace(self, seconds=left, first_seconds=first)
 
 
 def has_stalled(trials: list[Trial], metric: str) -> bool:

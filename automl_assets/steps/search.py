@@ -117,7 +117,7 @@ class _Search:
         while rung is not None:
             tried, now = self._attempt(climb, rung, config, best), time.monotonic()
             until = end if best or rung.is_top else now + FIRST_TIME * (end - now)
-            n_threads = self._run_rung(tried, run, until)
+            n_threads = self._run_rung(tried, run, until, end if best else end + self.budget.grace_seconds)
             if any(outcome.status != "done" for outcome in tried.outcomes.values()):
                 tried = _done(tried, best)
                 break
@@ -134,11 +134,13 @@ class _Search:
         outcomes = dict(before.outcomes) if before and before.config == asked else {}
         return _Attempt(f"{self.algorithm.name}_1", asked, folds, outcomes)
 
-    def _run_rung(self, attempt: _Attempt, run: RunJobs, until: float) -> int:
-        """Fits what is left of an attempt, side by side as far as there are cores. Returns the threads of each fit."""
+    def _run_rung(self, attempt: _Attempt, run: RunJobs, until: float, end: float) -> int:
+        """Fits what is left of an attempt, side by side as far as there are cores: to be done by `until`, and ended at
+        `end`. Returns the threads of each fit."""
         left = [fold for fold in attempt.folds if fold not in attempt.outcomes]
         n_beside = max(1, min(self.n_processes, len(left)))
-        jobs = (self._job(attempt, fold, len(left) - i, until, n_beside) for i, fold in enumerate(left))
+        planned = (self._job(attempt, fold, len(left) - i, until, n_beside) for i, fold in enumerate(left))
+        jobs = (replace(job, deadline=end) for job in planned)
         for outcome in run(jobs, n_beside, self.budget.memory_bytes):
             attempt.outcomes[outcome.key[1]] = outcome
         return self._n_threads(n_beside)
