@@ -236,7 +236,7 @@ class _Offer:
     def why_not(self, part: AlgorithmInfo) -> str:
         """Why a candidate is left out, so that its time is others'; empty where it is tried."""
         needed = part.trial_seconds(self.n_rows) / self.n_cores
-        if needed > max(self.seconds, LEAST_SECONDS):
+        if 0 < needed > self.seconds:
             return (
                 f"one trial over {self.n_rows:,} rows takes about {needed:.1f} s, and its share of the time is "
                 f"{self.seconds:.1f} s"

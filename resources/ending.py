@@ -20,7 +20,7 @@ NEEDED = {
     "report": 0.7,
 }
 # and what is left out where there is no time for it:
-OPTIONAL = {"explanation": 1.5, "error_analysis": 1.0, "fairness": 1.0, "training_code": 2.0}
+OPTIONAL = {"pictures": 1.5, "explanation": 1.5, "error_analysis": 1.0, "fairness": 1.0, "training_code": 2.0}
 PREPARING = {"dataset", "profile", "split", "features"}
 TABLE_SHARE = 0.5  # of what preparing the table took, once more: it is read, answered and explained
 

@@ -38,9 +38,13 @@ def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
             seconds = TIME_SHARE * clock.spare_seconds(context, experiment)
             answers = holdout_predictions_in(features, ensemble, seconds, experiment.seed)
             truth = features.truth.y[features.truth.split.is_training]
-            found = evaluate(answers, ensemble.problem, truth, experiment.seed, ensemble.conformal)
+            no_pictures = clock.left_out(context, experiment, "pictures")
+            found = evaluate(
+                answers, ensemble.problem, truth, experiment.seed, ensemble.conformal, has_pictures=not no_pictures
+            )
         check = _beats(found, experiment.metric, ensemble.score)
         metadata = _metadata(found, experiment.metric, ensemble.score)
+        metadata |= {"pictures": no_pictures} if no_pictures else {}
         return dg.MaterializeResult(value=found, metadata=metadata, check_results=[check])
 
     return asset
