@@ -107,16 +107,15 @@ def run(
         json_file.write_text(json.dumps(result.summary(), indent=1), "utf-8")
     if result.lost:
         raise LearningError("\n".join(f"{asset} could not be made: {why}" for asset, why in result.lost.items()))
-    if result.is_guess:
+    if result.is_guess and not result.experiment.register_guess:
         raise GuessError(_told_of_guess(result))
 
 
 def _told_of_guess(result: Any) -> str:
     """What a model that is no better than a guess means, and what to do."""
-    if result.experiment.register_guess or not result.experiment.onnx:
-        return f"The model was made, but {result.told_of_guess}"
-    why = f"The model was made and not registered: {result.told_of_guess}"
-    return f"{why} `register_guess: true` in the YAML registers it all the same."
+    what = "The model was made and not registered:" if result.experiment.onnx else "The model was made, but"
+    why = f"{what} {result.told_of_guess}"
+    return f"{why} With `register_guess: true` in the YAML it counts all the same."
 
 
 @app.command(name="list")
