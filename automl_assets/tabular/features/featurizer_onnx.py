@@ -64,6 +64,8 @@ def _inputs(graph: Graph, featurizer: Featurizer, wide: Mapping[str, tuple[str, 
 
 
 def _split(graph: Graph, matrix: str, n_columns: int) -> list[str]:
+    if n_columns == 1:
+        return [matrix]
     ones = graph.constant(np.ones(n_columns, np.int64))
     return list(graph.node("Split", matrix, ones, axis=1, n_outputs=n_columns))
 
