@@ -53,7 +53,8 @@ def add_codes(graph: Graph, featurizer: Featurizer, by_matrix: bool = False) -> 
 
 def _inputs(graph: Graph, featurizer: Featurizer, wide: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """Raw column -> its tensor [n_rows, 1]; of numbers in a matrix the matrix itself, since they stay together."""
-    kinds, raw = input_types(featurizer), {}
+    kinds: dict[str, str] = input_types(featurizer)
+    raw: dict[str, str] = {}
     for matrix, columns in wide.items():
         kind = kinds[columns[0]]
         tensor = graph.input(matrix, ELEMENT_TYPES[kind], [None, len(columns)])
