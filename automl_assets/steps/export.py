@@ -52,7 +52,7 @@ def _example(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def _latency(session: Any, feeds: dict[str, np.ndarray]) -> float:
-    """Median milliseconds of one row, the first ten not counted."""
+    """Median milliseconds of one row, after ten that do not count."""
     n_rows = len(next(iter(feeds.values())))
     singles = [{name: values[i : i + 1] for name, values in feeds.items()} for i in range(min(N_TIMED, n_rows))]
     seconds = []
@@ -60,4 +60,4 @@ def _latency(session: Any, feeds: dict[str, np.ndarray]) -> float:
         started = time.perf_counter()
         session.run(None, single)
         seconds.append(time.perf_counter() - started)
-    return float(np.median(seconds[10:]) * 1000)
+    return float(np.median(seconds[-len(singles) :]) * 1000)
