@@ -39,8 +39,8 @@ def test_a_guess_is_not_registered_unless_asked(tmp_path: Path) -> None:
     assert "Leaderboard of noise" in refused.stdout
     prepare(tmp_path / "home")
     assert not Tracker().champions("noise").versions()
-    (tmp_path / "noise.yaml").write_text(GUESS + "register_guess: true\n")
-    asked = automl("run", "noise.yaml", "--home", "home", cwd=tmp_path)
+    (tmp_path / "all_the_same.yaml").write_text(GUESS + "register_guess: true\n")
+    asked = automl("run", "all_the_same.yaml", "--home", "home", cwd=tmp_path)
     assert asked.returncode == 0, asked.stdout + asked.stderr
     assert "better_than_a_guess" in asked.stdout
-    assert len(Tracker().champions("noise").versions()) == 1
+    assert len(Tracker().champions("all_the_same").versions()) == 1
