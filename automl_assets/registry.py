@@ -24,10 +24,8 @@ def algorithms(family: str) -> dict[str, Any]:
 
 
 def _turn(part: AlgorithmInfo) -> tuple[bool, bool, float, str]:
-    """What answers where nothing else does comes first; then the essential ones, of which the first counts most, and of
-    the others the cheapest first."""
-    weight = -part.time_share if part.is_essential else part.time_share
-    return not part.is_fallback, not part.is_essential, weight, part.name
+    """What answers where nothing else does comes first, then the essential ones, then all others; the cheapest first."""
+    return not part.is_fallback, not part.is_essential, part.time_share, part.name
 
 
 def family_of(task: str) -> Family:

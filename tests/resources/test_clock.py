@@ -19,7 +19,7 @@ from automl_assets.resources.asset_keys import asset_key
 from automl_assets.resources.clock import FALLBACK_SECONDS, LEAST_SECONDS, STARTED_TAG, Clock, Moment
 from automl_assets.resources.run_log import TAG, Journal, boot
 
-NAMES = ["baseline", "lightgbm", "logistic_regression", "knn"]
+NAMES = ["baseline", "logistic_regression", "lightgbm", "knn"]
 SECONDS = 600
 ENDING = 0.12 * SECONDS  # what the assets after the search are left
 
