@@ -51,7 +51,7 @@ class Climb:
         `core_seconds` are those of one fit of the rung before.
 
         >>> climb = Climb(n_rows=8_000, n_folds=8, n_cells_a_row=10, n_classes=2, n_cores=2, is_refitted=False)
-        >>> climb.next(climb.first(), 0.1, 1.0), climb.next(climb.first(), 0.1, 3.0)
+        >>> climb.next(climb.first(), 0.125, 1.25), climb.next(climb.first(), 0.125, 3.0)
         (Rung(n_rows=6000, n_folds=1, is_top=False), Rung(n_rows=8000, n_folds=1, is_top=False))
         >>> climb.next(Rung(8_000, 1), 2.0, 6.0), climb.next(Rung(8_000, 1), 2.0, 1.0)
         (Rung(n_rows=8000, n_folds=3, is_top=False), None)
