@@ -6,6 +6,7 @@ AutomlError
 │   └── MovingSourceError  files that are written to while they are read
 ├── DataError         data that was read but cannot answer the question
 ├── LearningError     no model could be made
+│   └── GuessError    the model that was made is no better than a guess
 ├── ArtifactError     something stored is missing, foreign or changed
 ├── ServiceError      a service that the settings name does not answer
 └── DiscoveryError    a part (algorithm, task, source) is broken: a bug, not a user's mistake
@@ -30,6 +31,8 @@ class AutomlError(Exception):
     def __init__(self, *said: object):
         super().__init__(*(type(self).shown(one) if isinstance(one, str) else one for one in said))
 
+    exit_code = 1  # of a command that ends with it
+
 
 class SettingError(AutomlError):
     """A setting is unknown, impossible, or contradicts another."""
@@ -49,6 +52,12 @@ class DataError(AutomlError):
 
 class LearningError(AutomlError):
     """No usable model came out of the search."""
+
+
+class GuessError(LearningError):
+    """A model was made, and is no better than an answer that looks at no column."""
+
+    exit_code = 4
 
 
 class ArtifactError(AutomlError):

@@ -39,6 +39,7 @@ class RowSteps:
     `explain(ensemble, dataset, features, seed, seconds)` gives an Explanation, and
     `explain_rows(ensemble, dataset, features, table, seconds)` a table of contributions.
     `onnx_bytes(ensemble)` is the whole pipeline from raw columns to answers as a serialised ONNX model, and
+    `matrix_onnx(ensemble)` is the same with one input for many columns of a kind, and which these are; None where none is.
     `input_types(featurizer)` names its raw columns: -> float, double or string.
     Where one of the others is None the asset of its name is not there.
     """
@@ -53,6 +54,7 @@ class RowSteps:
     answer_inputs: Callable[..., Any]
     onnx_bytes: Callable[[Any], bytes]
     input_types: Callable[[Any], dict[str, str]]
+    matrix_onnx: Callable[[Any], tuple[bytes, dict[str, tuple[str, ...]]] | None] = lambda ensemble: None
     choices: Callable[..., dict[str, tuple[str, ...]]] = lambda algorithm, features: {}
     prune: Callable[..., Any] = _unchanged
     explain: Callable[..., Any] | None = None

@@ -181,9 +181,11 @@ class OnnxModel:
     inputs: dict[str, str]  # raw column -> ONNX element type
     n_checked: int
     max_difference: float  # largest absolute difference from Python (relative to the target range for regression)
-    latency_milliseconds: float  # median of one row
+    latency_milliseconds: float  # median of one row, by the matrix where there is one
     example: dict[str, Any] = field(default_factory=dict)  # one row as JSON takes it
     schema: Schema = NO_SCHEMA  # by which raw columns are read before the model is asked
+    matrix_onnx: bytes | None = None  # of a wide table: the same with one input for many columns of a kind
+    matrices: dict[str, tuple[str, ...]] = field(default_factory=dict)  # such an input -> its columns, in their order
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class AlgorithmInfo(Protocol):
     tasks: frozenset[str]  # that it can answer
     kinds: frozenset[str]  # Dagster's icons
     is_fallback: bool  # always tried, and answers only where nothing else does
+    is_essential: bool  # one of the few that are tried first, and alone where time is scarce
     time_share: float  # how much of the search's time it deserves, relative to its peers
     requires: str  # the package it needs
     max_rows: int | None  # learns from a seeded sample of so many rows when there are more
@@ -101,6 +102,7 @@ class Algorithm:
     is_refitted: bool = False  # one model on all rows answers, instead of the average of the fold models
     with_rounds_of: Callable[[Config, Any], Config] = same_config
     is_fallback: bool = False  # always tried, and answers only where nothing else does
+    is_essential: bool = False  # one of the few that are tried first, and alone where time is scarce
     space: Callable[[Any, Problem], Config] | None = None  # (optuna.Trial, problem) -> a configuration to try next
     scalers: tuple[str, ...] = ()  # of `preparation.SCALERS`: worth trying in place of the dense view's own scale
     time_share: float = 1.0  # how much of the search's time it deserves, relative to its peers

@@ -20,7 +20,12 @@ def algorithms(family: str) -> dict[str, Any]:
     """Algorithms of a family by name, in the order in which they should be tried; absent packages are left out."""
     found = _discover(f"{packages()[family]}.algorithms", AlgorithmInfo)  # type: ignore[type-abstract]
     able = [part for part in found.values() if importlib.util.find_spec(part.requires)]
-    return {part.name: part for part in sorted(able, key=lambda part: (part.time_share, part.name))}
+    return {part.name: part for part in sorted(able, key=_turn)}
+
+
+def _turn(part: AlgorithmInfo) -> tuple[bool, bool, float, str]:
+    """What answers where nothing else does comes first, then the essential ones, then all others; the cheapest first."""
+    return not part.is_fallback, not part.is_essential, part.time_share, part.name
 
 
 def family_of(task: str) -> Family:

@@ -1,9 +1,12 @@
 """Keeps the promise of `limits.timeout_minutes`: one deadline a run, and a share of what is left for each candidate.
 
 A candidate's share is worked out when it starts, from what is left and who is still to come, so unused time is handed on.
+The essential ones come first, and may take for their first trial what it needs; by what that took on this machine and
+table it is judged whether a trial of the others can end in their shares.
 """
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -13,13 +16,17 @@ from automl_assets.execution.processes import free_bytes
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.metrics import oriented
 from automl_assets.parts import AlgorithmInfo
+from automl_assets.resources import ending
 from automl_assets.resources.asset_keys import asset_key
 from automl_assets.resources.run_log import boot, journal_of
 
-STARTED_TAG = "automl/started_at"  # run tag: seconds since 1970 at which the person began to wait
+STARTED_TAG = "automl/started_at"  # run tag: the `Moment` at which the person began to wait
 ENDING_SHARE = 0.12  # of the whole is kept for ensemble, evaluation, explanation and export
-ENDING_SECONDS = (10.0, 90.0)  # but at least and at most so much
-MOST_ENDING = 0.4
+ENDING_SECONDS = (10.0, 90.0)  # but at least and at most so much; more where this machine or table is seen to need it
+MOST_ENDING = 0.5
+FIRST_SHARE = 0.8  # of the time for the search, for the first trials of the essential candidates
+RESCUE_SECONDS = 1.5  # on a quiet machine, for a first trial while there is none, even when the time is up
+GRACE_SECONDS = 5.0  # likewise, before it is ended: with nothing learnt the whole run were in vain
 LEAST_SECONDS = 1.0  # a candidate gets however small its share, while there are
 LARGE_TABLE = 20_000  # rows above which a part of them tells clearly less than all
 ROOMY = 2.0  # times as many for everyone still to come; else it is left out, and its time is theirs
@@ -39,7 +46,33 @@ class Clock(dg.ConfigurableResource):
 
     def seconds_left(self, context: Any, experiment: Experiment) -> float:
         """Until the run's deadline; negative when it is past."""
-        return self._started(context) + self._timeout(experiment) - _now(context)
+        return self._timeout(experiment) - _seconds_gone(context)
+
+    def spare_seconds(self, context: Any, experiment: Experiment) -> float:
+        """Until the run's deadline, without what is still to be made of all that the run cannot do without. Negative when
+        that will not be in time."""
+        return self.seconds_left(context, experiment) - self._needed(context, experiment)
+
+    def left_out(self, context: Any, experiment: Experiment, asset: str) -> str:
+        """Why there is no time for an asset that the run can do without; empty where there is."""
+        spare = self.spare_seconds(context, experiment)
+        takes = ending.OPTIONAL.get(asset, 0.0) * ending.slowness(journal_of(context.run).events())
+        if takes <= spare:
+            return ""
+        left = max(0.0, self.seconds_left(context, experiment))
+        return f"left out: it takes about {takes:.0f} s here, and {left:.0f} s of the limit are left for all that is to come"
+
+    def slowness(self, context: Any) -> float:
+        """How many times as long as on a quiet machine things take here and now."""
+        return ending.slowness(journal_of(context.run).events())
+
+    def _needed(self, context: Any, experiment: Experiment) -> float:
+        """For what is still to be made, by what has been made so far."""
+        journal = journal_of(context.run)
+        events, taken = list(journal.events()), journal.seconds_per_asset()
+        begun = {event["asset"] for event in events if event["event"] == "asset_started"}
+        made = [name for name in ending.NEEDED if _takes_part(context, experiment, name)]
+        return ending.needed(begun, made, ending.slowness(events)) + ending.table_seconds(taken)
 
     def budget(
         self,
@@ -55,13 +88,23 @@ class Clock(dg.ConfigurableResource):
         searching = self._search_seconds(context, experiment, n_groups)
         n_cores = max(1, limits.n_cores // self.candidates_per_machine)
         to_come = _to_come(context, experiment, algorithm, events)
-        own = _deserved(algorithm, n_rows)
-        share = own / (own + sum(_deserved(part, n_rows) for part in to_come))
-        seconds = searching * min(1.0, share * self.concurrent_candidates)
+        essential = _essential(experiment)
+        share, first_share = _share(algorithm, to_come, n_rows), _share_of_first(algorithm, to_come, essential)
+        seconds, first_seconds = (
+            searching * min(1.0, part * self.concurrent_candidates) for part in (share, first_share)
+        )
+        grace = 0.0
+        if algorithm.name in essential and not _has_learnt(experiment, events):
+            slow = ending.slowness(events)
+            first_seconds, grace = max(first_seconds, RESCUE_SECONDS * slow), GRACE_SECONDS * slow
         is_roomy = searching >= ROOMY * LEAST_SECONDS * (1 + len(to_come))
-        left_out = "" if algorithm.is_fallback else _why_not(algorithm, seconds, is_roomy, n_rows, n_cores)
+        pace = None if algorithm.name in essential else _pace(experiment, events, essential)
+        offer = _Offer(max(seconds, first_seconds), is_roomy, n_rows, n_cores, pace)
+        left_out = "" if algorithm.is_fallback else offer.why_not(algorithm)
         return Budget(
             seconds=max(FALLBACK_SECONDS if algorithm.is_fallback else LEAST_SECONDS, seconds),
+            first_seconds=first_seconds,
+            grace_seconds=grace,
             n_cores=n_cores,
             max_trials=0 if left_out else _trials_left(experiment, events, share),
             trial_seconds=None if limits.trial_timeout_minutes is None else limits.trial_timeout_minutes * 60,
@@ -81,25 +124,56 @@ class Clock(dg.ConfigurableResource):
     def _search_seconds(self, context: Any, experiment: Experiment, n_groups: int) -> float:
         timeout = self._timeout(experiment)
         low, high = ENDING_SECONDS
-        ending = min(max(ENDING_SHARE * timeout, low), high) + GROUP_SECONDS * n_groups
-        return self.seconds_left(context, experiment) - min(ending, MOST_ENDING * timeout)
+        usual = min(max(ENDING_SHARE * timeout, low), high) + GROUP_SECONDS * n_groups
+        kept = max(usual, 0.0 if n_groups else self._needed(context, experiment))
+        return self.seconds_left(context, experiment) - min(kept, MOST_ENDING * timeout)
 
     def _timeout(self, experiment: Experiment) -> float:
         return (self.timeout_minutes or experiment.limits.timeout_minutes) * 60
 
-    def _started(self, context: Any) -> float:
-        tagged = context.run.tags.get(STARTED_TAG)
-        if tagged and tagged != _tag_of_parent(context):
-            return float(tagged)
-        record = context.instance.get_run_record_by_id(context.run.run_id)
-        return (record.start_time if record else None) or time.time()
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment by both clocks: of the wall, which may be set, and of the machine since it was started."""
+
+    time: float  # seconds since 1970
+    ticks: float  # of `time.monotonic`, which all processes of a machine share
+    boot: str  # tells a start of a machine from all others; empty where unknown
+
+    @classmethod
+    def now(cls) -> "Moment":
+        return cls(time.time(), time.monotonic(), boot())
+
+    @classmethod
+    def of_tag(cls, tag: str) -> "Moment":
+        """As `tag` wrote it, or as earlier versions did: the time alone."""
+        moment, ticks, started, *_ = *tag.split(), "0", ""
+        return cls(float(moment), float(ticks), started)
+
+    @property
+    def tag(self) -> str:
+        return f"{self.time!r} {self.ticks!r} {self.boot}".rstrip()
+
+    def seconds_gone(self, first_here: "Moment | None") -> float:
+        """Since this moment. Of another boot or machine the clock of the wall tells how long it was until `first_here`,
+        the run's first moment on this one; from there on nobody can set the clock."""
+        now = Moment.now()
+        if self.boot and self.boot == now.boot:
+            return now.ticks - self.ticks
+        if first_here is None:
+            return max(0.0, now.time - self.time)
+        return max(0.0, first_here.time - self.time) + now.ticks - first_here.ticks
 
 
-def _now(context: Any) -> float:
-    """Seconds since 1970 by the clock as it was when the run began on this machine: setting it moves no deadline."""
-    here = (event for event in journal_of(context.run).events() if event.get("run") == context.run.run_id)
-    first = next((event for event in here if event["boot"] == boot()), None)
-    return first["time"] + time.monotonic() - first["ticks"] if first else time.time()
+def _seconds_gone(context: Any) -> float:
+    """Since the person began to wait, or where nobody does since the run's first asset."""
+    events = [event for event in journal_of(context.run).events() if event.get("run") == context.run.run_id]
+    moments = [Moment(event["time"], event["ticks"], event["boot"]) for event in events]
+    first_here = next((moment for moment in moments if moment.boot == boot()), None)
+    tagged = context.run.tags.get(STARTED_TAG)
+    if tagged and tagged != _tag_of_parent(context):
+        return Moment.of_tag(tagged).seconds_gone(first_here)
+    return moments[0].seconds_gone(first_here) if moments else 0.0
 
 
 def _deserved(part: AlgorithmInfo, n_rows: int) -> float:
@@ -110,16 +184,70 @@ def _deserved(part: AlgorithmInfo, n_rows: int) -> float:
     return part.time_share * most / n_rows
 
 
-def _why_not(part: AlgorithmInfo, seconds: float, is_roomy: bool, n_rows: int, n_cores: int) -> str:
-    """Why a candidate is left out, so that its time is others'; empty where it is tried."""
-    needed = part.trial_seconds(n_rows) / n_cores
-    if needed > seconds:
-        return (
-            f"one trial over {n_rows:,} rows takes about {needed:.1f} s, and its share of the time is {seconds:.1f} s"
-        )
-    if seconds < LEAST_SECONDS and not is_roomy:
-        return f"its share of the time is {max(0.0, seconds):.1f} s"
-    return ""
+def _share(algorithm: AlgorithmInfo, to_come: list[AlgorithmInfo], n_rows: int) -> float:
+    """Of the time that is left for the search, for all trials of one candidate."""
+    own = _deserved(algorithm, n_rows)
+    return own / (own + sum(_deserved(part, n_rows) for part in to_come))
+
+
+def _essential(experiment: Experiment) -> set[str]:
+    """The candidates whose first trials come before all else; where the experiment permits none of them, all are."""
+    able = [part for part in experiment.candidates.values() if not part.is_fallback]
+    return {part.name for part in able if part.is_essential} or {part.name for part in able}
+
+
+def _has_learnt(experiment: Experiment, events: list[dict]) -> bool:
+    """Whether any trial but that of a guess has a score."""
+    guesses = tuple(f"{part.name}_" for part in experiment.candidates.values() if part.is_fallback)
+    trials = (event for event in events if event["event"] == "trial" and event["score"] is not None)
+    return any(not event["trial"].startswith(guesses) for event in trials)
+
+
+def _share_of_first(algorithm: AlgorithmInfo, to_come: list[AlgorithmInfo], essential: set[str]) -> float:
+    """Of the time that is left for the search, for the first trial of one candidate."""
+    if algorithm.name not in essential:
+        return 0.0
+    others = sum(part.time_share for part in to_come if part.name in essential)
+    return FIRST_SHARE * algorithm.time_share / (algorithm.time_share + others)
+
+
+def _pace(experiment: Experiment, events: list[dict], essential: set[str]) -> float | None:
+    """Seconds of all cores that a whole trial has taken on this machine and table for each unit of `time_share`, by the
+    quickest of the essential candidates; infinite where none came through all rows, None where none was tried."""
+    paces = []
+    for event in events:
+        name = event["trial"].rpartition("_")[0] if "is_whole" in event else ""
+        if name in essential and name in experiment.candidates:
+            seconds = event["seconds"] if event["is_whole"] else float("inf")
+            paces.append(seconds / experiment.limits.n_cores / experiment.candidates[name].time_share)
+    return min(paces, default=None)
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """What a candidate would have, if it were tried."""
+
+    seconds: float
+    is_roomy: bool  # there is time for all candidates
+    n_rows: int
+    n_cores: int
+    pace: float | None
+
+    def why_not(self, part: AlgorithmInfo) -> str:
+        """Why a candidate is left out, so that its time is others'; empty where it is tried."""
+        needed = part.trial_seconds(self.n_rows) / self.n_cores
+        if 0 < needed > self.seconds:
+            return (
+                f"one trial over {self.n_rows:,} rows takes about {needed:.1f} s, and its share of the time is "
+                f"{self.seconds:.1f} s"
+            )
+        if self.seconds < LEAST_SECONDS and not self.is_roomy:
+            return f"not started: {max(0.0, self.seconds):.1f} s left"
+        needed = 0.0 if self.pace is None else self.pace * part.time_share
+        if needed > max(self.seconds, LEAST_SECONDS):
+            took = "is likely to take longer" if needed == float("inf") else f"takes about {needed:.1f} s here"
+            return f"not started: {self.seconds:.1f} s left for it, and one trial {took}"
+        return ""
 
 
 def _to_come(context: Any, experiment: Experiment, algorithm: AlgorithmInfo, events: list[dict]) -> list[AlgorithmInfo]:
@@ -128,7 +256,7 @@ def _to_come(context: Any, experiment: Experiment, algorithm: AlgorithmInfo, eve
     return [
         part
         for name, part in experiment.candidates.items()
-        if name not in begun and name != algorithm.name and _takes_part(context, experiment, name)
+        if name not in begun and name != algorithm.name and _takes_part(context, experiment, f"candidate_{name}")
     ]
 
 
@@ -157,9 +285,9 @@ def _best_score(experiment: Experiment, events: list[dict]) -> float | None:
     return max(scores, key=lambda score: oriented(experiment.metric, score), default=None)
 
 
-def _takes_part(context: Any, experiment: Experiment, name: str) -> bool:
-    """Whether a candidate is made in this run at all: a run may be of some assets only, or a re-execution."""
-    key, run = asset_key(experiment.name, f"candidate_{name}"), context.run
+def _takes_part(context: Any, experiment: Experiment, asset: str) -> bool:
+    """Whether an asset is made in this run at all: a run may be of some assets only, or a re-execution."""
+    key, run = asset_key(experiment.name, asset), context.run
     if run.step_keys_to_execute is not None:
         return "__".join(key.path) in run.step_keys_to_execute
     return run.asset_selection is None or key in run.asset_selection

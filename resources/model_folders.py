@@ -38,7 +38,7 @@ def table_model(onnx: OnnxModel, is_strict: bool = True) -> Iterator[Path]:
     example = {name: [value] for name, value in onnx.example.items()}
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
         file, reader = Path(folder) / "model.onnx", Path(folder) / "reader.py"
-        file.write_bytes(onnx.onnx)
+        file.write_bytes(onnx.matrix_onnx or onnx.onnx)  # ONNX Runtime takes long to look at thousands of inputs
         reader.write_text(reader_code(onnx.schema, is_strict), "utf-8")
         yield save_model(Path(folder) / "model", SERVED, {"onnx": file, "reader": reader}, signature, inputs, example)
 

@@ -20,6 +20,7 @@ PROCESS_NUMBER = re.compile(r"\(pid: (\d+)\)")
 ENDED = "ZX"  # states of a process whose parent has not taken note of its end yet
 HOST_TAG = "automl/host"  # run tag, of a run that a person began: the machine on which it has its process
 CLOCK_SLACK = 2.0  # seconds by which two clocks may differ
+_FIRST_SEEN: dict[str, float] = {}  # run without a process -> time.monotonic() when this process first asked for it
 
 
 class LocalRunLauncher(DefaultRunLauncher):
@@ -45,12 +46,15 @@ class LocalRunLauncher(DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.FAILED, f"process {process} is gone")
 
     def _before_its_process(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Of a run that has not begun yet, which the start timeout watches; or one that was killed as it began."""
+        """Of a run that has not begun yet, which the start timeout watches; or one that was killed as it began, which is
+        waited for since it was first seen so: the clock by which it was written down may have been set."""
         record, most = (
             self._instance.get_run_record_by_id(run.run_id),
             self._instance.run_monitoring_start_timeout_seconds,
         )
-        if record and record.start_time and time.time() - record.start_time > most:
+        if not (record and record.start_time):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        if time.monotonic() - _FIRST_SEEN.setdefault(run.run_id, time.monotonic()) > most:
             return CheckRunHealthResult(WorkerStatus.FAILED, f"no process has told its number within {most} s")
         return CheckRunHealthResult(WorkerStatus.RUNNING)
 

@@ -4,6 +4,7 @@ MLflow copies this file beside the model and runs it wherever that is served, so
 """
 
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
@@ -40,9 +41,9 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
         `probabilities` and who is in each `prediction_set`. Where the model is not strict, `unreadable` names the columns
         of each row that count as missing because they cannot be read. The frame's `attrs` hold `notes`, sentences."""
         _check(model_input)
-        kinds = {one.name: KINDS[one.type] for one in self.session.get_inputs()}
+        kinds = self._kinds()
         read = self._read(model_input, list(kinds))
-        feeds = {name: self.feed(read.table[name], kind) for name, kind in kinds.items()}
+        feeds = self._packed({name: self.feed(read.table[name], kind) for name, kind in kinds.items()})
         names = [output.name for output in self.session.get_outputs()]
         columns = {name: _column(answer) for name, answer in zip(names, self.session.run(None, feeds), strict=True)}
         if not self.reader.IS_STRICT:
@@ -55,6 +56,21 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
         notes = self.notes()
         notes.add(read)
         return notes.lines
+
+    def _kinds(self) -> dict[str, str]:
+        """Raw column -> its kind; of a wide table one input has many columns, as the model's metadata say."""
+        told = self.session.get_modelmeta().custom_metadata_map.get("matrices", "{}")
+        self.matrices: dict[str, list[str]] = json.loads(told)
+        inputs = self.session.get_inputs()
+        return {name: KINDS[one.type] for one in inputs for name in self.matrices.get(one.name, [one.name])}
+
+    def _packed(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Columns put together as the model takes them."""
+        whole = {
+            name: np.concatenate([feeds.pop(column) for column in columns], axis=1)
+            for name, columns in self.matrices.items()
+        }
+        return feeds | whole
 
     def _read(self, rows: pd.DataFrame, names: list[str]) -> Any:
         """The columns as they were learnt; those that MLflow allowed to leave out are missing."""

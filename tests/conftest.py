@@ -72,7 +72,7 @@ target: {target}
 drop_columns: [{other}, weight]
 validation: {{folds: 2}}
 algorithms: [{algorithm}]
-limits: {{timeout_minutes: 2}}
+limits: {{timeout_minutes: 4}}
 """
 CLASSIFICATION = {"task": "classification", "target": "answer", "other": "bill", "algorithm": "logistic_regression"}
 REGRESSION = {"task": "regression", "target": "bill", "other": "answer", "algorithm": "elastic_net"}

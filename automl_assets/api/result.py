@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from upath import UPath
 
-from automl_assets.errors import SettingError
+from automl_assets.errors import ArtifactError, SettingError
 from automl_assets.experiment import experiment as settings
-from automl_assets.model_records import TrainingCode
+from automl_assets.model_records import TrainingCode, Unavailable
 from automl_assets.resources.home import command, use_home
 from automl_assets.resources.store import REGISTERED, RecordStore
 
@@ -70,8 +70,23 @@ class RunResult:
 
     @cached_property
     def training_code(self) -> TrainingCode:
-        """A program that trains the model again. Raises ArtifactError when the experiment makes none."""
-        return self._load("training_code")
+        """A program that trains the model again. Raises ArtifactError when the experiment makes none, or there was no time."""
+        found = self._load("training_code")
+        if isinstance(found, Unavailable):
+            raise ArtifactError(f"there is no training code of the last run: {found.reason}; give it more time")
+        return found
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether the model is no better than an answer that looks at no column."""
+        return bool(self.told_of_guess)
+
+    @property
+    def told_of_guess(self) -> str:
+        """Why the model is no better than such an answer; empty where it is."""
+        from automl_assets.steps.guess import BETTER
+
+        return next((alert.message for alert in self.alerts if alert.check == BETTER), "")
 
     @cached_property
     def version(self) -> str | None:
@@ -81,7 +96,7 @@ class RunResult:
         made = {name: folder.name for name, folder in folders.items() if folder}
         if max(made, key=lambda name: made[name], default=None) != REGISTERED:  # a later run has not come so far
             return None
-        return str(self._load(REGISTERED).version)
+        return getattr(self._load(REGISTERED), "version", None)  # none where it was no better than a guess
 
     def printed_alerts(self) -> PrintedTable | None:
         """What a terminal shows of the alerts; None where there are none."""

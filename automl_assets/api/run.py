@@ -29,7 +29,7 @@ from automl_assets.execution.processes import warm_up
 from automl_assets.experiment import experiment as settings
 from automl_assets.experiment.name import name_of_file
 from automl_assets.resources.asset_keys import asset_name
-from automl_assets.resources.clock import STARTED_TAG
+from automl_assets.resources.clock import STARTED_TAG, Moment
 from automl_assets.resources.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -64,7 +64,7 @@ def run(
     forecast again for those groups alone whose rows, or whose settings, are others than when they were made last.
     Raises AutomlError with the reason when an asset cannot be made, and KeyboardInterrupt at Ctrl-C.
     """
-    started, since = time.time(), time.monotonic()
+    began = Moment.now()
     folder = prepare(home)
     file = find(experiment)
     settings_of_run = settings.load(file)
@@ -73,7 +73,7 @@ def run(
     _check_changed(settings_of_run, changed)
     _keep(file, folder)
     journal_of_run = Journal(journal or secrets.token_hex(8))
-    tags = {TAG: journal_of_run.path.stem, STARTED_TAG: repr(started), HOST_TAG: platform.node()}
+    tags = {TAG: journal_of_run.path.stem, STARTED_TAG: began.tag, HOST_TAG: platform.node()}
     with _told_when_full(folder, settings_of_run.name), _streams_given_back(), open_instance() as instance:
         last = _cut_off(instance, settings_of_run.name) if resume else None
         tags |= _tags_of(last) if last else _group_tags(instance, settings_of_run, changed)
@@ -94,7 +94,7 @@ def run(
     lost = {asset: reason for asset, reason in failures.items() if asset in BY_PRODUCTS}
     if not outcome.success and (not failures or failures != lost):
         raise LearningError(_told(failures) or "the run failed; its log in the UI says why")
-    seconds, is_unchanged = time.monotonic() - since, _is_skipped(outcome)
+    seconds, is_unchanged = time.monotonic() - began.ticks, _is_skipped(outcome)
     taken, told = journal_of_run.seconds_per_asset(), tuple(one for one in alerts if one.asset not in lost)
     return settings_of_run.family.result()(settings_of_run, folder, seconds, taken, lost, told, first, is_unchanged)
 

@@ -12,7 +12,7 @@ from automl_assets.records import Candidate, Features, Trial
 from automl_assets.resources.asset_keys import asset_key
 from automl_assets.resources.clock import Clock
 from automl_assets.resources.fit_workers import FitWorkers
-from automl_assets.steps.search import search
+from automl_assets.steps.search import is_whole, search
 
 FINISHED = "any_trial_finished"  # name of the check
 PRIORITY = "dagster/priority"
@@ -35,12 +35,14 @@ def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg
         with step(context) as journal:
             n_rows = int(features.truth.split.is_training.sum())
             budget = clock.budget(context, experiment, algorithm, n_rows=n_rows)
-            journal.write("candidate_started", candidate=algorithm.name, seconds=budget.seconds)
+            seconds = max(budget.seconds, budget.first_seconds)
+            journal.write("candidate_started", candidate=algorithm.name, seconds=seconds)
+            if budget.left_out:
+                journal.write("left_out", what=algorithm.name, reason=budget.left_out)
 
             def report(trial: Trial) -> None:
-                journal.write(
-                    "trial", trial=trial.name, score=trial.score, seconds=trial.fit_seconds, reason=trial.reason
-                )
+                told = {"score": trial.score, "seconds": trial.fit_seconds, "reason": trial.reason}
+                journal.write("trial", trial=trial.name, **told, is_whole=is_whole(trial, features.truth))
 
             with fit_workers.hired(budget) as (hired, run):
                 made = search(features, algorithm, hired, experiment.seed, report, run)

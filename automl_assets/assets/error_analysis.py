@@ -5,13 +5,13 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import LAST, best_effort, described, input_of, made_check, pictures, table
+from automl_assets.assets.spec import LAST, best_effort, described, input_of, made_check, pictures, table, without
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import Cohort, ErrorAnalysis
 from automl_assets.records import Dataset, Ensemble, Features
 from automl_assets.resources.clock import Clock
 
-TIME_SHARE = 0.15  # of what is left of the run
+TIME_SHARE = 0.15  # of what is left of the run, without what it cannot do without
 
 
 def error_analysis(experiment: Experiment, analyse_errors: Callable[..., Any]) -> dg.AssetsDefinition:
@@ -32,8 +32,11 @@ def error_analysis(experiment: Experiment, analyse_errors: Callable[..., Any]) -
     def asset(
         context: dg.AssetExecutionContext, clock: Clock, dataset: Dataset, features: Features, ensemble: Ensemble
     ) -> dg.MaterializeResult:
+        if why := clock.left_out(context, experiment, "error_analysis"):
+            return without(context, why)
+
         def make() -> ErrorAnalysis:
-            seconds = TIME_SHARE * clock.seconds_left(context, experiment)
+            seconds = TIME_SHARE * clock.spare_seconds(context, experiment)
             return analyse_errors(dataset, features, ensemble, experiment.seed, seconds)
 
         return best_effort(context, make, _metadata)

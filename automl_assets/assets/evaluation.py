@@ -8,10 +8,12 @@ from automl_assets.assets.spec import described, input_of, pictures, step, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import Evaluation
 from automl_assets.records import Ensemble, Features
+from automl_assets.resources.clock import Clock
 from automl_assets.steps.evaluate import beats_baseline, evaluate, figures, intervals_told, without_value
-from automl_assets.steps.holdout_predictions import holdout_predictions
+from automl_assets.steps.holdout_predictions import holdout_predictions_in
 
 BEATS = "beats_baseline"
+TIME_SHARE = 0.3  # of what is left of the run, without what it cannot do without, for the answers
 
 
 def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
@@ -29,13 +31,20 @@ def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
         ins={name: input_of(experiment, name) for name in names},
         check_specs=[dg.AssetCheckSpec(BEATS, asset=key, description="Better than a guess that ignores the features.")],
     )
-    def asset(context: dg.AssetExecutionContext, features: Features, ensemble: Ensemble) -> dg.MaterializeResult:
+    def asset(
+        context: dg.AssetExecutionContext, clock: Clock, features: Features, ensemble: Ensemble
+    ) -> dg.MaterializeResult:
         with step(context):
-            answers = holdout_predictions(features, ensemble)
+            seconds = TIME_SHARE * clock.spare_seconds(context, experiment)
+            answers = holdout_predictions_in(features, ensemble, seconds, experiment.seed)
             truth = features.truth.y[features.truth.split.is_training]
-            found = evaluate(answers, ensemble.problem, truth, experiment.seed, ensemble.conformal)
+            no_pictures = clock.left_out(context, experiment, "pictures")
+            found = evaluate(
+                answers, ensemble.problem, truth, experiment.seed, ensemble.conformal, has_pictures=not no_pictures
+            )
         check = _beats(found, experiment.metric, ensemble.score)
         metadata = _metadata(found, experiment.metric, ensemble.score)
+        metadata |= {"pictures": no_pictures} if no_pictures else {}
         return dg.MaterializeResult(value=found, metadata=metadata, check_results=[check])
 
     return asset

@@ -5,13 +5,13 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import best_effort, described, input_of, made_check, pictures, table
+from automl_assets.assets.spec import best_effort, described, input_of, made_check, pictures, table, without
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import Explanation
 from automl_assets.records import Dataset, Ensemble, Features
 from automl_assets.resources.clock import Clock
 
-TIME_SHARE = 0.15  # of what is left of the run
+TIME_SHARE = 0.15  # of what is left of the run, without what it cannot do without
 
 
 def explanation(experiment: Experiment, explain: Callable[..., Any]) -> dg.AssetsDefinition:
@@ -35,8 +35,11 @@ def explanation(experiment: Experiment, explain: Callable[..., Any]) -> dg.Asset
         features: Features,
         ensemble: Ensemble,
     ) -> dg.MaterializeResult:
+        if why := clock.left_out(context, experiment, "explanation"):
+            return without(context, why)
+
         def make() -> Explanation:
-            seconds = TIME_SHARE * clock.seconds_left(context, experiment)
+            seconds = TIME_SHARE * clock.spare_seconds(context, experiment)
             return explain(ensemble, dataset, features, experiment.seed, seconds)
 
         return best_effort(context, make, _metadata)

@@ -5,14 +5,14 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import LAST, best_effort, described, input_of, made_check, pictures, table
+from automl_assets.assets.spec import LAST, best_effort, described, input_of, made_check, pictures, table, without
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import Fairness
 from automl_assets.records import Dataset, Ensemble, Features
 from automl_assets.resources.clock import Clock
 
 ALIKE = "groups_alike"
-TIME_SHARE = 0.15  # of what is left of the run
+TIME_SHARE = 0.15  # of what is left of the run, without what it cannot do without
 ADVICE = (
     "Look whether the data hold fewer, other or worse labelled rows of that group and which columns stand in for it; "
     "drop these, or give weights with `weight_column`."
@@ -42,8 +42,11 @@ def fairness(experiment: Experiment, assess_fairness: Callable[..., Any]) -> dg.
     def asset(
         context: dg.AssetExecutionContext, clock: Clock, dataset: Dataset, features: Features, ensemble: Ensemble
     ) -> dg.MaterializeResult:
+        if why := clock.left_out(context, experiment, "fairness"):
+            return without(context, why)
+
         def make() -> Fairness:
-            seconds = TIME_SHARE * clock.seconds_left(context, experiment)
+            seconds = TIME_SHARE * clock.spare_seconds(context, experiment)
             return assess_fairness(dataset, features, ensemble, experiment.sensitive_columns, experiment.seed, seconds)
 
         return best_effort(context, make, _metadata, lambda made: [_alike(made)])

@@ -55,8 +55,14 @@ def onnx_told(made: OnnxModel) -> dict[str, Any]:
         "max_difference": made.max_difference,
         "latency_milliseconds": made.latency_milliseconds,
         "n_checked": made.n_checked,
+        **({"matrices": table(_wide(made))} if made.matrices else {}),
         "inputs": table([{"column": name, "type": kind} for name, kind in made.inputs.items()]),
     }
+
+
+def _wide(made: OnnxModel) -> list[dict[str, Any]]:
+    """Inputs of the second file, which takes many columns at once."""
+    return [{"input": name, "columns": len(columns), "first": columns[0]} for name, columns in made.matrices.items()]
 
 
 def _check(name: str, value: float, most: float) -> dg.AssetCheckResult:

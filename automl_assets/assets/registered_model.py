@@ -13,7 +13,7 @@ from automl_assets.assets.spec import described, input_of, step
 from automl_assets.data.row_ids import identities, sample
 from automl_assets.errors import ArtifactError, DataError
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.model_records import Comparison, Figures, Registration, TrainingData
+from automl_assets.model_records import Comparison, Figures, Registration, TrainingData, Unavailable
 from automl_assets.records import Dataset, Ensemble, Split
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.model_registry import Champions, Opened
@@ -29,8 +29,9 @@ from automl_assets.steps.challenge import (
     prediction_of,
 )
 from automl_assets.steps.evaluate import Answers, figures
+from automl_assets.steps.guess import why_a_guess
 from automl_assets.steps.resample import units_of
-from automl_assets.steps.truth import ties_of
+from automl_assets.steps.truth import ties_of, truth_of
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
     )
     def asset(context: dg.AssetExecutionContext, tracker: Tracker, **records: Any) -> dg.MaterializeResult:
         with step(context):
+            if why := _why_not(records, experiment):
+                return dg.MaterializeResult(value=Unavailable(why), metadata={"reason": why})
             found = figures(records["evaluation"], experiment.metric, records["ensemble"].score)
             is_test = found.score_rows == "test"
             match = TableMatch(experiment, records["dataset"], records["split"], records["ensemble"], is_test)
@@ -70,6 +73,16 @@ def registered_model(experiment: Experiment) -> dg.AssetsDefinition:
             return registered(context, tracker, entry, match.with_champion)
 
     return asset
+
+
+def _why_not(records: dict[str, Any], experiment: Experiment) -> str:
+    """Why a model is not registered; empty where it is."""
+    ensemble: Ensemble = records["ensemble"]
+    if experiment.register_guess:
+        return ""
+    truth = truth_of(records["dataset"], ensemble.problem, records["split"], experiment)
+    why = why_a_guess(ensemble, truth)
+    return f"not registered: {why}. `register_guess: true` registers it all the same" if why else ""
 
 
 def registered(

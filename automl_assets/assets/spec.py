@@ -114,8 +114,20 @@ def best_effort(
     return dg.MaterializeResult(value=made, metadata=shown, check_results=[*found, is_made])
 
 
+def without(context: dg.AssetExecutionContext, reason: str) -> dg.MaterializeResult:
+    """In the place of a record that is not made for want of time, with the reason."""
+    with step(context) as journal:
+        journal.write("left_out", what=asset_name(context.asset_key), reason=reason)
+    names = [key.name for key in context.selected_asset_check_keys]
+    return dg.MaterializeResult(value=Unavailable(reason), check_results=[warning(name, reason) for name in names])
+
+
 def _warning(name: str, reason: str) -> dg.AssetCheckResult:
-    told = f"could not be made: {reason}"
+    return warning(name, f"could not be made: {reason}")
+
+
+def warning(name: str, told: str) -> dg.AssetCheckResult:
+    """A check that did not pass, of what asks for a look and stops nothing."""
     return dg.AssetCheckResult(check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, description=told)
 
 

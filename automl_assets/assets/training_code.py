@@ -5,10 +5,11 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import described, input_of, step
+from automl_assets.assets.spec import MADE, described, input_of, made_check, step, without
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import TrainingCode
 from automl_assets.records import Dataset, Ensemble, Leaderboard
+from automl_assets.resources.clock import Clock
 from automl_assets.training_code.program import OWN_SECTION
 
 MOST_LINES = 150  # of code that the UI shows
@@ -24,13 +25,21 @@ def training_code(experiment: Experiment, write: Callable[..., TrainingCode]) ->
             "A script and a notebook that train the best model again from public packages alone.",
         ),
         ins={name: input_of(experiment, name) for name in ("dataset", "ensemble", "leaderboard")},
+        check_specs=[made_check(experiment, "training_code")],
     )
     def asset(
-        context: dg.AssetExecutionContext, dataset: Dataset, ensemble: Ensemble, leaderboard: Leaderboard
+        context: dg.AssetExecutionContext,
+        clock: Clock,
+        dataset: Dataset,
+        ensemble: Ensemble,
+        leaderboard: Leaderboard,
     ) -> dg.MaterializeResult:
+        if why := clock.left_out(context, experiment, "training_code"):
+            return without(context, why)
         with step(context):
             made = write(experiment, dataset, ensemble, leaderboard)
-        return dg.MaterializeResult(value=made, metadata=code_told(made))
+        is_made = dg.AssetCheckResult(check_name=MADE, passed=True)
+        return dg.MaterializeResult(value=made, metadata=code_told(made), check_results=[is_made])
 
     return asset
 

@@ -18,7 +18,15 @@ from rich.text import Text
 
 from automl_assets.cli.progress import progress
 from automl_assets.cli.terminal import plain
-from automl_assets.errors import ArtifactError, AutomlError, LearningError, SettingError, holds_secret, trace
+from automl_assets.errors import (
+    ArtifactError,
+    AutomlError,
+    GuessError,
+    LearningError,
+    SettingError,
+    holds_secret,
+    trace,
+)
 from automl_assets.masking import mask_logs, masked
 
 app = typer.Typer(
@@ -55,7 +63,7 @@ def main() -> None:
         app()
     except AutomlError as error:
         Console(stderr=True).print(Panel(plain(error), title="automl", title_align="left", border_style="red"))
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted")
         sys.exit(INTERRUPTED)
@@ -124,6 +132,15 @@ def run(
         json_file.write_text(json.dumps(result.summary(), indent=1), "utf-8")
     if result.lost:
         raise LearningError("\n".join(f"{asset} could not be made: {why}" for asset, why in result.lost.items()))
+    if result.is_guess and not result.experiment.register_guess:
+        raise GuessError(_told_of_guess(result))
+
+
+def _told_of_guess(result: Any) -> str:
+    """What a model that is no better than a guess means, and what to do."""
+    what = "The model was made and not registered:" if result.experiment.onnx else "The model was made, but"
+    why = f"{what} {result.told_of_guess}"
+    return f"{why} With `register_guess: true` in the YAML it counts all the same."
 
 
 @contextmanager

@@ -52,8 +52,9 @@ def run_pieces(pieces: Iterable[Piece], budget: Budget) -> Iterator[Outcome]:
         bundles = _Bundles(waiting, Path(folder), budget, deadline)
         for outcome in run_jobs(bundles, bundles.n_processes, budget.memory_bytes):
             yield from bundles.settle(outcome)
+    left = max(0.0, deadline - time.monotonic())
     for piece in waiting:
-        yield Outcome(piece.key, "out of time", reason="no time was left to begin")
+        yield Outcome(piece.key, "out of time", reason=f"not started: {left:.0f} s left")
 
 
 class _Bundles:
@@ -72,14 +73,19 @@ class _Bundles:
 
     def __next__(self) -> Job:
         now = time.monotonic()
-        if not self.waiting or now >= self.deadline:
-            raise StopIteration
+        if not self.waiting or now + self._usual_seconds >= self.deadline:
+            raise StopIteration  # what cannot end is not begun
         limit = self._limit(now)
         bundle = self._bundle()
         path = self.folder / str(next(self.numbers))
         self.bundles[path] = bundle
         hard = min(self.deadline, now + 2 * BUNDLE_SECONDS + limit)
         return Job(path, _work, (path, bundle, limit, hard, self.n_threads), hard)
+
+    @property
+    def _usual_seconds(self) -> float:
+        """Of one piece, by those that are done."""
+        return float(np.median(self.seconds)) if self.seconds else 0.0
 
     def _limit(self, now: float) -> float:
         """Seconds that one piece may take."""

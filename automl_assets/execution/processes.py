@@ -8,13 +8,14 @@ import multiprocessing
 import os
 import pickle
 import resource
+import signal
 import sys
 import threading
 import time
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from typing import Any, Literal
 from automl_assets.errors import told
 
 PRELOAD = ["automl_assets.execution.preload"]
+N_STARTS = 2  # of a child, where the server that makes it is killed meanwhile
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,11 @@ def run_jobs(jobs: Iterable[Job], n_processes: int, memory_bytes: int | None = N
     try:
         while True:
             while len(running) < n_processes and (job := next(waiting, None)) is not None:
-                running.append(_start(job, memory_bytes))
+                started = _started(job, memory_bytes)
+                if isinstance(started, Outcome):
+                    yield started
+                else:
+                    running.append(started)
             if not running:
                 return
             for child in _finished(running):
@@ -98,13 +104,43 @@ def _context(*modules: str) -> Any:
     return context
 
 
+def _started(job: Job, memory_bytes: int | None) -> "_Running | Outcome":
+    """A child at work. The server may be killed while it makes one, as what holds most memory: then another server makes
+    it, and where that is killed too the job is lost, and no other."""
+    reason = ""
+    for _ in range(N_STARTS):
+        try:
+            return _start(job, memory_bytes)
+        except (EOFError, OSError) as error:
+            reason = f"the server that makes processes was killed as it began: {error}"
+            _end_server()
+    return Outcome(job.key, "crashed", reason=reason)
+
+
+def _end_server() -> None:
+    """Ends what is left of the server, and takes note: the next child is made by another one."""
+    from multiprocessing import forkserver
+
+    server: Any = forkserver._forkserver  # type: ignore[attr-defined]  # multiprocessing has no other way to be rid of it
+    if server._forkserver_pid is not None:
+        with suppress(OSError):
+            os.kill(server._forkserver_pid, signal.SIGKILL)
+        with suppress(OSError):
+            server._stop()
+
+
 def _start(job: Job, memory_bytes: int | None) -> _Running:
     context = _context()
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(sending, job.function, job.arguments, memory_bytes), daemon=True)
-    with _hidden_main():
-        process.start()
-    sending.close()
+    try:
+        with _hidden_main():
+            process.start()
+    except (EOFError, OSError):
+        receiving.close()
+        raise
+    finally:
+        sending.close()
     return _Running(job, process, receiving)
 
 

@@ -253,6 +253,7 @@ class Experiment(Frozen):
     forecasting: ForecastSettings = ForecastSettings()
     explain: bool = True
     onnx: bool = True
+    register_guess: bool = False  # whether a model that is no better than a guess becomes a version, and may answer
     training_code: bool = True
     report: bool = True
     predict_source: SourceSetting | None = None
@@ -321,7 +322,7 @@ class Experiment(Frozen):
 
     @property
     def candidates(self) -> dict[str, Any]:
-        """The algorithms (or forecasters) that may try, by name, the cheapest first."""
+        """The algorithms (or forecasters) that may try, by name, in the order in which they are tried."""
         return {name: part for name, part in _able(self.task).items() if _is_permitted(part, self.algorithms)}
 
     @property

@@ -70,6 +70,7 @@ class Forecaster:
     space: Callable[[Any, ForecastProblem], Config] | None = None  # (optuna.Trial, problem) -> a configuration
     tasks: frozenset[str] = frozenset({"forecasting"})
     is_fallback: bool = False  # always tried, and answers where nothing else does
+    is_essential: bool = False  # one of the few that are tried first, and alone where time is scarce
     has_cold_start: bool = False
     time_share: float = 1.0
     requires: str = "numpy"  # the package it needs

@@ -12,13 +12,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from automl_assets.learning.encodings import fit_encoder
+from automl_assets.learning.fitting import sampled
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.stored import stored_as
 
 ENCODING, SCALER, CLASS_WEIGHT = "encoding", "scaler", "class_weight"
-KEYS = (ENCODING, SCALER, CLASS_WEIGHT)
+SAMPLED_ROWS = "sampled_rows"  # how many rows are learnt from where time allows no more
+KEYS = (ENCODING, SCALER, CLASS_WEIGHT, SAMPLED_ROWS)
 BALANCED = "balanced"
 IMBALANCE_RATIO = 0.2  # rarest class to most frequent, up to which weights of classes are worth a trial, as in Azure
 QUANTILES = (10, 90)  # of the robust scaler, as in Azure
@@ -161,6 +163,8 @@ class Prepared:
 def fit(algorithm: Algorithm, config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Any:
     """Prepares the rows as the configuration asks and fits: a `Prepared`, or the bare model when nothing is to be kept."""
     own = {key: value for key, value in config.items() if key not in KEYS}
+    if SAMPLED_ROWS in config:
+        training = training.take(sampled(np.arange(len(training.y)), config[SAMPLED_ROWS], context.seed))
     if config.get(CLASS_WEIGHT) == BALANCED:
         of_class = class_weights(training, context.problem.n_classes)
         training, validation = _weighted(training, of_class), validation and _weighted(validation, of_class)

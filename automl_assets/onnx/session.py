@@ -8,6 +8,8 @@ import polars as pl
 
 from automl_assets.data.typing import as_floats, seconds_since_1970
 
+MATRICES = "matrices"  # key of a model's metadata: JSON of its inputs that take many columns -> these, in their order
+
 
 def open_session(content: bytes) -> Any:
     """An ONNX Runtime session that answers one row fast: one thread, no waiting for others."""
@@ -22,6 +24,18 @@ def open_session(content: bytes) -> Any:
 def feeds_of(table: pl.DataFrame, inputs: Mapping[str, str]) -> dict[str, np.ndarray]:
     """Raw columns as an ONNX model takes them, each [n_rows, 1]; `inputs` says of which element type each is."""
     return {name: feed(table[name], kind) for name, kind in inputs.items()}
+
+
+def packed(feeds: Mapping[str, np.ndarray], matrices: Mapping[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
+    """Columns [n_rows, 1] as a model takes them that has one input for many: `matrices` says for which, in their order.
+
+    >>> columns = {name: np.array([[value]]) for name, value in (("a", 1.0), ("b", 2.0), ("c", 3.0))}
+    >>> packed(columns, {"numbers": ("b", "a")})
+    {'numbers': array([[2., 1.]]), 'c': array([[3.]])}
+    """
+    whole = {name: np.concatenate([feeds[column] for column in columns], axis=1) for name, columns in matrices.items()}
+    inside = {column for columns in matrices.values() for column in columns}
+    return whole | {name: values for name, values in feeds.items() if name not in inside}
 
 
 def feed(column: pl.Series, kind: str) -> np.ndarray:

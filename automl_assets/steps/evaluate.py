@@ -55,7 +55,12 @@ class Answers:
 
 
 def evaluate(
-    answers: Answers, problem: Problem, training_truth: np.ndarray, seed: int, conformal: Conformal | None = None
+    answers: Answers,
+    problem: Problem,
+    training_truth: np.ndarray,
+    seed: int,
+    conformal: Conformal | None = None,
+    has_pictures: bool = True,
 ) -> Evaluation:
     """Every metric with its interval, the baseline learnt from the training truth, the pictures, and on test rows how
     often the truth was inside (out-of-fold rows set the bounds, so that they prove nothing).
@@ -77,7 +82,7 @@ def evaluate(
         metrics=scores,
         intervals=ends,
         baseline=all_scores(answers.truth, guess, answers.weight, replace(problem, threshold=0.5)),
-        pictures=_pictures(answers, problem) if answers.has_weight else (),
+        pictures=_pictures(answers, problem) if answers.has_weight and has_pictures else (),
         coverage=coverage(conformal, *known) if is_proven else {},
         resampling=resampling,
         coverage_by_class=coverage_by_class(conformal, *known) if is_proven else None,

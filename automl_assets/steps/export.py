@@ -12,7 +12,7 @@ import polars as pl
 
 from automl_assets import registry
 from automl_assets.model_records import OnnxModel
-from automl_assets.onnx.session import feeds_of, onnx_answer, open_session
+from automl_assets.onnx.session import feeds_of, onnx_answer, open_session, packed
 from automl_assets.records import Ensemble
 
 N_CHECKED = 1_000  # rows on which ONNX and Python are compared
@@ -23,18 +23,24 @@ def export(ensemble: Ensemble, table: pl.DataFrame) -> OnnxModel:
     """The model file, compared with Python on rows of `table` and timed on single rows."""
     steps, rows = registry.family_of(ensemble.problem.task).steps, table.head(N_CHECKED)
     content, inputs = steps.onnx_bytes(ensemble), steps.input_types(ensemble.featurizer)
-    session, feeds = open_session(content), feeds_of(rows, inputs)
-    found, expected = onnx_answer(session, feeds), steps.answer(ensemble, rows)
+    matrix, matrices = steps.matrix_onnx(ensemble) or (None, {})
+    session, feeds, expected = open_session(content), feeds_of(rows, inputs), steps.answer(ensemble, rows)
+    difference = np.abs(onnx_answer(session, feeds) - expected).max()
+    if matrix is not None:
+        session, feeds = open_session(matrix), packed(feeds, matrices)
+        difference = max(difference, np.abs(onnx_answer(session, feeds) - expected).max())
     low, high = ensemble.problem.target_range
     scale = 1.0 if ensemble.problem.classes else max(high - low, 1e-12)
     return OnnxModel(
         onnx=content,
         inputs=inputs,
         n_checked=rows.height,
-        max_difference=float(np.abs(found - expected).max() / scale),
+        max_difference=float(difference / scale),
         latency_milliseconds=_latency(session, feeds),
-        example=_example(rows.select(*feeds)),
+        example=_example(rows.select(*inputs)),
         schema=ensemble.schema.only(inputs),
+        matrix_onnx=matrix,
+        matrices=matrices,
     )
 
 
@@ -46,7 +52,7 @@ def _example(rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def _latency(session: Any, feeds: dict[str, np.ndarray]) -> float:
-    """Median milliseconds of one row, the first ten not counted."""
+    """Median milliseconds of one row, after ten that do not count."""
     n_rows = len(next(iter(feeds.values())))
     singles = [{name: values[i : i + 1] for name, values in feeds.items()} for i in range(min(N_TIMED, n_rows))]
     seconds = []
@@ -54,4 +60,4 @@ def _latency(session: Any, feeds: dict[str, np.ndarray]) -> float:
         started = time.perf_counter()
         session.run(None, single)
         seconds.append(time.perf_counter() - started)
-    return float(np.median(seconds[10:]) * 1000)
+    return float(np.median(seconds[-len(singles) :]) * 1000)

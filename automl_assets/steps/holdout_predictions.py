@@ -11,6 +11,7 @@ from automl_assets.steps.evaluate import Answers
 from automl_assets.steps.resample import units_of
 
 CHUNK = 1_000  # rows that are answered before the clock is looked at
+CELLS_A_SECOND = 500_000  # rows x outputs that are judged in a second: metrics, intervals, pictures
 
 
 def judged_rows(features: Features, ensemble: Ensemble) -> np.ndarray:
@@ -25,6 +26,15 @@ def holdout_predictions(features: Features, ensemble: Ensemble) -> Answers:
     return holdout_predictions_until(features, ensemble, np.flatnonzero(judged_rows(features, ensemble)), float("inf"))[
         0
     ]
+
+
+def holdout_predictions_in(features: Features, ensemble: Ensemble, seconds: float, seed: int) -> Answers:
+    """The same of as many rows, chosen by chance, as are answered in `seconds` and judged in about as many again."""
+    rows = np.flatnonzero(judged_rows(features, ensemble))
+    most = max(CHUNK, int(max(0.0, seconds) * CELLS_A_SECOND / features.truth.problem.n_outputs))
+    if len(rows) > most or features.truth.split.is_test.any():
+        rows = np.random.default_rng(seed).permutation(rows)[:most]
+    return holdout_predictions_until(features, ensemble, rows, time.monotonic() + max(0.0, seconds))[0]
 
 
 def holdout_predictions_until(

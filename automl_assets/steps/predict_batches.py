@@ -15,7 +15,7 @@ import polars as pl
 
 from automl_assets.errors import SettingError, listed
 from automl_assets.model_records import OnnxModel
-from automl_assets.onnx.session import feed, open_session
+from automl_assets.onnx.session import feeds_of, open_session, packed
 from automl_assets.records import Label, Problem
 from automl_assets.steps.combine import check_columns, set_texts
 
@@ -27,12 +27,12 @@ Write = Callable[[pl.DataFrame], None]
 
 def answerer(model: OnnxModel, problem: Problem) -> Answer:
     """What asks the ONNX file about rows read by the model's schema; its answers are called as in `predict`."""
-    session = open_session(model.onnx)
+    session = open_session(model.matrix_onnx or model.onnx)
     names = [output.name for output in session.get_outputs()]
 
     def answer(rows: pl.DataFrame) -> pl.DataFrame:
         check_columns(tuple(model.inputs), rows)
-        found = session.run(None, {name: feed(rows[name], kind) for name, kind in model.inputs.items()})
+        found = session.run(None, packed(feeds_of(rows, model.inputs), model.matrices))
         return pl.DataFrame(list(_columns(dict(zip(names, found, strict=True)), problem)))
 
     return answer

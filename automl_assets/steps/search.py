@@ -14,8 +14,10 @@ from automl_assets import metrics, registry
 from automl_assets.execution.budget import SOFT_SHARE, Budget, has_stalled
 from automl_assets.execution.processes import Job, Outcome, run_jobs, wait_until_warm
 from automl_assets.learning.fit_fold import REFIT, FoldFit
+from automl_assets.learning.preparation import SAMPLED_ROWS
 from automl_assets.parts import Algorithm, Config, link_scores
-from automl_assets.records import Candidate, Features, Fitted, Trial, Truth
+from automl_assets.records import TRAIN, VALID, Candidate, Features, Fitted, Trial, Truth
+from automl_assets.steps.climb import FIRST_TIME, Climb, Rung
 from automl_assets.steps.suggest import Suggestions
 
 Report = Callable[[Trial], None]
@@ -34,6 +36,7 @@ def search(
     a trial that crashed or ran out of time or memory is part of the candidate, with its reason. `run` runs the fits."""
     started = time.monotonic()
     wait_until_warm()
+    budget = budget.after(time.monotonic() - started)
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
         registry.family_of(features.truth.problem.task).steps.lay_out(Path(folder), features, algorithm)
         trials = _Search(features, folder, algorithm, budget, seed, report).trials(run)
@@ -46,7 +49,12 @@ class _Attempt:
 
     name: str
     config: Config
+    folds: list[int]
     outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.outcomes) == len(self.folds)
 
 
 class _Search:
@@ -59,23 +67,92 @@ class _Search:
         self.family = registry.family_of(features.truth.problem.task)
         self.steps = self.family.steps
         self.algorithm, self.budget, self.seed, self.report = algorithm, budget, seed, report
-        self.deadline = time.monotonic() + budget.seconds
+        self.started = time.monotonic()
+        self.deadline = self.started + budget.seconds
         self.folds = [*range(self.truth.split.n_folds), *([REFIT] if algorithm.is_refitted else [])]
         self.n_processes = min(budget.n_processes or budget.n_cores, max(2, len(self.folds)))
         self.suggestions = Suggestions(algorithm, features, seed)
+        self.suggested = islice(self.suggestions, budget.max_trials)
         self.finished: list[Trial] = []
         self.attempts: dict[str, _Attempt] = {}
 
     def trials(self, run: RunJobs) -> tuple[Trial, ...]:
-        outcomes = run(self._jobs(), self.n_processes, self.budget.memory_bytes)
-        for outcome in outcomes:
+        climb, seconds = self._climb(), max(self.budget.seconds, self.budget.first_seconds)
+        if self.budget.first_seconds and climb.is_short(seconds):
+            self._first_trial(climb, run, self._trial_deadline())
+        if not self.attempts or self._is_whole:
+            self._gather(run, self._jobs())
+        order = list(self.attempts)
+        return tuple(sorted(self.finished, key=lambda trial: order.index(trial.name)))
+
+    def _gather(self, run: RunJobs, jobs: Iterator[Job]) -> None:
+        for outcome in run(jobs, self.n_processes, self.budget.memory_bytes):
             name, fold = outcome.key
             attempt = self.attempts[name]
             attempt.outcomes[fold] = outcome
-            if len(attempt.outcomes) == len(self.folds):
+            if attempt.is_complete:
                 self._finish(attempt)
-        order = list(self.attempts)
-        return tuple(sorted(self.finished, key=lambda trial: order.index(trial.name)))
+
+    # A first trial that may be too large for its time
+
+    def _climb(self) -> Climb:
+        problem, n_train = self.truth.problem, (self.truth.split.assignment == TRAIN).sum(axis=0).max()
+        n_outputs = problem.n_classes if problem.n_classes > 2 else 1
+        return Climb(
+            n_rows=min(int(n_train), self.algorithm.max_rows or int(n_train)),
+            n_folds=self.truth.split.n_folds,
+            n_cells_a_row=max(1, len(self.features.columns)) * n_outputs,
+            n_classes=problem.n_classes,
+            n_cores=self.budget.n_cores,
+            is_refitted=self.algorithm.is_refitted,
+        )
+
+    def _first_trial(self, climb: Climb, run: RunJobs, end: float) -> None:
+        """The default configuration, rung by rung; the last one that ended in time is the trial."""
+        config = next(self.suggested, None)
+        if config is None:
+            return
+        rung: Rung | None = climb.first()
+        best: _Attempt | None = None
+        while rung is not None:
+            tried, now = self._attempt(climb, rung, config, best), time.monotonic()
+            until = end if best or rung.is_top else now + FIRST_TIME * (end - now)
+            n_threads = self._run_rung(tried, run, until, end if best else end + self.budget.grace_seconds)
+            if any(outcome.status != "done" for outcome in tried.outcomes.values()):
+                tried = _done(tried, best)
+                break
+            best, seconds = tried, max(outcome.seconds for outcome in tried.outcomes.values())
+            rung = climb.next(rung, seconds * n_threads, end - time.monotonic())
+        self.attempts = {tried.name: tried}
+        self._finish(tried)
+
+    def _attempt(self, climb: Climb, rung: Rung, config: Config, before: _Attempt | None) -> _Attempt:
+        """What is to be fitted; what the rung before has fitted on the same rows stands."""
+        sample = {} if rung.n_rows == climb.n_rows else {SAMPLED_ROWS: rung.n_rows}
+        folds = [*range(rung.n_folds), *([REFIT] if climb.is_refitted else [])]
+        asked = config | sample
+        outcomes = dict(before.outcomes) if before and before.config == asked else {}
+        return _Attempt(f"{self.algorithm.name}_1", asked, folds, outcomes)
+
+    def _run_rung(self, attempt: _Attempt, run: RunJobs, until: float, end: float) -> int:
+        """Fits what is left of an attempt, side by side as far as there are cores: to be done by `until`, and ended at
+        `end`. Returns the threads of each fit."""
+        left = [fold for fold in attempt.folds if fold not in attempt.outcomes]
+        n_beside = max(1, min(self.n_processes, len(left)))
+        planned = (self._job(attempt, fold, len(left) - i, until, n_beside) for i, fold in enumerate(left))
+        jobs = (replace(job, deadline=end) for job in planned)
+        for outcome in run(jobs, n_beside, self.budget.memory_bytes):
+            attempt.outcomes[outcome.key[1]] = outcome
+        return self._n_threads(n_beside)
+
+    def _n_threads(self, n_beside: int) -> int:
+        """Of one fit among those side by side; no more than a machine has where fits run on several."""
+        return max(1, self.budget.n_cores // max(n_beside, self.budget.n_processes or 1))
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the first trial came through all rows and folds, so that others may."""
+        return all(trial.is_finished and is_whole(trial, self.truth) for trial in self.finished)
 
     def _finish(self, attempt: _Attempt) -> None:
         trial = _trial(attempt, self.truth, self.algorithm)
@@ -85,28 +162,30 @@ class _Search:
 
     def _jobs(self) -> Iterator[Job]:
         """Jobs in order; drawn one by one, so every decision is made as late as possible."""
-        suggested = islice(self.suggestions, self.budget.max_trials)
-        for number, config in enumerate(suggested, start=1):
+        for number, config in enumerate(self.suggested, start=1 + len(self.attempts)):
             if not self._may_start():
                 return
-            attempt = _Attempt(f"{self.algorithm.name}_{number}", config)
-            self.attempts[attempt.name] = attempt
             trial_deadline = self._trial_deadline()
+            attempt = _Attempt(f"{self.algorithm.name}_{number}", config, self.folds)
+            self.attempts[attempt.name] = attempt
             for position, fold in enumerate(self.folds):
-                yield self._job(attempt, fold, len(self.folds) - position, trial_deadline)
+                yield self._job(attempt, fold, len(self.folds) - position, trial_deadline, self.n_processes)
 
     def _trial_deadline(self) -> float:
-        seconds = self.budget.trial_seconds
-        return self.deadline if seconds is None else min(self.deadline, time.monotonic() + seconds)
+        """The first trial may take more than the share of all."""
+        end, seconds = self.deadline, self.budget.trial_seconds
+        if not self.attempts:
+            end = max(end, self.started + self.budget.first_seconds)
+        return end if seconds is None else min(end, time.monotonic() + seconds)
 
-    def _job(self, attempt: _Attempt, fold: int, n_left: int, deadline: float) -> Job:
+    def _job(self, attempt: _Attempt, fold: int, n_left: int, deadline: float, n_beside: int) -> Job:
         """The fits of a trial that are left share the time that is left, in rounds of as many as run side by side."""
         now = time.monotonic()
-        n_rounds = -(-n_left // self.n_processes)
+        n_rounds = -(-n_left // n_beside)
         share = max(0.0, deadline - now) / n_rounds
         context = replace(
             self.steps.fit_context(self.features, self.seed),
-            n_threads=max(1, self.budget.n_cores // self.n_processes),
+            n_threads=self._n_threads(n_beside),
             deadline=now + SOFT_SHARE * share,
         )
         arguments = (self.folder, self.family.name, self.algorithm.name, attempt.config, fold, context)
@@ -135,6 +214,23 @@ class _Search:
         if exit_score is None:
             return False
         return any(metrics.oriented(name, s) >= metrics.oriented(name, exit_score) for s in scores if s is not None)
+
+
+def _done(cut_off: _Attempt, before: _Attempt | None) -> _Attempt:
+    """What counts of a rung that was cut off: its first folds, where they are more than those of the rung before."""
+    if before is None or before.config != cut_off.config:
+        return before or cut_off
+    lost = {fold for fold in cut_off.folds if cut_off.outcomes[fold].status != "done"}
+    n_folds = min(fold for fold in lost if fold != REFIT) if lost - {REFIT} else 0
+    folds = [fold for fold in cut_off.folds if fold == REFIT or fold < n_folds]
+    return replace(cut_off, folds=folds, outcomes={fold: cut_off.outcomes[fold] for fold in folds})
+
+
+def is_whole(trial: Trial, truth: Truth) -> bool:
+    """Whether a trial learnt from all rows and validated on all that there are to validate on."""
+    if trial.predictions is None or SAMPLED_ROWS in trial.config:
+        return False
+    return bool(np.isfinite(trial.predictions[(truth.split.assignment == VALID).any(axis=1)]).all())
 
 
 def _trial(attempt: _Attempt, truth: Truth, algorithm: Algorithm) -> Trial:

@@ -14,7 +14,7 @@ from automl_assets.tabular.steps.explain import explain, explain_rows
 from automl_assets.tabular.steps.featurize import featurize
 from automl_assets.tabular.steps.fit import choices_for, fit_context, lay_out
 from automl_assets.tabular.steps.load_table import load_table
-from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes
+from automl_assets.tabular.steps.pipeline_onnx import matrix_onnx, onnx_bytes
 from automl_assets.tabular.steps.predict import answer, answer_inputs
 from automl_assets.tabular.steps.prune_ensemble import prune_ensemble
 from automl_assets.tabular.steps.write_training_code import write_training_code
@@ -63,6 +63,7 @@ FAMILY = Family(
         analyse_errors=analyse_errors,
         assess_fairness=assess_fairness,
         onnx_bytes=onnx_bytes,
+        matrix_onnx=matrix_onnx,
         input_types=input_types,
         write_training_code=write_training_code,
     ),

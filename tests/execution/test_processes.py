@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from automl_assets.execution import processes
 from automl_assets.execution.processes import Job, Outcome, run_jobs, warm_up
 
 LONG = 60.0  # seconds no test waits for
@@ -90,6 +93,47 @@ def test_one_failure_costs_one_job() -> None:
     assert found == {1: "crashed", 2: "done", 3: "error", 4: "done"}
 
 
+@pytest.fixture
+def empty_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers of a test load nothing: saves seconds each."""
+    monkeypatch.setattr(processes, "PRELOAD", [])
+
+
+def _server() -> int:
+    return forkserver._forkserver._forkserver_pid
+
+
+def test_a_server_that_is_dead_is_replaced(empty_server: None) -> None:
+    """The kernel's out-of-memory killer may choose it: what runs goes on, and what comes next has another one."""
+    before = _server()
+    outcomes = run_jobs([_job("long", time.sleep, 1.0), _job("next", math.factorial, 3)], 1)
+    threading.Timer(0.2, os.kill, (before, signal.SIGKILL)).start()
+    assert [(one.key, one.status) for one in outcomes] == [("long", "done"), ("next", "done")]
+    assert _server() != before
+
+
+def test_a_server_killed_as_it_makes_a_child_costs_nothing(empty_server: None) -> None:
+    before = _server()
+    os.kill(before, signal.SIGSTOP)
+    threading.Timer(0.3, os.kill, (before, signal.SIGKILL)).start()
+    assert _outcome(math.factorial, 3).value == 6
+    assert _server() != before
+
+
+def test_where_no_server_lives_long_enough_one_job_is_lost(empty_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(job: Job, memory_bytes: int | None) -> Any:
+        raise EOFError("unexpected EOF")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, "_start", killed)
+        lost = _outcome(math.factorial, 3)
+    assert (lost.status, lost.reason) == (
+        "crashed",
+        "the server that makes processes was killed as it began: unexpected EOF",
+    )
+    assert _outcome(math.factorial, 3).value == 6
+
+
 def test_jobs_are_drawn_when_there_is_room() -> None:
     drawn: list[int] = []
 
@@ -123,6 +167,7 @@ def test_closing_kills_what_still_runs() -> None:
 
 PARENT = """
 import os, sys, time
+from automl_assets.execution import processes
 from automl_assets.execution import processes
 from automl_assets.execution.processes import Job, run_jobs
 processes.PRELOAD = []  # no learning here: saves seconds

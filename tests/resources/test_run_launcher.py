@@ -71,10 +71,12 @@ def test_a_run_that_has_no_process_yet_is_left_to_the_start_timeout(instance: dg
 def test_a_run_that_was_killed_as_it_began_has_failed(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, wall = instance.create_run_for_job(empty), time.time
+    run, wall, ticks = instance.create_run_for_job(empty), time.time, time.monotonic
     instance.handle_run_event(run.run_id, dg.DagsterEvent("PIPELINE_START", run.job_name))
     assert instance.run_launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
-    monkeypatch.setattr(time, "time", lambda: wall() + 200)
+    monkeypatch.setattr(time, "time", lambda: wall() + 86_400)  # set, in the meantime
+    assert instance.run_launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
+    monkeypatch.setattr(time, "monotonic", lambda: ticks() + 200)
     found = instance.run_launcher.check_run_worker_health(run)
     assert (found.status, found.msg) == (WorkerStatus.FAILED, "no process has told its number within 180 s")
 

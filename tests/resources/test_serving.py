@@ -30,6 +30,7 @@ from automl_assets.steps.read_rows import read_rows
 from automl_assets.steps.read_source import source_like, written_batches
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import split_rows
+from automl_assets.tabular.features import featurizer_onnx
 from automl_assets.tabular.features.featurizer import encode, fit_featurizer
 from automl_assets.tabular.features.featurizer_onnx import add_codes
 from automl_assets.tabular.steps.describe import describe
@@ -151,6 +152,25 @@ def test_a_value_means_the_same_over_http_and_in_a_file(
         status, answers = post(*rows)
         assert status == 200, answers
         assert answers[-1]["probabilities"] == expected
+
+
+def test_a_wide_table_is_asked_by_the_same_columns(
+    model: tuple[OnnxModel, Ensemble], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sends rows need not know that the file takes many columns as one."""
+    import mlflow
+
+    narrow, ensemble = model
+    monkeypatch.setattr(featurizer_onnx, "MATRIX_COLUMNS", 0)
+    rows = pd.DataFrame([ROW, {**ROW, "whole_gaps": None, "share": 0.9}])
+    wide = export(ensemble, read_rows(rows, ensemble.schema, HEAD, True).table)
+    found = []
+    for onnx in (narrow, wide):
+        with table_model(onnx) as folder:
+            found.append(mlflow.pyfunc.load_model(str(folder)).predict(rows))
+    assert wide.matrices and list(found[0]) == list(found[1])
+    for name in found[0]:
+        np.testing.assert_array_equal(np.stack(found[0][name]), np.stack(found[1][name]))
 
 
 def test_every_column_tells_something(predicted: Callable) -> None:

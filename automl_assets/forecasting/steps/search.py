@@ -48,15 +48,17 @@ def search(
     Never raises for a bad fit: what crashed, or ran out of time or memory, is a failed trial with its reason. A trial
     that forecasts only some of the series is scored with naive forecasts in the gaps, as it would answer, and says so.
     """
-    wait_until_warm(PRELOAD)
     started = time.monotonic()
+    wait_until_warm(PRELOAD)
+    budget = budget.after(time.monotonic() - started)
+    deadline = time.monotonic() + budget.seconds
     efforts = {key: _Effort(key, group, forecaster, budget, seed) for key, group in groups.items()}
     is_tuned = forecaster.space is not None and len(groups) <= MOST_TUNED
     for effort in _tried(efforts, budget):
         if not is_tuned:
             yield effort.key, effort.candidate(report)
     if is_tuned:
-        _tune(efforts, budget, started + budget.seconds)
+        _tune(efforts, budget, deadline)
         yield from ((key, effort.candidate(report)) for key, effort in efforts.items())
 
 

@@ -56,6 +56,7 @@ PART = Algorithm(
     to_onnx=add_linear,
     link="value",
     reference="Zou and Hastie 2005; scikit-learn ElasticNet and Ridge.",
+    is_essential=True,
     kinds=frozenset({"scikitlearn"}),
     time_share=0.3,
 )

@@ -42,6 +42,7 @@ PART = Algorithm(
     to_onnx=add_forests,
     link="probability",
     reference="Geurts, Ernst and Wehenkel 2006; scikit-learn ExtraTreesClassifier and ExtraTreesRegressor.",
+    is_essential=True,
     kinds=frozenset({"scikitlearn"}),
     is_refitted=True,
     time_share=0.7,

@@ -221,6 +221,7 @@ PART = Algorithm(
     to_onnx=_to_onnx,
     link="logit",
     reference="Ke et al. 2017; the lightgbm package.",
+    is_essential=True,
     kinds=frozenset({"lightgbm"}),
     requires="lightgbm",
 )

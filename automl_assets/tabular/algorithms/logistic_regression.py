@@ -44,6 +44,7 @@ PART = Algorithm(
     to_onnx=add_linear,
     link="logit",
     reference="Cox 1958; scikit-learn LogisticRegression (L-BFGS).",
+    is_essential=True,
     kinds=frozenset({"scikitlearn"}),
     time_share=0.3,
 )

@@ -1,8 +1,11 @@
-"""The featurizer as ONNX nodes over raw columns: one input per column, each [n_rows, 1].
+"""The featurizer as ONNX nodes over raw columns: one input per column, each [n_rows, 1], or of wide tables one per kind.
 
 Numbers come in as float (as double where an offset is subtracted), categories as strings ("" is missing), dates as
 double seconds since 1970 (UTC).
 """
+
+from collections.abc import Container, Mapping
+from itertools import chain
 
 import numpy as np
 
@@ -13,6 +16,9 @@ from automl_assets.tabular.features.featurizer import CLIP, MISSING_TEXTS, DateP
 from automl_assets.tabular.features.tfidf import NO_WORD, UNKNOWN, Terms
 
 NAN = float("nan")
+MATRIX_COLUMNS = 200  # of one kind, above which the model is offered once more with one input for all of them
+MATRIX_NAMES = {"float": "numbers", "double": "dates", "string": "texts"}
+ELEMENT_TYPES = {"float": FLOAT, "double": DOUBLE, "string": STRING}
 
 
 def input_types(featurizer: Featurizer) -> dict[str, str]:
@@ -23,26 +29,57 @@ def input_types(featurizer: Featurizer) -> dict[str, str]:
     return numbers | dates | texts | {levels.column: "string" for levels in featurizer.categories}
 
 
-def add_codes(graph: Graph, featurizer: Featurizer) -> str:
-    """Declares an input per raw column and computes `codes`, float [n_rows, n_codes]."""
+def matrices(featurizer: Featurizer) -> dict[str, tuple[str, ...]]:
+    """Input that takes many columns of one kind at once -> those columns, in their order; none of a narrow table."""
+    kinds = input_types(featurizer)
+    found = {MATRIX_NAMES[kind]: tuple(n for n, k in kinds.items() if k == kind) for kind in sorted({*kinds.values()})}
+    return {_free(name, kinds): columns for name, columns in found.items() if len(columns) > MATRIX_COLUMNS}
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    return _free(f"{name}_", taken) if name in taken else name
+
+
+def add_codes(graph: Graph, featurizer: Featurizer, by_matrix: bool = False) -> str:
+    """Declares an input per raw column, or per matrix of `matrices`, and computes `codes`, float [n_rows, n_codes]."""
     if featurizer.embeddings:
         raise ArtifactError("a text embedding runs outside of ONNX; ask for predictions instead, or leave it out")
-    element_types = {"float": FLOAT, "double": DOUBLE, "string": STRING}
-    for name, kind in input_types(featurizer).items():
-        graph.input(name, element_types[kind], [None, 1])
-    blocks = _numbers(graph, featurizer) if featurizer.numbers else []
-    blocks += [part for date in featurizer.dates for part in _date_parts(graph, date)]
-    blocks += [column for text in featurizer.texts for column in _terms(graph, text)]
-    blocks += [_frequency(graph, found) for found in featurizer.frequencies]
-    blocks += [_category(graph, levels) for levels in featurizer.categories]
+    raw = _inputs(graph, featurizer, matrices(featurizer) if by_matrix else {})
+    blocks = _numbers(graph, featurizer, raw) if featurizer.numbers else []
+    blocks += [part for date in featurizer.dates for part in _date_parts(graph, date, raw[date.column])]
+    blocks += [column for text in featurizer.texts for column in _terms(graph, text, raw[text.column])]
+    blocks += [_frequency(graph, found, raw[found.column]) for found in featurizer.frequencies]
+    blocks += [_category(graph, levels, raw[levels.column]) for levels in featurizer.categories]
     return _joined(graph, blocks)
 
 
-def _numbers(graph: Graph, featurizer: Featurizer) -> list[str]:
+def _inputs(graph: Graph, featurizer: Featurizer, wide: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Raw column -> its tensor [n_rows, 1]; of numbers in a matrix the matrix itself, since they stay together."""
+    kinds: dict[str, str] = input_types(featurizer)
+    raw: dict[str, str] = {}
+    for matrix, columns in wide.items():
+        kind = kinds[columns[0]]
+        tensor = graph.input(matrix, ELEMENT_TYPES[kind], [None, len(columns)])
+        parts = [tensor] * len(columns) if kind == "float" else _split(graph, tensor, len(columns))
+        raw |= dict(zip(columns, parts, strict=True))
+    alone = {name: kind for name, kind in kinds.items() if name not in raw}
+    return raw | {name: graph.input(name, ELEMENT_TYPES[kind], [None, 1]) for name, kind in alone.items()}
+
+
+def _split(graph: Graph, matrix: str, n_columns: int) -> list[str]:
+    if n_columns == 1:
+        return [matrix]
+    ones = graph.constant(np.ones(n_columns, np.int64))
+    return list(graph.node("Split", matrix, ones, axis=1, n_outputs=n_columns))
+
+
+def _numbers(graph: Graph, featurizer: Featurizer, raw: Mapping[str, str]) -> list[str]:
     """Every number, infinities as missing, then the markers; what is to be filled is filled."""
     offsets, fills = featurizer.offset_of, featurizer.fill_of
-    raw = [_less(graph, name, offsets[name]) if name in offsets else name for name in featurizer.numbers]
-    numbers = _finite(graph, _joined(graph, raw))
+    moved = {
+        name: _less(graph, raw[name], offsets[name]) if name in offsets else raw[name] for name in featurizer.numbers
+    }
+    numbers = _finite(graph, _in_order(graph, moved))
     if not fills:
         return [numbers]
     is_missing = graph.node("IsNaN", numbers)
@@ -53,6 +90,18 @@ def _numbers(graph: Graph, featurizer: Featurizer) -> list[str]:
     places = [featurizer.numbers.index(name) for name in featurizer.marked]
     marked = graph.node("Gather", is_missing, _ints(graph, *places), axis=1)
     return [filled, graph.node("Cast", marked, to=FLOAT)]
+
+
+def _in_order(graph: Graph, tensors: Mapping[str, str]) -> str:
+    """All columns in their order, of which several may stand in one tensor."""
+    columns: dict[str, list[str]] = {}
+    for name, tensor in tensors.items():
+        columns.setdefault(tensor, []).append(name)
+    place = {name: number for number, name in enumerate(chain.from_iterable(columns.values()))}
+    joined = _joined(graph, list(columns))
+    if list(place) == list(tensors):
+        return joined
+    return graph.node("Gather", joined, _ints(graph, *(place[name] for name in tensors)), axis=1)
 
 
 def _less(graph: Graph, raw: str, offset: float) -> str:
@@ -88,12 +137,12 @@ def _finite(graph: Graph, numbers: str) -> str:
     return graph.node("Where", graph.node("IsInf", numbers), _scalar(graph, NAN), numbers)
 
 
-def _category(graph: Graph, levels: Levels) -> str:
-    return _looked_up(graph, levels.column, levels.codes, levels.other, levels.missing)
+def _category(graph: Graph, levels: Levels, raw: str) -> str:
+    return _looked_up(graph, raw, levels.codes, levels.other, levels.missing)
 
 
-def _frequency(graph: Graph, found: Frequencies) -> str:
-    return _looked_up(graph, found.column, found.known, found.rare, NAN)
+def _frequency(graph: Graph, found: Frequencies, raw: str) -> str:
+    return _looked_up(graph, raw, found.known, found.rare, NAN)
 
 
 def _looked_up(graph: Graph, raw: str, known: dict[str, float], other: float, missing: float) -> str:
@@ -104,10 +153,10 @@ def _looked_up(graph: Graph, raw: str, known: dict[str, float], other: float, mi
     )
 
 
-def _terms(graph: Graph, text: Terms) -> list[str]:
+def _terms(graph: Graph, text: Terms, raw: str) -> list[str]:
     """TF-IDF of the terms, if there are any, and the number of words. Words are numbers from the first node on."""
     words = graph.node(
-        "Tokenizer", text.column, domain="com.microsoft", mark=0, mincharnum=1, pad_value="", tokenexp=text.pattern
+        "Tokenizer", raw, domain="com.microsoft", mark=0, mincharnum=1, pad_value="", tokenexp=text.pattern
     )
     numbers = graph.node(
         "LabelEncoder",
@@ -145,10 +194,10 @@ def _tf_idf(graph: Graph, numbers: str, text: Terms) -> str:
     return graph.node("Cast", graph.node("Div", weighted, length), to=FLOAT)
 
 
-def _date_parts(graph: Graph, date: DateParts) -> list[str]:
+def _date_parts(graph: Graph, date: DateParts, raw: str) -> list[str]:
     """Calendar arithmetic on whole numbers, after Howard Hinnant's `civil_from_days`."""
-    is_missing = graph.node("IsNaN", date.column)
-    filled = graph.node("Where", is_missing, graph.constant(np.array(0.0)), date.column)
+    is_missing = graph.node("IsNaN", raw)
+    filled = graph.node("Where", is_missing, graph.constant(np.array(0.0)), raw)
     seconds = graph.node("Cast", graph.node("Floor", filled), to=INT64)
     parts = calendar_parts(graph, seconds)
     nan = _scalar(graph, NAN)

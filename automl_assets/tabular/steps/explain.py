@@ -11,18 +11,20 @@ import polars as pl
 from automl_assets import metrics
 from automl_assets.execution.time_shares import TimeShares
 from automl_assets.explanation.partial_dependence import Answer, Dependence, Feeds, dependence
+from automl_assets.explanation.promise import by_promise
 from automl_assets.model_records import Contributions, Explanation, Importance, Picture
-from automl_assets.onnx.session import open_session
+from automl_assets.onnx.session import open_session, packed
 from automl_assets.pictures import contributions_picture, dependence_picture, importance_picture
 from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps.build_ensemble import sample
 from automl_assets.steps.combine import check_columns
 from automl_assets.tabular.steps.featurize import N_BACKGROUND
-from automl_assets.tabular.steps.pipeline_onnx import engineered_onnx_bytes
+from automl_assets.tabular.steps.pipeline_onnx import CODES, engineered_onnx_bytes
 from automl_assets.tabular.steps.shap_values import Asked, answer_in_parts, output_codes, output_names, shap_values
 
 N_ROWS, FEWEST_ROWS = 1_000, 100  # rows on which columns are shuffled
 N_REPEATS = 3
+CERTAIN_COLUMNS = 50  # are shuffled once whatever the time; of more, as many as it allows
 EXPLAINED_ROWS = (20, 200)  # at least and at most so many get contributions of their own
 MOST_CONTRIBUTIONS = 200_000  # rows x columns x outputs
 N_COMPARISONS = 16  # rows of the background that the time for contributions should suffice for
@@ -59,7 +61,7 @@ class _Judged:
 def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int, seconds: float) -> Explanation:
     """Importances, contributions and dependence on rows that nobody has learnt from, where there are any.
 
-    In no time, raw columns are shuffled once, on 100 rows, and 20 rows are compared with one other; the rest is left out.
+    In no time, 50 raw columns are shuffled once, on 100 rows, and 20 rows are compared with one other; the rest is left out.
     """
     problem, random, pace = ensemble.problem, np.random.default_rng(seed), TimeShares(seconds, ENDS)
     shown = np.flatnonzero(features.truth.split.is_shown)
@@ -67,7 +69,7 @@ def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int,
     asked, table = Asked.open(ensemble), dataset.table[rows]
     judged = _Judged(asked.answer, asked.feeds(table), features.truth.y[rows], problem)
     importances = _raw_importances(judged, random, pace)
-    leading = [one.column for one in importances] or list(judged.feeds)
+    leading = list(dict.fromkeys([*(one.column for one in importances), *judged.feeds]))
     n_explained = _n_explained(judged, pace)
     contributions = shap_values(
         asked, table[:n_explained], _background(ensemble, table), leading, pace.seconds_for("contributions")
@@ -126,11 +128,14 @@ def _pictures(
 
 
 def _raw_importances(judged: _Judged, random: np.random.Generator, pace: TimeShares) -> tuple[Importance, ...]:
-    """Of every raw column, on as many rows as can be answered for all columns in time."""
+    """Of every raw column, on as many rows as can be answered for all columns in time; where that is not enough, of those
+    that go with the answers most."""
     once, wanted = judged.seconds() * len(judged.feeds), max(pace.seconds_for("importances"), 0.0)
     if once > wanted:
         judged = judged.fewer(max(FEWEST_ROWS, int(len(judged.truth) * wanted / once)), random)
-    losses = _losses(judged, list(judged.feeds), random, pace.end_of("importances"), n_certain=len(judged.feeds))
+    names = list(judged.feeds) if len(judged.feeds) <= CERTAIN_COLUMNS else by_promise(judged.feeds, judged.answer)
+    n_certain = min(CERTAIN_COLUMNS, len(names))
+    losses = _losses(judged, names, random, pace.end_of("importances"), n_certain)
     return _sorted_importances(losses)
 
 
@@ -143,7 +148,10 @@ def _engineered_importances(
         return importances  # nothing was made of several columns or into several: the same shuffles
     session = open_session(engineered_onnx_bytes(ensemble))
     codes = {str(i): features.inputs.codes[rows, i : i + 1] for i in range(len(columns))}
-    judged = _Judged(lambda feeds: answer_in_parts(session, feeds), codes, features.truth.y[rows], ensemble.problem)
+    matrix = {CODES: tuple(codes)}
+    judged = _Judged(
+        lambda feeds: answer_in_parts(session, packed(feeds, matrix)), codes, features.truth.y[rows], ensemble.problem
+    )
     place = {one.column: i for i, one in enumerate(importances)}
     order = sorted(range(len(columns)), key=lambda i: place.get(columns[i].source, len(place)))
     names, random = [str(i) for i in order], np.random.default_rng(0)

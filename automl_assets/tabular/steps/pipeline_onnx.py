@@ -1,16 +1,20 @@
 """The whole pipeline of a table as an ONNX graph, from raw columns to answers. Proving and timing it is in `export`."""
 
+import json
+
 import numpy as np
 import polars as pl
 
 from automl_assets.learning.preparation import add_raw
 from automl_assets.onnx.graph import FLOAT, Graph
-from automl_assets.onnx.session import feeds_of
+from automl_assets.onnx.session import MATRICES, feeds_of
 from automl_assets.records import Ensemble, Member, Problem
 from automl_assets.steps.combine import algorithm_of
 from automl_assets.steps.ensemble_onnx import add_combination
 from automl_assets.steps.outputs_onnx import add_answers
-from automl_assets.tabular.features.featurizer_onnx import add_codes, add_dense, input_types
+from automl_assets.tabular.features.featurizer_onnx import add_codes, add_dense, input_types, matrices
+
+CODES = "codes"  # input of a graph without the featurizer
 
 
 def onnx_bytes(ensemble: Ensemble) -> bytes:
@@ -23,18 +27,31 @@ def onnx_bytes(ensemble: Ensemble) -> bytes:
     return graph_of(ensemble).build().SerializeToString()
 
 
-def graph_of(ensemble: Ensemble) -> Graph:
+def matrix_onnx(ensemble: Ensemble) -> tuple[bytes, dict[str, tuple[str, ...]]] | None:
+    """The same for a wide table, where many columns of a kind are one input [n_rows, n_columns]; and of each such input
+    the columns in their order, which the model's metadata name under `matrices`. None where no kind has many.
+
+    With an input for each of 5,000 columns, ONNX Runtime takes longer to look at their names than to answer.
+    """
+    found = matrices(ensemble.featurizer)
+    if not found:
+        return None
+    told = {MATRICES: json.dumps(found)}
+    return graph_of(ensemble, by_matrix=True).build(told).SerializeToString(), found
+
+
+def graph_of(ensemble: Ensemble, by_matrix: bool = False) -> Graph:
     """The whole pipeline as a graph that can still be looked at."""
     graph = Graph()
-    _add_pipeline(graph, add_codes(graph, ensemble.featurizer), ensemble)
+    _add_pipeline(graph, add_codes(graph, ensemble.featurizer, by_matrix), ensemble)
     return graph
 
 
 def engineered_onnx_bytes(ensemble: Ensemble) -> bytes:
-    """The same without the featurizer: one input [n_rows, 1] per column of `codes`, named "0", "1", "2"…"""
+    """The same without the featurizer: one input `codes` [n_rows, n_codes]."""
     graph = Graph()
-    inputs = [graph.input(str(i), FLOAT, [None, 1]) for i in range(len(ensemble.featurizer.columns))]
-    _add_pipeline(graph, graph.node("Concat", *inputs, axis=1), ensemble)
+    codes = graph.input(CODES, FLOAT, [None, len(ensemble.featurizer.columns)])
+    _add_pipeline(graph, codes, ensemble)
     return graph.build().SerializeToString()
 
 

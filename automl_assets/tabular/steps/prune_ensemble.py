@@ -66,9 +66,9 @@ def _voting_again(ensemble: Ensemble, candidates: Iterable[Candidate], features:
 def _works(ensemble: Ensemble) -> tuple[Work, list[Work]]:
     """What one row costs in all but the members, and in one model of each."""
     graph, works = Graph(), []
-    codes = add_codes(graph, ensemble.featurizer)
+    codes = add_codes(graph, ensemble.featurizer, by_matrix=True)
     views = {"codes": codes, "dense": add_dense(graph, ensemble.featurizer, codes)}
-    fixed = graph_of(ensemble).work() + ANSWERING
+    fixed = graph_of(ensemble, by_matrix=True).work() + ANSWERING
     for member in ensemble.members:
         before, n_models = graph.n_nodes, len(member.fitted.models)
         add_member(graph, member, views, ensemble.problem)

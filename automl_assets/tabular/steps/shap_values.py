@@ -4,8 +4,8 @@ Works in log-odds for classes, where the effects of columns add up, and in value
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ import polars as pl
 
 from automl_assets.explanation.shapley import Feeds, Shapley, shapley
 from automl_assets.model_records import Contributions
-from automl_assets.onnx.session import onnx_answer, open_session
+from automl_assets.onnx.session import onnx_answer, open_session, packed
 from automl_assets.records import Ensemble, Problem
 from automl_assets.steps.combine import PROBABILITY_FLOOR
-from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes, onnx_feeds
+from automl_assets.tabular.steps.pipeline_onnx import matrix_onnx, onnx_bytes, onnx_feeds
 
 MOST_PLAYERS = 50  # columns that are told apart; the contributions of all others are one sum
 OTHERS = "(all other columns)"
@@ -29,17 +29,19 @@ class Asked:
 
     ensemble: Ensemble
     session: Any
+    matrices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of a wide table: inputs of many columns
 
     @classmethod
     def open(cls, ensemble: Ensemble) -> "Asked":
-        return cls(ensemble, open_session(onnx_bytes(ensemble)))
+        content, matrices = matrix_onnx(ensemble) or (onnx_bytes(ensemble), {})
+        return cls(ensemble, open_session(content), matrices)
 
     def feeds(self, table: pl.DataFrame) -> dict[str, np.ndarray]:
         return onnx_feeds(self.ensemble, table)
 
     def answer(self, feeds: Feeds) -> np.ndarray:
         """Probabilities [n_rows, n_classes] or values [n_rows, 1]."""
-        return answer_in_parts(self.session, feeds)
+        return answer_in_parts(self.session, packed(feeds, self.matrices))
 
     def scores(self, feeds: Feeds) -> np.ndarray:
         """Answers in the space in which contributions add up, [n_rows, n_outputs]."""

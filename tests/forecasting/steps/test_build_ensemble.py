@@ -189,7 +189,7 @@ def test_one_value_is_enough_to_fall_back(with_targets) -> None:
 def test_without_time_the_fallback_still_answers(make_group) -> None:
     group = make_group(n_series=2)
     made = _blend(group, _candidates(group), seconds=0.0)
-    assert made.is_fallback and "no time was left to begin" in made.reason
+    assert made.is_fallback and "not started: 0 s left" in made.reason
 
 
 def test_every_group_gets_its_own(make_group) -> None:

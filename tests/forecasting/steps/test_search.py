@@ -274,4 +274,4 @@ def test_nothing_is_given_up_where_the_best_is_not_known(make_group) -> None:
 
 def test_no_time_at_all(groups) -> None:
     found = _search(groups, _fake(), seconds=0.0)
-    assert {candidate.trials[0].reason for candidate in found.values()} == {"out of time: no time was left to begin"}
+    assert {candidate.trials[0].reason for candidate in found.values()} == {"out of time: not started: 0 s left"}

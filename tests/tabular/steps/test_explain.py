@@ -8,6 +8,8 @@ import pytest
 
 from automl_assets.errors import DataError
 from automl_assets.model_records import Explanation
+from automl_assets.tabular.features import featurizer_onnx
+from automl_assets.tabular.steps import explain as explaining
 from automl_assets.tabular.steps import shap_values as contributing
 from automl_assets.tabular.steps.explain import N_REPEATS, explain, explain_rows
 from automl_assets.tabular.steps.predict import answer
@@ -147,3 +149,23 @@ def test_many_columns_are_told_apart_up_to_a_limit(learned, monkeypatch: pytest.
     assert found.table["column"].unique(maintain_order=True).to_list() == ["size", "colour", OTHERS]
     expected = log_odds(answer(case.ensemble, table), case.ensemble.problem)[:, 0]
     np.testing.assert_allclose(sums(found.table)["contribution"].to_numpy() + found.base[0], expected, atol=1e-3)
+
+
+def test_in_no_time_only_some_columns_are_shuffled_and_all_are_explained(
+    learned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a wide table, those that the answers follow most; contributions add up all the same."""
+    monkeypatch.setattr(explaining, "CERTAIN_COLUMNS", 3)
+    case = learned("regression")
+    found = explained(case, seconds=0)
+    assert len(found.importances) == 3
+    assert "size" in {one.column for one in found.importances}
+    assert set(found.contributions.table["column"]) == set(case.ensemble.featurizer.raw_columns)
+
+
+def test_a_wide_table_is_explained_by_matrices(learned, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = learned("texts")
+    expected = explained(case)
+    monkeypatch.setattr(featurizer_onnx, "MATRIX_COLUMNS", 0)
+    assert Asked.open(case.ensemble).matrices
+    assert explained(case).importances == expected.importances

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from automl_assets.execution.budget import Budget
-from automl_assets.onnx.session import onnx_answer, open_session
+from automl_assets.onnx.session import onnx_answer, open_session, packed
 from automl_assets.records import Calibration, Candidate, Conformal, Ensemble, Member, Spread, Stack
 from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.export import export
@@ -20,6 +20,7 @@ from automl_assets.steps.load import load
 from automl_assets.steps.predict import predict
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import split_rows
+from automl_assets.tabular.features import featurizer_onnx
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes, onnx_feeds
@@ -249,3 +250,30 @@ def test_the_file_answers_alone(learned, tmp_path: Path) -> None:
     assert label == expected["prediction"].item()
     assert float(probability) == pytest.approx(expected["probability_yes"].item(), abs=TOLERANCE)
     assert lines[1] == ""
+
+
+@pytest.mark.parametrize("case_name", ["texts", "three_texts", "regression"])
+def test_a_wide_table_is_answered_by_matrices_as_by_columns(
+    learned, case_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above a number of columns of one kind there is a second file with one input for all of them."""
+    monkeypatch.setattr(featurizer_onnx, "MATRIX_COLUMNS", 0)
+    case = learned(case_name)
+    ensemble, rows = _finished(case), case.dataset.table.head(50)
+    made = export(ensemble, rows)
+    assert made.max_difference <= 1e-4
+    by_kind = {kind: tuple(n for n, k in made.inputs.items() if k == kind) for kind in ("float", "double", "string")}
+    assert made.matrices == {"numbers": by_kind["float"], "dates": by_kind["double"], "texts": by_kind["string"]}
+    told = onnx.load_from_string(made.matrix_onnx)
+    assert [one.name for one in told.graph.input] == list(made.matrices)
+    assert json.loads(told.metadata_props[0].value) == {name: list(of) for name, of in made.matrices.items()}
+    one, other = (open_session(content) for content in (made.onnx, made.matrix_onnx))
+    feeds = onnx_feeds(ensemble, rows)
+    for alone, together in zip(one.run(None, feeds), other.run(None, packed(feeds, made.matrices)), strict=True):
+        np.testing.assert_array_equal(alone, together)
+
+
+def test_a_narrow_table_has_no_matrices(learned) -> None:
+    case = learned("texts")
+    made = export(case.ensemble, case.dataset.table.head(20))
+    assert (made.matrix_onnx, made.matrices) == (None, {})
