@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from automl_assets.execution.processes import Job, Outcome, run_jobs, wait_until
 from automl_assets.learning.fit_fold import REFIT, FoldFit
 from automl_assets.learning.preparation import SAMPLED_ROWS
 from automl_assets.parts import Algorithm, Config, link_scores
-from automl_assets.records import TRAIN, VALID, Candidate, Features, Fitted, Trial, Truth
+from automl_assets.records import TRAIN, VALID, Candidate, Features, Fitted, Split, Trial, Truth
 from automl_assets.steps.climb import FIRST_TIME, Climb, Rung
 from automl_assets.steps.suggest import Suggestions
 
@@ -69,7 +69,8 @@ class _Search:
         self.algorithm, self.budget, self.seed, self.report = algorithm, budget, seed, report
         self.started = time.monotonic()
         self.deadline = self.started + budget.seconds
-        self.folds = [*range(self.truth.split.n_folds), *([REFIT] if algorithm.is_refitted else [])]
+        self.validated = in_order_of_worth(self.truth.split)
+        self.folds = [*self.validated, *([REFIT] if algorithm.is_refitted else [])]
         self.n_processes = min(budget.n_processes or budget.n_cores, max(2, len(self.folds)))
         self.suggestions = Suggestions(algorithm, features, seed)
         self.suggested = islice(self.suggestions, budget.max_trials)
@@ -129,7 +130,7 @@ class _Search:
     def _attempt(self, climb: Climb, rung: Rung, config: Config, before: _Attempt | None) -> _Attempt:
         """What is to be fitted; what the rung before has fitted on the same rows stands."""
         sample = {} if rung.n_rows == climb.n_rows else {SAMPLED_ROWS: rung.n_rows}
-        folds = [*range(rung.n_folds), *([REFIT] if climb.is_refitted else [])]
+        folds = [*self.validated[: rung.n_folds], *([REFIT] if climb.is_refitted else [])]
         asked = config | sample
         outcomes = dict(before.outcomes) if before and before.config == asked else {}
         return _Attempt(f"{self.algorithm.name}_1", asked, folds, outcomes)
@@ -220,10 +221,17 @@ def _done(cut_off: _Attempt, before: _Attempt | None) -> _Attempt:
     """What counts of a rung that was cut off: its first folds, where they are more than those of the rung before."""
     if before is None or before.config != cut_off.config:
         return before or cut_off
-    lost = {fold for fold in cut_off.folds if cut_off.outcomes[fold].status != "done"}
-    n_folds = min(fold for fold in lost if fold != REFIT) if lost - {REFIT} else 0
-    folds = [fold for fold in cut_off.folds if fold == REFIT or fold < n_folds]
+    validated = (fold for fold in cut_off.folds if fold != REFIT)
+    kept = set(takewhile(lambda fold: cut_off.outcomes[fold].status == "done", validated))
+    folds = [fold for fold in cut_off.folds if fold == REFIT or fold in kept]
     return replace(cut_off, folds=folds, outcomes={fold: cut_off.outcomes[fold] for fold in folds})
+
+
+def in_order_of_worth(split: Split) -> list[int]:
+    """The folds, first the one that a trial of a single fold should have: where folds leave rows out, the last, whose
+    model is fitted again on all of them."""
+    folds = list(range(split.n_folds))
+    return folds[::-1] if split.leaves_out else folds
 
 
 def is_whole(trial: Trial, truth: Truth) -> bool:

@@ -105,7 +105,7 @@ def test_what_can_be_left_out_is(bills: Made) -> None:
 
 def test_every_check_is_evaluated(flowers: Made) -> None:
     assert set(flowers.checks) == {
-        *(f"profile.{name}" for name in ("near_constant_columns", "time_leakage", "memory")),
+        *(f"profile.{name}" for name in ("near_constant_columns", "number_precision", "time_leakage", "memory")),
         *(f"split.{name}" for name in ("validation_split", "train_test_overlap")),
         "profile.missing_values", "profile.missing_target", "profile.high_cardinality", "profile.ignored_columns",
         "profile.class_balance", "profile.unseen_classes", "profile.target_leakage", "profile.duplicate_rows", "candidate_baseline.any_trial_finished",

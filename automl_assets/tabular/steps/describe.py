@@ -21,6 +21,7 @@ GUARDRAILS = {
     "class_balance": "Whether a class is so rare that accuracy hides it.",
     "unseen_classes": "Whether a validation or test file has classes that the source lacks.",
     "near_constant_columns": "Columns that hold one value nearly everywhere.",
+    "number_precision": "Numbers so long that models would take some of them for one another.",
     "target_leakage": "Whether a column, or its gaps, give the target away.",
     "time_leakage": "Whether the target changes with time while rows are divided by chance.",
     "memory": "What the features will take, against what is free.",

@@ -59,7 +59,7 @@ def _stack(case) -> Ensemble:
     return replace(case.ensemble, kind="stacking", members=tuple(members), stack=stack)
 
 
-def test_texts_and_encodings_answer_alike_in_onnx(ask) -> None:
+def test_texts_and_encodings_answer_alike_in_onnx(ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """From raw text to the answer: trials with every encoding, learnt in folds, in one graph."""
     random = np.random.default_rng(0)
     words = random.choice(["good", "bad", "fine", "odd", "long", "Short"], (150, 4))
@@ -86,6 +86,7 @@ def test_texts_and_encodings_answer_alike_in_onnx(ask) -> None:
     part = replace(
         part, portfolio=lambda problem: [default | {"encoding": name} for name in features.featurizer.encodings]
     )
+    monkeypatch.setattr("automl_assets.steps.suggest.most_trials", lambda n_rows: 8)
     candidate = search(features, part, Budget(seconds=60, n_cores=2, max_trials=4), seed=0)
     assert [(trial.status, trial.config["encoding"]) for trial in candidate.trials] == [
         ("finished", name) for name in ("target", "weight_of_evidence", "text_naive_bayes", "cluster_distance")
