@@ -107,4 +107,5 @@ def _truth_apart(fields: Fields) -> Fields:
 FIELDS: dict[str, Callable[[Fields], Fields]] = {
     "OnnxModel": without("raw"),
     "Features": _truth_apart,
+    "Contributions": lambda fields: {"n_compared": fields["n_background"], **fields},
 }

@@ -137,7 +137,7 @@ def contributions(n_columns: int, outputs: tuple[str, ...]) -> Contributions:
         for column in range(n_columns)
     ]
     names = ["row", "output", "column", "value", "contribution"]
-    return Contributions(outputs, (0.0,) * len(outputs), pl.DataFrame(lines, schema=names, orient="row"), 1)
+    return Contributions(outputs, (0.0,) * len(outputs), pl.DataFrame(lines, schema=names, orient="row"), 1, 1)
 
 
 @pytest.mark.parametrize("n_columns", [1, 4, 40])
