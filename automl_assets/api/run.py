@@ -67,7 +67,8 @@ def run(
     began = Moment.now()
     folder = prepare(home)
     file = find(experiment)
-    settings_of_run = settings.load(file)
+    text = settings.text_of(file)
+    settings_of_run = settings.load(file, text)
     watch_logs_quietly()
     warm_up(*settings_of_run.family.preload)  # after `prepare`: processes inherit where the home is
     _check_changed(settings_of_run, changed)
@@ -80,7 +81,7 @@ def run(
         tags |= {dg.MAX_RUNTIME_SECONDS_TAG: str(most_seconds(timeout_minutes))} if timeout_minutes else {}
         with _ended_when_cut_off(instance, tags[TAG], settings_of_run.name):
             outcome = dg.execute_job(
-                dg.build_reconstructable_job(__name__, "job_of", (str(file),)),
+                dg.build_reconstructable_job(__name__, "job_of", (str(file),), {"text": text}),
                 instance,
                 run_config=_config(timeout_minutes),
                 tags=tags,
@@ -192,9 +193,10 @@ def find(experiment: str | Path) -> Path:
     return found
 
 
-def job_of(file: str) -> dg.JobDefinition:
-    """The job of an experiment's file; Dagster calls it in every process that takes part."""
-    experiment = settings.load(file)
+def job_of(file: str, text: str) -> dg.JobDefinition:
+    """The job of an experiment's file as it was when the run began; Dagster calls it in every process that takes part, and
+    keeps what it made of the same arguments."""
+    experiment = settings.load(file, text)
     return dg.Definitions.merge(definitions_of(experiment), shared()).resolve_job_def(experiment.name)
 
 

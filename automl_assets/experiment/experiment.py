@@ -405,17 +405,22 @@ def parse(settings: Any, name: str) -> Experiment:
 def load(path: str | Path, text: str | None = None) -> Experiment:
     """An experiment from a YAML file. Relative paths in it are taken relative to the file's folder."""
     file = Path(path)
+    settings = read_yaml(text_of(file) if text is None else text, file.name)
+    if isinstance(settings, Mapping):
+        settings = {key: _rooted(value, file.parent) if key in _PATH_KEYS else value for key, value in settings.items()}
+    return parse(settings, name_of_file(file))
+
+
+def text_of(file: Path) -> str:
+    """What stands in a YAML file. Raises SettingError where it cannot be read."""
     try:
-        settings = read_yaml(file.read_text("utf-8") if text is None else text, file.name)
+        return file.read_text("utf-8")
     except FileNotFoundError:
         raise SettingError(f"no such file: {file}") from None
     except OSError as error:
         raise SettingError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise SettingError(f"{file.name} is not readable YAML: {error}") from None
-    if isinstance(settings, Mapping):
-        settings = {key: _rooted(value, file.parent) if key in _PATH_KEYS else value for key, value in settings.items()}
-    return parse(settings, name_of_file(file))
 
 
 OWNER = re.compile(r"team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")  # as Dagster has it
