@@ -20,6 +20,7 @@ Label = str | int | bool | float
 EnsembleKind = Literal["single", "voting", "stacking"]
 
 TRAIN, VALID = 1, 2  # marks in `Split.assignment`; 0 means the row takes no part in that fold
+LEFT_OUT_SHARE = 0.05  # of the rows to learn from: fewer are left out by the chance of repeated hold-outs
 SOURCE, VALIDATION_FILE, TEST_FILE = 0, 1, 2  # marks in `Dataset.part`
 
 
@@ -145,8 +146,9 @@ class Split:
 
     @property
     def leaves_out(self) -> bool:
-        """Whether no fold learns from some of the rows there are to learn from: the newest, or those of a hold-out."""
-        return bool((self.is_training & ~np.any(self.assignment == TRAIN, axis=1)).any())
+        """Whether no fold learns from a share of the rows there are to learn from: the newest, or those of a hold-out."""
+        left_out = self.is_training & ~np.any(self.assignment == TRAIN, axis=1)
+        return self.is_ordered or left_out.sum() > LEFT_OUT_SHARE * self.is_training.sum()
 
     def fold(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers of one fold: those to learn from, those to validate on."""

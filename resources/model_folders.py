@@ -22,7 +22,7 @@ SERVED = Path(__file__).with_name("serving.py")
 NEEDED = ("mlflow", "numpy", "onnxruntime", "pandas", "polars")
 SERVED_TYPES = {  # what each input of the ONNX model is called for people who ask over HTTP
     "float": "number or null",
-    "double": "date or date-time as ISO 8601 text, seconds since 1970 (UTC), or null",
+    "double": "number, or date or date-time as ISO 8601 text or seconds since 1970 (UTC), or null",
     "string": "text or null",
 }
 READER = (read_rows, feed, Notes, for_mlflow)  # what the code that answers calls, copied beside it with all it needs

@@ -34,6 +34,14 @@ class Journal:
         finally:
             os.close(descriptor)
 
+    def keep(self, text: str) -> Path:
+        """A file beside the journal that the owner alone may read: it may hold what no database should."""
+        path = self.path.with_suffix(".yaml")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
     def events(self) -> Iterator[dict[str, Any]]:
         """Every complete line so far."""
         return read_journal(self.path.parent.parent, self.path.stem)

@@ -5,6 +5,7 @@ Written by explicit run ids and by one asset at a time, so that parallel steps c
 
 import contextlib
 import os
+import platform
 import shutil
 import sqlite3
 from collections.abc import Mapping
@@ -116,10 +117,10 @@ class Tracker(dg.ConfigurableResource):
         _, surroundings = self.champion_address(model)
         champions, kept = self.champions(model), home() / SERVED
         kept.mkdir(mode=0o700, exist_ok=True)
-        for left in kept.iterdir():
+        for left in kept.glob(f"*@{platform.node()}-*"):  # of this machine; others may share the home
             if not is_alive(int(left.name.rpartition("-")[2]), left.stat().st_mtime):
                 shutil.rmtree(left, ignore_errors=True)
-        folder = kept / f"{model}-{os.getpid()}"
+        folder = kept / f"{model}@{platform.node()}-{os.getpid()}"
         shutil.rmtree(folder, ignore_errors=True)
         with champions.opened(champions.champion()) as opened:
             shutil.copytree(opened.folder, folder)

@@ -89,7 +89,9 @@ def drift_sensor(watch: Watch) -> dg.SensorDefinition:
             lines = watch.lines(records)
         except AutomlError as error:
             return _troubled(context, experiment, before, str(error))
-        return _compared(context, watch, replace(before, rows=seen, learnt=learnt, source="", trouble=""), lines)
+        n_given_way = before.n_given_way if learnt == before.learnt else 0
+        now = replace(before, rows=seen, learnt=learnt, source="", trouble="", n_given_way=n_given_way)
+        return _compared(context, watch, now, lines)
 
     return sensor
 

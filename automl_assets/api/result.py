@@ -92,7 +92,9 @@ class RunResult:
     def version(self) -> str | None:
         """Of the registered model, by which this answers; None where what answers was not registered."""
         with self._at_home():
-            folders = {name: RecordStore().folder(self.experiment.name, name) for name in (REGISTERED, *JUDGED)}
+            folders = {
+                name: RecordStore().folder(self.experiment.name, name, self.run) for name in (REGISTERED, *JUDGED)
+            }
         made = {name: folder.name for name, folder in folders.items() if folder}
         if max(made, key=lambda name: made[name], default=None) != REGISTERED:  # a later run has not come so far
             return None

@@ -81,7 +81,9 @@ def run(
         tags |= {dg.MAX_RUNTIME_SECONDS_TAG: str(most_seconds(timeout_minutes))} if timeout_minutes else {}
         with _ended_when_cut_off(instance, tags[TAG], settings_of_run.name):
             outcome = dg.execute_job(
-                dg.build_reconstructable_job(__name__, "job_of", (str(file),), {"text": text}),
+                dg.build_reconstructable_job(
+                    __name__, "job_of", (str(file),), {"text_in": str(journal_of_run.keep(text))}
+                ),
                 instance,
                 run_config=_config(timeout_minutes),
                 tags=tags,
@@ -193,10 +195,10 @@ def find(experiment: str | Path) -> Path:
     return found
 
 
-def job_of(file: str, text: str) -> dg.JobDefinition:
-    """The job of an experiment's file as it was when the run began; Dagster calls it in every process that takes part, and
-    keeps what it made of the same arguments."""
-    experiment = settings.load(file, text)
+def job_of(file: str, text_in: str) -> dg.JobDefinition:
+    """The job of an experiment's file with the text that it had when the run began; Dagster calls it in every process that
+    takes part, and keeps what it made of the same arguments."""
+    experiment = settings.load(file, settings.text_of(Path(text_in)))
     return dg.Definitions.merge(definitions_of(experiment), shared()).resolve_job_def(experiment.name)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from automl_assets import metrics
 from automl_assets.experiment.experiment import EnsembleSetting
 from automl_assets.records import Candidate, Truth
+from automl_assets.steps.build_ensemble import MAX_CELLS, N_RESAMPLES
+from automl_assets.steps.ensemble_selection import MAX_MEMBERS
 
-MOST_CELLS = 40_000  # rows x outputs of a vote's sample, as in `build_ensemble`
 TIMES_NESTED = 6  # votes are chosen again for each part of the rows that judges them
-MOST_CONTENDERS = 24
 STACK_SECONDS_A_CELL = 4e-6  # rows x outputs x outputs x algorithms, of all the fits of a stack on a quiet machine
 FEWEST_VOTES = 5
 
@@ -25,9 +25,10 @@ def affordable_ensemble(
         return settings, ""
     n_outputs, n_algorithms = truth.problem.n_outputs, len({trial.algorithm for trial in trials})
     n_rows = int(np.isfinite(trials[0].known_predictions).all(axis=1).sum())
-    a_vote = _scoring_seconds(trials[0].known_predictions, truth) * min(len(trials), MOST_CONTENDERS) * TIMES_NESTED
-    stack = slowness * STACK_SECONDS_A_CELL * min(n_rows, MOST_CELLS) * n_outputs**2 * n_algorithms
-    votes = min(settings.iterations, int(seconds / max(a_vote, 1e-9)))
+    a_vote = _scoring_seconds(trials[0].known_predictions, truth) * min(len(trials), MAX_MEMBERS) * TIMES_NESTED
+    stack = slowness * STACK_SECONDS_A_CELL * min(n_rows, MAX_CELLS) * n_outputs**2 * n_algorithms
+    affordable = int(seconds / max(a_vote, 1e-9)) - N_RESAMPLES  # by so many scorings the best are told apart
+    votes = min(settings.iterations, max(0, affordable))
     left_out = {
         "the vote": settings.voting and votes < FEWEST_VOTES,
         "the stack": settings.stacking and stack + votes * a_vote > seconds,
@@ -43,7 +44,7 @@ def affordable_ensemble(
 
 def _scoring_seconds(predictions: np.ndarray, truth: Truth) -> float:
     """Of the metric on as many rows as votes are shared out on."""
-    rows = np.flatnonzero(np.isfinite(predictions).all(axis=1))[: MOST_CELLS // truth.problem.n_outputs]
+    rows = np.flatnonzero(np.isfinite(predictions).all(axis=1))[: MAX_CELLS // truth.problem.n_outputs]
     started = time.monotonic()
     metrics.scores_of([truth.problem.metric], truth.y[rows], predictions[rows], truth.weights_of(rows), truth.problem)
     return time.monotonic() - started

@@ -29,6 +29,7 @@ from automl_assets.records import (
 )
 from automl_assets.steps.combine import combine, stack_inputs
 from automl_assets.steps.ensemble_selection import contenders, greedy_votes
+from automl_assets.steps.resample import ROWS, units_of
 
 MAX_CELLS = 40_000  # rows x outputs on which votes are shared out, a seeded sample of more: about ten seconds
 MAX_STACK_CELLS = 400_000  # rows x inputs x scores that a stack learns from; likewise
@@ -36,6 +37,7 @@ FOLDS = 5  # parts of the rows, each of which judges what the others chose
 SMALLEST_GAIN = 1e-7
 EVEN_ROWS = 100  # rows on which half of a vote is shared out evenly: so few say little of who is better
 N_RESAMPLES = 20
+FEWEST_UNITS = 5  # groups, or stretches of time: fewer cannot be drawn from
 CLEARLY = 2.0  # standard errors by which a trial is worse that has no part in what is shared out
 LEAST_WEIGHT = 0.01  # a smaller share of a vote takes time and changes nothing
 
@@ -113,6 +115,7 @@ class _Contest:
         known = np.logical_and.reduce([~np.isnan(trial.known_predictions).any(axis=1) for trial in trials])
         self.rows = np.flatnonzero(known)
         self.part = _parts(truth, self.rows, seed)
+        self.is_same_for_all = all(np.isfinite(t.known_predictions).all(axis=1).sum() == len(self.rows) for t in trials)
 
     def kinds(self, settings: EnsembleSetting) -> dict[EnsembleKind, Choose]:
         """The ways to choose that are asked for, by name; a vote, which errs least where rows are few, stands first."""
@@ -173,7 +176,7 @@ class _Contest:
 
     def contenders(self, rows: np.ndarray) -> list[Trial]:
         """The trials considered, the best on these rows first."""
-        if len(rows) < len(self.rows):
+        if len(rows) < len(self.rows) or not self.is_same_for_all:  # their own scores are of other rows
             looked_at = self.sampled(rows, MAX_CELLS // self.problem.n_outputs)
             scores = (self.score(trial.known_predictions, looked_at) for trial in self.trials)
             judged = [replace(trial, score=score) for trial, score in zip(self.trials, scores, strict=True)]
@@ -193,8 +196,12 @@ class _Contest:
 
     def leads(self, predictions: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """How much better each of the predictions is than the first, in resamples of the rows, [n_resamples, n]."""
-        random, y = np.random.default_rng(self.seed), self.truth.y[rows]
-        draws = [resampled(y, self.problem, random) for _ in range(N_RESAMPLES)]
+        random, y, units = np.random.default_rng(self.seed), self.truth.y[rows], units_of(self.truth.ties, rows)
+        if units.name == ROWS or units.n_units < FEWEST_UNITS:
+            draws = [resampled(y, self.problem, random) for _ in range(N_RESAMPLES)]
+        else:
+            drawn = (units.draw(random) for _ in range(N_RESAMPLES))
+            draws = [draw for draw in drawn if self._tell_enough(rows[draw])] or [np.arange(len(rows))]
         values = np.array([self.goodness(predictions[:, draw], rows[draw]) for draw in draws])
         return values - values[:, :1]
 
@@ -219,8 +226,9 @@ class _Contest:
 def _parts(truth: Truth, rows: np.ndarray, seed: int) -> np.ndarray:
     """The part of each row, int [n_rows]: by the fold that validated it, so that groups stay whole; else by chance, of
     its group where it has one."""
-    if truth.split.n_folds > 1:
-        return (truth.split.assignment[rows] == VALID).argmax(axis=1) % FOLDS
+    part = (truth.split.assignment[rows] == VALID).argmax(axis=1) % FOLDS
+    if len(np.unique(part)) > 1:
+        return part
     group = np.arange(len(rows)) if truth.ties.groups is None else truth.ties.groups[rows]
     found, place = np.unique(group, return_inverse=True)
     return (np.random.default_rng(seed).permutation(len(found)) % FOLDS)[place]

@@ -161,11 +161,11 @@ def paired(
         interval=(float(low), float(high)),
         share=float((spread > 0).mean()),
         n_units=n_all,
-        confidence=min(float((spread > 0).mean()), _confidence(float(point), spread, n_all)),
+        confidence=min(float((spread > 0).mean()), confidence(float(point), spread, n_all)),
     )
 
 
-def _confidence(point: float, spread: np.ndarray, n_units: int) -> float:
+def confidence(point: float, spread: np.ndarray, n_units: int) -> float:
     """That a difference is above 0, by Student's distribution: it tells few units and very small chances from none, which
     a share of some hundred resamples cannot."""
     from scipy.special import stdtr

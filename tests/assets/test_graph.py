@@ -180,7 +180,9 @@ def test_each_column_is_shown_with_its_importance_and_contribution(flowers: Made
     rows = {record.data["column"]: record.data for record in shown["importances"].records}
     assert set(rows) == {"size", "colour", "bought", "pieces"}
     assert rows["size"]["mean |SHAP|"] == max(row["mean |SHAP|"] for row in rows.values())
-    assert set(shown["shap_values"].records[0].data) == {"row", "output", "column", "value", "contribution"}
+    assert set(shown["shap_values"].records[0].data) == {
+        *("row", "output", "column", "value", "contribution", "standard_error")
+    }
     assert "bought_day" in {record.data["column"] for record in shown["engineered_importances"].records}
 
 

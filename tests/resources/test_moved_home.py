@@ -1,6 +1,7 @@
 """A home that was copied or moved answers with its own files, and nobody else's."""
 
 import os
+import platform
 import shutil
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def test_a_moved_home_answers(copy: Path, monkeypatch: pytest.MonkeyPatch) -> No
     tracker = use(moved, monkeypatch)
     assert folder_of(tracker).startswith(f"{moved}/mlflow_artifacts/")
     kept, surroundings = tracker.served_copy("flowers")
-    assert kept == moved / "served" / f"flowers-{os.getpid()}" and (kept / "MLmodel").exists()
+    assert kept == moved / "served" / f"flowers@{platform.node()}-{os.getpid()}" and (kept / "MLmodel").exists()
     assert surroundings["MLFLOW_TRACKING_URI"] == f"sqlite:///{moved}/mlflow.db"
 
 
@@ -60,7 +61,7 @@ def test_bytecode_beside_a_model_is_not_served(copy: Path, monkeypatch: pytest.M
     kept, surroundings = tracker.served_copy("flowers")
     assert (kept / "serving.py").exists() and not list(kept.rglob("__pycache__"))
     assert surroundings["PYTHONDONTWRITEBYTECODE"] == "1"
-    (kept.with_name("flowers-1")).mkdir()
-    os.utime(kept.with_name("flowers-1"), (0, 0))
+    (kept.with_name(f"flowers@{platform.node()}-1")).mkdir()
+    os.utime(kept.with_name(f"flowers@{platform.node()}-1"), (0, 0))
     tracker.served_copy("flowers")
     assert [one.name for one in kept.parent.iterdir()] == [kept.name], "copies of servers that have ended are removed"

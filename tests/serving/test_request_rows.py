@@ -126,9 +126,11 @@ def test_a_large_body_is_not_echoed(kind: str) -> None:
         b'{"inputs": [{"size": ["' + b"x" * 150_000 + b'"]}]}',
         b"x," * 70_000 + b"\n",
     ):
-        with pytest.raises(Refusal) as refused:
-            read(content, kind)
-        assert len(refused.value.text) < 2 * MOST_CHARACTERS
+        try:
+            told = json.dumps(read(content, kind)[1])  # CSV of a header alone, whose columns nobody knows
+        except Refusal as refusal:
+            told = refusal.text
+        assert len(told) < 2 * MOST_CHARACTERS
 
 
 def test_a_small_parquet_file_cannot_hold_much_memory() -> None:

@@ -8,7 +8,19 @@ import pytest
 from automl_assets import metrics
 from automl_assets.errors import LearningError
 from automl_assets.experiment.experiment import EnsembleSetting
-from automl_assets.records import TRAIN, VALID, Candidate, Ensemble, Features, Fitted, Problem, Split, Trial, Truth
+from automl_assets.records import (
+    TRAIN,
+    VALID,
+    Candidate,
+    Ensemble,
+    Features,
+    Fitted,
+    Problem,
+    Split,
+    Ties,
+    Trial,
+    Truth,
+)
 from automl_assets.steps.build_ensemble import build_ensemble, sample
 from automl_assets.steps.combine import apply_stack, combine, stack_inputs
 from automl_assets.steps.ensemble_selection import MAX_MEMBERS
@@ -259,3 +271,46 @@ def test_a_guess_has_no_vote_beside_models(learned) -> None:
     assert [member.algorithm for member in build_ensemble(alone, case.features, EnsembleSetting(), seed=0).members] == [
         "baseline"
     ]
+
+
+def test_a_trial_of_one_fold_leaves_the_judging_held_out() -> None:
+    """Where time was scarce a trial has one fold alone: rows that all predicted are those of one fold."""
+    y, fold = _truth(VALUE), np.arange(N_ROWS) % 4
+    whole = _candidates(VALUE, y)
+    partial = _guess(VALUE, y, 9, 1.1)
+    partial[fold > 0] = np.nan
+    features = _features(VALUE, y)
+    assignment = np.where(fold[:, None] == np.arange(4), VALID, TRAIN).astype(np.int8)
+    split = Split(np.zeros(N_ROWS, bool), assignment, "folds")
+    features = replace(features, truth=replace(features.truth, split=split))
+    luckiest = _candidate("c9", VALUE, y, [partial])
+    found = build_ensemble([*whole, luckiest], features, STACKING, seed=0)
+    inputs = stack_inputs([m[0].predictions for m in (c.trials for c in [*whole, luckiest])], VALUE)
+    assert found.stack is not None
+    order = {f"c{i}": i for i in (0, 1, 2)} | {"c9": 3}
+    own = apply_stack(inputs[:, [order[m.algorithm] for m in found.members]], found.stack, VALUE)
+    known = fold == 0
+    assert not np.allclose(found.predictions[known], own[known])
+
+
+def test_trials_are_compared_on_the_same_rows() -> None:
+    """One that validated on a fold alone may owe its score to an easy fold."""
+    y, fold = _truth(VALUE), np.arange(N_ROWS) % 4
+    good = np.where(fold == 0, 0.2, 2.0)[:, None] * np.random.default_rng(1).choice([-1, 1], (N_ROWS, 1))
+    lucky = np.where(fold == 0, 0.4, np.nan)[:, None] * np.ones((N_ROWS, 1))
+    pair = [_candidate("good", VALUE, y, [y[:, None] + good]), _candidate("lucky", VALUE, y, [y[:, None] + lucky])]
+    assert pair[1].trials[0].score < pair[0].trials[0].score
+    found = build_ensemble(pair, _features(VALUE, y), NEITHER, seed=0)
+    assert [member.algorithm for member in found.members] == ["good"]
+
+
+def test_clearly_better_is_so_by_whole_groups() -> None:
+    """A group's rows share their error: forty of them are one piece of evidence."""
+    random = np.random.default_rng(3)
+    y, group = _truth(VALUE), np.arange(N_ROWS) // 40
+    shared = [random.normal(size=10)[group][:, None] for _ in range(8)]
+    trials = [_candidate(f"c{i}", VALUE, y, [y[:, None] + error]) for i, error in enumerate(shared)]
+    features = _features(VALUE, y)
+    tied = replace(features, truth=replace(features.truth, ties=Ties(groups=group)))
+    alone, grouped = (build_ensemble(trials, one, VOTING, seed=0) for one in (features, tied))
+    assert len(grouped.members) > len(alone.members)

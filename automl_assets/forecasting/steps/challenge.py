@@ -1,9 +1,8 @@
 """challenge: champion and challenger on the same stamps of the same series, and how sure it is that one is better.
 
 Series are drawn again and again, and the metric of the evaluation is taken of all that is drawn; of few series, stretches
-of time are drawn. Where the same stamps judge one challenger after another, chance adds up: of ten that are as good as
-the champion, one is found better beyond noise in 40 % of cases. Stamps that came since then are new evidence. Not here:
-who answers then (`steps.promote`).
+of time are drawn. Where the same stamps judge one challenger after another, chance adds up, and `steps.promote` asks for
+more each time; stamps that came since then are new evidence. Not here: who answers then.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +23,7 @@ from automl_assets.forecasting.steps.evaluate import backtest_quantiles, tested
 from automl_assets.forecasting.steps.export import raw_rows
 from automl_assets.metrics import oriented
 from automl_assets.model_records import Comparison, TrainingData
+from automl_assets.steps.challenge import confidence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -328,7 +328,9 @@ def _drawn(metric: str, units: Units, random: np.random.Generator) -> Comparison
     ours, theirs = units.scores(np.ones((1, n)))[0]
     scores = units.scores(random.multinomial(n, np.full(n, 1 / n), n_draws).astype(np.float64))
     found = oriented(metric, 1.0) * (scores[:, 0] - scores[:, 1])
-    spread = _as_wide_as_few_are(found[np.isfinite(found)], n)
+    found, point = found[np.isfinite(found)], float(oriented(metric, ours) - oriented(metric, theirs))
+    spread = _as_wide_as_few_are(found, n)
+    share = float((spread > 0).mean())
     low, high = np.quantile(spread, (0.025, 0.975))
     return Comparison(
         champion="",
@@ -336,9 +338,11 @@ def _drawn(metric: str, units: Units, random: np.random.Generator) -> Comparison
         n_rows=n,
         champion_score=float(theirs),
         challenger_score=float(ours),
-        difference=float(oriented(metric, ours) - oriented(metric, theirs)),
+        difference=point,
         interval=(float(low), float(high)),
-        share=float((spread > 0).mean()),
+        share=share,
+        n_units=n,
+        confidence=min(share, confidence(point, found, n)),
     )
 
 

@@ -442,8 +442,8 @@ def share_apart(distinct: np.ndarray) -> float:
 
 
 def _fit_fill(column: pl.Series, strategy: str, value: float | str | None) -> Fill:
-    values = _number(column)
-    known = values[~np.isnan(values)].astype(np.float64)
+    values = as_floats(column)
+    known = values[np.isfinite(values)]
     is_marked = len(known) < len(values)
     if strategy == "constant":
         return Fill(column.name, float(value or 0.0), is_marked)
