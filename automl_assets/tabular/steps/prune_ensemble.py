@@ -6,13 +6,11 @@ First to go is what adds least for the time it takes: single fold models, and me
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from automl_assets import metrics
+from automl_assets.experiment.experiment import EnsembleSetting
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.latency import Work
 from automl_assets.records import Candidate, Ensemble, Features, Fitted, Member
-from automl_assets.steps.combine import combine
+from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.tabular.features.featurizer_onnx import add_codes, add_dense
 from automl_assets.tabular.steps.pipeline_onnx import add_member, graph_of
 
@@ -30,8 +28,8 @@ def prune_ensemble(
     """The ensemble with as much left out as the estimated time of a row demands. None leaves it whole, and so does
     a text embedding, beside which nothing else takes time.
 
-    Without some of its fold models a member's score stands, since each row of it was one model's; without a member the
-    vote is scored again. A stack keeps its members: its coefficients were learnt together.
+    Without some of its fold models a member's score stands, since each row of it was one model's; without a member there
+    is another vote. A stack keeps its members: its coefficients were learnt together.
     """
     if most_milliseconds is None or ensemble.featurizer.embeddings:
         return ensemble
@@ -49,18 +47,13 @@ def _shortened(member: Member, count: int) -> Member:
 
 
 def _voting_again(ensemble: Ensemble, candidates: Iterable[Candidate], features: Features) -> Ensemble:
-    """The vote of those that are left."""
-    total = sum(member.weight for member in ensemble.members)
-    members = tuple(replace(member, weight=member.weight / total) for member in ensemble.members)
-    trials = (trial for candidate in candidates for trial in candidate.trials)
-    said = {trial.name: trial.predictions for trial in trials if trial.predictions is not None}
-    parts = [said[member.trial] for member in members]
-    vote = combine(parts, [member.weight for member in members], None, ensemble.problem)
-    rows = ~np.isnan(vote).any(axis=1)
-    truth, problem = features.truth, ensemble.problem
-    score = metrics.score(problem.metric, truth.y[rows], vote[rows], truth.weights_of(rows), problem)
-    scores = ensemble.scores_by_kind | {ensemble.kind: score}
-    return replace(ensemble, members=members, predictions=vote, score=score, scores_by_kind=scores)
+    """The vote of those that are left, chosen and judged as any."""
+    fitted = {member.trial: member.fitted for member in ensemble.members}
+    left = [replace(one, trials=tuple(trial for trial in one.trials if trial.name in fitted)) for one in candidates]
+    again = build_ensemble(left, features, EnsembleSetting(stacking=False), seed=0)
+    members = tuple(replace(member, fitted=fitted[member.trial]) for member in again.members)
+    scores = ensemble.scores_by_kind | {again.kind: again.score}
+    return replace(again, members=members, scores_by_kind=scores)
 
 
 def _works(ensemble: Ensemble) -> tuple[Work, list[Work]]:

@@ -58,7 +58,7 @@ def test_a_vote_without_a_member_is_scored_again(learned) -> None:
         None,
         case.features.truth.problem,
     )
-    assert trimmed.scores_by_kind["voting"] == pytest.approx(expected)
+    assert trimmed.scores_by_kind[trimmed.kind] == pytest.approx(expected)
 
 
 def test_a_trimmed_ensemble_answers_with_the_models_that_stay(learned) -> None:
