@@ -195,10 +195,10 @@ def find(experiment: str | Path) -> Path:
     return found
 
 
-def job_of(file: str, text_in: str) -> dg.JobDefinition:
-    """The job of an experiment's file with the text that it had when the run began; Dagster calls it in every process that
-    takes part, and keeps what it made of the same arguments."""
-    experiment = settings.load(file, settings.text_of(Path(text_in)))
+def job_of(file: str, text_in: str = "") -> dg.JobDefinition:
+    """The job of an experiment's file with the text that it had when the run began, which lies in another file; Dagster
+    calls it in every process that takes part, and keeps what it made of the same arguments."""
+    experiment = settings.load(file, settings.text_of(Path(text_in or file)))
     return dg.Definitions.merge(definitions_of(experiment), shared()).resolve_job_def(experiment.name)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from automl_assets.errors import ArtifactError, SettingError
+from automl_assets.errors import SettingError
 from automl_assets.former_names import MODULES
 from automl_assets.resources.home import NAMED, command, installation_key, open_instance, prepare, use_home
 from automl_assets.resources.home import home as current_home
@@ -146,13 +146,6 @@ def test_every_process_gets_the_same_key(home: Path) -> None:
     keys = {process.communicate(timeout=60)[0].strip() for process in processes}
     assert keys == {installation_key().hex()}
     assert [path.name for path in home.glob(".installation*")] == [], "temporary files are left"
-
-
-@pytest.mark.parametrize("text", ["zz", "", "ab" * 31])
-def test_a_damaged_key_is_told(home: Path, text: str) -> None:
-    (home / "installation.key").write_text(text)
-    with pytest.raises(ArtifactError, match=r"installation\.key holds no key.*put it back from a copy of the home"):
-        installation_key()
 
 
 def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:

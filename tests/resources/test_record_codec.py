@@ -52,8 +52,9 @@ TERMS = featurizer.Terms("note", ("Red", "red"), (0, 0), ((0,),), ("red",), (1.5
 FREQUENCIES = featurizer.Frequencies("colour", ("red",), (0.25,), 0.01)
 EMBEDDING = featurizer.Embedding("note", "/models/tiny", 8)
 FILL = featurizer.Fill("a", 0.5, True)
+OFFSET = featurizer.Offset("a", 1.7e9)
 RECIPE = featurizer.Featurizer(
-    ("a",), (DATES,), (LEVELS,), DENSE, (TERMS,), (FREQUENCIES,), (FILL,), (EMBEDDING,), ("target",)
+    ("a",), (DATES,), (LEVELS,), DENSE, (TERMS,), (FREQUENCIES,), (FILL,), (EMBEDDING,), ("target",), (OFFSET,)
 )
 FITTED = records.Fitted(({"coefficients": np.arange(3.0)}, "second"))
 STANDING = records.LeaderboardRow(1, "knn_1", "knn", 0.9, {"accuracy": 0.9}, 1.5, {"k": 5})
@@ -85,7 +86,7 @@ COMPARISON = model_records.GroupComparison(
 )
 
 EXAMPLES = [
-    ROLES, COLUMN, GUARDRAIL, PROBLEM, FEATURE, STANDING, MEMBER, STACK, PICTURE, TRIAL, LEVELS, DATES, DENSE, TERMS, FREQUENCIES, FILL, EMBEDDING, RECIPE,
+    ROLES, COLUMN, GUARDRAIL, PROBLEM, FEATURE, STANDING, MEMBER, STACK, PICTURE, TRIAL, LEVELS, DATES, DENSE, TERMS, FREQUENCIES, FILL, OFFSET, EMBEDDING, RECIPE,
     records.Dataset(TABLE, np.array([0, 1, 2], np.int8), ROLES, "0123456789abcdef"),
     records.Profile(3, (COLUMN,), (GUARDRAIL,), PROBLEM),
     SPLIT,

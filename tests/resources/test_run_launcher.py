@@ -78,7 +78,7 @@ def test_a_run_that_was_killed_as_it_began_has_failed(
     assert instance.run_launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
     monkeypatch.setattr(time, "monotonic", lambda: ticks() + 200)
     found = instance.run_launcher.check_run_worker_health(run)
-    assert (found.status, found.msg) == (WorkerStatus.FAILED, "no process has told its number within 180 s")
+    assert (found.status, found.msg) == (WorkerStatus.FAILED, "no process has told its number within 90 s")
 
 
 def test_the_last_process_of_a_run_counts(instance: dg.DagsterInstance, ended_process: int) -> None:
