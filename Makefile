@@ -8,7 +8,11 @@ export DAGSTER_DISABLE_TELEMETRY := true
 export ORT_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check audit ui bench clean
+.PHONY: help demo test test-runs test-parts test-all check audit ui bench clean
+
+# Two halves of the tests, side by side: whole runs, daemons and servers; and everything else.
+RUNS := $(addprefix tests/,end_to_end cli sensors serving assets resources api third_family)
+PYTEST := $(BIN)/python -m pytest -m "not long" --hypothesis-profile=repeatable
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -24,8 +28,14 @@ $(INSTALLED): pyproject.toml setup.py constraints.txt
 demo: $(INSTALLED)  ## Install, run a real experiment through Dagster, print its leaderboard and test metrics
 	$(BIN)/automl run breast_cancer
 
-test: $(INSTALLED)  ## Install and run the tests that show each behaviour once: half an hour
-	$(BIN)/python -m pytest -m "not long" --hypothesis-profile=repeatable
+test: $(INSTALLED)  ## Install and run the tests that show each behaviour once: half an hour at most
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-runs test-parts
+
+test-runs: $(INSTALLED)
+	$(PYTEST) $(RUNS)
+
+test-parts: $(INSTALLED)
+	$(PYTEST) $(addprefix --ignore=,$(RUNS))
 
 test-all: $(INSTALLED)  ## Run the long tests as well: everything killed at every moment, compose, every server
 	$(BIN)/python -m pytest

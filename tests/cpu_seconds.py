@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-BUDGET_MINUTES = 25  # of CPU time, for all that `make test` runs
+BUDGET_MINUTES = 25  # of CPU time, for each of the halves that `make test` runs side by side
 
 
 class CpuSeconds:
@@ -46,7 +46,7 @@ class CpuSeconds:
         """A table, the dearest folder first, and the total beside what it may be."""
         minutes, wall = self.seconds.total() / 60, (time.monotonic() - self.started) / 60
         table = [f"{seconds:9.1f}  {folder}" for folder, seconds in self.seconds.most_common()]
-        told = f"{minutes:.1f} CPU minutes in {wall:.1f} minutes; `make test` may take {BUDGET_MINUTES} of them"
+        told = f"{minutes:.1f} CPU minutes in {wall:.1f} minutes; half of `make test` may take {BUDGET_MINUTES} of them"
         over = "ABOVE THE BUDGET: let tests that only look share what they look at, see CONTRIBUTING.md"
         return ["CPU seconds by folder", *table, told, *([over] if minutes > BUDGET_MINUTES else [])]
 
