@@ -88,9 +88,7 @@ class Clock(dg.ConfigurableResource):
         searching = self._search_seconds(context, experiment, n_groups)
         n_cores = max(1, limits.n_cores // self.candidates_per_machine)
         to_come = _to_come(context, experiment, algorithm, events)
-        essential = (
-            set() if n_groups else _essential(experiment)
-        )  # forecasts learn all groups at once, rung by rung none
+        essential = set() if n_groups else _essential(experiment)  # of forecasts none climbs
         share, first_share = _share(algorithm, to_come, n_rows), _share_of_first(algorithm, to_come, essential)
         seconds, first_seconds = (
             searching * min(1.0, part * self.concurrent_candidates) for part in (share, first_share)
