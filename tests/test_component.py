@@ -157,7 +157,7 @@ def test_the_job_makes_every_asset_and_every_check(home: Path, tmp_path: Path, t
         "profile.missing_values", "profile.target_leakage", "candidate_baseline.any_trial_finished", "evaluation.beats_baseline",
         "onnx_model.parity", "onnx_model.latency",
     }  # fmt: skip
-    assert job.tags["dagster/max_runtime"] == "540"
+    assert job.tags["dagster/max_runtime"] == "780"
 
 
 def test_assets_say_what_they_belong_to_and_where_they_come_from(folder: Path, tiny: Callable[..., Path]) -> None:

@@ -57,7 +57,7 @@ def share_seen(now: tuple[int, ...], before: tuple[int, ...]) -> float:
     """About which share of the rows of one sample are among those of another (bottom-k sketches: Cohen 1997).
 
     >>> rows = np.arange(1_000).astype(np.uint64)
-    >>> share_seen(sample(rows), sample(rows[:500])), share_seen(sample(rows[:500]), sample(rows))
+    >>> round(share_seen(sample(rows), sample(rows[:500])), 1), share_seen(sample(rows[:500]), sample(rows))
     (0.5, 1.0)
     """
     highest = before[-1] if len(before) == N_SAMPLE else np.inf
