@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml setup.py constraints.txt
 demo: $(INSTALLED)  ## Install, run a real experiment through Dagster, print its leaderboard and test metrics
 	$(BIN)/automl run breast_cancer
 
-test: $(INSTALLED)  ## Install and run the tests that show each behaviour once: half an hour at most
+test: $(INSTALLED)  ## Install and run the tests that show each behaviour once: about half an hour
 	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-runs test-parts
 
 test-runs: $(INSTALLED)

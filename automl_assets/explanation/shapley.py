@@ -32,8 +32,8 @@ def shapley(
 ) -> Shapley:
     """What each player adds to the answer for each row, against all rows of the background.
 
-    A pass begins with one background row and puts the players in one after another, in an order by chance, the same for
-    every row, and in the reverse of it. Passes end with the background, or when `deadline` (time.monotonic) comes; the
+    A pass begins with one background row and puts the players in one after another, in an order by chance that every row
+    has, turned on by one place from pass to pass, and in the reverse of it. Passes end with the background, or when `deadline` (time.monotonic) comes; the
     first is always made. So a row's contributions and the base do not depend on the rows asked for beside it, but for
     the number of passes there is time for.
 
@@ -47,10 +47,11 @@ def shapley(
     whole, begins = answer(rows), answer(background)
     total = np.zeros((len(whole), len(players), whole.shape[1]))
     squares = np.zeros_like(total)
-    n_passes = 0
+    order, n_passes = np.arange(len(players)), 0
     while n_passes < len(begins) and (n_passes == 0 or time.monotonic() < deadline):
         other = {name: values[n_passes] for name, values in background.items()}
-        order = random.permutation(len(players))
+        turn = n_passes % len(players)  # so that each player comes first, second… equally often
+        order = random.permutation(len(players)) if turn == 0 else (order + 1) % len(players)
         for part in _parts(len(whole), len(players) * len(rows)):
             mine = {name: values[part] for name, values in rows.items()}
             gains = _one_pass(answer, mine, other, players, (begins[n_passes], whole[part]), order)

@@ -75,7 +75,7 @@ def resumed(killed: Killed) -> Answer:
 
 def test_fits_end_with_the_run_that_asked_for_them(killed: Killed) -> None:
     assert killed.n_fits >= 1
-    assert killed.seconds_until_fits_ended < 20
+    assert killed.seconds_until_fits_ended < 5
 
 
 def test_a_resumed_run_ends_well(resumed: Answer) -> None:

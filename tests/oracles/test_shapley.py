@@ -64,7 +64,7 @@ def test_sampled_orders_come_near_the_definition(rows: np.ndarray, background: n
     expected = np.stack([by_definition(row, background) for row in rows])
     assert found.n_passes == 300
     np.testing.assert_allclose(found.base, model(background).mean(axis=0))
-    np.testing.assert_allclose(found.contributions, expected, atol=0.08)
+    np.testing.assert_allclose(found.contributions, expected, atol=0.06)
 
 
 def test_the_package_shap_says_the_same(rows: np.ndarray, background: np.ndarray) -> None:
@@ -76,7 +76,7 @@ def test_the_package_shap_says_the_same(rows: np.ndarray, background: np.ndarray
         peer = shap.PermutationExplainer(model, masker, seed=0)(rows, max_evals=2000, silent=True)
     found = sampled(rows, background)
     np.testing.assert_allclose(peer.base_values[0], found.base, atol=1e-8)
-    np.testing.assert_allclose(found.contributions, peer.values, atol=0.08)
+    np.testing.assert_allclose(found.contributions, peer.values, atol=0.06)
 
 
 def test_contributions_add_up_after_any_number_of_passes(rows: np.ndarray, background: np.ndarray) -> None:
@@ -107,7 +107,7 @@ def test_large_tables_are_taken_in_parts(
     found = sampled(rows, background)
     expected = np.stack([by_definition(row, background) for row in rows])
     np.testing.assert_allclose(found.base + found.contributions.sum(axis=1), model(rows))
-    np.testing.assert_allclose(found.contributions, expected, atol=0.08)
+    np.testing.assert_allclose(found.contributions, expected, atol=0.06)
 
 
 def test_one_player_gets_everything(rows: np.ndarray, background: np.ndarray) -> None:
