@@ -16,10 +16,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from automl_assets.cli.found_in_home import champions_of, last_result, model_name, prepared
 from automl_assets.cli.progress import progress
 from automl_assets.cli.terminal import plain
 from automl_assets.errors import (
-    ArtifactError,
     AutomlError,
     GuessError,
     LearningError,
@@ -161,7 +161,7 @@ def list_experiments(home: Home = None) -> None:
     from automl_assets.experiment.experiment import load
     from automl_assets.experiments import attempt, files
 
-    _prepared(home)
+    prepared(home)
     table = Table("name", "task", "target", "metric", "file", box=None, header_style="bold")
     for file in files([]):
         found = attempt(partial(load, file))
@@ -177,7 +177,7 @@ def leaderboard(experiment: str, group: Groups = None, home: Home = None) -> Non
     """The leaderboard of the last run."""
     from automl_assets.cli.printing import as_table
 
-    console.print(as_table(_last_result(experiment, home).printed_leaderboard(*(group or ()))))
+    console.print(as_table(last_result(experiment, home).printed_leaderboard(*(group or ()))))
 
 
 @app.command()
@@ -194,7 +194,7 @@ def forecast(
     from automl_assets.steps.predict_batches import check_output, write
 
     check_output(output)
-    result = _last_result(experiment, home)
+    result = last_result(experiment, home)
     if data and group:
         raise SettingError("--group: DATA says itself which series are to be forecast; leave one of them out")
     n_rows = write([_answered(result, data) if data else result.forecast_of(*(group or ()))], output)
@@ -223,7 +223,7 @@ def predict(
     from automl_assets.steps.read_source import source_like, written_batches
 
     check_output(output)
-    result, notes = _last_result(experiment, home), Notes()
+    result, notes = last_result(experiment, home), Notes()
     with _counting("rows predicted") as told:
         batches = written_batches(source_like(data, result.schema), BATCH_ROWS)
         n_rows = write(result.scored(batches, notes), output, told)
@@ -243,7 +243,7 @@ def schema(
     from automl_assets.steps.read_rows import fit
     from automl_assets.steps.read_source import source_like, written
 
-    result = _last_result(experiment, home)
+    result = last_result(experiment, home)
     if data is None:
         console.print(as_table(result.printed_schema()))
         return
@@ -270,7 +270,7 @@ def explain(
 
     if output:
         check_output(output)
-    result = _last_result(experiment, home)
+    result = last_result(experiment, home)
     rows = written(source_like(data, result.schema))
     made = pl.from_pandas(result.explain(rows if output else rows.head(SHOWN_ROWS), seconds))
     if output is None:
@@ -293,7 +293,7 @@ def test(
     from automl_assets.steps.evaluate import without_value
     from automl_assets.steps.read_source import source_like, written
 
-    result = _last_result(experiment, home)
+    result = last_result(experiment, home)
     rows = None if data is None else written(source_like(data, result.schema))
     evaluation = result.test(trial, rows)
     console.print(as_table(printed_scores(evaluation)))
@@ -313,7 +313,7 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Where the page about the last run of an experiment lies."""
-    path = _last_result(experiment, home).report_path
+    path = last_result(experiment, home).report_path
     if path is None:
         raise SettingError(f"{experiment} has no report yet; run it, without `report: false`")
     console.print(path, soft_wrap=True)
@@ -331,7 +331,7 @@ def code(
     forecast they train the models of all groups."""
     from automl_assets.training_code.program import ENSEMBLES_FILE
 
-    made = _last_result(experiment, home).training_code
+    made = last_result(experiment, home).training_code
     output.mkdir(parents=True, exist_ok=True)
     requirements = "".join(f"{line}\n" for line in made.requirements).encode()
     files = {"training_code.py": made.script, "training_code.ipynb": made.notebook, "requirements.txt": requirements}
@@ -356,7 +356,7 @@ def serve(
     socket = listener(host, port)
     from automl_assets.resources.tracker import Tracker
 
-    model = _model_name(experiment, home)
+    model = model_name(experiment, home)
     folder, surroundings = Tracker().served_copy(model)
     command = [sys.executable, "-m", "automl_assets.serving.supervisor", str(socket.fileno()), str(folder)]
     told = f"models:/{model}@champion answers at http://{host}:{socket.getsockname()[1]}/invocations"
@@ -369,7 +369,7 @@ def models(experiment: str, home: Home = None) -> None:
     """The versions of an experiment's model: figures, which of them answered when, and why."""
     from automl_assets.cli.printing import versions
 
-    champions = _champions(experiment, home)
+    champions = champions_of(experiment, home)
     now = champions.champion()
     console.print(versions(champions.versions(), champions.reigns(), now))
 
@@ -383,7 +383,7 @@ def rollback(
     home: Home = None,
 ) -> None:
     """Lets an earlier version of an experiment's model answer again: of all commands, and of servers started from now on."""
-    champions = _champions(experiment, home)
+    champions = champions_of(experiment, home)
     from automl_assets.api.rollback import rollback as go_back
 
     reign, has_records = go_back(champions, to)
@@ -414,7 +414,7 @@ def labels(
     from automl_assets.experiment.experiment import load
     from automl_assets.steps.import_labels import import_labels
 
-    _prepared(home)
+    prepared(home)
     found = import_labels(load(find(experiment)), file, rows, tuple(key or ()), new_classes)
     left_out = {"known already": found.n_known, "given twice": found.n_twice, "empty": found.n_empty}
     left_out |= {"of no row that was scored": found.n_unmatched}
@@ -424,24 +424,6 @@ def labels(
         _print_written(counted, found.where)
     else:
         console.print(f"{counted}; nothing was written")
-
-
-def _champions(experiment: str, home: Path | None) -> Any:
-    from automl_assets.resources.tracker import Tracker
-
-    return Tracker().champions(_model_name(experiment, home))
-
-
-def _model_name(experiment: str, home: Path | None) -> str:
-    """What the model of an experiment is called, given by path or by name. A model answers also where no YAML is left."""
-    from automl_assets.api.run import find
-    from automl_assets.experiment.experiment import load
-    from automl_assets.experiment.name import NAME
-
-    _prepared(home)
-    name = experiment if NAME.fullmatch(experiment) else load(find(experiment)).name
-    _check_there(home, name)
-    return name
 
 
 @app.command()
@@ -474,36 +456,6 @@ def _print_written(what: str, path: object) -> None:
 def _by_version(result: Any) -> str:
     """Which version answered, for who has gone back to one, or has a champion that is not the newest."""
     return f" by version {result.version}" if result.version else ""
-
-
-def _last_result(experiment: str, home: Path | None) -> Any:
-    from automl_assets.api.run import find
-    from automl_assets.experiment.experiment import load
-    from automl_assets.resources.home import home as home_in_use
-
-    _prepared(home)
-    settings = load(find(experiment))
-    _check_there(home, settings.name)
-    return settings.family.result()(settings, home_in_use(), 0.0, {})
-
-
-def _prepared(home: Path | None) -> None:
-    """The home made ready for who only looks at what is there: none is made."""
-    from automl_assets.resources.home import is_there, prepare
-
-    if is_there(home):
-        prepare(home)
-
-
-def _check_there(home: Path | None, name: str) -> None:
-    from automl_assets.resources.home import home as home_in_use
-    from automl_assets.resources.home import is_there
-
-    if not is_there(home):
-        where = Path(home).resolve() if home else home_in_use()
-        raise ArtifactError(
-            f"nothing has run here: there is no home {where}. Run it first: automl run {name}; or say by --home where it ran"
-        )
 
 
 def _short(path: Path) -> str:
