@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from automl_assets.serving.limits import Limits
+from automl_assets.serving.limits import Limits, limits_here
 from automl_assets.serving.refusal import CODES, MOST_CHARACTERS, Refusal
 from automl_assets.serving.request_rows import CSV, JSON, PARQUET, read_request
+from automl_assets.serving.respond import respond
 
 NAMES = ("size", "colour")
 LIMITS = Limits(n_bytes=200_000, n_rows=100)
@@ -166,3 +167,10 @@ def test_junk_of_every_kind_is_refused_and_nothing_else_is_raised() -> None:
                 read(bytes(spoilt), kind)
             except Refusal as refusal:
                 assert "Traceback" not in refusal.text
+
+
+def test_a_fault_of_the_model_is_in_the_log_and_not_in_the_answer(caplog: pytest.LogCaptureFixture) -> None:
+    """What is no model at all fails like one that is broken."""
+    answer = respond(b'{"inputs": [{"size": 1}]}', JSON, object(), limits_here())
+    assert answer.status == 500 and json.loads(answer.text)["message"] == "the model could not answer"
+    assert "metadata" not in answer.text and "AttributeError" in caplog.text
