@@ -29,6 +29,7 @@ RESCUE_SECONDS = 1.5  # on a quiet machine, for a first trial while there is non
 GRACE_SECONDS = 5.0  # likewise, before it is ended: with nothing learnt the whole run were in vain
 LEAST_SECONDS = 1.0  # a candidate gets however small its share, while there are
 LARGE_TABLE = 20_000  # rows above which a part of them tells clearly less than all
+SEEN_A_PART = 1.01  # times the seconds that a trial took, for all rows and folds: it has not seen them all
 ROOMY = 2.0  # times as many for everyone still to come; else it is left out, and its time is theirs
 FALLBACK_SECONDS = 20.0  # at least, for what answers where nothing else does; it takes a fraction of one
 GROUP_SECONDS = 0.3  # more of it for each group of a forecast: to fit, judge, export and write down
@@ -98,7 +99,10 @@ class Clock(dg.ConfigurableResource):
             slow = ending.slowness(events)
             first_seconds, grace = max(first_seconds, RESCUE_SECONDS * slow), GRACE_SECONDS * slow
         is_roomy = searching >= ROOMY * LEAST_SECONDS * (1 + len(to_come))
-        pace = None if algorithm.name in essential else _pace(experiment, events, essential)
+        pace = None
+        if algorithm.name not in essential:
+            pace = _pace(experiment, events, essential)
+            first_seconds = seconds if _has_seen_a_part(events) else 0.0
         offer = _Offer(max(seconds, first_seconds), is_roomy, n_rows, n_cores, pace)
         left_out = "" if algorithm.is_fallback else offer.why_not(algorithm)
         return Budget(
@@ -212,15 +216,21 @@ def _share_of_first(algorithm: AlgorithmInfo, to_come: list[AlgorithmInfo], esse
 
 
 def _pace(experiment: Experiment, events: list[dict], essential: set[str]) -> float | None:
-    """Seconds of all cores that a whole trial has taken on this machine and table for each unit of `time_share`, by the
-    quickest of the essential candidates; infinite where none came through all rows, None where none was tried."""
+    """Seconds of all cores that a whole trial takes on this machine and table for each unit of `time_share`, by the
+    quickest of the essential candidates; infinite where none of them came to an end, None where none was tried."""
     paces = []
     for event in events:
-        name = event["trial"].rpartition("_")[0] if "is_whole" in event else ""
+        name = event["trial"].rpartition("_")[0] if "whole_seconds" in event else ""
         if name in essential and name in experiment.candidates:
-            seconds = event["seconds"] if event["is_whole"] else float("inf")
+            seconds = float("inf") if event["whole_seconds"] is None else event["whole_seconds"]
             paces.append(seconds / experiment.limits.n_cores / experiment.candidates[name].time_share)
     return min(paces, default=None)
+
+
+def _has_seen_a_part(events: list[dict]) -> bool:
+    """Whether any trial had no time for all rows and folds, so that first trials had better start with a part of them."""
+    whole = ((event["seconds"], event["whole_seconds"]) for event in events if event.get("whole_seconds"))
+    return any(needed > taken * SEEN_A_PART for taken, needed in whole)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from automl_assets.records import Candidate, Features, Trial
 from automl_assets.resources.asset_keys import asset_key
 from automl_assets.resources.clock import Clock
 from automl_assets.resources.fit_workers import FitWorkers
-from automl_assets.steps.search import is_whole, search
+from automl_assets.steps.search import search, whole_seconds
 
 FINISHED = "any_trial_finished"  # name of the check
 PRIORITY = "dagster/priority"
@@ -42,7 +42,7 @@ def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg
 
             def report(trial: Trial) -> None:
                 told = {"score": trial.score, "seconds": trial.fit_seconds, "reason": trial.reason}
-                journal.write("trial", trial=trial.name, **told, is_whole=is_whole(trial, features.truth))
+                journal.write("trial", trial=trial.name, **told, whole_seconds=whole_seconds(trial, features.truth))
 
             with fit_workers.hired(budget) as (hired, run):
                 made = search(features, algorithm, hired, experiment.seed, report, run)

@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import math
 import multiprocessing
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -78,6 +79,7 @@ def step(context: dg.AssetExecutionContext) -> Iterator[Journal]:
         use_own_folder()
     journal, asset = journal_of(context.run), asset_name(context.asset_key)
     journal.write("asset_started", asset=asset, run=context.run.run_id, boot=boot())
+    ticks, cpu = time.monotonic(), time.process_time()
     try:
         yield journal
     except AutomlError as error:
@@ -90,7 +92,8 @@ def step(context: dg.AssetExecutionContext) -> Iterator[Journal]:
             context.log.error(trace(error))
             raise dg.Failure(description=told(error)) from None
         raise
-    journal.write("asset_finished", asset=asset)
+    seconds, cpu_seconds = time.monotonic() - ticks, time.process_time() - cpu
+    journal.write("asset_finished", asset=asset, seconds=seconds, cpu_seconds=cpu_seconds)
 
 
 def best_effort(

@@ -44,10 +44,11 @@ def learn_column(
 def _described(cells: pl.Series, found: ColumnSchema, nulls: tuple[str, ...]) -> ColumnSchema:
     """The type of a column with what there is in it."""
     values = read_column(cells, found, nulls)
-    known = values.drop_nulls()
+    has_gaps = values.null_count() > 0
+    known = values.drop_nulls() if has_gaps else values
     if known.is_empty():
         return ColumnSchema(cells.name, "empty", has_gaps=True)
-    shown = cells.filter(values.is_not_null())[0]
+    shown = cells.filter(values.is_not_null())[0] if has_gaps else cells[0]
     return ColumnSchema(
         found.name,
         found.type,
@@ -55,7 +56,7 @@ def _described(cells: pl.Series, found: ColumnSchema, nulls: tuple[str, ...]) ->
         example=str(shown),
         values=_few(known) if found.type == "text" else (),
         **_range(known),
-        has_gaps=len(known) < len(values),
+        has_gaps=has_gaps,
         doubt=found.doubt,
     )
 
@@ -212,4 +213,6 @@ def _range(known: pl.Series) -> dict[str, str]:
 
 def _known(cells: pl.Series, nulls: tuple[str, ...]) -> pl.Series:
     plain = plain_values(cells)
-    return plain.filter(~is_blank(plain, nulls)) if plain.dtype == pl.String else plain.drop_nulls()
+    if plain.dtype == pl.String:
+        return plain.filter(~is_blank(plain, nulls))
+    return plain.drop_nulls() if plain.null_count() else plain

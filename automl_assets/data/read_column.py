@@ -13,6 +13,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from automl_assets.data.column_schema import BLANK, DECIMAL_COMMA, MISSING, ColumnSchema
@@ -67,7 +68,7 @@ def plain_values(cells: pl.Series) -> pl.Series:
         return pl.Series(
             cells.name, [None if value is None else _as_json(value) for value in cells.to_list()], pl.String
         )
-    return cells.fill_nan(None) if dtype.is_float() else cells
+    return cells.fill_nan(None) if dtype.is_float() and np.isnan(cells.to_numpy()).any() else cells
 
 
 def _as_json(value: Any) -> str:

@@ -77,8 +77,8 @@ def _values(column: pl.Series) -> np.ndarray:
     if kind == "text":
         return _texts(column.cast(pl.String))
     numbers = column if kind == "number" else _microseconds(column)
-    bits = (numbers.cast(pl.Float64).fill_null(np.nan).to_numpy() + 0.0).view(np.uint64)  # + 0.0: one zero, not two
-    return np.where((numbers.is_null() | numbers.cast(pl.Float64).is_nan()).to_numpy(), _NONE, bits)
+    values = numbers.cast(pl.Float64).to_numpy() + 0.0  # one zero, not two; what is missing is NaN
+    return np.where(np.isnan(values), _NONE, values.view(np.uint64))
 
 
 def _microseconds(column: pl.Series) -> pl.Series:

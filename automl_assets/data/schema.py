@@ -78,7 +78,7 @@ class Schema:
             return learn_schema(rows).read(rows)
         columns = {column.name: column for column in self.columns if only is None or column.name in only}
         read = [self._read(cells, columns[cells.name]) for cells in rows if cells.name in columns]
-        lost = {one.values.name: one.is_lost for one in read if one.misfits}
+        lost = {one.values.name: one.is_lost for one in read if one.is_lost is not None and one.misfits}
         return ReadRows(
             rows.with_columns(one.values for one in read),
             tuple(misfit for one in read for misfit in one.misfits),
@@ -88,6 +88,8 @@ class Schema:
 
     def _read(self, cells: pl.Series, learnt: ColumnSchema) -> "_ReadColumn":
         values = read_column(cells, learnt, self.null_values)
+        if values.null_count() == cells.null_count() and not learnt.values:
+            return _ReadColumn(values)
         is_lost = values.is_null() & cells.is_not_null()
         if is_lost.any():
             is_lost &= present(cells, learnt, self.null_values).is_not_null()
@@ -115,9 +117,9 @@ def differences(before: Mapping[str, str], now: Schema) -> list[str]:
 @dataclass(frozen=True)
 class _ReadColumn:
     values: pl.Series
-    is_lost: pl.Series  # of each cell, whether it does not fit
-    misfits: list[Misfit]
-    unseen: list[Misfit]
+    is_lost: pl.Series | None = None  # of each cell, whether it does not fit; None where all do
+    misfits: tuple[Misfit, ...] = ()
+    unseen: tuple[Misfit, ...] = ()
 
 
 NO_SCHEMA = Schema(())  # of models of earlier versions
@@ -133,11 +135,11 @@ def told(misfit: Misfit) -> str:
     return f'column "{misfit.column}" holds {misfit.expected}; {cells}: {listed(map(repr, misfit.examples))}'
 
 
-def _misfits(cells: pl.Series, which: pl.Series, learnt: ColumnSchema) -> list[Misfit]:
+def _misfits(cells: pl.Series, which: pl.Series, learnt: ColumnSchema) -> tuple[Misfit, ...]:
     if not which.any():
-        return []
+        return ()
     examples = cells.filter(which).unique(maintain_order=True).head(SHOWN)
-    return [Misfit(learnt.name, int(which.sum()), tuple(map(_shown, examples)), learnt.in_words)]
+    return (Misfit(learnt.name, int(which.sum()), tuple(map(_shown, examples)), learnt.in_words),)
 
 
 def _shown(cell: Any) -> str:

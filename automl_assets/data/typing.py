@@ -22,7 +22,7 @@ def as_numbers(column: pl.Series) -> pl.Series:
 
 def as_floats(column: pl.Series) -> np.ndarray:
     """The same as float64 [n_rows]; missing is NaN."""
-    return as_numbers(column).fill_null(float("nan")).to_numpy()
+    return as_numbers(column).to_numpy()
 
 
 def seconds_since_1970(column: pl.Series) -> np.ndarray:

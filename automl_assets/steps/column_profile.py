@@ -23,15 +23,15 @@ MOST_TOP = 50  # most frequent texts that are counted
 
 def column_profile(column: pl.Series, experiment: Experiment) -> ColumnProfile:
     """What is in a column, and how it will be used. Raises DataError where it cannot be used as the experiment says."""
-    n_unique = column.drop_nulls().n_unique()
+    n_unique = (column.drop_nulls() if column.null_count() else column).n_unique()
     kind, reason = _kind(column, n_unique, experiment)
     _check_imputer(column.name, kind, experiment)
-    numbers = _numbers(column)
+    numbers, n_nan = _numbers(column)
     return ColumnProfile(
         name=column.name,
         dtype=str(column.dtype),
         kind=kind,
-        n_missing=column.null_count() + int(column.is_nan().sum() if column.dtype.is_float() else 0),
+        n_missing=column.null_count() + n_nan,
         n_unique=n_unique,
         reason=reason,
         top=_top(column),
@@ -106,11 +106,12 @@ def _check_imputer(name: str, kind: Kind, experiment: Experiment) -> None:
         )
 
 
-def _numbers(column: pl.Series) -> np.ndarray:
+def _numbers(column: pl.Series) -> tuple[np.ndarray, int]:
+    """The finite numbers of a column, and how many of its values are none but not missing either."""
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
-        return np.empty(0)
-    values = column.cast(pl.Float64).drop_nulls().to_numpy()
-    return values[np.isfinite(values)]
+        return np.empty(0), 0
+    values = column.cast(pl.Float64).to_numpy()
+    return values[np.isfinite(values)], int(np.isnan(values).sum()) - column.null_count()
 
 
 def _statistics(numbers: np.ndarray) -> dict:

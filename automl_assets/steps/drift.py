@@ -53,7 +53,8 @@ def quantiles(numbers: np.ndarray) -> tuple[float, ...]:
     """
     if numbers.size == 0:
         return ()
-    return tuple(np.quantile(numbers, (np.arange(N_QUANTILES) + 0.5) / N_QUANTILES).tolist())
+    places = (np.arange(N_QUANTILES) + 0.5) / N_QUANTILES * (len(numbers) - 1)
+    return tuple(np.interp(places, np.arange(len(numbers)), np.sort(numbers)).tolist())
 
 
 def wasserstein(first: np.ndarray, second: np.ndarray) -> float:

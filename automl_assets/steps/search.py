@@ -241,6 +241,16 @@ def is_whole(trial: Trial, truth: Truth) -> bool:
     return bool(np.isfinite(trial.predictions[(truth.split.assignment == VALID).any(axis=1)]).all())
 
 
+def whole_seconds(trial: Trial, truth: Truth) -> float | None:
+    """What the fits of a finished trial would have taken together with all rows and folds, had they had them."""
+    if trial.predictions is None:
+        return None
+    split, is_validated = truth.split, (truth.split.assignment == VALID).any(axis=1)
+    n_rows = int((split.assignment == TRAIN).sum(axis=0).max())
+    of_rows = n_rows / min(n_rows, trial.config.get(SAMPLED_ROWS, n_rows))
+    return trial.fit_seconds * of_rows / float(np.isfinite(trial.predictions[is_validated]).all(axis=1).mean())
+
+
 def _trial(attempt: _Attempt, truth: Truth, algorithm: Algorithm) -> Trial:
     """Joins the folds of a trial; one failed fold fails it."""
     failed = [outcome for outcome in attempt.outcomes.values() if outcome.status != "done"]

@@ -201,26 +201,26 @@ def test_a_run_that_goes_on_after_a_restart_has_no_more_than_its_limit(
     assert Clock().seconds_left(asked, question()) == pytest.approx(SECONDS, abs=5)
 
 
-def _events(instance: dg.DagsterInstance, gap: float) -> Any:
-    """A run whose first assets followed each other with such gaps."""
+def _events(instance: dg.DagsterInstance, cpu_seconds: float) -> Any:
+    """A run whose first assets took a second each, and so much of a processor."""
     run, ticks = context(instance), time.monotonic()
     for number, asset in enumerate(("dataset", "profile", "split", "features")):
-        at = ticks - 40 + number * (1 + gap)
+        at = ticks - 40 + number
         Journal("j").write("asset_started", asset=asset, run=run.run.run_id, boot=boot(), ticks=at)
-        Journal("j").write("asset_finished", asset=asset, ticks=at + 1)
+        Journal("j").write("asset_finished", asset=asset, ticks=at + 1, seconds=1.0, cpu_seconds=cpu_seconds)
     return run
 
 
 def test_a_busy_machine_keeps_more_time_for_the_end(instance: dg.DagsterInstance) -> None:
     short = question(timeout_minutes=2)
-    quiet = Clock().budget(_events(instance, 0.1), short, short.candidates["lightgbm"]).first_seconds
+    quiet = Clock().budget(_events(instance, 1.0), short, short.candidates["lightgbm"]).first_seconds
     Journal("j").path.unlink()
-    busy = Clock().budget(_events(instance, 0.5), short, short.candidates["lightgbm"]).first_seconds
+    busy = Clock().budget(_events(instance, 0.2), short, short.candidates["lightgbm"]).first_seconds
     assert quiet - busy > 15
 
 
 def test_what_can_be_done_without_is_left_out_and_told(instance: dg.DagsterInstance) -> None:
-    run = _events(instance, 0.5)
+    run = _events(instance, 0.2)
     assert Clock().left_out(run, question(), "explanation") == ""
     why = Clock(timeout_minutes=0.1).left_out(run, question(), "explanation")
     assert re.fullmatch(
@@ -240,15 +240,17 @@ def test_the_essential_ones_may_take_what_their_first_trial_needs(instance: dg.D
 
 def test_after_them_nothing_is_started_that_cannot_end(instance: dg.DagsterInstance) -> None:
     everyone, run = _everyone(), context(instance)
-    Journal("j").write("trial", trial="lightgbm_1", score=0.8, seconds=60.0, is_whole=True)
+    Journal("j").write("trial", trial="lightgbm_1", score=0.8, seconds=60.0, whole_seconds=60.0)
     why = Clock().budget(run, everyone, everyone.candidates["catboost"]).left_out
     assert re.fullmatch(r"not started: \d+\.\d s left for it, and one trial takes about \d+\.\d s here", why)
     assert Clock().budget(run, everyone, everyone.candidates["decision_tree"]).left_out == ""
 
 
-def test_where_no_trial_came_through_all_rows_the_others_are_not_started(instance: dg.DagsterInstance) -> None:
+def test_where_trials_see_but_a_part_the_others_are_started_if_they_would_come_through(
+    instance: dg.DagsterInstance,
+) -> None:
     everyone, run = _everyone(), context(instance)
-    Journal("j").write("trial", trial="lightgbm_1", score=0.8, seconds=3.0, is_whole=False)
+    Journal("j").write("trial", trial="lightgbm_1", score=0.8, seconds=3.0, whole_seconds=600.0)
     given = Clock().budget(run, everyone, everyone.candidates["decision_tree"])
     assert given.max_trials == 0 and given.left_out.startswith("not started: ")
     assert Clock().budget(run, everyone, everyone.candidates["extra_trees"]).max_trials is None
@@ -312,3 +314,13 @@ def test_a_minute_is_too_short_for_those_that_see_a_sample_of_many_rows(
     part, run = everyone.candidates[name], context(instance)
     left_out = {n: Clock().budget(run, everyone, part, n_rows=n).left_out for n in (1_000, 40_000)}
     assert left_out[1_000] == "" and "over 40,000 rows" in left_out[40_000]
+
+
+def test_where_time_is_short_the_others_start_with_a_part_of_the_rows(instance: dg.DagsterInstance) -> None:
+    everyone, run = _everyone(), context(instance)
+    tree = everyone.candidates["decision_tree"]
+    Journal("j").write("trial", trial="lightgbm_1", score=0.8, seconds=1.0, whole_seconds=1.0)
+    assert Clock().budget(run, everyone, tree).first_seconds == 0.0
+    Journal("j").write("trial", trial="extra_trees_1", score=0.8, seconds=1.0, whole_seconds=9.0)
+    given = Clock().budget(run, everyone, tree)
+    assert given.first_seconds == given.seconds > 0

@@ -87,7 +87,9 @@ def test_with_time_a_climb_ends_as_any_other_trial(searched, learned) -> None:
     (trial,) = found.trials
     assert (trial.name, trial.config) == (usual.name, usual.config)
     np.testing.assert_allclose(trial.predictions, usual.predictions)
-    assert search.is_whole(trial, learned("texts").features.truth)
+    truth = learned("texts").features.truth
+    assert search.is_whole(trial, truth)
+    assert search.whole_seconds(trial, truth) == trial.fit_seconds
 
 
 def test_with_little_time_a_sample_is_learnt_from(searched, learned) -> None:
@@ -95,7 +97,11 @@ def test_with_little_time_a_sample_is_learnt_from(searched, learned) -> None:
     (trial,) = found.trials
     assert trial.is_finished and 20 < trial.config[SAMPLED_ROWS] < 100
     assert machine.now - 1_000.0 <= 10.0
-    assert not search.is_whole(trial, learned("texts").features.truth)
+    truth = learned("texts").features.truth
+    assert not search.is_whole(trial, truth)
+    n_rows, n_folds = (truth.split.assignment == 1).sum(axis=0).max(), truth.split.n_folds
+    expected = trial.fit_seconds * n_rows / trial.config[SAMPLED_ROWS] * n_folds
+    assert search.whole_seconds(trial, truth) == pytest.approx(expected, rel=0.1)
     assert [job.key[1] for job in machine.jobs] == [0, 0], "one fold each"
 
 

@@ -254,7 +254,9 @@ def _in_words(levels: Levels) -> str:
 
 def fit_featurizer(table: pl.DataFrame, kinds: Mapping[str, Kind], wishes: Wishes = Wishes()) -> Featurizer:  # noqa: B008
     """Learns the recipe from the training rows `table`; columns of kind `ignored` are left out."""
-    of_kind: dict[str, list[str]] = {kind: [name for name, k in kinds.items() if k == kind] for kind in kinds.values()}
+    of_kind: dict[str, list[str]] = {
+        kind: [name for name, k in kinds.items() if k == kind] for kind in set(kinds.values())
+    }
     numbers, texts = of_kind.get("numeric", []), of_kind.get("text", [])
     coded = [*of_kind.get("categorical", []), *(name for name in texts if _is_repeated(table[name]))]
     categories = tuple(_fit_levels(table[name], wishes) for name in coded)

@@ -6,6 +6,7 @@ A guardrail says what was found, with its figures, and what a person can do. Not
 import numpy as np
 import polars as pl
 
+from automl_assets.data.typing import as_floats, seconds_since_1970
 from automl_assets.execution.processes import free_bytes
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import ColumnProfile, Guardrail
@@ -143,13 +144,21 @@ def _bins(column: pl.Series) -> np.ndarray:
     """Category codes, or ranks in equal parts for numbers and dates, int64 [n_rows]; missing values are a bin."""
     if not (column.dtype.is_numeric() or column.dtype.is_temporal()):
         return column.cast(pl.String).rank("dense").fill_null(0).to_numpy().astype(np.int64)
-    number = column.fill_nan(None) if column.dtype.is_float() else column
-    ranks = number.rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    ranks = _ranks(as_floats(column) if column.dtype.is_numeric() else seconds_since_1970(column))
     n_bins = max(2, min(MOST_BINS, len(ranks) // ROWS_PER_BIN))
     if ranks.max(initial=0) <= n_bins:
         return ranks
-    edges = np.quantile(ranks[ranks > 0], np.linspace(0, 1, n_bins + 1)[1:-1])
+    known = np.sort(ranks[ranks > 0])
+    edges = np.interp(np.linspace(0, len(known) - 1, n_bins + 1)[1:-1], np.arange(len(known)), known)
     return np.where(ranks > 0, np.searchsorted(edges, ranks, side="left") + 1, 0)
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """From 1 on, equal ones for equal values; 0 for what is missing."""
+    is_known = ~np.isnan(values)
+    ranks = np.zeros(len(values), np.int64)
+    ranks[is_known] = np.unique(values[is_known], return_inverse=True)[1] + 1
+    return ranks
 
 
 def _targets(y: np.ndarray) -> np.ndarray:
@@ -159,7 +168,7 @@ def _targets(y: np.ndarray) -> np.ndarray:
 
 def _is_linear(column: pl.Series, targets: np.ndarray) -> bool:
     """Whether a number follows the target, or the last class, along a line."""
-    x, y = column.cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy(), targets[:, -1]
+    x, y = as_floats(column), targets[:, -1]
     known = np.isfinite(x)
     if known.sum() < 3 or np.ptp(x[known]) == 0 or np.ptp(y[known]) == 0:
         return False

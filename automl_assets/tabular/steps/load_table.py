@@ -27,7 +27,8 @@ def load_table(
 
 
 def _check_same_columns(first: pl.DataFrame, table: pl.DataFrame, where: str) -> None:
-    lacking = [name for name in first.columns if name not in table.columns]
+    given = set(table.columns)
+    lacking = [name for name in first.columns if name not in given]
     if lacking:
         raise SourceError(
             f"{where} lacks {listed(lacking)}; a validation or test file has the columns of the source. "
