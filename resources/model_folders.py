@@ -25,6 +25,7 @@ SERVED_TYPES = {  # what each input of the ONNX model is called for people who a
     "double": "number, or date or date-time as ISO 8601 text or seconds since 1970 (UTC), or null",
     "string": "text or null",
 }
+MOST_TOLD = 500  # inputs
 READER = (read_rows, feed, Notes, for_mlflow)  # what the code that answers calls, copied beside it with all it needs
 
 
@@ -60,17 +61,19 @@ def reader_code(schema: Schema, is_strict: bool) -> str:
 def save_model(
     path: Path, code: Path, artifacts: dict[str, Path], signature: Any, inputs: Any, example: dict[str, Any]
 ) -> Path:
-    """A folder in MLflow's format; `code` is the file that answers, `inputs` tells them in words."""
+    """A folder in MLflow's format; `code` is the file that answers, `inputs` tells them in words. Of very many the
+    signature alone tells, and there is no example: MLflow would write YAML for longer than models learnt."""
     import mlflow.pyfunc
     import pandas as pd
 
+    is_wide = len(inputs) > MOST_TOLD
     mlflow.pyfunc.save_model(
         str(path),
         python_model=str(code),
         artifacts={name: str(file) for name, file in artifacts.items()},
         signature=signature,
-        input_example=pd.DataFrame(example),
-        metadata={"inputs": inputs},
+        input_example=None if is_wide else pd.DataFrame(example),
+        metadata={} if is_wide else {"inputs": inputs},
         pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in NEEDED],
     )
     return path

@@ -30,6 +30,7 @@ BEGINNINGS = {
     b'{\n "cells"': "ipynb",
     b"{": "json",
 }
+PLAIN = {type(None), bool, int, float, str}  # as JSON has them
 Write = Callable[[str, bytes], Any]
 Read = Callable[[str], bytes]
 
@@ -37,7 +38,7 @@ Read = Callable[[str], bytes]
 def write_record(record: Any, write: Write, key: bytes) -> None:
     """Writes a record as files; `record.json` comes last, so that a folder without it is known to be incomplete."""
     encoder = _Encoder(write, key)
-    write(RECORD, json.dumps(encoder.encode(record, ""), indent=1).encode())
+    write(RECORD, json.dumps(encoder.encode(record, "")).encode())
 
 
 def read_record(read: Read, key: bytes) -> Any:
@@ -64,7 +65,7 @@ class _Encoder:
             case pl.DataFrame() | np.ndarray() | bytes() | records.Fitted():
                 return self._file(value, path or "value")
             case tuple() | list():
-                return [self.encode(inner, f"{path}_{i}") for i, inner in enumerate(value)]
+                return self._list(value, path)
             case dict():
                 if not all(isinstance(name, str) for name in value):
                     raise ArtifactError(f"a record's dict has texts as keys; got {list(value)} (at {path})")
@@ -74,6 +75,11 @@ class _Encoder:
         names = [field.name for field in dataclasses.fields(value)]
         inner = {name: self.encode(getattr(value, name), f"{path}_{name}".lstrip("_")) for name in names}
         return {"$record": record_name(type(value)), **inner}
+
+    def _list(self, values: tuple | list, path: str) -> list[Any]:
+        if PLAIN.issuperset(map(type, values)):
+            return list(values)
+        return [self.encode(inner, f"{path}_{i}") for i, inner in enumerate(values)]
 
     def _file(self, value: Any, path: str) -> dict[str, str]:
         kind, content = _content(value)

@@ -18,6 +18,7 @@ from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.graph import FLOAT, Graph
 from automl_assets.onnx.session import feed, open_session
 from automl_assets.records import Candidate, Ensemble
+from automl_assets.resources import model_folders
 from automl_assets.resources.model_folders import table_model
 from automl_assets.serving.limits import Limits
 from automl_assets.serving.request_rows import read_request
@@ -162,6 +163,7 @@ def test_a_wide_table_is_asked_by_the_same_columns(
 
     narrow, ensemble = model
     monkeypatch.setattr(featurizer_onnx, "MATRIX_COLUMNS", 0)
+    monkeypatch.setattr(model_folders, "MOST_TOLD", 0)
     rows = pd.DataFrame([ROW, {**ROW, "whole_gaps": None, "share": 0.9}])
     wide = export(ensemble, read_rows(rows, ensemble.schema, HEAD, True).table)
     found = []
