@@ -100,11 +100,11 @@ NETWORK = {
 }
 
 
-def shaped(of: Group, is_alone: bool) -> ForecastEnsemble:
+def shaped(of: Group, is_alone: bool, seed: int = 0) -> ForecastEnsemble:
     """A network that brings quantiles of its own beside a naive member, with corrections in no order."""
     plain = ensemble(of, "voting", CONFIGS[:1])
     part = registry.algorithms("forecasting")["tcn"]
-    model = part.fit(NETWORK, of.panel, ForecastContext(of.problem))
+    model = part.fit(NETWORK, of.panel, ForecastContext(of.problem, seed=seed))
     network = ForecastMember("tcn_1", "tcn", 0.7, NETWORK, Fitted((model,)))
     naive = replace(plain.members[0], weight=0.3)
     horizon, n_levels = of.problem.horizon, len(of.problem.quantiles)

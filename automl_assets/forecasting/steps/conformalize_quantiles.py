@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.forecasting.metrics import ForecastTruth, losses
+from automl_assets.forecasting.metrics import ForecastTruth, pinball_losses
 from automl_assets.forecasting.steps import conformalize
 from automl_assets.forecasting.steps.conformalize import NORMAL_SPREAD, Margins, around, side_of
 
@@ -81,7 +81,7 @@ Calibrate = Callable[[ForecastTruth, np.ndarray, Spread], Calibration]
 
 def _loss(truth: ForecastTruth, quantiles: np.ndarray) -> float:
     """Mean pinball loss, where series count alike."""
-    scaled = np.mean(losses(truth, quantiles), axis=0) / truth.error_scales[:, None]
+    scaled = np.mean(pinball_losses(truth, quantiles), axis=0) / truth.error_scales[:, None]
     return float(scaled[truth.is_known].mean())
 
 
