@@ -40,6 +40,7 @@ Kind = Literal["single", "voting", "median"]
 Vote = dict[int, float]  # weights by numbers of trials
 
 MAX_CELLS = 20_000  # values of the backtest on which a vote is shared out; of more series a seeded sample
+MAX_SHAPED_CELLS = 5_000  # the same, on which the shape of intervals is judged: some seconds
 MEDIAN_MEMBERS = (3, 5)  # fewest and most
 PATIENCE = 5  # votes without gain
 WITHIN_NOISE = 0.005  # share of the score by which a simpler kind may be worse
@@ -164,12 +165,13 @@ def chosen(
     values = conformalize.scores_of_each(contest.metric, contest.truth, points)
     scores = dict(zip(held_out, values.tolist(), strict=True))
     kind = _simplest_of_the_best(scores, contest.metric)
-    return _choice(kind, contest, votes[kind], {str(one): value for one, value in scores.items()}, held_out[kind])
+    choice = _choice(kind, contest, votes[kind], {str(one): value for one, value in scores.items()}, held_out[kind])
+    return _shaped(choice, contest, votes[kind], held_out[kind]) if time.monotonic() < deadline else choice
 
 
 def _best_alone(group: Group, candidates: Sequence[Candidate], settings: EnsembleSetting, seed: int) -> Choice | None:
-    """What there is time for when there is none."""
-    return chosen(group, candidates, settings.model_copy(update={"voting": False}), seed, float("inf"))
+    """What there is time for when there is none: intervals are those of margins."""
+    return chosen(group, candidates, settings.model_copy(update={"voting": False}), seed, deadline=0.0)
 
 
 def _choice(
@@ -183,7 +185,7 @@ def _choice(
     own = [vote] * len(contest.truth.ends)
     predictions, judged = contest.together(kind, own), contest.together(kind, held_out or own)
     margins, scales = conformalize.conformalize(contest.truth, judged)
-    choice = Choice(
+    return Choice(
         kind=kind,
         trials=tuple(replace(contest.trials[number], predictions=None) for number in vote),
         weights=tuple(vote.values()),
@@ -193,12 +195,13 @@ def _choice(
         scales=scales,
         coverage=coverage(contest.truth, conformalize.held_out(contest.truth, judged)),
     )
-    return _shaped(choice, contest, vote, held_out or own)
 
 
 def _shaped(choice: Choice, contest: "_Contest", vote: Vote, held_out: Sequence[Vote]) -> Choice:
     """The choice with intervals by the members' own quantiles, where these are clearly better on windows held out."""
-    sample = contest.sampled()
+    if not any(number in contest.distances for one in held_out for number in one):
+        return choice
+    sample = contest.sampled(MAX_SHAPED_CELLS)
     judged, spread = sample.together(choice.kind, held_out), sample.spread(held_out)
     best = conformalize_quantiles.chosen(sample.truth, judged, spread)
     if best is None:
@@ -328,12 +331,12 @@ class _Contest:
         weights = (1 - drawn) * votes / votes.sum() + drawn * (votes > 0) / n_members
         return {number: float(weights[number]) for number in np.flatnonzero(votes).tolist()}
 
-    def sampled(self) -> "_Contest":
+    def sampled(self, most: int = MAX_CELLS) -> "_Contest":
         """The same with no more series than there is time for."""
         n_series, cells = self.truth.learnt.n_series, self.points[0].size
-        if cells <= MAX_CELLS:
+        if cells <= most:
             return self
-        n_kept = max(1, MAX_CELLS * n_series // cells)
+        n_kept = max(1, most * n_series // cells)
         random = np.random.default_rng(self.seed)
         return self._on(slice(None), np.sort(random.choice(n_series, n_kept, replace=False)))
 
