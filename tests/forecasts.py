@@ -8,7 +8,15 @@ import numpy as np
 from automl_assets import registry
 from automl_assets.data.series_names import series_name
 from automl_assets.forecasting.forecaster import ForecastContext
-from automl_assets.forecasting.records import Covariate, ForecastEnsemble, ForecastMember, ForecastProblem, Group, Panel
+from automl_assets.forecasting.records import (
+    Covariate,
+    ForecastEnsemble,
+    ForecastMember,
+    ForecastProblem,
+    Group,
+    Panel,
+    QuantileShape,
+)
 from automl_assets.forecasting.steps.backtest import windows
 from automl_assets.records import Fitted, Problem
 
@@ -84,6 +92,26 @@ def ensemble(of: Group, kind: str = "voting", configs: tuple[dict, ...] = CONFIG
         names=of.panel.names,
         problem=of.problem,
     )
+
+
+NETWORK = {
+    **{"epochs": 2, "blocks": 1, "cells": 2, "channels": 8},
+    **{"dropout": 0.0, "learning_rate": 0.01, "log": False},
+}
+
+
+def shaped(of: Group, is_alone: bool, seed: int = 0) -> ForecastEnsemble:
+    """A network that brings quantiles of its own beside a naive member, with corrections in no order."""
+    plain = ensemble(of, "voting", CONFIGS[:1])
+    part = registry.algorithms("forecasting")["tcn"]
+    model = part.fit(NETWORK, of.panel, ForecastContext(of.problem, seed=seed))
+    network = ForecastMember("tcn_1", "tcn", 0.7, NETWORK, Fitted((model,)))
+    naive = replace(plain.members[0], weight=0.3)
+    horizon, n_levels = of.problem.horizon, len(of.problem.quantiles)
+    margins, corrections = np.random.default_rng(3).normal(size=(2, horizon, n_levels))
+    none = np.empty((0, of.panel.n_series, horizon))
+    shape = QuantileShape(corrections, is_alone, np.empty((*none.shape, n_levels)), none)
+    return replace(plain, members=(network, naive), margins=np.sort(margins, axis=1), shape=shape, predictions=none)
 
 
 def backtest_truth(of: Group) -> np.ndarray:

@@ -381,7 +381,7 @@ def _log(values: np.ndarray) -> np.ndarray:
 
 
 def _pinball_of_series(truth: ForecastTruth, answers: np.ndarray) -> np.ndarray:
-    return np.mean([_of_series(losses, truth) for losses in _losses(truth, answers)], axis=0)
+    return np.mean([_of_series(loss, truth) for loss in pinball_losses(truth, answers)], axis=0)
 
 
 def _mean_over_series(truth, points, answers, name: str) -> np.ndarray:
@@ -437,10 +437,10 @@ def _weighted_quantile(truth, points, answers) -> np.ndarray:
 
 def _pinballs(truth: ForecastTruth, answers: np.ndarray) -> list[np.ndarray]:
     """The mean of each quantile's losses [n_levels][...]."""
-    return [_of_all(losses, truth) for losses in _losses(truth, answers)]
+    return [_of_all(of_one, truth) for of_one in pinball_losses(truth, answers)]
 
 
-def _losses(truth: ForecastTruth, answers: np.ndarray) -> list[np.ndarray]:
+def pinball_losses(truth: ForecastTruth, answers: np.ndarray) -> list[np.ndarray]:
     """Of each quantile the loss at every stamp [n_levels][..., n_windows, n_series, horizon]."""
     every = np.broadcast_to(answers, (*answers.shape[:-1], len(truth.levels)))
     errors = [truth.y - every[..., place] for place in range(len(truth.levels))]

@@ -225,6 +225,16 @@ class ForecastMember:
 
 
 @dataclass(frozen=True)
+class QuantileShape:
+    """Intervals that are as wide, and lean as far to a side, as members that bring quantiles of their own see it."""
+
+    corrections: np.ndarray  # float64 [horizon, n_quantiles], in units of a series' scale, added to what members say
+    is_alone: bool  # members without quantiles have no say in it; else margins speak for them
+    own: np.ndarray  # backtest, float64 [n_windows, n_series, horizon, n_quantiles], weighed distances from medians
+    weight: np.ndarray  # backtest, float64 [n_windows, n_series, horizon], share of the members that bring them
+
+
+@dataclass(frozen=True)
 class ForecastEnsemble:
     """The model of one group: a weighted mean or the median of its members, with quantiles calibrated by backtest."""
 
@@ -240,6 +250,7 @@ class ForecastEnsemble:
     is_fallback: bool = False  # nothing better than a naive model could be fitted
     reason: str = ""  # why it fell back, or which members were left out
     coverage: dict[str, float] = field(default_factory=dict)  # on windows that had no say in the margins
+    shape: QuantileShape | None = None  # in the place of margins, where that forecasts quantiles clearly better
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,17 @@ from automl_assets.execution.budget import Budget
 from automl_assets.execution.processes import Outcome, wait_until_warm
 from automl_assets.experiment.experiment import EnsembleSetting
 from automl_assets.forecasting.forecaster import ForecastContext, Forecaster
-from automl_assets.forecasting.metrics import ForecastTruth, coverage, scores_of_each
-from automl_assets.forecasting.records import ForecastEnsemble, ForecastMember, ForecastProblem, Group, Panel
-from automl_assets.forecasting.steps import backtest, conformalize
+from automl_assets.forecasting.metrics import ForecastTruth, coverage, median_head, scores_of_each
+from automl_assets.forecasting.records import (
+    ForecastEnsemble,
+    ForecastMember,
+    ForecastProblem,
+    Group,
+    Panel,
+    QuantileShape,
+)
+from automl_assets.forecasting.steps import backtest, conformalize, conformalize_quantiles
+from automl_assets.forecasting.steps.conformalize_quantiles import Spread
 from automl_assets.forecasting.steps.safe_forecast import fallback
 from automl_assets.forecasting.steps.search import backtested, point_of
 from automl_assets.parts import Config
@@ -29,8 +37,10 @@ from automl_assets.records import Candidate, Fitted, Trial
 from automl_assets.steps.ensemble_selection import contenders, greedy_votes
 
 Kind = Literal["single", "voting", "median"]
+Vote = dict[int, float]  # weights by numbers of trials
 
 MAX_CELLS = 20_000  # values of the backtest on which a vote is shared out; of more series a seeded sample
+MAX_SHAPED_CELLS = 5_000  # the same, on which the shape of intervals is judged: some seconds
 MEDIAN_MEMBERS = (3, 5)  # fewest and most
 PATIENCE = 5  # votes without gain
 WITHIN_NOISE = 0.005  # share of the score by which a simpler kind may be worse
@@ -52,6 +62,7 @@ class Choice:
     margins: np.ndarray
     scales: np.ndarray
     coverage: dict[str, float]
+    shape: QuantileShape | None = None
 
 
 def blend(
@@ -150,27 +161,29 @@ def chosen(
     kinds: tuple[Kind, ...] = ("single", "median", "voting") if settings.voting else ("single",)
     votes = {kind: vote for kind in kinds if (vote := contest.vote(kind)) is not None}
     held_out = {kind: contest.held_out(kind) for kind in votes}
-    values = conformalize.scores_of_each(contest.metric, contest.truth, np.array(list(held_out.values())))
+    points = np.array([contest.together(kind, by_window) for kind, by_window in held_out.items()])
+    values = conformalize.scores_of_each(contest.metric, contest.truth, points)
     scores = dict(zip(held_out, values.tolist(), strict=True))
     kind = _simplest_of_the_best(scores, contest.metric)
-    return _choice(kind, contest, votes[kind], {str(one): value for one, value in scores.items()}, held_out[kind])
+    choice = _choice(kind, contest, votes[kind], {str(one): value for one, value in scores.items()}, held_out[kind])
+    return _shaped(choice, contest, votes[kind], held_out[kind]) if time.monotonic() < deadline else choice
 
 
 def _best_alone(group: Group, candidates: Sequence[Candidate], settings: EnsembleSetting, seed: int) -> Choice | None:
-    """What there is time for when there is none."""
-    return chosen(group, candidates, settings.model_copy(update={"voting": False}), seed, float("inf"))
+    """What there is time for when there is none: intervals are those of margins."""
+    return chosen(group, candidates, settings.model_copy(update={"voting": False}), seed, deadline=0.0)
 
 
 def _choice(
     kind: Kind,
     contest: "_Contest",
-    vote: dict[int, float],
+    vote: Vote,
     scores: dict[str, float],
-    held_out: np.ndarray | None = None,
+    held_out: Sequence[Vote] = (),
 ) -> Choice:
-    """`held_out` forecasts, where there are some, tell how wide margins must be: the vote's own suit their windows."""
-    predictions = combined(kind, contest.points[list(vote)], list(vote.values()))
-    judged = predictions if held_out is None else held_out
+    """Forecasts by `held_out` votes, one for each window, tell how wide intervals must be: the vote's own suit their windows."""
+    own = [vote] * len(contest.truth.ends)
+    predictions, judged = contest.together(kind, own), contest.together(kind, held_out or own)
     margins, scales = conformalize.conformalize(contest.truth, judged)
     return Choice(
         kind=kind,
@@ -181,6 +194,26 @@ def _choice(
         margins=margins,
         scales=scales,
         coverage=coverage(contest.truth, conformalize.held_out(contest.truth, judged)),
+    )
+
+
+def _shaped(choice: Choice, contest: "_Contest", vote: Vote, held_out: Sequence[Vote]) -> Choice:
+    """The choice with intervals by the members' own quantiles, where these are clearly better on windows held out."""
+    if not any(number in contest.distances for one in held_out for number in one):
+        return choice
+    sample = contest.sampled(MAX_SHAPED_CELLS)
+    judged, spread = sample.together(choice.kind, held_out), sample.spread(held_out)
+    best = conformalize_quantiles.chosen(sample.truth, judged, spread)
+    if best is None:
+        return choice
+    calibration = conformalize_quantiles.calibrate(sample.truth, judged, best)
+    is_alone, own = best is not spread, contest.spread([vote] * len(held_out))
+    own = own.alone() if is_alone else own
+    quantiles = conformalize_quantiles.held_out(sample.truth, judged, best)
+    return replace(
+        choice,
+        shape=QuantileShape(calibration.corrections, is_alone, own.own, own.weight),
+        coverage=coverage(sample.truth, quantiles),
     )
 
 
@@ -215,6 +248,7 @@ class _Contest:
 
     trials: tuple[Trial, ...]
     points: np.ndarray  # float64 [n_trials, n_windows, n_series, horizon]
+    distances: dict[int, np.ndarray]  # of quantiles from medians, of trials with such [n_windows, n_series, horizon, …]
     truth: ForecastTruth
     metric: str
     iterations: int
@@ -227,10 +261,17 @@ class _Contest:
         metric, truth = group.problem.problem.metric, backtest.truth(group.panel, group.problem)
         finished = [trial for candidate in candidates for trial in candidate.trials if trial.is_finished]
         trials = tuple(contenders(finished, metric))
-        points = np.array([point_of(trial, truth) for trial in trials])
-        return cls(trials, points, truth, metric, settings.iterations, seed) if trials else None
+        return cls.among(trials, truth, metric, settings.iterations, seed) if trials else None
 
-    def vote(self, kind: Kind) -> dict[int, float] | None:
+    @classmethod
+    def among(
+        cls, trials: tuple[Trial, ...], truth: ForecastTruth, metric: str, iterations: int = 1, seed: int = 0
+    ) -> "_Contest":
+        points = np.array([point_of(trial, truth) for trial in trials])
+        distances = {n: _distances(trial, truth) for n, trial in enumerate(trials) if _has_quantiles(trial)}
+        return cls(trials, points, distances, truth, metric, iterations, seed)
+
+    def vote(self, kind: Kind) -> Vote | None:
         """Weights by numbers of trials; None where there are too few for the kind."""
         if kind == "median":
             return self._statistical()
@@ -238,13 +279,23 @@ class _Contest:
             return self._shared_out() if len(self.trials) > 1 else None
         return {int(np.argmax(self._goodness(self.points))): 1.0}
 
-    def held_out(self, kind: Kind) -> np.ndarray:
-        """What those beside it choose for each window [n_windows, n_series, horizon]; with one window there are none."""
-        held_out = np.empty(self.points.shape[1:])
-        for window in range(len(self.truth.ends)):
-            vote = self._beside(window).vote(kind) or {0: 1.0}
-            held_out[window] = combined(kind, self.points[list(vote), window], list(vote.values()))
-        return held_out
+    def held_out(self, kind: Kind) -> list[Vote]:
+        """What those beside it choose for each window; with one window there are none."""
+        return [self._beside(window).vote(kind) or {0: 1.0} for window in range(len(self.truth.ends))]
+
+    def together(self, kind: Kind, votes: Sequence[Vote]) -> np.ndarray:
+        """Forecasts of each window by its vote, [n_windows, n_series, horizon]."""
+        pairs = enumerate(votes)
+        return np.array([combined(kind, self.points[list(vote), n], list(vote.values())) for n, vote in pairs])
+
+    def spread(self, votes: Sequence[Vote]) -> Spread:
+        """What members of the vote of each window say of their quantiles there."""
+        shape = (*self.points.shape[2:], len(self.truth.levels))
+        none, found = np.full(shape, np.nan), []
+        for window, vote in enumerate(votes):
+            distances = np.stack([self.distances[n][window] if n in self.distances else none for n in vote])
+            found.append(Spread.of(distances, np.ones(distances.shape[:-1], bool), np.array(list(vote.values()))))
+        return Spread(np.stack([one.own for one in found]), np.stack([one.weight for one in found]))
 
     def _beside(self, window: int) -> "_Contest":
         if len(self.truth.ends) == 1:
@@ -254,14 +305,15 @@ class _Contest:
 
     def _on(self, windows: Any, series: Any) -> "_Contest":
         points = self.points[:, windows][:, :, series]
-        return replace(self, points=points, truth=self.truth.part(windows, series))
+        distances = {number: one[windows][:, series] for number, one in self.distances.items()}
+        return replace(self, points=points, distances=distances, truth=self.truth.part(windows, series))
 
     def _goodness(self, points: np.ndarray) -> np.ndarray:
         """The metric, greater is better, of many forecasts; the least where it has no value."""
         values = scores_of_each(self.metric, self.truth, points) * metrics.oriented(self.metric, 1.0)
         return np.where(np.isfinite(values), values, -np.inf)
 
-    def _statistical(self) -> dict[int, float] | None:
+    def _statistical(self) -> Vote | None:
         """The best trials of forecasters that learn series by series, one of each; a naive one is none of them."""
         order = np.argsort(-self._goodness(self.points), kind="stable").tolist()
         parts = registry.algorithms("forecasting")
@@ -270,22 +322,33 @@ class _Contest:
         fewest, most = MEDIAN_MEMBERS
         return {number: 1 / len(best[:most]) for number in best[:most]} if len(best) >= fewest else None
 
-    def _shared_out(self) -> dict[int, float]:
+    def _shared_out(self) -> Vote:
         """Greedy shares drawn towards equal ones, the more so the fewer windows and series there are."""
-        sample = self._sampled()
+        sample = self.sampled()
         votes = greedy_votes(sample.points, sample._goodness, self.iterations, patience=PATIENCE)
         n_members, n_told = int((votes > 0).sum()), self.truth.n_apart * np.sqrt(self.truth.learnt.n_series)
         drawn = n_members / (n_members + n_told)
         weights = (1 - drawn) * votes / votes.sum() + drawn * (votes > 0) / n_members
         return {number: float(weights[number]) for number in np.flatnonzero(votes).tolist()}
 
-    def _sampled(self) -> "_Contest":
+    def sampled(self, most: int = MAX_CELLS) -> "_Contest":
+        """The same with no more series than there is time for."""
         n_series, cells = self.truth.learnt.n_series, self.points[0].size
-        if cells <= MAX_CELLS:
+        if cells <= most:
             return self
-        n_kept = max(1, MAX_CELLS * n_series // cells)
+        n_kept = max(1, most * n_series // cells)
         random = np.random.default_rng(self.seed)
         return self._on(slice(None), np.sort(random.choice(n_series, n_kept, replace=False)))
+
+
+def _has_quantiles(trial: Trial) -> bool:
+    return trial.known_predictions.shape[-1] > 1
+
+
+def _distances(trial: Trial, truth: ForecastTruth) -> np.ndarray:
+    """How far quantiles of a trial lie from its median, [n_windows, n_series, horizon, n_quantiles]."""
+    predictions = trial.known_predictions
+    return predictions - median_head(predictions, truth.levels)[..., None]
 
 
 def _is_statistical(trial: Trial, parts: Mapping[str, Forecaster]) -> bool:
@@ -355,7 +418,7 @@ def _without_lost(group: Group, choice: Choice, kept: Mapping[str, Any], candida
     """The choice as if the kept trials had been all; their weights add up to one again."""
     trials = tuple(trial for candidate in candidates for trial in candidate.trials if trial.name in kept)
     truth, metric = backtest.truth(group.panel, group.problem), group.problem.problem.metric
-    contest = _Contest(trials, np.array([point_of(trial, truth) for trial in trials]), truth, metric, 1, 0)
+    contest = _Contest.among(trials, truth, metric)
     weights = {trial.name: weight for trial, weight in zip(choice.trials, choice.weights, strict=True)}
     shares = np.array([weights[trial.name] for trial in trials])
     vote = dict(enumerate((shares / shares.sum()).tolist()))
@@ -370,7 +433,7 @@ def _fallen_back(group: Group, reason: str) -> ForecastEnsemble:
     predictions, _ = backtested(part, config, panel, context, float("inf"))
     trial = Trial(f"{part.name}_fallback", part.name, config, "finished", predictions=predictions)
     truth = backtest.truth(panel, problem)
-    contest = _Contest((trial,), point_of(trial, truth)[None], truth, problem.problem.metric, 1, 0)
+    contest = _Contest.among((trial,), truth, problem.problem.metric)
     choice = _choice("single", contest, {0: 1.0}, {})
     (value,) = conformalize.scores_of_each(contest.metric, truth, choice.predictions[None]).tolist()
     choice = replace(choice, scores_by_kind={"single": value})
@@ -391,4 +454,5 @@ def _made(group: Group, choice: Choice, members: tuple[ForecastMember, ...], rea
         problem=group.problem,
         reason=reason,
         coverage=choice.coverage,
+        shape=choice.shape,
     )

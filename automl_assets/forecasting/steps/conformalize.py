@@ -2,7 +2,7 @@
 
 Errors are told in units of each series' own size of error. Where a step ahead has few of them it borrows those of its
 neighbours, relative to how errors grow with the horizon; few errors in all are taken to be as often above as below.
-After Vovk 2005. Not here: members, and how their point comes about.
+After Vovk 2005. Not here: members, how their point comes about, and quantiles of their own (`conformalize_quantiles`).
 """
 
 from collections.abc import Callable
@@ -24,6 +24,7 @@ LEAST_APART = 2  # windows that do not overlap, for one to say whether margins o
 NONE_KNOWN = 1.5  # mean error in units of a series' scale, where the backtest holds none
 
 Margins = Callable[[ForecastTruth, np.ndarray], tuple[np.ndarray, np.ndarray]]
+Bounds = Callable[[np.ndarray, tuple[float, ...], bool], np.ndarray]
 
 
 def conformalize(truth: ForecastTruth, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -32,17 +33,17 @@ def conformalize(truth: ForecastTruth, point: np.ndarray) -> tuple[np.ndarray, n
     They are as wide as it takes for the margins of some windows to hold the others as well: windows differ, and the
     stamps to come will differ from all of them.
     """
-    margins, scales = _margins(truth, point)
+    margins, scales = margins_of_alike(truth, point)
     return np.sort(margins * _widening(truth, point), axis=1), scales
 
 
-def _margins(truth: ForecastTruth, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def margins_of_alike(truth: ForecastTruth, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same as if all windows were alike."""
     errors = (truth.y - point) / truth.error_scales[:, None]
     ratios = _ratios(errors, truth)
     errors = errors / ratios[:, None]
-    sizes = _sizes(errors)
-    return sizes[:, None] * _spreads(errors / sizes, truth), truth.error_scales * ratios
+    sizes = sizes_of(errors)
+    return sizes[:, None] * bounds_by_step(errors / sizes, truth, _quantiles), truth.error_scales * ratios
 
 
 def quantiles(
@@ -53,9 +54,14 @@ def quantiles(
 
     Steps beyond the margins' horizon have the distances of the last step, growing as a random walk's would.
     """
-    horizon, floors = len(margins), np.asarray(floors)[..., None, None]
+    return around(point, margins[: point.shape[-1]] * scales[:, None, None], floors)
+
+
+def around(point: np.ndarray, distances: np.ndarray, floors: np.ndarray | float = -np.inf) -> np.ndarray:
+    """The same by distances from the point [..., n_series, horizon, n_quantiles]."""
+    horizon, floors = distances.shape[-2], np.asarray(floors)[..., None, None]
     near = point[..., :horizon, None]
-    found = np.maximum(np.sort(near + margins[: near.shape[-2]] * scales[:, None, None], axis=-1), floors)
+    found = np.maximum(np.sort(near + distances, axis=-1), floors)
     steps = np.arange(point.shape[-1])
     growth = np.sqrt(np.maximum(1.0, (steps + 1) / horizon))
     wide = (found - near)[..., np.minimum(steps, horizon - 1), :] * growth[:, None]
@@ -88,7 +94,7 @@ def _widening(truth: ForecastTruth, point: np.ndarray) -> np.ndarray:
     none lie apart, by how much so few errors are likely to."""
     if truth.n_apart < LEAST_APART:
         return _widening_of_few(truth, point)
-    held_out = _of_others(truth, point, _margins)
+    held_out = _of_others(truth, point, margins_of_alike)
     known = np.isfinite(held_out[..., 0]) & truth.is_known
     if not known.any():
         return np.ones(len(truth.levels))
@@ -100,7 +106,7 @@ def _widening_of_few(truth: ForecastTruth, point: np.ndarray) -> np.ndarray:
     """Student's quantiles beside a normal's, for as many errors as there would be if none were like the one before."""
     from scipy.stats import t
 
-    errors = np.where(truth.is_known, truth.y - point, 0.0) / _margins(truth, point)[1][:, None]
+    errors = np.where(truth.is_known, truth.y - point, 0.0) / margins_of_alike(truth, point)[1][:, None]
     n_series = int((truth.counts > 0).sum())
     squares = (errors**2).sum()
     alike = float(np.clip((errors[..., 1:] * errors[..., :-1]).sum() / squares, 0.0, 1.0)) if squares > 0 else 0.0
@@ -129,7 +135,7 @@ def _ratios(errors: np.ndarray, truth: ForecastTruth) -> np.ndarray:
     return (sizes + prior * mean) / (truth.counts + prior) / mean if mean > 0 else np.ones(len(sizes))
 
 
-def _sizes(errors: np.ndarray) -> np.ndarray:
+def sizes_of(errors: np.ndarray) -> np.ndarray:
     """Mean size of an error at each step ahead: a straight line that does not fall, float64 [horizon]."""
     known = np.isfinite(errors)
     steps, sizes = np.nonzero(known)[2], np.abs(errors[known])
@@ -141,21 +147,24 @@ def _sizes(errors: np.ndarray) -> np.ndarray:
     return np.maximum(line, max(LEAST_SIZE * sizes.mean(), np.finfo(float).tiny))
 
 
-def _spreads(errors: np.ndarray, truth: ForecastTruth) -> np.ndarray:
-    """Quantiles of errors of size one at each step ahead [horizon, n_quantiles]; the median's is the point itself.
+def bounds_by_step(errors: np.ndarray, truth: ForecastTruth, bounds_of: Bounds) -> np.ndarray:
+    """Bounds of errors of size one [n_windows, n_series, horizon, ...] at each step ahead [horizon, n_quantiles].
 
     Errors of windows that overlap are one error seen several times, and count accordingly.
     """
     share = int(truth.n_apart) / len(truth.ends)
     pools: dict[tuple[int, int], np.ndarray] = {}
-    by_step = [step[np.isfinite(step)] for step in np.moveaxis(errors, -1, 0)]
+    known = np.isfinite(errors).reshape(*errors.shape[:3], -1).all(axis=3)
+    by_step = [
+        step[is_known] for step, is_known in zip(np.moveaxis(errors, 2, 0), np.moveaxis(known, 2, 0), strict=True)
+    ]
     counts = share * np.array([len(step) for step in by_step])
     found = []
     for step in range(len(by_step)):
         ends = _neighbours(counts, step)
         if ends not in pools:
             errors_there = np.concatenate(by_step[ends[0] : ends[1]])
-            pools[ends] = _quantiles(errors_there, truth.levels, are_few=share * len(errors_there) < FEW)
+            pools[ends] = bounds_of(errors_there, truth.levels, share * len(errors_there) < FEW)
         found.append(pools[ends])
     return np.array(found)
 
@@ -171,17 +180,18 @@ def _neighbours(counts: np.ndarray, step: int) -> tuple[int, int]:
 
 
 def _quantiles(errors: np.ndarray, levels: tuple[float, ...], are_few: bool) -> np.ndarray:
-    """Each level's bound: below the point for those below the median, above it for those above."""
+    """Each level's bound: below the point for those below the median, above it for those above, which is the point itself."""
     if are_few:
         sizes = np.sort(np.abs(errors))
         return np.array([np.sign(level - MEDIAN) * _bound(sizes, abs(2 * level - 1)) for level in levels])
     ordered = {-1.0: np.sort(-errors), 1.0: np.sort(errors)}
-    bounds = [(side, _bound(ordered[side], max(level, 1 - level))) for level in levels if (side := _side(level))]
+    bounds = [(side, _bound(ordered[side], max(level, 1 - level))) for level in levels if (side := side_of(level))]
     found = iter(side * max(0.0, bound) for side, bound in bounds)
-    return np.array([next(found) if _side(level) else 0.0 for level in levels])
+    return np.array([next(found) if side_of(level) else 0.0 for level in levels])
 
 
-def _side(level: float) -> float:
+def side_of(level: float) -> float:
+    """Below the median, the median itself, or above."""
     return float(np.sign(level - MEDIAN))
 
 

@@ -13,7 +13,8 @@ from automl_assets.forecasting import pictures
 from automl_assets.forecasting.metrics import OF_SERIES, ForecastTruth, all_scores, by_series, coverage, problem_truth
 from automl_assets.forecasting.pooling import pooled_scores
 from automl_assets.forecasting.records import ForecastEnsemble, ForecastEvaluation, ForecastSummary, Group, Panel
-from automl_assets.forecasting.steps import backtest, conformalize
+from automl_assets.forecasting.steps import backtest, conformalize, conformalize_quantiles
+from automl_assets.forecasting.steps.conformalize_quantiles import Spread
 from automl_assets.forecasting.steps.forecast import Rolled, rolling
 from automl_assets.model_records import Figures, Picture
 
@@ -41,7 +42,10 @@ def tested(
 
 
 def backtest_quantiles(ensemble: ForecastEnsemble, truth: ForecastTruth) -> np.ndarray:
-    """Of each window by margins of the others, or of one alone by its own."""
+    """Of each window by what the others say, or of one alone by its own margins."""
+    if ensemble.shape:
+        spread = Spread(ensemble.shape.own, ensemble.shape.weight)
+        return conformalize_quantiles.held_out(truth, ensemble.predictions, spread)
     if len(truth.ends) > 1:
         return conformalize.held_out(truth, ensemble.predictions)
     return conformalize.quantiles(ensemble.predictions, ensemble.margins, ensemble.scales, truth.floor)

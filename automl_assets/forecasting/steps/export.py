@@ -24,7 +24,7 @@ from automl_assets.forecasting.records import (
 )
 from automl_assets.forecasting.steps.forecast import forecast
 from automl_assets.forecasting.steps.future_index import whole
-from automl_assets.forecasting.steps.outputs_onnx import add_point, add_quantiles
+from automl_assets.forecasting.steps.outputs_onnx import add_members, add_point, add_quantiles
 from automl_assets.forecasting.steps.raw_columns_onnx import add_series, input_types, seconds
 from automl_assets.forecasting.steps.safe_forecast import fallback
 from automl_assets.model_records import OnnxModel
@@ -68,8 +68,9 @@ def onnx_bytes(group: Group, ensemble: ForecastEnsemble) -> bytes:
     """
     graph, problem = Graph(), ensemble.problem
     raw = add_series(graph, ensemble.names, seconds(group.panel.stamps[group.panel.offsets[1:] - 1]), problem)
-    point = add_point(graph, raw, ensemble, _fallback(group))
-    quantiles = add_quantiles(graph, raw, point, ensemble)
+    said = add_members(graph, raw, ensemble)
+    point = add_point(graph, raw, ensemble, said, _fallback(group))
+    quantiles = add_quantiles(graph, raw, point, ensemble, said)
     taken = {*input_types(problem), problem.time, *problem.series}
     graph.output(free_name(POINT, taken), point, np.float64, ["horizon"])
     graph.output(free_name(QUANTILES, taken), quantiles, np.float64, ["horizon", len(problem.quantiles)])

@@ -49,16 +49,16 @@ def filled(rows: SeriesRows, spans: Spans, n_padded: np.ndarray, grid: Grid, fil
     y, row = np.full(offsets[-1], np.nan), np.full(offsets[-1], -1)
     y[place], row[place] = rows.y, np.arange(len(rows.y))
     is_padding = within < n_padded[series]
+    is_learnt = ~is_padding & (within + first[series] <= spans.known[series])
     panel = Panel(
         names=rows.names,
         offsets=offsets,
         stamps=grid.stamps(within + first[series]),
-        y=_known_before(_padded(y, is_padding, series), offsets, series, fills.target),
+        y=_known_before(_padded(y, is_padding, np.where(is_learnt, y, np.nan), series), offsets, series, fills.target),
         is_filled=np.isnan(y),
         covariates=_covariates(rows, row, series, fills.plan.covariates),
         statics=_whole(rows.statics, fills.plan.statics),
     )
-    is_learnt = ~is_padding & (within + first[series] <= spans.known[series])
     return panel, int((panel.is_filled & is_learnt).sum()), int(is_learnt.sum())
 
 
@@ -70,14 +70,14 @@ def _check_size(n_made: int, n_rows: int, grid: Grid) -> None:
         )
 
 
-def _padded(y: np.ndarray, is_padding: np.ndarray, series: np.ndarray) -> np.ndarray:
-    """The median of a series stands before its first value."""
+def _padded(y: np.ndarray, is_padding: np.ndarray, learnt: np.ndarray, series: np.ndarray) -> np.ndarray:
+    """The median of what is learnt of a series stands before its first value; what comes later must not say what stood there."""
     if not is_padding.any():
         return y
     padded = y.copy()
     for number in np.unique(series[is_padding]):
         mine = series == number
-        padded[mine & is_padding] = np.nanmedian(y[mine])
+        padded[mine & is_padding] = np.nanmedian(learnt[mine])
     return padded
 
 

@@ -12,10 +12,18 @@ from automl_assets.errors import DataError, listed
 from automl_assets.forecasting import metrics
 from automl_assets.forecasting.forecaster import ForecastContext
 from automl_assets.forecasting.metrics import median_head
-from automl_assets.forecasting.records import Forecast, ForecastEnsemble, ForecastMember, ForecastProblem, Panel
+from automl_assets.forecasting.records import (
+    Forecast,
+    ForecastEnsemble,
+    ForecastMember,
+    ForecastProblem,
+    Panel,
+    QuantileShape,
+)
 from automl_assets.forecasting.steps import conformalize
 from automl_assets.forecasting.steps.build_ensemble import combined
-from automl_assets.forecasting.steps.safe_forecast import answers, fallback, floors, part_of
+from automl_assets.forecasting.steps.conformalize_quantiles import Spread
+from automl_assets.forecasting.steps.safe_forecast import answers, fallback, floors, n_heads, part_of
 
 
 def forecast(ensemble: ForecastEnsemble, history: Panel, future: Panel) -> Forecast:
@@ -37,16 +45,28 @@ def forecast(ensemble: ForecastEnsemble, history: Panel, future: Panel) -> Forec
     if not has_past.any():
         raise DataError(f"series {listed(history.names, 5)}: none has any row of history to forecast from. Bring some.")
     point = np.empty((history.n_series, int(lengths[0])))
-    point[has_past] = _in_turns(ensemble, history.of(has_past), future.of(has_past))
+    point[has_past], spread = _in_turns(ensemble, history.of(has_past), future.of(has_past))
     point[~has_past] = point[has_past].mean(axis=0)
-    own_floors = floors(history, ensemble.problem)
+    scales = _scales(ensemble, history)[:, None, None]
+    distances = ensemble.margins[: point.shape[1]] * scales
+    if ensemble.shape and spread:
+        distances[has_past] = _shaped(ensemble, ensemble.shape, spread, distances[has_past], scales[has_past])
     return Forecast(
         names=history.names,
         stamps=future.stamps.reshape(point.shape),
         point=point,
-        quantiles=conformalize.quantiles(point, ensemble.margins, _scales(ensemble, history), own_floors),
+        quantiles=conformalize.around(point, distances, floors(history, ensemble.problem)),
         levels=ensemble.problem.quantiles,
     )
+
+
+def _shaped(
+    ensemble: ForecastEnsemble, shape: QuantileShape, spread: Spread, margins: np.ndarray, scales: np.ndarray
+) -> np.ndarray:
+    """By how much quantiles lie beside the point [n_series, n_stamps, n_quantiles], where margins do not speak alone."""
+    corrections = shape.corrections[: margins.shape[1]] * scales
+    spread = spread.alone() if shape.is_alone else spread
+    return spread.corrected(margins, corrections, ensemble.problem.quantiles)
 
 
 def _scales(ensemble: ForecastEnsemble, history: Panel) -> np.ndarray:
@@ -57,16 +77,19 @@ def _scales(ensemble: ForecastEnsemble, history: Panel) -> np.ndarray:
     return np.array([learnt.get(name, scale) for name, scale in zip(history.names, own, strict=True)])
 
 
-def _in_turns(ensemble: ForecastEnsemble, history: Panel, future: Panel) -> np.ndarray:
-    """Points of any number of stamps, a horizon after the other, [n_series, n_stamps]."""
+def _in_turns(ensemble: ForecastEnsemble, history: Panel, future: Panel) -> tuple[np.ndarray, Spread | None]:
+    """Points of any number of stamps, a horizon after the other, [n_series, n_stamps], and the spread of the first horizon."""
     horizon, n_stamps = ensemble.problem.horizon, int(future.lengths[0])
     turns: list[np.ndarray] = []
+    first: Spread | None = None
     for start in range(0, n_stamps, horizon):
         ahead = future.between(start, start + horizon)
-        turns.append(_point(ensemble, history, ahead))
+        point, spread = _together(ensemble, history, ahead)
+        first = first or spread
+        turns.append(point)
         if start + horizon < n_stamps:
             history = history.then(_as_if_known(history, ahead, turns[-1], ensemble.problem))
-    return np.concatenate(turns, axis=1)
+    return np.concatenate(turns, axis=1), first
 
 
 def _as_if_known(history: Panel, ahead: Panel, point: np.ndarray, problem: ForecastProblem) -> Panel:
@@ -77,24 +100,34 @@ def _as_if_known(history: Panel, ahead: Panel, point: np.ndarray, problem: Forec
     return replace(ahead, y=point.ravel(), covariates=covariates, is_filled=np.ones(len(ahead.y), bool))
 
 
-def _point(ensemble: ForecastEnsemble, history: Panel, ahead: Panel) -> np.ndarray:
-    """What the members say together about at most a horizon of stamps, [n_series, n_stamps]."""
-    said = np.stack([_said(ensemble, member, history, ahead) for member in ensemble.members])
-    together = combined(ensemble.kind, said, [member.weight for member in ensemble.members])
-    if np.isfinite(together).all():
-        return together
-    return np.where(np.isfinite(together), together, _naive(ensemble.problem, history, ahead))
+def _together(ensemble: ForecastEnsemble, history: Panel, ahead: Panel) -> tuple[np.ndarray, Spread | None]:
+    """What the members say together about at most a horizon of stamps: points [n_series, n_stamps], and their spread where
+    that is asked for."""
+    said = [_said(ensemble, member, history, ahead) for member in ensemble.members]
+    points = np.stack([median_head(heads, ensemble.problem.quantiles) for heads in said])
+    weights = [member.weight for member in ensemble.members]
+    together = combined(ensemble.kind, points, weights)
+    if not np.isfinite(together).all():
+        together = np.where(np.isfinite(together), together, _naive(ensemble.problem, history, ahead))
+    return together, _spread(said, points, weights, len(ensemble.problem.quantiles)) if ensemble.shape else None
+
+
+def _spread(said: list[np.ndarray], points: np.ndarray, weights: list[float], n_quantiles: int) -> Spread:
+    distances = np.full((*points.shape, n_quantiles), np.nan)
+    for number, heads in enumerate(said):
+        if heads.shape[-1] == n_quantiles > 1:
+            distances[number] = heads - points[number][..., None]
+    return Spread.of(distances, np.isfinite(points), np.array(weights))
 
 
 def _said(ensemble: ForecastEnsemble, member: ForecastMember, history: Panel, ahead: Panel) -> np.ndarray:
-    """The points of one member, NaN for series it cannot know, [n_series, n_stamps]."""
+    """Point or quantiles of one member, NaN for series it cannot know, [n_series, n_stamps, n_heads]."""
     part, (model,) = part_of(member.algorithm), member.fitted.models
     learnt = set(ensemble.names)
     asked = np.array([part.has_cold_start or name in learnt for name in history.names])
-    found = np.full((history.n_series, int(ahead.lengths[0])), np.nan)
+    found = np.full((history.n_series, int(ahead.lengths[0]), n_heads(part, ensemble.problem)), np.nan)
     if asked.any():
-        heads = answers(part, model, history.of(asked), ahead.of(asked), ensemble.problem)
-        found[asked] = median_head(heads, ensemble.problem.quantiles)
+        found[asked] = answers(part, model, history.of(asked), ahead.of(asked), ensemble.problem)
     return found
 
 

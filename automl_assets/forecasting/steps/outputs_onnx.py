@@ -3,10 +3,13 @@
 The same arithmetic as in `forecast`, for one series. Not here: raw columns, and what a member computes.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from automl_assets import registry
-from automl_assets.forecasting.records import MEDIAN, ForecastEnsemble, ForecastMember, ForecastProblem
+from automl_assets.forecasting.records import MEDIAN, ForecastEnsemble, ForecastMember, ForecastProblem, QuantileShape
 from automl_assets.forecasting.steps.raw_columns_onnx import RawSeries
 from automl_assets.forecasting.steps.safe_forecast import REACH
 from automl_assets.onnx.graph import Graph
@@ -15,23 +18,40 @@ DOUBLE, INT64 = 11, 7  # onnx.TensorProto element types
 NAN, INFINITY = float("nan"), float("inf")
 
 
-def add_point(graph: Graph, raw: RawSeries, ensemble: ForecastEnsemble, fallback: ForecastMember) -> str:
+@dataclass(frozen=True)
+class Heads:
+    """Names of what one member says of a series."""
+
+    point: str  # [horizon], NaN where it has no answer
+    quantiles: str | None  # [horizon, n_quantiles] of a member that brings them
+
+
+def add_members(graph: Graph, raw: RawSeries, ensemble: ForecastEnsemble) -> list[Heads]:
+    """What each member says."""
+    return [_member(graph, raw, member, ensemble.problem) for member in ensemble.members]
+
+
+def add_point(
+    graph: Graph, raw: RawSeries, ensemble: ForecastEnsemble, said: Sequence[Heads], fallback: ForecastMember
+) -> str:
     """The point forecast, float64 [horizon]: members together, and where none has an answer that of `fallback`."""
-    points = [_member_point(graph, raw, member, ensemble.problem) for member in ensemble.members]
-    joined = graph.node("Concat", *(graph.node("Unsqueeze", point, _ints(graph, 0)) for point in points), axis=0)
-    together = add_together(graph, joined, ensemble)
-    other = _member_point(graph, raw, fallback, ensemble.problem)
+    together = add_together(graph, _stacked(graph, [one.point for one in said]), ensemble)
+    other = _member(graph, raw, fallback, ensemble.problem).point
     return graph.node("Where", graph.node("IsNaN", together), other, together)
 
 
-def _tamed(graph: Graph, point: str, y: str, problem: ForecastProblem) -> str:
+def _stacked(graph: Graph, tensors: Sequence[str]) -> str:
+    return graph.node("Concat", *(graph.node("Unsqueeze", one, _ints(graph, 0)) for one in tensors), axis=0)
+
+
+def _tamed(graph: Graph, heads: str, y: str, problem: ForecastProblem) -> str:
     """As `safe_forecast.tamed`: nothing infinite, nothing far beyond all the series ever was, or below its floor."""
     low, high = (graph.node(op, y, _ints(graph, 0)) for op in ("ReduceMin", "ReduceMax"))
     size = graph.node("Max", graph.node("Sub", high, low), graph.node("Abs", low), graph.node("Abs", high))
     room = graph.node("Mul", size, _number(graph, REACH))
     least = _floored(graph, graph.node("Sub", low, room), y, problem)
-    inside = graph.node("Min", graph.node("Max", point, least), graph.node("Add", high, room))
-    is_lost = graph.node("Or", graph.node("IsNaN", point), graph.node("IsInf", point))
+    inside = graph.node("Min", graph.node("Max", heads, least), graph.node("Add", high, room))
+    is_lost = graph.node("Or", graph.node("IsNaN", heads), graph.node("IsInf", heads))
     return graph.node("Where", is_lost, _number(graph, NAN), inside)
 
 
@@ -51,13 +71,15 @@ def add_together(graph: Graph, points: str, ensemble: ForecastEnsemble) -> str:
     return _mean(graph, points, np.array([member.weight for member in ensemble.members]))
 
 
-def _member_point(graph: Graph, raw: RawSeries, member: ForecastMember, problem: ForecastProblem) -> str:
-    """A member's point forecast [horizon]; NaN for a series that it has not learnt from and so cannot forecast."""
+def _member(graph: Graph, raw: RawSeries, member: ForecastMember, problem: ForecastProblem) -> Heads:
+    """What a member says; NaN for a series that it has not learnt from and so cannot forecast."""
     part = registry.algorithms("forecasting")[member.algorithm]
-    heads = part.to_onnx(member.fitted.models[0], graph, raw.tensors)
+    heads = _tamed(graph, part.to_onnx(member.fitted.models[0], graph, raw.tensors), raw.tensors.y, problem)
+    if not part.has_cold_start:
+        heads = graph.node("Where", raw.is_known, heads, _number(graph, NAN))
     middle = problem.quantiles.index(MEDIAN) if part.heads == "quantiles" else 0
-    point = _tamed(graph, graph.node("Gather", heads, graph.constant(np.int64(middle)), axis=1), raw.tensors.y, problem)
-    return point if part.has_cold_start else graph.node("Where", raw.is_known, point, _number(graph, NAN))
+    point = graph.node("Gather", heads, graph.constant(np.int64(middle)), axis=1)
+    return Heads(point, heads if part.heads == "quantiles" else None)
 
 
 def _mean(graph: Graph, points: str, weights: np.ndarray) -> str:
@@ -87,15 +109,60 @@ def _taken(graph: Graph, points: str, places: str) -> str:
     return graph.node("Squeeze", graph.node("GatherElements", points, row, axis=0), _ints(graph, 0))
 
 
-def add_quantiles(graph: Graph, raw: RawSeries, point: str, ensemble: ForecastEnsemble) -> str:
-    """Point and calibrated margins in units of the series' scale, ascending: float64 [horizon, n_quantiles]."""
+def add_quantiles(graph: Graph, raw: RawSeries, point: str, ensemble: ForecastEnsemble, said: Sequence[Heads]) -> str:
+    """Point and calibrated margins in units of the series' scale, or what members say of their own quantiles, ascending:
+    float64 [horizon, n_quantiles]."""
     scale = graph.node("Gather", graph.constant(np.append(ensemble.scales, NAN)), raw.tensors.series)
     scale = graph.node("Where", raw.is_known, scale, _scale(graph, raw.tensors.y, ensemble.problem.season))
-    margins = graph.node("Mul", graph.constant(ensemble.margins), scale)
-    spread = graph.node("Add", graph.node("Unsqueeze", point, _ints(graph, 1)), margins)
-    n_quantiles = _ints(graph, len(ensemble.problem.quantiles))
-    ascending, _ = graph.node("TopK", spread, n_quantiles, axis=1, largest=0, n_outputs=2)
-    return _floored(graph, ascending, raw.tensors.y, ensemble.problem)
+    distances = graph.node("Mul", graph.constant(ensemble.margins), scale)
+    if ensemble.shape:
+        distances = _shaped(graph, ensemble, ensemble.shape, said, (distances, scale))
+    spread = graph.node("Add", graph.node("Unsqueeze", point, _ints(graph, 1)), distances)
+    return _floored(graph, _ascending(graph, spread, ensemble.problem), raw.tensors.y, ensemble.problem)
+
+
+def _ascending(graph: Graph, quantiles: str, problem: ForecastProblem) -> str:
+    n_quantiles = _ints(graph, len(problem.quantiles))
+    ascending, _ = graph.node("TopK", quantiles, n_quantiles, axis=1, largest=0, n_outputs=2)
+    return ascending
+
+
+def _shaped(
+    graph: Graph,
+    ensemble: ForecastEnsemble,
+    shape: QuantileShape,
+    said: Sequence[Heads],
+    margins_scale: tuple[str, str],
+) -> str:
+    """As `conformalize_quantiles.Spread.corrected`: distances from the point [horizon, n_quantiles]."""
+    (margins, scale), zero, one = margins_scale, _number(graph, 0.0), _number(graph, 1.0)
+    own, weight = _spread(graph, ensemble, said)
+    has_own = graph.node("Greater", weight, zero)
+    if shape.is_alone:
+        own = graph.node("Div", own, graph.node("Where", has_own, weight, one))
+        weight = graph.node("Cast", has_own, to=DOUBLE)
+    found = graph.node("Add", own, graph.node("Mul", graph.node("Sub", one, weight), margins))
+    found = graph.node("Add", found, graph.node("Mul", graph.constant(shape.corrections), scale))
+    sides = graph.constant(np.sign(np.array(ensemble.problem.quantiles) - MEDIAN))
+    is_beside = graph.node("Greater", graph.node("Mul", found, sides), zero)
+    ordered = _ascending(graph, graph.node("Where", is_beside, found, zero), ensemble.problem)
+    return graph.node("Where", has_own, ordered, margins)
+
+
+def _spread(graph: Graph, ensemble: ForecastEnsemble, said: Sequence[Heads]) -> tuple[str, str]:
+    """As `conformalize_quantiles.Spread.of`: [horizon, n_quantiles] and [horizon, 1]."""
+    zero, shares, own, with_own = _number(graph, 0.0), [], [], []
+    for heads, member in zip(said, ensemble.members, strict=True):
+        point = graph.node("Unsqueeze", heads.point, _ints(graph, 1))
+        share = graph.node("Where", graph.node("IsNaN", point), zero, _number(graph, member.weight))
+        shares.append(share)
+        if heads.quantiles:
+            distances = graph.node("Sub", heads.quantiles, point)
+            is_lost = graph.node("IsNaN", graph.node("ReduceSum", distances, _ints(graph, 1)))
+            own.append(graph.node("Mul", graph.node("Where", is_lost, zero, distances), share))
+            with_own.append(graph.node("Where", is_lost, zero, share))
+    total = graph.node("Max", graph.node("Sum", *shares), _number(graph, float(np.finfo(float).tiny)))
+    return graph.node("Div", graph.node("Sum", *own), total), graph.node("Div", graph.node("Sum", *with_own), total)
 
 
 def _scale(graph: Graph, y: str, season: int) -> str:

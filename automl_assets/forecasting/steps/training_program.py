@@ -30,6 +30,7 @@ from automl_assets.forecasting.records import (
     ForecastProblem,
     Group,
     Panel,
+    QuantileShape,
     Reconciliation,
 )
 from automl_assets.forecasting.steps import backtest, fill_known_future
@@ -197,8 +198,16 @@ def train_model(group: Group, choice: Mapping[str, Any], recipe: Recipe) -> Mode
         scales=np.array([choice["scales"].get(name, own) for name, own in sizes]),
         names=panel.names,
         problem=problem,
+        shape=_shape(choice["shape"], panel, problem) if "shape" in choice else None,
     )
     return Model(group.key, ensemble, whole(group), reconciliation(group, ensemble, context))
+
+
+def _shape(chosen: Mapping[str, Any], panel: Panel, problem: ForecastProblem) -> QuantileShape:
+    """How members' own quantiles are corrected; nothing is kept of the windows that told so."""
+    none = np.empty((0, panel.n_series, problem.horizon))
+    corrections = np.array(chosen["corrections"])
+    return QuantileShape(corrections, chosen["is_alone"], np.empty((*none.shape, corrections.shape[1])), none)
 
 
 def reconciliation(group: Group, ensemble: ForecastEnsemble, context: ForecastContext) -> Reconciliation | None:

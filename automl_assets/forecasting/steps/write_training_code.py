@@ -15,7 +15,7 @@ from automl_assets.errors import ArtifactError
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.forecaster import Forecaster
 from automl_assets.forecasting.metrics import FORMULAS
-from automl_assets.forecasting.records import ForecastEnsemble
+from automl_assets.forecasting.records import ForecastEnsemble, QuantileShape
 from automl_assets.forecasting.steps import aggregate_hierarchy, guardrails, safe_forecast, training_program
 from automl_assets.forecasting.tasks import FURTHER_METRICS
 from automl_assets.model_records import TrainingCode
@@ -106,7 +106,12 @@ def _choice(ensemble: ForecastEnsemble) -> dict[str, Any]:
         ],
         "margins": ensemble.margins.tolist(),
         "scales": dict(zip(ensemble.names, ensemble.scales.tolist(), strict=True)),
+        **({"shape": _shape(ensemble.shape)} if ensemble.shape else {}),
     }
+
+
+def _shape(shape: QuantileShape) -> dict[str, Any]:
+    return {"is_alone": shape.is_alone, "corrections": shape.corrections.tolist()}
 
 
 def _json(choices: dict[str, dict[str, Any]]) -> str:

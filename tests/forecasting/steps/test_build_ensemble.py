@@ -8,8 +8,10 @@ import pytest
 from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import EnsembleSetting
 from automl_assets.forecasting.metrics import score
-from automl_assets.forecasting.steps import backtest
+from automl_assets.forecasting.records import ForecastEnsemble
+from automl_assets.forecasting.steps import backtest, conformalize
 from automl_assets.forecasting.steps.build_ensemble import _Contest, blend, blend_all, chosen
+from automl_assets.forecasting.steps.evaluate import backtest_quantiles
 from automl_assets.records import Candidate, Trial
 from automl_assets.registry import algorithms
 
@@ -59,6 +61,48 @@ def test_independent_members_vote(make_group) -> None:
     assert not made.is_fallback and made.names == group.panel.names
     assert made.score == made.scores_by_kind["voting"]
     assert all(member.fitted.models == (SEASONAL,) for member in made.members)
+
+
+def _network(group, told: np.ndarray) -> Trial:
+    """A trial with quantiles of its own, whose errors are as large as told."""
+    truth = backtest.truth(group.panel, group.problem)
+    point = truth.y + told * np.random.default_rng(5).normal(size=truth.y.shape)
+    plain = _trial(group, "tcn_1", point, "tcn")
+    return replace(plain, predictions=point[..., None] + 0.5 * told[..., None] * np.array([-2.0, -1.3, 0.0, 1.3, 2.0]))
+
+
+def test_quantiles_that_members_bring_shape_the_intervals(make_group) -> None:
+    """Errors that are ten times as large at some stamps, which one member sees: coverage stays, the loss falls."""
+    group = make_group(n_series=8, length=90, n_windows=5, n_test=0)
+    truth = backtest.truth(group.panel, group.problem)
+    told = np.where(np.random.default_rng(7).random(truth.y.shape) < 0.3, 10.0, 1.0)
+    (naive,) = _candidates(group, (3.0,))
+    choice = _chosen(group, [Candidate("tcn", (_network(group, told),), 1.0), naive])
+    assert choice.shape is not None and choice.shape.corrections.shape == (6, 5)
+    assert choice.coverage["coverage_80"] == pytest.approx(0.8, abs=0.04)
+    made = _ensemble_of(group, choice)
+    plain = conformalize.held_out(truth, choice.predictions)
+    shaped = backtest_quantiles(made, truth)
+    losses = [score("pinball_loss", truth, choice.predictions, one) for one in (shaped, plain)]
+    assert losses[0] < 0.85 * losses[1]
+    alone = replace(choice.shape, own=0 * choice.shape.own, weight=0 * choice.shape.weight)
+    np.testing.assert_allclose(backtest_quantiles(replace(made, shape=alone), truth), plain)
+
+
+def test_quantiles_that_say_nothing_shape_nothing(make_group) -> None:
+    """They are as wide everywhere as errors are: margins answer, to the last digit as without them."""
+    group = make_group(n_series=8, length=90, n_windows=5, n_test=0)
+    network = _network(group, np.full(backtest.truth(group.panel, group.problem).y.shape, 2.0))
+    bare = replace(network, predictions=network.known_predictions[..., 2:3])
+    found, expected = (_chosen(group, [Candidate("tcn", (one,), 1.0)]) for one in (network, bare))
+    assert found.shape is None and found.coverage == expected.coverage
+    np.testing.assert_array_equal(found.margins, expected.margins)
+
+
+def _ensemble_of(group, choice) -> ForecastEnsemble:
+    """One that is asked for its backtest alone."""
+    kept = (choice.predictions, choice.margins, choice.scales)
+    return ForecastEnsemble(choice.kind, (), 0.0, {}, *kept, group.panel.names, group.problem, shape=choice.shape)
 
 
 def test_what_cannot_be_fitted_in_time_is_not_chosen(make_group) -> None:

@@ -294,6 +294,14 @@ def test_a_group_of_one_point_is_padded(ask: Ask) -> None:
     assert group.panel.stamps[-1].tolist() == START
 
 
+def test_what_stands_before_a_short_series_is_not_told_by_its_test(ask: Ask) -> None:
+    table = pl.DataFrame({"t": days(3), "y": [1.0, 3.0, 8.0]})
+    later = pl.DataFrame({"t": days(7)[3:], "y": [900.0] * 4})
+    group = only(ask(table, test=later, horizon=3))
+    assert group.panel.y.tolist() == [3.0, 3.0, 1.0, 3.0, 8.0]
+    assert group.test is not None and group.test.y.tolist() == [900.0] * 4
+
+
 def test_a_short_series_may_be_kept(ask: Ask) -> None:
     table = pl.concat([two_shops(), pl.DataFrame({"shop": ["c"], "t": days(1), "y": [7.0]})])
     assert only(ask(table, series_id_columns="shop", short_series="keep")).panel.lengths.tolist() == [20, 20, 1]

@@ -41,6 +41,32 @@ def test_answers_are_those_of_python(kind):
     }
 
 
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_quantiles_that_members_bring_are_those_of_python(is_alone: bool) -> None:
+    """They are not those of margins, lie in order, and differ in shape from stamp to stamp."""
+    group = forecasts.group()
+    ensemble = forecasts.shaped(group, is_alone)
+    assert export(group, ensemble).max_difference <= 1e-5  # the network computes in single precision
+    found = forecast(ensemble, group.panel, group.test)
+    plain = forecast(replace(ensemble, shape=None), group.panel, group.test)
+    np.testing.assert_array_equal(found.point, plain.point)
+    np.testing.assert_array_equal(found.quantiles[..., 1], found.point)
+    assert (np.diff(found.quantiles, axis=-1) >= 0).all()
+    assert not np.isclose(found.quantiles[..., [0, 2]], plain.quantiles[..., [0, 2]]).any()
+
+
+def test_what_was_never_negative_stays_so_with_quantiles_that_members_bring() -> None:
+    plain = forecasts.group((40, 30))
+    panel = replace(plain.panel, y=np.abs(plain.panel.y - 100))
+    problem = replace(PROBLEM, problem=replace(PROBLEM.problem, target_range=(0.0, 50.0)))
+    group = replace(plain, panel=panel, problem=problem, test=None)
+    ensemble = forecasts.shaped(group, is_alone=False)
+    corrections = np.array([[-50.0, 0.0, 0.0]] * HORIZON)
+    ensemble = replace(ensemble, shape=replace(ensemble.shape, corrections=corrections))
+    assert export(group, ensemble).max_difference <= 1e-5
+    assert forecast(ensemble, panel, ahead(panel, problem)).quantiles[..., 0].max() == 0
+
+
 def _falling(lowest: float = 0.0) -> tuple[Group, ForecastEnsemble]:
     """Sales of two shops that fall to almost nothing, which Theta would let go on below."""
     plain = forecasts.group((40, 30))

@@ -35,6 +35,7 @@ from automl_assets.registry import algorithms
 from automl_assets.steps.load import load
 from automl_assets.steps.read_source import read
 from automl_assets.training_code.source_bundle import Bundle
+from tests import forecasts
 
 CLEAN = "import runpy, sys\nsys.modules['automl_assets'] = None\nsys.path[0] = '.'\n"
 RUN = CLEAN + "runpy.run_path('training_code.py', run_name='__main__')"
@@ -210,7 +211,8 @@ def test_what_groups_chose_stands_in_the_file_alone(answered: Run) -> None:
 
 
 def test_the_notebook_runs(answered: Run, tmp_path: Path) -> None:
-    quick = replace(answered, ensembles={"south": ensemble_of(answered.groups["south"], "single", ("naive",), 0)})
+    """With a member that brings quantiles of its own, whose shape the intervals keep."""
+    quick = replace(answered, ensembles={"south": forecasts.shaped(answered.groups["south"], is_alone=False, seed=7)})
     made = quick.code
     lay_down(made, tmp_path)
     notebook = nbformat.reads(made.notebook.decode(), as_version=4)
