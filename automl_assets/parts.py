@@ -160,6 +160,11 @@ class LabelFormat:
     read: Callable[[bytes, str, str], pl.DataFrame]
 
 
+def one_label(target: pl.Series) -> list[tuple[str, ...] | None]:
+    """A target that is a label by itself."""
+    return [None if text is None else (text,) for text in target.cast(pl.String).to_list()]
+
+
 @dataclass(frozen=True)
 class Task:
     """A kind of question. The functions are the task's way to take each step that differs between tasks."""
@@ -174,6 +179,7 @@ class Task:
     metric_kinds: frozenset[str]  # which metrics can judge it: those of `classes`, `label_sets`, `values`, `series`
     stratify: bool  # whether folds keep the class shares
     sample: Callable[[int], tuple[pl.DataFrame, str]]  # tiny seeded data and its target, for contract tests
+    labels_of: Callable[[pl.Series], list[tuple[str, ...] | None]] = one_label  # that each target names; None: it lacks
 
     @property
     def is_numeric(self) -> bool:
