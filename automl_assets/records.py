@@ -206,7 +206,9 @@ class Ties:
 class Truth:
     """What is known of every row's answer, and who learns from it: all that steps of every family look at."""
 
-    y: np.ndarray  # int64 class codes or float64 values [n_rows]; -1 or NaN where the target is missing. Of sets of labels
+    y: (
+        np.ndarray
+    )  # int64 class codes or float64 values [n_rows]; -1 or NaN where the target is missing. Of sets of labels
     # int8 [n_rows, n_labels], 1 for each label of the row; -1 in the whole row where the target is missing
     weight: np.ndarray | None  # float64 [n_rows]
     problem: Problem

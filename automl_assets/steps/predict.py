@@ -52,7 +52,7 @@ def _columns(found: np.ndarray, ensemble: Ensemble) -> list[pl.Series]:
         return [pl.Series("prediction", found[:, 0]), *(pl.Series(name, values) for name, values in ends.items())]
     labels = [problem.classes[code] for code in metrics.decided(found, problem.threshold)]
     probabilities = [pl.Series(f"probability_{label}", found[:, code]) for code, label in enumerate(problem.classes)]
-    sets = class_sets(conformal, found, problem.threshold) if conformal else {}
+    sets = class_sets(conformal, found, problem) if conformal else {}
     texts = [pl.Series(name, set_texts(inside, problem.classes)) for name, inside in sets.items()]
     return [pl.Series("prediction", labels), *probabilities, *texts]
 
