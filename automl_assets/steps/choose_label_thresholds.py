@@ -83,6 +83,7 @@ def best_threshold(y: np.ndarray, probability: np.ndarray, weight: np.ndarray | 
     true, every = (np.bincount(place, weights=one, minlength=len(values)) for one in (rows * y, rows))
     right, answered = (np.append(np.cumsum(one[::-1])[::-1], 0.0) for one in (true, every))  # at or above each value
     f1 = ratio(2 * right, answered + right[0])
+    f1[0] = f1[0] if values[0] > 0 else -1.0  # no threshold is below a probability of 0
     ends = np.concatenate([[0.0], values, [1.0]])
     between = (ends[1:] + ends[:-1]) / 2
     best = np.flatnonzero(f1 >= f1.max() - ROUNDING)
