@@ -180,6 +180,7 @@ class Task:
     stratify: bool  # whether folds keep the class shares
     sample: Callable[[int], tuple[pl.DataFrame, str]]  # tiny seeded data and its target, for contract tests
     labels_of: Callable[[pl.Series], list[tuple[str, ...] | None]] = one_label  # that each target names; None: it lacks
+    labels_like: Callable[[pl.Series, pl.Series], pl.Series] = lambda given, known: given  # written as the source does
 
     @property
     def is_numeric(self) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from automl_assets import families, metrics, registry
+from automl_assets.errors import DataError
 from automl_assets.execution.budget import Budget
 from automl_assets.execution.processes import Job, Outcome
 from automl_assets.experiment.experiment import EnsembleSetting, Experiment, parse
@@ -27,6 +28,7 @@ from automl_assets.steps.evaluate import baseline_prediction, evaluate
 from automl_assets.steps.export import export
 from automl_assets.steps.guess import why_a_guess
 from automl_assets.steps.holdout_predictions import holdout_predictions
+from automl_assets.steps.import_labels import import_labels
 from automl_assets.steps.load import load
 from automl_assets.steps.predict import answers as predicted
 from automl_assets.steps.predict_batches import answerer
@@ -277,3 +279,20 @@ def test_a_stack_of_many_labels_is_affordable() -> None:
     candidates = [_candidate(name, problem, y, honest) for name in ("one", "two")]
     settings, lost = affordable_ensemble(EnsembleSetting(), candidates, _ensemble(problem, y, honest)[1], 10.0, 1.0)
     assert settings.stacking and lost == ""
+
+
+# Labels that people gave
+
+
+def test_labels_come_back_as_sets_written_as_the_source_does(letters: None, tmp_path: Path) -> None:
+    """The order of labels says nothing; an empty set is an answer."""
+    source = tmp_path / "words.csv"
+    source.write_text("word,sounds\nabc,\"['vowel', 'hiss']\"\nmmm,['hum']\n")
+    (tmp_path / "given.csv").write_text('word,sounds\nabc,"hiss, vowel"\nzzz,[]\nano,"vowel, hum"\n')
+    experiment = parse({"task": "sounds", "source": str(source), "target": "sounds"}, "given")
+    found = import_labels(experiment, str(tmp_path / "given.csv"), None, ("word",), is_new=False)
+    assert (found.n_labels, found.n_known, found.rows.height) == (3, 1, 2)
+    assert source.read_text().splitlines()[3:] == ["zzz,[]", 'ano,"[""vowel"", ""hum""]"']
+    (tmp_path / "other.csv").write_text("word,sounds\nnew,buzz\n")
+    with pytest.raises(DataError, match="unknown classes buzz; the source has hiss, hum, vowel"):
+        import_labels(experiment, str(tmp_path / "other.csv"), None, ("word",), is_new=False)

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from automl_assets.data.label_sets import encode_label_sets, label_set_problem, label_sets
+from automl_assets.data.label_sets import encode_label_sets, label_set_problem, label_sets, label_sets_like
 from automl_assets.parts import Task
 from automl_assets.records import Label, Problem
 
@@ -61,6 +61,7 @@ SOUNDS = Task(
     stratify=True,
     sample=sample_sets,
     labels_of=label_sets,
+    labels_like=label_sets_like,
 )
 
 PARTS = (SPELLING, SOUNDS)
