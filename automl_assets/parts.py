@@ -188,9 +188,12 @@ class Task:
         return "values" in self.metric_kinds
 
 
-def link_of(algorithm: AlgorithmInfo, problem: Problem) -> Link:
-    """What an algorithm's raw scores mean where it answers this problem."""
-    own: Link = getattr(algorithm, "link", "value")
+def link_of(own: Link, problem: Problem) -> Link:
+    """What raw scores mean where an algorithm of this link answers a problem.
+
+    >>> link_of("logit", Problem("any", "accuracy", ("a", "b"), is_multilabel=True))
+    'sigmoid'
+    """
     if problem.answers == "values":
         return "value"
     return "sigmoid" if problem.is_multilabel and own == "logit" else own

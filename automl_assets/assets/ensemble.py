@@ -99,8 +99,8 @@ def _finish(made: Ensemble) -> dict[str, Any]:
     """What raw scores become before anybody sees them."""
     shown: dict[str, Any] = {"threshold": made.problem.threshold} if made.problem.is_binary else {}
     if made.problem.thresholds:
-        own = made.problem.label_thresholds.items()
-        shown["thresholds"] = table([{"label": label, "threshold": threshold} for label, threshold in own])
+        decided = made.problem.label_thresholds.items()
+        shown["thresholds"] = table([{"label": label, "threshold": threshold} for label, threshold in decided])
     if made.calibration:
         shown |= {"calibration_scale": made.calibration.scale, "calibration_bias": made.calibration.bias}
     if made.conformal:

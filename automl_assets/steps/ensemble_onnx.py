@@ -22,7 +22,7 @@ def add_combination(graph: Graph, raws: list[str], ensemble: Ensemble) -> str:
 
 
 def _is_logit(member: Member, problem: Problem) -> bool:
-    return link_of(algorithm_of(member, problem), problem) in ("logit", "sigmoid")
+    return link_of(algorithm_of(member, problem).link, problem) in ("logit", "sigmoid")
 
 
 def _voted(graph: Graph, raws: list[str], ensemble: Ensemble) -> str:

@@ -53,8 +53,8 @@ def _class_outputs(graph: Graph, combined: str, ensemble: Ensemble) -> dict[str,
 
 def _label_set_outputs(graph: Graph, combined: str, ensemble: Ensemble) -> dict[str, Output]:
     """Which labels are in each set, and their probabilities; the model's metadata name the labels in their order."""
-    problem, calibration, shape = ensemble.problem, ensemble.calibration, [None, ensemble.problem.n_classes]
-    shares = combined
+    problem, calibration, shares = ensemble.problem, ensemble.calibration, combined
+    shape: list[int | str | None] = [None, problem.n_classes]
     if calibration:
         scales, biases = (graph.constant(row.astype(np.float32)) for row in np.array(calibration.labels).T)
         odds = graph.node("Mul", label_log_odds(graph, combined, LABEL_FLOOR), scales)

@@ -127,8 +127,8 @@ def quality(material: Material) -> Section | None:
     caption = f"Metrics on {evaluation.n_rows:,} {_rows_name(evaluation.rows)}, and their 95 % intervals"
     metrics = Table.of(caption, ("metric", "value", "from", "to", "a guess"), rows)
     pictures = Pictures.of(one for one in evaluation.pictures if one.name != RELIABILITY)
-    blocks = (metrics, Text(intervals_told(evaluation.resampling)), *_label_tables(evaluation), pictures)
-    return Section("How good the model is", blocks)
+    told = Text(intervals_told(evaluation.resampling))
+    return Section("How good the model is", (metrics, told, *_label_tables(evaluation), pictures))
 
 
 def _label_tables(evaluation: Evaluation) -> list[Table]:

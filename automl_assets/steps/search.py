@@ -274,7 +274,7 @@ def _answering(fits: dict[int, FoldFit]) -> tuple[Any, ...]:
 def out_of_fold(fits: dict[int, FoldFit], truth: Truth, algorithm: Algorithm) -> np.ndarray:
     """Predictions for each row by models that never saw it, float64 [n_rows, n_outputs]; NaN where there is none."""
     problem, n_rows = truth.problem, len(truth.y)
-    link = link_of(algorithm, problem)
+    link = link_of(algorithm.link, problem)
     total = np.zeros((n_rows, problem.n_outputs))
     count = np.zeros(n_rows)
     for fold, fit in fits.items():

@@ -33,4 +33,4 @@ def member_answer(member: Member, inputs: TableInputs, problem: Problem) -> np.n
     """What one member says about new rows, float64 [n_rows, n_outputs]."""
     algorithm = algorithm_of(member, problem)
     raw = mean_raw(algorithm, member.fitted.models, inputs.view(algorithm.view))
-    return link_scores(raw, link_of(algorithm, problem))
+    return link_scores(raw, link_of(algorithm.link, problem))

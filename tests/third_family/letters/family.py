@@ -78,7 +78,7 @@ def _answer(ensemble: Ensemble, table: pl.DataFrame) -> np.ndarray:
 def _answer_inputs(ensemble: Ensemble, inputs: LetterInputs) -> np.ndarray:
     algorithms = [algorithm_of(member, ensemble.problem) for member in ensemble.members]
     parts = [
-        link_scores(mean_raw(algorithm, member.fitted.models, inputs.occurs), link_of(algorithm, ensemble.problem))
+        link_scores(mean_raw(algorithm, member.fitted.models, inputs.occurs), link_of(algorithm.link, ensemble.problem))
         for algorithm, member in zip(algorithms, ensemble.members, strict=True)
     ]
     weights = [member.weight for member in ensemble.members]
