@@ -9,28 +9,35 @@ from automl_assets.answer_kinds import answers_of
 from automl_assets.assets.spec import check, described, input_of, step, table
 from automl_assets.errors import listed
 from automl_assets.experiment.experiment import Experiment
+from automl_assets.metrics.metric import LABEL_SETS
 from automl_assets.records import TEST_FILE, VALID, Dataset, Profile, Split
-from automl_assets.steps.split_guardrails import train_test_overlap, validation_split
+from automl_assets.steps.split_guardrails import label_shares, train_test_overlap, validation_split
 from automl_assets.steps.split_rows import split_rows
 
 GUARDRAILS = {
     "validation_split": "How trials are scored, and why so.",
     "train_test_overlap": "Whether test rows stand among the training rows as well.",
 }
+OF_LABEL_SETS = {"label_shares": "Whether every label is in every fold and among the test rows."}
 
 
 def split(experiment: Experiment) -> dg.AssetsDefinition:
     key = dg.AssetKey([experiment.name, "split"])
+    has_sets = LABEL_SETS in experiment.task_part.metric_kinds
+    guardrails = GUARDRAILS | (OF_LABEL_SETS if has_sets else {})
 
     @dg.asset(
         **described(experiment, "split", Split, {"scikitlearn"}, "Which rows learn, which validate, which test."),
         ins={name: input_of(experiment, name) for name in ("dataset", "profile")},
-        check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in GUARDRAILS.items()],
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in guardrails.items()],
     )
     def asset(context: dg.AssetExecutionContext, dataset: Dataset, profile: Profile) -> dg.MaterializeResult:
         with step(context):
             divided = split_rows(dataset, profile, experiment)
-            found = (validation_split(divided, experiment), train_test_overlap(dataset, divided))
+            found = [validation_split(divided, experiment), train_test_overlap(dataset, divided)]
+            if has_sets:
+                y = experiment.task_part.encode_target(dataset.table[dataset.roles.target], profile.problem)
+                found.append(label_shares(y, divided, profile.problem))
         return dg.MaterializeResult(
             value=divided,
             metadata=_metadata(divided, dataset, profile, experiment),

@@ -14,6 +14,7 @@ from automl_assets.errors import DataError
 from automl_assets.execution.budget import Budget
 from automl_assets.execution.processes import Job, Outcome
 from automl_assets.experiment.experiment import EnsembleSetting, Experiment, parse
+from automl_assets.learning.fitting import with_every_class
 from automl_assets.onnx.session import feeds_of, open_session
 from automl_assets.records import VALID, Candidate, Dataset, Ensemble, Features, Fitted, Problem, Split, Trial, Truth
 from automl_assets.steps import search as searching
@@ -32,6 +33,7 @@ from automl_assets.steps.import_labels import import_labels
 from automl_assets.steps.load import load
 from automl_assets.steps.predict import answers as predicted
 from automl_assets.steps.predict_batches import answerer
+from automl_assets.steps.split_guardrails import label_shares
 from automl_assets.steps.split_rows import split_rows
 
 LETTERS = Path(__file__).parents[1] / "third_family"
@@ -102,6 +104,17 @@ def test_the_split_keeps_labels_and_tests_sets_that_are_empty(asked: Asked) -> N
     assert np.abs(y[split.is_test].mean(axis=0) - y.mean(axis=0)).max() < 0.03
     for fold in range(split.n_folds):
         assert np.abs(y[split.fold(fold)[1]].mean(axis=0) - y[split.is_training].mean(axis=0)).max() < 0.05
+
+
+def test_labels_too_rare_to_be_judged_are_told(asked: Asked) -> None:
+    truth = asked.features.truth
+    assert label_shares(truth.y, asked.split, truth.problem).status == "passed"
+    rare = truth.y.copy()
+    rare[np.flatnonzero(asked.split.is_test)[0] :, 1] = 0
+    found = label_shares(rare, asked.split, truth.problem)
+    assert found.status == "alerted" and found.message.startswith("hum: too rare")
+    alone = np.eye(3, dtype=np.int8)[np.arange(len(rare)) % 3]
+    assert "exactly one label" in label_shares(alone, asked.split, truth.problem).message
 
 
 def test_trials_are_scored_on_probabilities_of_each_label(asked: Asked) -> None:
@@ -279,6 +292,14 @@ def test_a_stack_of_many_labels_is_affordable() -> None:
     candidates = [_candidate(name, problem, y, honest) for name in ("one", "two")]
     settings, lost = affordable_ensemble(EnsembleSetting(), candidates, _ensemble(problem, y, honest)[1], 10.0, 1.0)
     assert settings.stacking and lost == ""
+
+
+def test_learners_see_every_label_there_and_lacking() -> None:
+    rows = Rows(np.zeros((3, 2)), np.array([[1, 0, 0], [1, 0, 1], [1, 0, 0]], np.int8))
+    made = with_every_class(rows, 3)
+    assert made.y[3].tolist() == [0, 1, 0] and made.y.dtype == np.int8
+    assert made.weight is not None and made.weight[3] < 1e-3 * made.weight[0]
+    assert with_every_class(made, 3) is made
 
 
 # Labels that people gave
