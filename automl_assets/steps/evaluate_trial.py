@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from automl_assets.answer_kinds import answers_of
 from automl_assets.errors import DataError, LearningError, listed, nearest
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import Evaluation
@@ -57,7 +58,7 @@ def _answers(ensemble: Ensemble, experiment: Experiment, table: pl.DataFrame) ->
             hint = nearest(name, table.columns)
             raise DataError(f'the rows to test on have no column "{name}"; they have {listed(table.columns)}.{hint}')
     truth = experiment.task_part.encode_target(table[experiment.target], ensemble.problem)
-    known = np.flatnonzero(truth >= 0 if ensemble.problem.classes else np.isfinite(truth))
+    known = np.flatnonzero(answers_of(ensemble.problem).has_truth(truth))
     if not len(known):
         found = listed(table[experiment.target].unique().to_list(), 5)
         raise DataError(f'no row to test on has a known value of the target "{experiment.target}"; got {found}')

@@ -42,6 +42,7 @@ LAYERS = (
     ("learning",),
     ("execution",),
     ("explanation", "pictures", "data", "onnx"),
+    ("answer_kinds",),
     ("metrics",),
     ("registry",),
     ("families", "parts", "records", "model_records", "experiment.lag_settings", "experiment.featurizer_options"),
