@@ -57,5 +57,5 @@ PART = Algorithm(
     reference="Rennie et al. 2003; scikit-learn ComplementNB, with odds as in Platt 1999.",
     is_essential=True,
     kinds=frozenset({"scikitlearn"}),
-    time_share=0.05,
+    time_share=0.2,
 )
