@@ -54,6 +54,7 @@ FAMILY = Family(
         fit_fold=fit_fold,
         answer=answer,
         answer_inputs=answer_inputs,
+        most_milliseconds=20.0,  # a text of some thousand characters is cut into so many strings
         onnx_bytes=onnx_bytes,
         input_types=input_types,
     ),
