@@ -114,6 +114,7 @@ class Explanation:
     contributions: Contributions
     dependence: pl.DataFrame
     pictures: tuple[Picture, ...]
+    terms: pl.DataFrame | None = None  # of texts: output, term, n_rows, push (log-odds lost where the term is cut out)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ TOLD = (  # assets, where they are made
     *("profile", "split", "leaderboard", "ensemble", "evaluation", "explanation", "error_analysis", "fairness"),
     *("onnx_model", "registered_model"),
 )
+TERMS = "Words that speak for a class (above zero) or against it: what it loses in log-odds where the word is cut out"
 RELIABILITY = "calibration"  # name of its picture
 AS_THEY_COME = "Validation found nothing that would make the probabilities more honest: they are told as they come."
 UNPROVEN = "No row was kept for a test: the rows that set the bounds cannot prove them."
@@ -208,7 +209,9 @@ def explanation(material: Material) -> Section | None:
     caption = f"How much {made.metric} suffers when a column is shuffled, the most important first"
     rows = [(one.column, one.mean, "shuffled once" if math.isnan(one.std) else one.std) for one in made.importances]
     table = Table.of(caption, ("column", "loss", "standard deviation"), rows)
-    return Section("What the model leans on", (table, Pictures.of(made.pictures)))
+    terms = made.terms if made.terms is not None else pl.DataFrame()
+    told = [Table.of(TERMS, ("class", "term", "texts", "log-odds"), terms.rows())] if terms.height else []
+    return Section("What the model leans on", (table, *told, Pictures.of(made.pictures)))
 
 
 def errors(material: Material) -> Section | None:

@@ -8,6 +8,7 @@ from automl_assets.steps.load_table import load_table
 from automl_assets.text.features.text_featurizer_onnx import input_types
 from automl_assets.text.settings import check_settings, text_columns
 from automl_assets.text.steps.describe import GUARDRAILS, describe
+from automl_assets.text.steps.explain import explain, explain_rows
 from automl_assets.text.steps.featurize import featurize
 from automl_assets.text.steps.fit import choices_for, fit_context, lay_out, read_inputs
 from automl_assets.text.steps.pipeline_onnx import onnx_bytes
@@ -52,6 +53,8 @@ FAMILY = Family(
         fit_fold=fit_fold,
         answer=answer,
         answer_inputs=answer_inputs,
+        explain=explain,
+        explain_rows=explain_rows,
         onnx_bytes=onnx_bytes,
         input_types=input_types,
     ),
