@@ -147,6 +147,7 @@ class ErrorAnalysis:
     heat: pl.DataFrame  # first, second (groups of the heat columns), n_rows, loss
     pictures: tuple[Picture, ...]
     left_out: tuple[str, ...] = ()  # for want of time
+    label_errors: pl.DataFrame | None = None  # rows whose label is likely wrong, see `steps.find_label_errors`
 
 
 @dataclass(frozen=True)

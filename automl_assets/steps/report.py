@@ -40,6 +40,7 @@ SHARED_BOUND = (
     "Too few rows taught a bound for each of these classes, so that they share that of all rows, and their sets may hold "
     "them less often than promised: {}."
 )
+MOST_LABEL_ERRORS = 20
 MOST_INPUTS = 12  # that the snippet spells out
 KINDS = {
     "single": "The best trial answers alone.",
@@ -224,8 +225,17 @@ def errors(material: Material) -> Section | None:
     told: Table | Text = Table.of("Groups of rows on which the model is surely worse", header, rows)
     none = "nobody has looked" if "cohorts" in found.left_out else "none was found"
     told = told if rows else Text(f"Groups of rows on which the model is surely worse than on the others: {none}.")
-    blocks = (told, *_left_out(found.left_out), Pictures.of(found.pictures))
+    blocks = (told, *_left_out(found.left_out), Pictures.of(found.pictures), *_label_errors(found.label_errors))
     return Section("Where the model is wrong", blocks)
+
+
+def _label_errors(found: pl.DataFrame | None) -> list[Table]:
+    """Rows for a person to look at, the likeliest errors first."""
+    if found is None or not found.height:
+        return []
+    header = ("row", "label", "likely", "its probability", "probability of the label")
+    rows = found.select("row", "label", "likely", "likely_probability", "probability").head(MOST_LABEL_ERRORS).rows()
+    return [Table.of("Rows whose label is likely wrong: look at them before the next run", header, rows)]
 
 
 def _left_out(parts: Sequence[str]) -> list[Text]:
