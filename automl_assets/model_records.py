@@ -116,6 +116,7 @@ class Explanation:
     contributions: Contributions
     dependence: pl.DataFrame
     pictures: tuple[Picture, ...]
+    terms: pl.DataFrame | None = None  # of texts: output, term, n_rows, push (log-odds lost where the term is cut out)
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ class ErrorAnalysis:
     heat: pl.DataFrame  # first, second (groups of the heat columns), n_rows, loss
     pictures: tuple[Picture, ...]
     left_out: tuple[str, ...] = ()  # for want of time
+    label_errors: pl.DataFrame | None = None  # rows whose label is likely wrong, see `steps.find_label_errors`
 
 
 @dataclass(frozen=True)

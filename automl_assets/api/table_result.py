@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from upath import UPath
@@ -158,6 +159,24 @@ class Result(RunResult):
         dataset, features = self._load("dataset"), self._load("features")
         table = self._read(rows, self.ensemble.featurizer.raw_columns).table
         return explain_rows(self.ensemble, dataset, features, table, seconds).to_pandas()
+
+    def label_errors(self) -> "pd.DataFrame":
+        """Rows whose label is likely wrong, the likeliest first, beside their own columns."""
+        return self._label_errors().to_pandas()
+
+    def write_label_errors(self, path: str | Path) -> None:
+        """Writes them for review: `.json` for Label Studio, whose export `automl labels` takes back; else CSV."""
+        from automl_assets.steps.find_label_errors import review_csv, review_tasks
+
+        found, is_json = self._label_errors(), Path(path).suffix == ".json"
+        Path(path).write_bytes(review_tasks(found, self.experiment.target) if is_json else review_csv(found))
+
+    def _label_errors(self) -> "pl.DataFrame":
+        from automl_assets.steps.find_label_errors import find_label_errors, with_columns_of
+
+        dataset, features = self._load("dataset"), self._load("features")
+        found = find_label_errors(features.truth.y, self.ensemble.predictions, self.ensemble.problem)
+        return with_columns_of(found, dataset)
 
     def scored(self, batches: "Iterable[pl.DataFrame]", notes: "Notes | None" = None) -> "Iterator[pl.DataFrame]":
         """Predictions beside the rows of each batch, through the ONNX file where the experiment makes one. `notes` are

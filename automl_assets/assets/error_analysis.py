@@ -62,6 +62,7 @@ def _metadata(made: ErrorAnalysis) -> dict[str, Any]:
         "n_cohorts": len(made.cohorts),
         "worst_cohorts": table([_row(one, made) for one in made.cohorts]),
         "loss_by_groups": table(heat if first else []),
+        **({"label_errors": table(made.label_errors.to_dicts())} if made.label_errors is not None else {}),
         **({"left_out": ", ".join(made.left_out)} if made.left_out else {}),
         **pictures(made.pictures),
     }

@@ -58,6 +58,7 @@ def _metadata(made: Explanation) -> dict[str, Any]:
             ]
         ),
         "engineered_importances": table([{"column": i.column, lost: i.mean, "std": i.std} for i in made.engineered]),
+        **({"terms": table(made.terms.to_dicts())} if made.terms is not None else {}),
         "shap_values": table(made.contributions.table.to_dicts()),
         "base": ", ".join(
             f"{o}: {b:.6g}" for o, b in zip(made.contributions.outputs, made.contributions.base, strict=True)

@@ -31,6 +31,7 @@ TOLD = (  # assets, where they are made
     *("profile", "split", "leaderboard", "ensemble", "evaluation", "explanation", "error_analysis", "fairness"),
     *("onnx_model", "registered_model"),
 )
+TERMS = "Words that speak for a class (above zero) or against it: what it loses in log-odds where the word is cut out"
 RELIABILITY = "calibration"  # name of its picture
 AS_THEY_COME = "Validation found nothing that would make the probabilities more honest: they are told as they come."
 UNPROVEN = "No row was kept for a test: the rows that set the bounds cannot prove them."
@@ -39,6 +40,7 @@ SHARED_BOUND = (
     "Too few rows taught a bound for each of these classes, so that they share that of all rows, and their sets may hold "
     "them less often than promised: {}."
 )
+MOST_LABEL_ERRORS = 20
 MOST_INPUTS = 12  # that the snippet spells out
 KINDS = {
     "single": "The best trial answers alone.",
@@ -223,7 +225,9 @@ def explanation(material: Material) -> Section | None:
     caption = f"How much {made.metric} suffers when a column is shuffled, the most important first"
     rows = [(one.column, one.mean, "shuffled once" if math.isnan(one.std) else one.std) for one in made.importances]
     table = Table.of(caption, ("column", "loss", "standard deviation"), rows)
-    return Section("What the model leans on", (table, Pictures.of(made.pictures)))
+    terms = made.terms if made.terms is not None else pl.DataFrame()
+    told = [Table.of(TERMS, ("class", "term", "texts", "log-odds"), terms.rows())] if terms.height else []
+    return Section("What the model leans on", (table, *told, Pictures.of(made.pictures)))
 
 
 def errors(material: Material) -> Section | None:
@@ -236,8 +240,17 @@ def errors(material: Material) -> Section | None:
     told: Table | Text = Table.of("Groups of rows on which the model is surely worse", header, rows)
     none = "nobody has looked" if "cohorts" in found.left_out else "none was found"
     told = told if rows else Text(f"Groups of rows on which the model is surely worse than on the others: {none}.")
-    blocks = (told, *_left_out(found.left_out), Pictures.of(found.pictures))
+    blocks = (told, *_left_out(found.left_out), Pictures.of(found.pictures), *_label_errors(found.label_errors))
     return Section("Where the model is wrong", blocks)
+
+
+def _label_errors(found: pl.DataFrame | None) -> list[Table]:
+    """Rows for a person to look at, the likeliest errors first."""
+    if found is None or not found.height:
+        return []
+    header = ("row", "label", "likely", "its probability", "probability of the label")
+    rows = found.select("row", "label", "likely", "likely_probability", "probability").head(MOST_LABEL_ERRORS).rows()
+    return [Table.of("Rows whose label is likely wrong: look at them before the next run", header, rows)]
 
 
 def _left_out(parts: Sequence[str]) -> list[Text]:

@@ -5,9 +5,9 @@ from typing import Any
 from automl_assets.families import Family, RowSteps
 from automl_assets.features.featurizer_onnx import input_types
 from automl_assets.learning.fit_fold import fit_fold
+from automl_assets.steps.analyse_errors import analyse_errors
 from automl_assets.steps.load_table import load_table
 from automl_assets.tabular.settings import check_settings
-from automl_assets.tabular.steps.analyse_errors import analyse_errors
 from automl_assets.tabular.steps.assess_fairness import assess_fairness
 from automl_assets.tabular.steps.describe import GUARDRAILS, describe
 from automl_assets.tabular.steps.draft import draft

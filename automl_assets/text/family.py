@@ -7,8 +7,10 @@ from automl_assets.learning.fit_fold import fit_fold
 from automl_assets.steps.load_table import load_table
 from automl_assets.text.features.text_featurizer_onnx import input_types
 from automl_assets.text.settings import check_settings, text_columns
+from automl_assets.text.steps.analyse_errors import analyse_errors
 from automl_assets.text.steps.describe import GUARDRAILS, describe
 from automl_assets.text.steps.draft import draft
+from automl_assets.text.steps.explain import explain, explain_rows
 from automl_assets.text.steps.featurize import featurize
 from automl_assets.text.steps.fit import choices_for, fit_context, lay_out, read_inputs
 from automl_assets.text.steps.pipeline_onnx import onnx_bytes
@@ -55,6 +57,9 @@ FAMILY = Family(
         answer=answer,
         answer_inputs=answer_inputs,
         most_milliseconds=20.0,  # a text of some thousand characters is cut into so many strings
+        explain=explain,
+        explain_rows=explain_rows,
+        analyse_errors=analyse_errors,
         onnx_bytes=onnx_bytes,
         input_types=input_types,
     ),

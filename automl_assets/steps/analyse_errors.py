@@ -1,7 +1,8 @@
 """analyse_errors: on which rows the ensemble does worst. A shallow tree finds cohorts on half of the judged rows (after the error
-tree of Nushi 2018, as in Azure's dashboard), and the other half says how bad they are."""
+tree of Nushi 2018, as in Azure's dashboard), and the other half says how bad they are. Rows whose label is likely wrong are
+listed, too."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from automl_assets.model_records import Cohort, ErrorAnalysis
 from automl_assets.pictures import cohorts_picture, heat_picture
 from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps.evaluate import Answers
+from automl_assets.steps.find_label_errors import find_label_errors
 from automl_assets.steps.holdout_predictions import CHUNK, holdout_predictions_until, judged_rows
 
 MOST_ROWS = 50_000  # a seeded sample of more
@@ -28,17 +30,31 @@ SURE = 2.0  # standard errors by which a cohort must be worse than all other row
 HEAT_GROUPS = 6
 
 
+Readable = Callable[[pl.DataFrame, Answers], pl.DataFrame]  # raw columns -> those that cohorts are told by
+
+
+def as_they_are(table: pl.DataFrame, answers: Answers) -> pl.DataFrame:
+    """Cohorts of tables are told by the raw columns."""
+    return table
+
+
 def analyse_errors(
-    dataset: Dataset, features: Features, ensemble: Ensemble, seed: int, seconds: float = float("inf")
+    dataset: Dataset,
+    features: Features,
+    ensemble: Ensemble,
+    seed: int,
+    seconds: float = float("inf"),
+    readable: Readable = as_they_are,
 ) -> ErrorAnalysis:
-    """Cohorts and heat table over the raw columns that the ensemble looks at, on as many rows as time allows."""
+    """Cohorts and heat table over what is readable of the raw columns that the ensemble looks at, on as many rows as time
+    allows."""
     problem, random, pace = ensemble.problem, np.random.default_rng(seed), TimeShares(seconds, ENDS)
     rows = random.permutation(np.flatnonzero(judged_rows(features, ensemble)))
     names = ensemble.featurizer.raw_columns
     answers, drawn = holdout_predictions_until(
         features, ensemble, rows[: _most_rows(len(names), seconds)], pace.end_of("answers")
     )
-    table = dataset.table[drawn].select(names)
+    table = readable(dataset.table[drawn].select(names), answers)
     loss, name = losses(answers, problem)
     cohorts = _cohorts(table, loss, answers, problem, random) if pace.allows("cohorts") else ()
     columns, heat = _heat(table if pace.allows("heat") else table.select(), loss)
@@ -55,6 +71,7 @@ def analyse_errors(
         heat=heat,
         pictures=tuple(drawings),
         left_out=tuple(dict.fromkeys(pace.left_out)),
+        label_errors=find_label_errors(features.truth.y, ensemble.predictions, problem) if problem.classes else None,
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 from automl_assets.explanation.error_cohorts import leaves
 from automl_assets.metrics import oriented
 from automl_assets.model_records import ErrorAnalysis
+from automl_assets.steps.analyse_errors import _most_rows, analyse_errors
 from automl_assets.steps.holdout_predictions import CHUNK
-from automl_assets.tabular.steps.analyse_errors import _most_rows, analyse_errors
 from tests.learned import with_truth
 
 

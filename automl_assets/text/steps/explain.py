@@ -1,0 +1,235 @@
+"""explain: which words speak for which class, over many texts and in single ones, and what each column is worth. Words are cut
+out and the answer is watched, so that every ensemble can be asked. Each part has its share of the time."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from automl_assets import metrics
+from automl_assets.execution.time_shares import TimeShares
+from automl_assets.model_records import Contributions, Explanation, Importance, Picture
+from automl_assets.pictures import importance_picture
+from automl_assets.pictures.words import terms_picture, text_picture
+from automl_assets.records import Dataset, Ensemble, Features, Problem
+from automl_assets.steps.build_ensemble import sample
+from automl_assets.steps.combine import check_columns
+from automl_assets.text.features.pieces import cut
+from automl_assets.text.features.tokens import MOST_WORDS, WORD
+from automl_assets.text.steps.predict import answer
+from automl_assets.text.steps.word_contributions import (
+    MOST_PASSES,
+    log_odds,
+    output_codes,
+    output_names,
+    word_contributions,
+)
+
+N_ROWS, MOST_LETTERS = 300, 4_000  # rows that are looked at, and of each text so much
+N_REPEATS = 3  # shuffles of a column
+EXPLAINED_ROWS, DRAWN_TEXTS = 12, 3
+MOST_TERMS = 2_000  # that are cut out, time allowing
+FEWEST_ROWS = 3  # that hold a term
+KEPT_TERMS = 20  # of each class
+TERMS_AT_ONCE = 20
+ENDS = {"importances": 0.25, "terms": 0.6, "contributions": 1.0}  # of the time, by when
+DEPENDENCE = {"column": pl.String, "value": pl.String, "output": pl.String, "mean": pl.Float64}
+TERMS = {"output": pl.String, "term": pl.String, "n_rows": pl.Int64, "push": pl.Float64}
+
+
+def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int, seconds: float) -> Explanation:
+    """On rows that nobody has learnt from, where there are any. In no time every column is shuffled once, twenty words are cut
+    out, and each of a few texts is compared once."""
+    problem, random, pace = ensemble.problem, np.random.default_rng(seed), TimeShares(seconds, ENDS)
+    shown = np.flatnonzero(features.truth.split.is_shown)
+    rows = random.permutation(shown[sample(features.truth.y[shown], N_ROWS, problem, random)])
+    table = shortened(ensemble, dataset.table[rows])
+    importances = _importances(ensemble, table, features.truth.y[rows], random, pace.end_of("importances"))
+    terms = term_pushes(ensemble, table, pace.end_of("terms"))
+    found, n_passes = word_contributions(
+        ensemble, table[:EXPLAINED_ROWS], background_of(ensemble, table), pace.seconds_for("contributions")
+    )
+    pictures = [importance_picture(importances, problem.metric)] if importances else []
+    pictures += [terms_picture(terms)] if terms.height else []
+    pictures += _text_pictures(found, answer(ensemble, table[:DRAWN_TEXTS]), rows, problem)
+    numbers = pl.Series("row", rows)[found["row"]] if found.height else pl.Series("row", [], pl.Int64)
+    columns = ("row", "output", "column", "value", "contribution", "standard_error")
+    contributions = Contributions(
+        output_names(problem),
+        _base(found, problem),
+        found.with_columns(numbers.alias("row")).select(columns),
+        n_passes,
+        min(MOST_PASSES, background_of(ensemble, table).height),
+    )
+    no_curves = pl.DataFrame(schema=DEPENDENCE)
+    return Explanation(problem.metric, importances, (), contributions, no_curves, tuple(pictures), terms)
+
+
+def explain_rows(
+    ensemble: Ensemble, dataset: Dataset, features: Features, table: pl.DataFrame, seconds: float
+) -> pl.DataFrame:
+    """Contributions to the answer for each row of `table`: row, output, base, column, value, start and stop (offsets of a
+    word in its text), contribution, and its standard error.
+
+    Raises DataError when a column the model looks at is not there.
+    """
+    check_columns(ensemble.featurizer.raw_columns, table)
+    shown = dataset.table.filter(features.truth.split.is_shown)
+    return word_contributions(ensemble, table, background_of(ensemble, shown), seconds)[0]
+
+
+def background_of(ensemble: Ensemble, shown: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose other columns stand in for absent ones."""
+    return shown.head(MOST_PASSES) if ensemble.background is None else ensemble.background
+
+
+def shortened(ensemble: Ensemble, table: pl.DataFrame) -> pl.DataFrame:
+    """The raw columns, with the beginning of each text: what is cut out of endless texts would take all the time."""
+    texts = [pl.col(name).cast(pl.String).str.slice(0, MOST_LETTERS) for name in ensemble.featurizer.texts]
+    return table.select(ensemble.featurizer.raw_columns).with_columns(texts)
+
+
+def _base(found: pl.DataFrame, problem: Problem) -> tuple[float, ...]:
+    """The mean of the rows', which differ where texts hold signs that are no words."""
+    means = dict(found.group_by("output").agg(pl.col("base").mean()).iter_rows())
+    return tuple(means.get(output, 0.0) for output in output_names(problem))
+
+
+# Columns
+
+
+def _importances(
+    ensemble: Ensemble, table: pl.DataFrame, truth: np.ndarray, random: np.random.Generator, deadline: float
+) -> tuple[Importance, ...]:
+    """How much the metric suffers when a raw column is shuffled; every one once, whatever the time."""
+    best = _goodness(ensemble, table, truth)
+    losses: dict[str, list[float]] = {}
+    for shuffle, name in enumerate([*table.columns] * N_REPEATS if best is not None else []):
+        if shuffle >= table.width and time.monotonic() > deadline:
+            break
+        other = table[name][random.permutation(table.height)]
+        found = _goodness(ensemble, table.with_columns(other.alias(name)), truth)
+        losses.setdefault(name, []).append((best or 0.0) - (found or 0.0))
+    every = [
+        Importance(name, float(np.mean(lost)), float(np.std(lost, ddof=1)) if len(lost) > 1 else float("nan"))
+        for name, lost in losses.items()
+    ]
+    return tuple(sorted(every, key=lambda one: -one.mean))
+
+
+def _goodness(ensemble: Ensemble, table: pl.DataFrame, truth: np.ndarray) -> float | None:
+    """The metric, greater is better; None where these rows give it no value."""
+    metric, problem = ensemble.problem.metric, ensemble.problem
+    scores = metrics.scores_of([metric], truth, answer(ensemble, table), None, problem)
+    return metrics.oriented(metric, scores[metric]) if metric in scores else None
+
+
+# Terms
+
+
+@dataclass(frozen=True)
+class _Occurrences:
+    """In which rows each word stands, however it is capitalised."""
+
+    rows: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, table: pl.DataFrame, texts: tuple[str, ...]) -> "_Occurrences":
+        words = [
+            pl.DataFrame({"row": np.arange(table.height), "word": _words(table[name])}).explode("word")
+            for name in texts
+        ]
+        every = pl.concat(words).drop_nulls().unique(maintain_order=True)
+        held = every.group_by("word", maintain_order=True).agg("row", pl.len().alias("n"))
+        often = held.filter(pl.col("n") >= min(FEWEST_ROWS, table.height)).sort(["n", "word"], descending=[True, False])
+        return cls({word: np.array(sorted(rows)) for word, rows, _ in often.head(MOST_TERMS).iter_rows()})
+
+    def by_promise(self, scores: np.ndarray) -> list[str]:
+        """The words whose rows are answered most unlike all others, for how many they are, first."""
+        centre, spread = scores.mean(axis=0), scores.std(axis=0) + 1e-9
+        apart = {
+            word: float((np.abs(scores[rows].mean(axis=0) - centre) / spread).max() * np.sqrt(len(rows)))
+            for word, rows in self.rows.items()
+            if len(rows) < len(scores) or len(scores) <= FEWEST_ROWS
+        }
+        return sorted(apart, key=lambda word: (-apart[word], word))
+
+
+def _words(column: pl.Series) -> pl.Series:
+    return column.fill_null("").str.extract_all(WORD).list.head(MOST_WORDS).list.eval(pl.element().str.to_lowercase())
+
+
+def term_pushes(ensemble: Ensemble, table: pl.DataFrame, deadline: float) -> pl.DataFrame:
+    """The words that change the log-odds of each class most where they are cut out, as in TERMS: above zero what speaks for
+    the class. The mean is over the texts that hold the word."""
+    texts = ensemble.featurizer.texts
+    scores = log_odds(answer(ensemble, table), ensemble.problem)
+    held = _Occurrences.of(table, texts)
+    outputs = output_names(ensemble.problem)
+    lines: list[tuple[str, str, int, float]] = []
+    for words in _groups(held.by_promise(scores)):
+        for word, push in zip(words, _pushes(ensemble, table, held, words, scores), strict=True):
+            lines += [
+                (output, word, len(held.rows[word]), float(value)) for output, value in zip(outputs, push, strict=True)
+            ]
+        if time.monotonic() > deadline:
+            break
+    found = pl.DataFrame(lines, schema=TERMS, orient="row")
+    strongest = (
+        found.sort(pl.col("push").abs(), descending=True).group_by("output", maintain_order=True).head(KEPT_TERMS)
+    )
+    order = {output: place for place, output in enumerate(outputs)}
+    return strongest.sort(
+        [pl.col("output").replace_strict(order, return_dtype=pl.Int64), -pl.col("push").abs(), pl.col("term")]
+    ).select(*TERMS)
+
+
+def _groups(words: list[str]) -> Iterator[list[str]]:
+    return (words[first : first + TERMS_AT_ONCE] for first in range(0, len(words), TERMS_AT_ONCE))
+
+
+def _pushes(
+    ensemble: Ensemble, table: pl.DataFrame, held: _Occurrences, words: list[str], scores: np.ndarray
+) -> list[np.ndarray]:
+    """Log-odds that are lost without each word, [n_outputs] each, asked for together."""
+    parts = [_without(table[held.rows[word]], word, ensemble.featurizer.texts) for word in words]
+    ends = np.cumsum([part.height for part in parts])
+    without = np.split(log_odds(answer(ensemble, pl.concat(parts)), ensemble.problem), ends[:-1])
+    return [(scores[held.rows[word]] - part).mean(axis=0) for word, part in zip(words, without, strict=True)]
+
+
+def _without(table: pl.DataFrame, word: str, texts: tuple[str, ...]) -> pl.DataFrame:
+    """The texts without the word, which has to stand alone as it does where words are found."""
+    return table.with_columns(
+        pl.Series(name, [_cut_out(text or "", word) for text in table[name].to_list()], pl.String) for name in texts
+    )
+
+
+def _cut_out(text: str, word: str) -> str:
+    pieces = cut(text, most=MOST_WORDS)
+    kept, end = [], 0
+    for name, start, stop in zip(pieces.names, pieces.starts, pieces.stops, strict=True):
+        if name.lower() == word:
+            kept.append(text[end:start])
+            end = stop
+    return "".join([*kept, text[end:]])
+
+
+# Single texts
+
+
+def _text_pictures(found: pl.DataFrame, answers: np.ndarray, rows: np.ndarray, problem: Problem) -> list[Picture]:
+    """The first texts with their words coloured by what they say about the class that was answered."""
+    pictures = []
+    for place, probabilities in enumerate(answers):
+        codes = output_codes(problem)
+        code = codes[0] if len(codes) == 1 else int(probabilities.argmax())
+        label = str(problem.classes[code])
+        own = found.filter((pl.col("row") == place) & (pl.col("output") == label) & pl.col("start").is_not_null())
+        title = f"Row {rows[place]}: {label} with probability {probabilities[code]:.2f}"
+        if own.height:
+            words = list(own.select("value", "contribution").iter_rows())
+            pictures.append(text_picture(f"text_{place + 1}", title, words))
+    return pictures

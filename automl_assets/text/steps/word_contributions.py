@@ -1,0 +1,136 @@
+"""word_contributions: what each word of a text, and each column beside it, adds to the answer (SHAP values, Lundberg and
+Lee 2017). An absent word is cut out; an absent column has the value of a row of the background.
+
+Works in log-odds, for any ensemble. A row's contributions add up to its log-odds less those of the background without words.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from automl_assets.explanation.shapley import Feeds, Shapley, shapley
+from automl_assets.records import Ensemble, Problem
+from automl_assets.steps.combine import PROBABILITY_FLOOR
+from automl_assets.text.features.pieces import Pieces, cut
+from automl_assets.text.steps.predict import answer
+
+MOST_PASSES = 16  # rows of the background, each with an order of its own
+SCHEMA = {
+    **{"row": pl.Int64, "output": pl.String, "base": pl.Float64, "column": pl.String, "value": pl.String},
+    **{"start": pl.Int64, "stop": pl.Int64, "contribution": pl.Float64, "standard_error": pl.Float64},
+}
+
+
+def output_codes(problem: Problem) -> list[int]:
+    """Of two classes the positive one, of more all."""
+    if problem.n_classes == 2:
+        return [1 if problem.positive is None else problem.positive]
+    return list(range(problem.n_classes))
+
+
+def output_names(problem: Problem) -> tuple[str, ...]:
+    """The classes that contributions are about."""
+    return tuple(str(problem.classes[code]) for code in output_codes(problem))
+
+
+def log_odds(answers: np.ndarray, problem: Problem) -> np.ndarray:
+    """Of each output against everything else, float64 [n_rows, n_outputs]."""
+    own = answers[:, output_codes(problem)]
+    return np.log(np.clip(own, PROBABILITY_FLOOR, 1.0) / np.clip(1.0 - own, PROBABILITY_FLOOR, 1.0))
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Contributions of one row, and what they are of."""
+
+    columns: tuple[str, ...]  # [n_players]
+    values: tuple[str | None, ...]  # words, or what stands in another column
+    starts: tuple[int | None, ...]  # offsets of words in their column
+    stops: tuple[int | None, ...]
+    found: Shapley
+
+    def lines(self, row: int, outputs: tuple[str, ...]) -> list[tuple]:
+        """One per output and player, as in SCHEMA."""
+        players = list(zip(self.columns, self.values, self.starts, self.stops, strict=True))
+        mean, errors, base = self.found.contributions[0], self.found.errors[0], self.found.base
+        return [
+            (row, output, float(base[o]), *player[:4], float(mean[p, o]), float(errors[p, o]))
+            for o, output in enumerate(outputs)
+            for p, player in enumerate(players)
+        ]
+
+
+class _Row:
+    """One row whose words come and go."""
+
+    def __init__(self, ensemble: Ensemble, row: pl.DataFrame, background: pl.DataFrame):
+        self.ensemble, self.row, self.background = ensemble, row, background
+        texts = ensemble.featurizer.texts
+        self.pieces = {name: cut(str(row[name][0] or "")) for name in texts}
+        self.others = [name for name in ensemble.featurizer.raw_columns if name not in texts]
+        self.places = [(name, place) for name, cuts in self.pieces.items() for place in range(len(cuts))]
+
+    def explained(self, deadline: float) -> Explained:
+        mine = {_key(*place): [self.pieces[place[0]].names[place[1]]] for place in self.places}
+        mine |= {name: self.row[name].to_list() for name in self.others}
+        absent = {_key(*place): [""] * self.background.height for place in self.places}
+        absent |= {name: self.background[name].to_list() for name in self.others}
+        rows, background = ({name: _cells(values) for name, values in given.items()} for given in (mine, absent))
+        found = shapley(self._scores, rows, background, [(name,) for name in rows], np.random.default_rng(0), deadline)
+        cuts = [(self.pieces[name], place) for name, place in self.places]
+        none = (None,) * len(self.others)
+        return Explained(
+            (*(name for name, _ in self.places), *self.others),
+            (*(cut.names[place] for cut, place in cuts), *map(_told, self.row.select(self.others).row(0))),
+            (*(cut.starts[place] for cut, place in cuts), *none),
+            (*(cut.stops[place] for cut, place in cuts), *none),
+            found,
+        )
+
+    def _scores(self, feeds: Feeds) -> np.ndarray:
+        n_rows = len(next(iter(feeds.values())))
+        columns = {name: self._texts(name, cuts, feeds, n_rows) for name, cuts in self.pieces.items()}
+        columns |= {name: pl.Series(feeds[name][:, 0].tolist(), dtype=self.row.schema[name]) for name in self.others}
+        return log_odds(answer(self.ensemble, pl.DataFrame(columns)), self.ensemble.problem)
+
+    def _texts(self, name: str, cuts: Pieces, feeds: Feeds, n_rows: int) -> list[str]:
+        if not len(cuts):
+            return [cuts.text] * n_rows
+        return list(cuts.texts([feeds[_key(name, place)][:, 0] for place in range(len(cuts))]))
+
+
+def _key(column: str, place: int) -> str:
+    """A player's name that no column has: columns come without line ends."""
+    return f"{place}\n{column}"
+
+
+def _cells(values: list) -> np.ndarray:
+    cells = np.empty((len(values), 1), object)
+    cells[:, 0] = values
+    return cells
+
+
+def _told(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def word_contributions(
+    ensemble: Ensemble, table: pl.DataFrame, background: pl.DataFrame, seconds: float
+) -> tuple[pl.DataFrame, int]:
+    """A line per row, output and word or column, as in SCHEMA, and the passes that every row had at least.
+
+    Each row has an equal share of the time, and one pass at least, which has no standard error.
+    """
+    outputs, started = output_names(ensemble.problem), time.monotonic()
+    lines: list[tuple] = []
+    n_passes = MOST_PASSES
+    for place in range(table.height):
+        row = _Row(ensemble, table[place : place + 1], background.head(MOST_PASSES))
+        if not row.places and not row.others:
+            continue
+        explained = row.explained(started + seconds * (place + 1) / table.height)
+        n_passes = min(n_passes, explained.found.n_passes)
+        lines += explained.lines(place, outputs)
+    return pl.DataFrame(lines, schema=SCHEMA, orient="row"), n_passes
