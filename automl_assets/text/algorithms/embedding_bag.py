@@ -15,7 +15,7 @@ from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.stored import stored_as
-from automl_assets.text.models.odds_fit import answers_of
+from automl_assets.text.models.odds_fit import score_targets
 from automl_assets.text.models.term_scores import WHICH, TermScores, add_term_scores, columns_of, term_scores
 from automl_assets.text.records import TextInputs, TextTensors
 
@@ -75,7 +75,7 @@ class _Sample:
 
     @classmethod
     def of(cls, rows: Rows, parts: Sequence[str], context: FitContext) -> "_Sample":
-        y, is_exclusive = answers_of(rows, context)
+        y, is_exclusive = score_targets(rows, context)
         weight = np.ones(len(y)) if rows.weight is None else rows.weight / rows.weight.mean()
         return cls(columns_of(rows.x, parts), y.astype(np.float32), weight.astype(np.float32), is_exclusive)
 
