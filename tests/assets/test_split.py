@@ -26,4 +26,4 @@ def test_test_rows_of_unseen_classes_are_counted(ask, tmp_path: Path, labels: li
     profile = describe(dataset, experiment)
     divided = split_rows(dataset, profile, experiment)
     assert divided.is_test.sum() == sum(label in ("a", "b") for label in labels)
-    assert _unseen(divided, dataset, profile) == shown
+    assert _unseen(divided, dataset, experiment) == shown
