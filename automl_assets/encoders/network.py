@@ -22,20 +22,23 @@ EXPORTED = 1  # what is written down of exported networks; another number for ot
 OPSET = 20  # the newest that torch's exporter by tracing writes; what it uses of it is the same in `graph.OPSET`
 
 
-@cache
 def read(encoder: Reference) -> Any:
     """The encoder as a torch module of transformers, ready to answer. Raises SettingError where transformers is missing."""
     try:
         from transformers import AutoModel
     except ImportError:
-        raise SettingError("encoder: needs the package transformers; pip install 'automl-assets[text]'") from None
+        raise SettingError(
+            "featurization.text_embedding: needs the package transformers; pip install 'automl-assets[text]'"
+        ) from None
     files = files_of(encoder)
     if files.four_bits:
         return _of_four_bits(files)
     try:
         loaded = AutoModel.from_pretrained(files.folder, use_safetensors=True, attn_implementation="eager")
     except (OSError, ValueError) as error:
-        raise SettingError(f"encoder: {encoder.name!r} cannot be read by transformers ({_first_line(error)})") from error
+        raise SettingError(
+            f"featurization.text_embedding: {encoder.name!r} cannot be read by transformers ({_first_line(error)})"
+        ) from error
     return loaded.float().eval()
 
 
@@ -61,7 +64,9 @@ def tokenizer_content(encoder: Reference) -> str:
     try:
         return str(AutoTokenizer.from_pretrained(files.folder).backend_tokenizer.to_str())
     except (OSError, ValueError, AttributeError) as error:
-        raise SettingError(f"encoder: {encoder.name!r} has no tokenizer that is known ({_first_line(error)})") from error
+        raise SettingError(
+            f"featurization.text_embedding: {encoder.name!r} has no tokenizer that is known ({_first_line(error)})"
+        ) from error
 
 
 def windows_of(encoder: Reference, marks: Marks, most: int) -> Windows:

@@ -49,14 +49,22 @@ class Files:
 def automatic(texts: Sequence[str]) -> Reference:
     """The encoder for texts of whatever language they are, of those that are here. Raises SettingError where none is, with
     what to do."""
-    wanted = [ENGLISH, OTHERS] if is_english(texts) else [OTHERS, ENGLISH]
-    here = [name for name in wanted if place_of(WEIGHTS[name])]
-    if not here:
-        raise SettingError(
-            f"skipped: no pretrained encoder is here; {how_to_get(WEIGHTS[wanted[0]])}, or name a folder or a network on the "
-            "hub as `encoder` in the YAML"
-        )
-    return reference(here[0])
+    if found := found_here(texts):
+        return found
+    raise SettingError(
+        f"skipped: no pretrained encoder is here; {how_to_get(WEIGHTS[_wanted(texts)[0]])}, or name a folder or a network on "
+        "the hub as `featurization.text_embedding`"
+    )
+
+
+def found_here(texts: Sequence[str]) -> Reference | None:
+    """Of the known encoders, the one for such texts that is here; None where none is."""
+    here = (name for name in _wanted(texts) if place_of(WEIGHTS[name]))
+    return next((reference(name) for name in here), None)
+
+
+def _wanted(texts: Sequence[str]) -> tuple[str, str]:
+    return (ENGLISH, OTHERS) if is_english(texts) else (OTHERS, ENGLISH)
 
 
 def reference(name: str) -> Reference:
@@ -71,7 +79,7 @@ def reference(name: str) -> Reference:
         return Reference("folder", str(folder.resolve()), sha256_of(_weights_file(folder)))
     if name.count("/") > 1 or name.startswith((".", "~")) or folder.is_absolute():
         raise SettingError(
-            f"encoder: {name!r} is no folder; it is a local folder in the form of transformers, a name on the Hugging Face "
+            f"featurization.text_embedding: {name!r} is no folder; it is a local folder in the form of transformers, a name on the Hugging Face "
             f"hub, or one of {listed(WEIGHTS)}.{nearest(name, WEIGHTS)}"
         )
     return Reference("hub", name, sha256_of(_weights_file(hub.downloaded(name))))
@@ -87,7 +95,9 @@ def files_of(encoder: Reference) -> Files:
     if not folder.is_dir():
         raise ArtifactError(f"the encoder {encoder.name} is no longer there; the model reads texts by it: put it back")
     if sha256_of(_weights_file(folder)) != encoder.sha256:
-        raise ArtifactError(f"the encoder {encoder.name} is another than the model learnt with; run the experiment again")
+        raise ArtifactError(
+            f"the encoder {encoder.name} is another than the model learnt with; run the experiment again"
+        )
     return Files(folder, folder / "tokenizer.json")
 
 
@@ -96,7 +106,7 @@ def _weights_file(folder: Path) -> Path:
     found = sorted(folder.glob("*.safetensors"), key=lambda file: file.stat().st_size)
     if not found or not (folder / "config.json").is_file():
         raise SettingError(
-            f"encoder: {folder} holds no network: config.json and weights as .safetensors are needed (`save_pretrained` of "
+            f"featurization.text_embedding: {folder} holds no network: config.json and weights as .safetensors are needed (`save_pretrained` of "
             "transformers writes both)"
         )
     return found[-1]

@@ -19,7 +19,12 @@ from automl_assets.onnx.session import has_extensions, open_session
 
 TRIED_TEXTS = 300  # on which an operator is held against the tokenizer itself
 LEAST_ALIKE = 0.97  # share of them that WordPiece must cut alike
-FAIRSEQ_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # in this order where sentencepiece's own numbers are shifted by one
+FAIRSEQ_SPECIAL = (
+    "<s>",
+    "<pad>",
+    "</s>",
+    "<unk>",
+)  # in this order where sentencepiece's own numbers are shifted by one
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,10 @@ UNIGRAM = 1  # kind of model
 
 def _add_unigram(graph: Graph, text: str, spec: dict[str, Any]) -> str:
     numbers, flags = [np.array([0], np.int64), np.array([0], np.float32)], (False, False, False, True)
-    settings = [*numbers, *(np.array([flag]) for flag in flags)]  # best of how many, alpha, begin, end, reversed, fairseq
+    settings = [
+        *numbers,
+        *(np.array([flag]) for flag in flags),
+    ]  # best of how many, alpha, begin, end, reversed, fairseq
     inputs = [graph.constant(setting) for setting in settings]
     ids, _, _ = graph.node(
         "SentencepieceTokenizer", text, *inputs, domain=EXTENSIONS, n_outputs=3, model=_sentencepiece(spec)

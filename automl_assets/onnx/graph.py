@@ -172,7 +172,9 @@ def _rewired(node: Any, names: dict[str, str]) -> Any:
     from onnx import NodeProto
 
     if any(attribute.HasField("g") for attribute in node.attribute):
-        raise LearningError(f"a model with a branch or loop inside ({node.op_type}) cannot become part of an ONNX graph")
+        raise LearningError(
+            f"a model with a branch or loop inside ({node.op_type}) cannot become part of an ONNX graph"
+        )
     copy = NodeProto()
     copy.CopyFrom(node)
     copy.name = ""

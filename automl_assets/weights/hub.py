@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from automl_assets.errors import ServiceError, SettingError
 
@@ -78,7 +79,8 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _library() -> "object | None":
+def _library() -> Any:
+    """The package huggingface_hub; None where it is missing."""
     try:
         import huggingface_hub
     except ImportError:
