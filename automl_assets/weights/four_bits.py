@@ -91,7 +91,7 @@ def _directory(content: bytes) -> Iterator[_Tensor]:
     for _ in range(n_tensors):
         (length,) = struct.unpack_from("<H", content, place)
         name = content[place + 2 : place + 2 + length].decode()
-        kind, n_weights, offset, n_bytes = struct.unpack_from("<BIQQ", content, place + 2 + length)
+        n_weights, offset, n_bytes = struct.unpack_from("<xIQQ", content, place + 2 + length)
         yield _Tensor(name, n_bytes * 2 < n_weights * 4, n_weights, offset, n_bytes)
         place += 2 + length + 21
 
