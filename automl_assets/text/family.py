@@ -8,6 +8,7 @@ from automl_assets.steps.load_table import load_table
 from automl_assets.text.features.text_featurizer_onnx import input_types
 from automl_assets.text.settings import check_settings, text_columns
 from automl_assets.text.steps.describe import GUARDRAILS, describe
+from automl_assets.text.steps.draft import draft
 from automl_assets.text.steps.featurize import featurize
 from automl_assets.text.steps.fit import choices_for, fit_context, lay_out, read_inputs
 from automl_assets.text.steps.pipeline_onnx import onnx_bytes
@@ -41,6 +42,7 @@ FAMILY = Family(
     triggers=_triggers,
     result=_result,
     least_rows=20,
+    draft=draft,
     row_steps=RowSteps(
         guardrails=GUARDRAILS,
         describe=describe,
