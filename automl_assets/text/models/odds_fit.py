@@ -62,7 +62,7 @@ def fit_odds(x: Any, rows: Rows, strength: float, context: FitContext) -> tuple[
 
     `strength` is C, the inverse of the penalty, as in scikit-learn.
     """
-    y, is_exclusive = _answers(rows, context)
+    y, is_exclusive = answers_of(rows, context)
     weight = np.ones(len(y)) if rows.weight is None else rows.weight
     shares_of_weight = (weight / weight.sum()).astype(np.float32)[:, None]
     loss = _Loss(x, y, shares_of_weight, float(1 / (strength * weight.sum())), is_exclusive)
@@ -117,7 +117,7 @@ def _stepped(
     return matrix, raw, False
 
 
-def _answers(rows: Rows, context: FitContext) -> tuple[np.ndarray, bool]:
+def answers_of(rows: Rows, context: FitContext) -> tuple[np.ndarray, bool]:
     """What each score says of each row, float32 [n_rows, n_scores], and whether one excludes the others."""
     if rows.y.ndim == 2:
         return rows.y.astype(np.float32), False
