@@ -28,7 +28,7 @@ from automl_assets.onnx.session import open_session
 from automl_assets.stored import stored_as
 
 MOST_WINDOWS = 4  # of a text
-CHUNK_TEXTS = 128  # read between two looks at the clock and at what others have read
+CHUNK_CHARACTERS = 20_000  # read between two looks at the clock and at what others have read
 
 
 @stored_as("encoders.Reader")
@@ -73,7 +73,11 @@ class Reader:
     def _chunks(self, texts: list[str]) -> list[list[int]]:
         """Texts of about the same length together; processes begin at different ones."""
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        chunks = [order[i : i + CHUNK_TEXTS] for i in range(0, len(order), CHUNK_TEXTS)]
+        chunks: list[list[int]] = [[]]
+        for i in order:
+            if (len(chunks[-1]) + 1) * len(texts[i]) > CHUNK_CHARACTERS and chunks[-1]:
+                chunks.append([])
+            chunks[-1].append(i)
         random.Random(os.getpid()).shuffle(chunks)
         return chunks
 
