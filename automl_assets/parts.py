@@ -43,6 +43,7 @@ class FitContext:
     n_threads: int = 1
     seed: int = 0
     deadline: float = float("inf")  # time.monotonic() by which the fit must have returned
+    encoder: Any = None  # `encoders.reference.Reference` of the pretrained network that reads texts; None: what is here
 
 
 @runtime_checkable

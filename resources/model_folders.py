@@ -13,7 +13,7 @@ from typing import Any
 from automl_assets.data.column_schema import ColumnSchema
 from automl_assets.data.schema import Schema
 from automl_assets.model_records import OnnxModel
-from automl_assets.onnx.session import feed
+from automl_assets.onnx.session import EXTENSIONS, feed
 from automl_assets.serving.respond import for_mlflow
 from automl_assets.steps.read_rows import UNREADABLE, Notes, read_rows
 from automl_assets.training_code.source_bundle import FUTURE, Bundle
@@ -74,9 +74,15 @@ def save_model(
         signature=signature,
         input_example=None if is_wide else pd.DataFrame(example),
         metadata={} if is_wide else {"inputs": inputs},
-        pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in NEEDED],
+        pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _needed(artifacts)],
     )
     return path
+
+
+def _needed(artifacts: dict[str, Path]) -> tuple[str, ...]:
+    """The packages that the model needs to answer."""
+    cuts_texts = any(EXTENSIONS in file.read_bytes() for file in artifacts.values() if file.suffix == ".onnx")
+    return (*NEEDED, "onnxruntime-extensions") if cuts_texts else NEEDED
 
 
 def _told(name: str, kind: str, learnt: ColumnSchema | None) -> dict[str, str]:

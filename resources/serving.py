@@ -20,6 +20,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # looked at when the first 
 SERVER = "mlflow.pyfunc.scoring_server"
 KINDS = {"tensor(string)": "string", "tensor(double)": "double", "tensor(float)": "float"}
 UNREADABLE = "unreadable"
+EXTENSIONS = b"ai.onnx.contrib"  # operators of onnxruntime-extensions, as a model names them
 MOST_CHARACTERS = 60  # of a value that a message shows
 
 
@@ -27,9 +28,7 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
     """The ONNX model behind pandas columns, which are read as the rows were that it learnt from."""
 
     def load_context(self, context: Any) -> None:
-        import onnxruntime
-
-        self.session = onnxruntime.InferenceSession(context.artifacts["onnx"], providers=["CPUExecutionProvider"])
+        self.session = _session(Path(context.artifacts["onnx"]))
         self.reader = _module(Path(context.artifacts["reader"]))
         self.read_rows, self.feed, self.notes, for_mlflow = self.reader.READER
         if SERVER in sys.modules:  # refusals of its own show traces, and what was sent
@@ -98,6 +97,18 @@ def _module(file: Path) -> ModuleType:
     finally:
         sys.dont_write_bytecode = before
     return module
+
+
+def _session(file: Path) -> Any:
+    """With the operators that cut texts into tokens, where the model needs them."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    if EXTENSIONS in file.read_bytes():
+        from onnxruntime_extensions import get_library_path
+
+        options.register_custom_ops_library(get_library_path())
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
 def _check(rows: pd.DataFrame) -> None:

@@ -19,6 +19,7 @@ from rich.text import Text
 from automl_assets.cli.found_in_home import champions_of, last_result, model_name, prepared
 from automl_assets.cli.progress import progress
 from automl_assets.cli.terminal import plain
+from automl_assets.cli.weights import app as weights_app
 from automl_assets.errors import (
     AutomlError,
     GuessError,
@@ -32,6 +33,7 @@ from automl_assets.masking import mask_logs, masked
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="AutoML that lives in Dagster."
 )
+app.add_typer(weights_app, name="weights")
 console = Console(width=None if sys.stdout.isatty() else 120)
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 SHOWN_ROWS = 5  # of contributions

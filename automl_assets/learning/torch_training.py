@@ -24,7 +24,7 @@ class AdamW:
         self.decay = [decay[name] for name in weights]
         self.means = [torch.zeros_like(tensor) for tensor in self.tensors]
         self.squares = [torch.zeros_like(tensor) for tensor in self.tensors]
-        self.counts = [torch.zeros(()) for _ in self.tensors]  # of steps
+        self.counts = [torch.zeros((), device=tensor.device) for tensor in self.tensors]  # of steps
 
     @property
     def n_steps(self) -> int:

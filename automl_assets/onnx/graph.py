@@ -3,12 +3,13 @@
 Here belongs what every graph needs whatever it computes. Not here: trees, featurizers, algorithms.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Any
 
 import numpy as np
 
+from automl_assets.errors import LearningError
 from automl_assets.onnx.latency import Work, work_of
 
 OPSET = 21  # runs in ONNX Runtime 1.18 and later, in Python and in Node
@@ -16,6 +17,7 @@ ML_OPSET = 3  # TreeEnsembleRegressor; see `trees.add_trees` for why not TreeEns
 IR_VERSION = 10  # what belongs to opset 21
 ML = "ai.onnx.ml"
 RUNTIME = "com.microsoft"  # ONNX Runtime's own operators: declared only where a text needs them
+EXTENSIONS = "ai.onnx.contrib"  # those of the package onnxruntime-extensions, likewise
 Shape = Sequence[int | str | None]  # of a tensor; a name or None for what is known only at run time
 _COUNTER = (("number", np.int64), ("goes_on", np.bool_))  # what a loop hands to its inside
 
@@ -39,6 +41,8 @@ class Graph:
         self._outputs: list[Any] = []
         self._nodes: list[Any] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Any] = {}  # (type, shape, content) -> TensorProto
+        self._included: list[Any] = []  # TensorProto of models that became part of this one
+        self._once: dict[Any, str] = {}  # what is computed but once -> the tensor
         self._numbers = count(1)  # of names; the inside of a loop goes on with those of the graph around it
 
     def input(self, name: str, element_type: Any, shape: Shape | None) -> str:
@@ -68,6 +72,23 @@ class Graph:
         made.attribute.extend(_attribute(key, value) for key, value in attributes.items())
         self._nodes.append(made)
         return names[0] if n_outputs == 1 else tuple(names)
+
+    def once(self, key: Any, add: Callable[[], str]) -> str:
+        """The tensor of what `add` adds, which is added when `key` is first asked for: many models may need the same."""
+        if key not in self._once:
+            self._once[key] = add()
+        return self._once[key]
+
+    def include(self, model: Any, inputs: dict[str, str]) -> tuple[str, ...]:
+        """Makes a whole onnx.ModelProto part of this graph; `inputs` are the tensors it takes. Returns its outputs."""
+        names = {"": ""} | inputs
+        for tensor in model.graph.initializer:
+            names[tensor.name] = self._unique("included")
+            self._included.append(_renamed(tensor, names[tensor.name]))
+        for node in model.graph.node:
+            names |= {name: self._unique(node.op_type.lower()) for name in node.output if name}
+            self._nodes.append(_rewired(node, names))
+        return tuple(names[output.name] for output in model.graph.output)
 
     def rows(self, x: str, values: np.ndarray) -> str:
         """The same `values` [n_scores] for every row of `x`: [n_rows, n_scores]."""
@@ -105,7 +126,7 @@ class Graph:
 
     def work(self, first: int = 0) -> Work:
         """What one row costs in the nodes from number `first` on, and in the inputs when that is all."""
-        sizes = {tensor.name: tuple(tensor.dims) for tensor in self._constants.values()}
+        sizes = {tensor.name: tuple(tensor.dims) for tensor in (*self._constants.values(), *self._included)}
         return work_of(self._nodes[first:], sizes, 0 if first else len(self._inputs))
 
     def build(self, properties: dict[str, str] | None = None) -> Any:
@@ -116,7 +137,8 @@ class Graph:
         from onnx import checker, helper
 
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
-        opsets += [helper.make_opsetid(RUNTIME, 1)] * any(node.domain == RUNTIME for node in self._nodes)
+        used = _domains(self._nodes)
+        opsets += [helper.make_opsetid(domain, 1) for domain in (RUNTIME, EXTENSIONS) if domain in used]
         model = helper.make_model(
             self._proto(), opset_imports=opsets, producer_name="automl_assets", ir_version=IR_VERSION
         )
@@ -128,12 +150,49 @@ class Graph:
         """All that was added, as onnx.GraphProto."""
         from onnx import helper
 
-        constants = list(self._constants.values())
+        constants = [*self._constants.values(), *self._included]
         return helper.make_graph(self._nodes, self.name, self._inputs, self._outputs, constants)
 
     def _unique(self, stem: str) -> str:
         """A name that no raw column is likely to have: the graph's own begin with a slash."""
         return f"/{stem}_{next(self._numbers)}"
+
+
+def _renamed(tensor: Any, name: str) -> Any:
+    """A tensor of another model under a name of this one."""
+    from onnx import TensorProto
+
+    copy = TensorProto()
+    copy.CopyFrom(tensor)
+    copy.name = name
+    return copy
+
+
+def _rewired(node: Any, names: dict[str, str]) -> Any:
+    """A node of another model between tensors of this one. Raises LearningError for one with a graph inside."""
+    from onnx import NodeProto
+
+    if any(attribute.HasField("g") for attribute in node.attribute):
+        raise LearningError(
+            f"a model with a branch or loop inside ({node.op_type}) cannot become part of an ONNX graph"
+        )
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    copy.name = ""
+    copy.ClearField("input")
+    copy.ClearField("output")
+    copy.input.extend(names[name] for name in node.input)
+    copy.output.extend(names[name] for name in node.output)
+    return copy
+
+
+def _domains(nodes: Iterable[Any]) -> set[str]:
+    """Of all operators, those inside loops as well."""
+    found = set()
+    for node in nodes:
+        inside = (attribute.g.node for attribute in node.attribute if attribute.HasField("g"))
+        found |= {node.domain}.union(*(_domains(nodes) for nodes in inside))
+    return found
 
 
 def _content(values: np.ndarray) -> bytes:

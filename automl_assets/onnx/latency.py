@@ -54,6 +54,8 @@ def work_of(nodes: Iterable[Any], sizes: dict[str, tuple[int, ...]], n_inputs: i
 
 def _node_work(node: Any, sizes: dict[str, tuple[int, ...]]) -> Work:
     base = Work(MICROSECONDS_A_NODE)
+    if inside := [attribute.g for attribute in node.attribute if attribute.HasField("g")]:
+        return sum((work_of(one.node, sizes | _sizes(one), 0) for one in inside), base)
     if node.op_type == "TreeEnsembleRegressor":
         return base + _tree_work(node)
     largest = max((int(np.prod(sizes[name])) for name in node.input if name in sizes), default=0)
@@ -62,6 +64,10 @@ def _node_work(node: Any, sizes: dict[str, tuple[int, ...]]) -> Work:
     if node.op_type in ("Add", "TopK"):  # distances to every row that is kept, and the choice among them
         return base + Work(largest * MICROSECONDS_A_RANKED)
     return base
+
+
+def _sizes(graph: Any) -> dict[str, tuple[int, ...]]:
+    return {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
 
 
 def _tree_work(node: Any) -> Work:

@@ -1,25 +1,53 @@
 """Asking an ONNX model: sessions that answer one row fast, and columns as tensors."""
 
+import importlib.util
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from automl_assets.data.typing import as_floats, seconds_since_1970
+from automl_assets.errors import ArtifactError
 
+EXTENSIONS = b"ai.onnx.contrib"  # the domain of the operators of onnxruntime-extensions, as a model names it
+LIBRARIES = (".so", ".pyd", ".dylib")
 MOST_ROWS, MOST_CHARACTERS = 10_000, 1_000_000  # that a model is asked together: rows, and rows times the longest text
 MATRICES = "matrices"  # key of a model's metadata: JSON of its inputs that take many columns -> these, in their order
 
 
-def open_session(content: bytes) -> Any:
-    """An ONNX Runtime session that answers one row fast: one thread, no waiting for others."""
+def open_session(content: bytes, n_threads: int = 1) -> Any:
+    """An ONNX Runtime session that answers one row fast: one thread, no waiting for others. Raises ArtifactError for a
+    model that cuts texts into tokens where the package for that is missing."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = n_threads, 1
     options.log_severity_level = 3
+    if EXTENSIONS in content:
+        options.register_custom_ops_library(extensions_library())
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def extensions_library() -> str:
+    """The library of onnxruntime-extensions. Found without its package, whose import loads transformers, which takes
+    seconds. Raises ArtifactError where it is missing."""
+    found = importlib.util.find_spec("onnxruntime_extensions")
+    folders = found.submodule_search_locations if found else None
+    files = [file for folder in folders or () for file in Path(folder).glob("_extensions_pydll*")]
+    libraries = [str(file) for file in files if file.suffix in LIBRARIES]
+    if not libraries:
+        raise ArtifactError(
+            "this ONNX model cuts texts into tokens by operators of onnxruntime-extensions, which is not installed; "
+            "pip install onnxruntime-extensions"
+        )
+    return libraries[0]
+
+
+def has_extensions() -> bool:
+    """Whether that package is installed."""
+    return importlib.util.find_spec("onnxruntime_extensions") is not None
 
 
 def feeds_of(table: pl.DataFrame, inputs: Mapping[str, str]) -> dict[str, np.ndarray]:

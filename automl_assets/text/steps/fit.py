@@ -53,7 +53,7 @@ def _read_texts(folder: Path) -> np.ndarray:
 
 def fit_context(features: Features, seed: int) -> FitContext:
     """What every fit is told about the question; threads and deadline are the caller's."""
-    return FitContext(features.truth.problem, seed=seed)
+    return FitContext(features.truth.problem, seed=seed, encoder=features.featurizer.encoder)
 
 
 def choices_for(algorithm: Algorithm, features: Features) -> dict[str, tuple[str, ...]]:

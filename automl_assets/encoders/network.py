@@ -1,0 +1,142 @@
+"""The network of an encoder as torch and as ONNX: windows of tokens in, one vector for each window out.
+
+A vector is the mean of the last hidden states (Reimers & Gurevych 2019). Read as safetensors, never with code of others.
+"""
+
+import io
+import json
+import os
+import tempfile
+import warnings
+from functools import cache
+from typing import Any
+
+from automl_assets.encoders.reference import Files, Reference, files_of
+from automl_assets.encoders.tokens import Marks
+from automl_assets.encoders.windows import Windows
+from automl_assets.errors import SettingError
+from automl_assets.weights import four_bits
+from automl_assets.weights.places import cache_folder
+
+EXPORTED = 1  # what is written down of exported networks; another number for other content
+OPSET = 20  # the newest that torch's exporter by tracing writes; what it uses of it is the same in `graph.OPSET`
+
+
+def read(encoder: Reference) -> Any:
+    """The encoder as a torch module of transformers, ready to answer. Raises SettingError where transformers is missing."""
+    try:
+        from transformers import AutoModel
+    except ImportError:
+        raise SettingError(
+            "featurization.text_embedding: needs the package transformers; pip install 'automl-assets[text]'"
+        ) from None
+    files = files_of(encoder)
+    if files.four_bits:
+        return _of_four_bits(files)
+    try:
+        loaded = AutoModel.from_pretrained(files.folder, use_safetensors=True, attn_implementation="eager")
+    except (OSError, ValueError) as error:
+        raise SettingError(
+            f"featurization.text_embedding: {encoder.name!r} cannot be read by transformers ({_first_line(error)})"
+        ) from error
+    return loaded.float().eval()
+
+
+def _of_four_bits(files: Files) -> Any:
+    import torch
+    from transformers import BertConfig, BertModel
+
+    assert files.four_bits
+    header, tensors = four_bits.read(files.four_bits)
+    made = BertModel(BertConfig(**header.config | {"attn_implementation": "eager"}), add_pooling_layer=False)
+    made.load_state_dict({name: torch.from_numpy(values) for name, values in tensors.items()}, strict=False)
+    return made.eval()
+
+
+@cache
+def tokenizer_content(encoder: Reference) -> str:
+    """Its tokenizer.json."""
+    files = files_of(encoder)
+    if files.tokenizer.is_file():
+        return files.tokenizer.read_text("utf-8")
+    from transformers import AutoTokenizer
+
+    try:
+        return str(AutoTokenizer.from_pretrained(files.folder).backend_tokenizer.to_str())
+    except (OSError, ValueError, AttributeError) as error:
+        raise SettingError(
+            f"featurization.text_embedding: {encoder.name!r} has no tokenizer that is known ({_first_line(error)})"
+        ) from error
+
+
+def windows_of(encoder: Reference, marks: Marks, most: int) -> Windows:
+    """How texts are cut into windows for an encoder: no longer than it can read."""
+    files = files_of(encoder)
+    config = {} if files.four_bits else json.loads((files.folder / "config.json").read_text("utf-8"))
+    positions = config.get("max_position_embeddings") or 512
+    filling = config.get("pad_token_id") or 0  # RoBERTa counts positions from there
+    return Windows(marks, min(encoder.window, positions - filling - 1), most)
+
+
+def model_of(encoder: Reference) -> Any:
+    """The encoder as `exported`; written down where weights are kept, since reading it by transformers takes long."""
+    import onnx
+
+    file = cache_folder() / "exported" / f"{encoder.sha256}_{EXPORTED}.onnx"
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        made = exported(read(encoder)).SerializeToString()
+        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as scratch:
+            scratch.write(made)
+        os.replace(scratch.name, file)
+    return onnx.load(str(file))
+
+
+def pooled(states: Any, mask: Any) -> Any:
+    """Mean of the states of a window's tokens, [n_windows, n_dims]."""
+    weight = mask[:, :, None].to(states.dtype)
+    return (states * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+
+def exported(network: Any) -> Any:
+    """The network with its pooling as an onnx.ModelProto: tokens and mask [n, n_tokens] in, vectors [n, n_dims] out.
+
+    By torch's exporter that traces: its successor needs packages that nothing else here does.
+    """
+    import onnx
+    import torch
+
+    file: Any = io.BytesIO()  # PyTorch takes it, and its types know of paths alone
+    tokens = torch.ones((2, 5), dtype=torch.long)
+    axes = {name: {0: "n_windows", 1: "n_tokens"} for name in ("tokens", "mask")} | {"vectors": {0: "n_windows"}}
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _pooling(network).eval(),
+            (tokens, tokens),
+            file,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["tokens", "mask"],
+            output_names=["vectors"],
+            dynamic_axes=axes,
+        )
+    return onnx.load_from_string(file.getvalue())
+
+
+def _pooling(network: Any) -> Any:
+    import torch
+
+    class Pooling(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, tokens: Any, mask: Any) -> Any:
+            return pooled(self.network(input_ids=tokens, attention_mask=mask).last_hidden_state, mask)
+
+    return Pooling()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,159 @@
+"""Texts as vectors of an encoder that stays as it is: the mean of its windows, in Python and in ONNX.
+
+Every text of a run is read once: its vector is kept in the run's own folder, where every fold and step finds it. Processes
+that read the same texts side by side share the work.
+"""
+
+import hashlib
+import os
+import random
+import tempfile
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl_assets.encoders.network import model_of, tokenizer_content, windows_of
+from automl_assets.encoders.reference import Reference
+from automl_assets.encoders.tokens import Tokenizer, tokenizer
+from automl_assets.encoders.windows import Windows, batches
+from automl_assets.errors import LearningError
+from automl_assets.onnx.graph import DOUBLE, FLOAT, Graph
+from automl_assets.onnx.session import open_session
+from automl_assets.stored import stored_as
+
+MOST_WINDOWS = 4  # of a text
+CHUNK_CHARACTERS = 20_000  # read between two looks at the clock and at what others have read
+
+
+@stored_as("encoders.Reader")
+@dataclass(frozen=True)
+class Reader:
+    """An encoder and how it takes texts. Holds no weights."""
+
+    encoder: Reference
+    is_in_graph: bool  # whether texts are cut by the operators that cut them in ONNX
+    windows: Windows
+
+    @property
+    def key(self) -> str:
+        """What tells its vectors from others'."""
+        return f"{self.encoder.key}_{int(self.is_in_graph)}_{self.windows.length}_{self.windows.most}"
+
+    def read(self, texts: Any, n_threads: int = 1, deadline: float = float("inf")) -> np.ndarray:
+        """Vectors of a sequence of texts, float32 [n_texts, n_dims]. Raises LearningError when the time is up; what was read by then is kept."""
+        different, place = np.unique(np.asarray(texts).astype(str), return_inverse=True)
+        each: list[str] = different.tolist()
+        keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16] for text in each]
+        shelf = _Shelf(Path(tempfile.gettempdir()) / f"vectors_{self.key}")
+        for chunk in self._chunks(each):
+            lacking = [i for i in chunk if keys[i] not in shelf.vectors()]
+            if lacking and time.monotonic() > deadline:
+                n_read = sum(key in shelf.vectors() for key in keys)
+                raise LearningError(f"only {n_read} of {len(keys)} texts were read in time by {self.encoder.name}")
+            if lacking:
+                made = self._read_now([each[i] for i in lacking], n_threads)
+                shelf.add([keys[i] for i in lacking], made)
+        vectors = shelf.vectors()
+        return np.stack([vectors[key] for key in keys])[place]
+
+    def add(self, graph: Graph, texts: str) -> str:
+        """Adds the vectors of texts [n_rows, 1], float32 [n_rows, n_dims], once for all who need them."""
+        return graph.once((self.key, texts), lambda: add_vectors(graph, texts, self, model_of(self.encoder)))
+
+    def tokens(self, texts: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Windows of each text, tokens and mask [n_windows, n_tokens]."""
+        cutter = _tokenizer(self.encoder, self.is_in_graph)
+        return [self.windows.of(ids) for ids in cutter.ids([self.encoder.prefix + text for text in texts])]
+
+    def _chunks(self, texts: list[str]) -> list[list[int]]:
+        """Texts of about the same length together; processes begin at different ones."""
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        chunks: list[list[int]] = [[]]
+        for i in order:
+            if (len(chunks[-1]) + 1) * len(texts[i]) > CHUNK_CHARACTERS and chunks[-1]:
+                chunks.append([])
+            chunks[-1].append(i)
+        random.Random(os.getpid()).shuffle(chunks)
+        return chunks
+
+    def _read_now(self, texts: list[str], n_threads: int) -> np.ndarray:
+        return window_means(_session(self.encoder, n_threads), self.tokens(texts), self.windows.marks.filling)
+
+
+def reader(encoder: Reference, texts: Sequence[str], most_windows: int = MOST_WINDOWS) -> Reader:
+    """The encoder as it reads texts like these."""
+    cutter = tokenizer(tokenizer_content(encoder), texts)
+    return Reader(encoder, cutter.is_in_graph, windows_of(encoder, cutter.marks, most_windows))
+
+
+def window_means(session: Any, windows: list[tuple[np.ndarray, np.ndarray]], filling: int) -> np.ndarray:
+    """What an exported network answers, averaged over the windows of each text, float32 [n_texts, n_dims]."""
+    total: Any = 0.0
+    for tokens, mask, text in batches(windows, filling):
+        answers = session.run(None, {"tokens": tokens, "mask": mask})[0]
+        if np.isscalar(total):
+            total = np.zeros((len(windows), answers.shape[1]))
+        np.add.at(total, text, answers)
+    return (total / np.array([[len(tokens)] for tokens, _ in windows])).astype(np.float32)
+
+
+def add_vectors(graph: Graph, texts: str, read: Reader, model: Any) -> str:
+    """Adds what a network (as `network.exported`) answers for each text [n_rows, 1], one text after another: float32
+    [n_rows, n_dims]."""
+    cutter = _tokenizer(read.encoder, read.is_in_graph)
+    flat = graph.node("Reshape", texts, graph.constant(np.array([-1], np.int64)))
+    if read.encoder.prefix:
+        flat = graph.node("StringConcat", graph.constant(np.array([read.encoder.prefix], object)), flat)
+    n_rows = graph.node("Squeeze", graph.node("Shape", flat))
+
+    def one(inner: Graph, number: str) -> list[str]:
+        place = inner.node("Reshape", number, inner.constant(np.array([1], np.int64)))
+        tokens, mask = read.windows.add(inner, cutter.add(inner, inner.node("Gather", flat, place)))
+        (vectors,) = inner.include(model, {"tokens": tokens, "mask": mask})
+        mean = inner.node("ReduceMean", vectors, inner.constant(np.array([0], np.int64)), keepdims=0)
+        return [inner.node("Cast", mean, to=DOUBLE)]
+
+    (vectors,) = graph.loop(n_rows, [], one)
+    return graph.node("Cast", vectors, to=FLOAT)
+
+
+class _Shelf:
+    """Vectors in a folder, in files that are never changed: what others write becomes known at the next look."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.known: set[str] = set()
+        self.held: dict[bytes, np.ndarray] = {}
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def vectors(self) -> dict[bytes, np.ndarray]:
+        """All that are there now, by the key of their text."""
+        for file in self.folder.glob("*.npz"):
+            if file.name not in self.known:
+                self.known.add(file.name)
+                with np.load(file) as content:
+                    keys = [key.tobytes() for key in content["keys"]]
+                    self.held |= dict(zip(keys, content["vectors"], strict=True))
+        return self.held
+
+    def add(self, keys: list[bytes], vectors: np.ndarray) -> None:
+        name = self.folder / uuid.uuid4().hex
+        with name.open("wb") as file:
+            np.savez(file, keys=np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1), vectors=vectors)
+        os.replace(name, name.with_suffix(".npz"))
+
+
+@cache
+def _tokenizer(encoder: Reference, is_in_graph: bool) -> Tokenizer:
+    return Tokenizer(tokenizer_content(encoder), is_in_graph)
+
+
+@cache
+def _session(encoder: Reference, n_threads: int) -> Any:
+    return open_session(model_of(encoder).SerializeToString(), n_threads)

@@ -1,0 +1,112 @@
+"""Which encoder reads the texts: found by the setting or by what lies here, and told apart from all others by SHA-256.
+
+A model holds a reference in place of the weights themselves, which stay where they are. Not here: reading by it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from automl_assets.encoders.language import is_english
+from automl_assets.errors import ArtifactError, SettingError, listed, nearest
+from automl_assets.stored import stored_as
+from automl_assets.weights import hub
+from automl_assets.weights.known import WEIGHTS
+from automl_assets.weights.places import checked, how_to_get, place_of, sha256_of
+
+Kind = Literal["known", "folder", "hub"]
+FOLDER_WINDOW = 256  # tokens that encoders of a folder or the hub read at once, if they can
+ENGLISH, OTHERS = "all-MiniLM-L6-v2", "multilingual-e5-small"  # what reads texts where nothing is said
+
+
+@stored_as("encoders.Reference")
+@dataclass(frozen=True)
+class Reference:
+    """An encoder, by where it comes from and what its weights are."""
+
+    kind: Kind
+    name: str  # of known weights, a folder, or a name on the hub
+    sha256: str  # of the file with the weights
+    prefix: str = ""
+    window: int = FOLDER_WINDOW
+
+    @property
+    def key(self) -> str:
+        """What tells the vectors of this encoder from those of others."""
+        return f"{self.sha256[:16]}_{self.window}_{len(self.prefix)}"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where what the encoder is made of lies now."""
+
+    folder: Path  # that transformers can read, but for 4-bit weights
+    tokenizer: Path
+    four_bits: Path | None = None
+
+
+def automatic(texts: Sequence[str]) -> Reference:
+    """The encoder for texts of whatever language they are, of those that are here. Raises SettingError where none is, with
+    what to do."""
+    if found := found_here(texts):
+        return found
+    raise SettingError(
+        f"skipped: no pretrained encoder is here; {how_to_get(WEIGHTS[_wanted(texts)[0]])}, or name a folder or a network on "
+        "the hub as `featurization.text_embedding`"
+    )
+
+
+def found_here(texts: Sequence[str]) -> Reference | None:
+    """Of the known encoders, the one for such texts that is here; None where none is."""
+    here = (name for name in _wanted(texts) if place_of(WEIGHTS[name]))
+    return next((reference(name) for name in here), None)
+
+
+def _wanted(texts: Sequence[str]) -> tuple[str, str]:
+    return (ENGLISH, OTHERS) if is_english(texts) else (OTHERS, ENGLISH)
+
+
+def reference(name: str) -> Reference:
+    """The encoder of a setting: known weights, a local folder, or a name on the hub, in this order. Raises SettingError
+    where it is none, ServiceError where the hub does not answer."""
+    if name in WEIGHTS:
+        weights = WEIGHTS[name]
+        checked(weights)
+        return Reference("known", name, weights.sha256, weights.prefix, weights.window)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return Reference("folder", str(folder.resolve()), sha256_of(_weights_file(folder)))
+    if name.count("/") > 1 or name.startswith((".", "~")) or folder.is_absolute():
+        raise SettingError(
+            f"featurization.text_embedding: {name!r} is no folder; it is a local folder in the form of transformers, a name on the Hugging Face "
+            f"hub, or one of {listed(WEIGHTS)}.{nearest(name, WEIGHTS)}"
+        )
+    return Reference("hub", name, sha256_of(_weights_file(hub.downloaded(name))))
+
+
+def files_of(encoder: Reference) -> Files:
+    """Raises SettingError where it is no longer here, and ArtifactError where it has changed since."""
+    if encoder.kind == "known":
+        place = checked(WEIGHTS[encoder.name])
+        packed = place.files.get("e5-small-q4.bin")
+        return Files(place.folder, place.files["tokenizer.json"], packed)
+    folder = Path(encoder.name) if encoder.kind == "folder" else hub.downloaded(encoder.name)
+    if not folder.is_dir():
+        raise ArtifactError(f"the encoder {encoder.name} is no longer there; the model reads texts by it: put it back")
+    if sha256_of(_weights_file(folder)) != encoder.sha256:
+        raise ArtifactError(
+            f"the encoder {encoder.name} is another than the model learnt with; run the experiment again"
+        )
+    return Files(folder, folder / "tokenizer.json")
+
+
+def _weights_file(folder: Path) -> Path:
+    """The file of a folder that holds the weights."""
+    found = sorted(folder.glob("*.safetensors"), key=lambda file: file.stat().st_size)
+    if not found or not (folder / "config.json").is_file():
+        raise SettingError(
+            f"featurization.text_embedding: {folder} holds no network: config.json and weights as .safetensors are needed (`save_pretrained` of "
+            "transformers writes both)"
+        )
+    return found[-1]

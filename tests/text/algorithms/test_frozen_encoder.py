@@ -1,0 +1,72 @@
+"""Vectors of an encoder that stays as it is, and what is learnt on them; the encoder is a tiny BERT made here."""
+
+import numpy as np
+import pytest
+
+from automl_assets import registry
+from automl_assets.encoders.reference import reference
+from automl_assets.errors import SettingError
+from automl_assets.onnx.graph import Graph
+from automl_assets.onnx.session import open_session
+from automl_assets.parts import FitContext, Rows
+from automl_assets.records import Problem
+from automl_assets.text.records import TextInputs, TextTensors
+from tests.tiny_bert import save_tiny_bert
+
+LONG = "red fox " * 100
+TEXTS = np.array(
+    ["red fox runs", "blue dog sleeps", "a red Dog, red!", "blue fox", "", LONG, "blüe 🦊 ünknown"] * 8, object
+)
+Y = np.array([0, 1, 0, 1, 1, 0, 1] * 8)
+
+
+@pytest.fixture(scope="module")
+def algorithm():
+    return registry.algorithms("text")["frozen_encoder"]
+
+
+@pytest.fixture
+def context(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> FitContext:
+    folder = save_tiny_bert(tmp_path_factory.getbasetemp() / "frozen_bert", TEXTS.tolist())
+    monkeypatch.setenv("AUTOML_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("run")))
+    return FitContext(Problem("text_classification", "accuracy", ("red", "blue")), encoder=reference(str(folder)))
+
+
+def _inputs(texts: np.ndarray) -> TextInputs:
+    lengths = np.array([[len(text)] for text in texts], np.float32) / 10
+    return TextInputs(lengths, texts)
+
+
+def _onnx_scores(algorithm, models, inputs: TextInputs) -> np.ndarray:
+    graph = Graph()
+    tensors = TextTensors(graph.input("others", np.float32, [None, 1]), graph.input("texts", str, [None, 1]))
+    graph.output("scores", algorithm.to_onnx(models, graph, tensors), np.float32, [None, None])
+    session = open_session(graph.build().SerializeToString())
+    return session.run(None, {"others": inputs.others, "texts": inputs.texts.reshape(-1, 1)})[0]
+
+
+def test_it_tells_classes_apart_and_answers_alike_in_onnx(algorithm, context: FitContext) -> None:
+    inputs = _inputs(TEXTS)
+    folds = [np.arange(56) % 2 == fold for fold in (0, 1)]
+    models = [algorithm.fit({"C": 1.0}, Rows(inputs[~fold], Y[~fold]), None, context) for fold in folds]
+    raw = np.mean([algorithm.predict(model, inputs) for model in models], axis=0)
+    assert ((raw[:, 0] > 0) == Y).mean() > 0.95
+    np.testing.assert_allclose(_onnx_scores(algorithm, models, inputs), raw, atol=1e-4)
+
+
+def test_several_labels_are_learnt_each_by_itself(algorithm, context: FitContext) -> None:
+    inputs, y = _inputs(TEXTS), np.column_stack([Y, 1 - Y, np.zeros_like(Y)]).astype(np.int8)
+    model = algorithm.fit({"C": 1.0}, Rows(inputs, y), None, context)
+    raw = algorithm.predict(model, inputs)
+    assert ((raw[:, :2] > 0) == y[:, :2]).mean() > 0.95
+    assert (raw[:, 2] < -3).all()  # a label that no row has
+    np.testing.assert_allclose(_onnx_scores(algorithm, [model], inputs), raw, atol=1e-4)
+
+
+def test_without_weights_it_says_what_to_do(algorithm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("automl_assets.encoders.reference.place_of", lambda weights: None)
+    context = FitContext(Problem("text_classification", "accuracy", ("red", "blue")))
+    message = r"^skipped: no pretrained encoder is here; get them by `automl weights get multilingual-e5-small` or"
+    with pytest.raises(SettingError, match=message):
+        algorithm.fit({"C": 1.0}, Rows(_inputs(TEXTS), Y), None, context)
