@@ -67,6 +67,7 @@ class RowSteps:
     matrix_onnx: Callable[[Any], tuple[bytes, dict[str, tuple[str, ...]]] | None] = lambda ensemble: None
     choices: Callable[..., dict[str, tuple[str, ...]]] = lambda algorithm, features: {}
     prune: Callable[..., Any] = _unchanged
+    most_milliseconds: float = 0.5  # that one row may take in ONNX at the median without a warning
     explain: Callable[..., Any] | None = None
     explain_rows: Callable[..., Any] | None = None
     analyse_errors: Callable[..., Any] | None = None

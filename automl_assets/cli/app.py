@@ -79,6 +79,9 @@ def new(
     data: Annotated[str, typer.Argument(help="A file, folder, glob or URL of rows.")],
     target: Annotated[str, typer.Option(help="The column to predict.")],
     time: Annotated[str | None, typer.Option(help="The column that says when: its target is to be forecast.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="The question, such as text_classification (default: inferred).")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", help="The YAML to write (default: named after the data).")
     ] = None,
@@ -90,7 +93,7 @@ def new(
 
     if output:
         check_file(output)
-    name, text = draft(data, target, time)
+    name, text = draft(data, target, time, task)
     path = output or Path(f"{name}.yaml")
     if path.exists() and not force:
         raise SettingError(f"{path} is there already; give another name with -o, or replace it with --force")

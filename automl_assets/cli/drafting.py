@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from automl_assets import registry
 from automl_assets.errors import SettingError, listed, nearest
 from automl_assets.experiment.experiment import source_of
 from automl_assets.experiment.name import proposal
@@ -11,11 +12,15 @@ from automl_assets.steps.draft import DraftRequest
 from automl_assets.steps.read_source import read
 
 
-def draft(data: str, target: str, time: str | None = None) -> tuple[str, str]:
-    """A name and the YAML text for predicting `target` from `data`, or for forecasting it along a column `time`.
+def draft(data: str, target: str, time: str | None = None, task: str | None = None) -> tuple[str, str]:
+    """A name and the YAML text for predicting `target` from `data`, or for forecasting it along a column `time`; of the
+    `task` that is named, or the one that the rows suit.
 
-    Raises SettingError when a column is not there.
+    Raises SettingError when a column or the task is not there.
     """
+    if task is not None and task not in registry.tasks():
+        hint = nearest(task, [*registry.tasks()])
+        raise SettingError(f"--task: got {task!r}; possible: {listed(registry.tasks())}.{hint}")
     table = read(source_of(data))
     for option, name in (("target", target), ("time", time)):
         if name is not None and name not in table.columns:
@@ -23,8 +28,9 @@ def draft(data: str, target: str, time: str | None = None) -> tuple[str, str]:
             raise SettingError(f'--{option}: {data} has no column "{name}"; it has {listed(table.columns)}.{hint}')
     if table[target].null_count() == table.height:
         raise SettingError(f'--target: "{target}" has no value in any row of {data}')
-    asked = DraftRequest(data, target, time, table)
-    drafts = (family.draft(asked) for family in families() if family.draft)
+    asked = DraftRequest(data, target, time, table, task)
+    able = families() if task is None else [registry.family_of(task)]
+    drafts = (family.draft(asked) for family in able if family.draft)
     text = next((text for text in drafts if text), None)
     if text is None:
         raise SettingError(f"{data}: no family of experiments takes such rows; write a YAML by hand")

@@ -35,7 +35,7 @@ class Odds:
 
 def with_odds(
     learn: Callable[[Rows], MarginModel],
-    scores: Callable[[MarginModel, np.ndarray], np.ndarray],
+    scores: Callable[[MarginModel, Any], np.ndarray],
     rows: Rows,
     context: FitContext,
 ) -> MarginModel:

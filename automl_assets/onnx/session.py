@@ -1,6 +1,6 @@
 """Asking an ONNX model: sessions that answer one row fast, and columns as tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import polars as pl
 
 from automl_assets.data.typing import as_floats, seconds_since_1970
 
+MOST_ROWS, MOST_CHARACTERS = 10_000, 1_000_000  # that a model is asked together: rows, and rows times the longest text
 MATRICES = "matrices"  # key of a model's metadata: JSON of its inputs that take many columns -> these, in their order
 
 
@@ -51,6 +52,17 @@ def feed(column: pl.Series, kind: str) -> np.ndarray:
 
 
 def onnx_answer(session: Any, feeds: dict[str, np.ndarray]) -> np.ndarray:
-    """Probabilities [n_rows, n_classes] or values [n_rows, 1]."""
+    """Probabilities [n_rows, n_classes] or values [n_rows, 1]; long texts a few rows at a time."""
     names = [output.name for output in session.get_outputs()]
-    return session.run([names[1] if names[0].startswith("label") else names[0]], feeds)[0].astype(np.float64)
+    asked = [names[1] if names[0].startswith("label") else names[0]]
+    parts = [session.run(asked, {name: values[rows] for name, values in feeds.items()})[0] for rows in _parts(feeds)]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _parts(feeds: Mapping[str, np.ndarray]) -> Iterator[slice]:
+    """Rows that are asked together: inside of a model a row takes as much memory as the longest text beside it."""
+    longest = max((len(text) for values in feeds.values() if values.dtype == object for text in values.flat), default=0)
+    n_rows = len(next(iter(feeds.values())))
+    step = max(1, min(MOST_ROWS, MOST_CHARACTERS // max(1, longest)))
+    for start in range(0, max(1, n_rows), step):
+        yield slice(start, start + step)

@@ -18,6 +18,7 @@ class DraftRequest:
     target: str
     time: str | None
     table: pl.DataFrame
+    task: str | None = None  # that a person names; else the first family that the rows suit infers one
 
     @property
     def source(self) -> str:

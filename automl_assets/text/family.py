@@ -9,6 +9,7 @@ from automl_assets.text.features.text_featurizer_onnx import input_types
 from automl_assets.text.settings import check_settings, text_columns
 from automl_assets.text.steps.analyse_errors import analyse_errors
 from automl_assets.text.steps.describe import GUARDRAILS, describe
+from automl_assets.text.steps.draft import draft
 from automl_assets.text.steps.explain import explain, explain_rows
 from automl_assets.text.steps.featurize import featurize
 from automl_assets.text.steps.fit import choices_for, fit_context, lay_out, read_inputs
@@ -43,6 +44,7 @@ FAMILY = Family(
     triggers=_triggers,
     result=_result,
     least_rows=20,
+    draft=draft,
     row_steps=RowSteps(
         guardrails=GUARDRAILS,
         describe=describe,
@@ -57,6 +59,7 @@ FAMILY = Family(
         explain=explain,
         explain_rows=explain_rows,
         analyse_errors=analyse_errors,
+        most_milliseconds=20.0,  # a text of some thousand characters is cut into so many strings
         onnx_bytes=onnx_bytes,
         input_types=input_types,
     ),

@@ -14,7 +14,7 @@ def draft(asked: DraftRequest) -> str | None:
     if asked.time is not None:
         return None
     column = asked.table[asked.target]
-    task, why = infer_task(column)
+    task, why = (asked.task, "as asked for") if asked.task else infer_task(column)
     return _text(asked, task, why, column)
 
 

@@ -13,7 +13,7 @@ from automl_assets.text.models.term_scores import WHICH, TermScores, add_term_sc
 def _portfolio(problem: Problem) -> Sequence[Config]:
     return [
         {"terms": terms, "C": strength}
-        for terms, strength in (("both", 10.0), ("both", 1.0), ("words", 10.0), ("characters", 10.0), ("both", 100.0))
+        for terms, strength in (("both", 3.0), ("characters", 3.0), ("words", 3.0), ("both", 30.0), ("both", 300.0))
     ]
 
 
@@ -33,7 +33,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
 PART = Algorithm(
     name="logistic_regression",
     title="Logistic regression over terms",
-    tasks=frozenset({"text_classification"}),
+    tasks=frozenset({"text_classification", "text_classification_multilabel"}),
     view="terms",
     portfolio=_portfolio,
     space=_space,
@@ -41,8 +41,7 @@ PART = Algorithm(
     predict=term_scores,
     to_onnx=add_term_scores,
     link="logit",
-    reference="Cox 1958, over TF-IDF (Spärck Jones 1972); L-BFGS.",
-    is_essential=True,
+    reference="Cox 1958, over TF-IDF (Spärck Jones 1972); truncated Newton (Lin et al. 2008).",
     kinds=frozenset({"scipy"}),
     time_share=0.3,
     requires="scipy",

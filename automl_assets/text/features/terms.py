@@ -19,8 +19,8 @@ from automl_assets.text.features import tokens
 Unit = Literal["word", "character"]
 LENGTHS: Mapping[Unit, tuple[int, ...]] = {"word": (1, 2, 3), "character": (2, 3, 4, 5)}
 MOST_NUMBERS: Mapping[Unit, int] = {"word": 100_000, "character": 6_000}  # so that a term's key fits 64 bits
-MOST_TERMS = 50_000  # of words, and of characters
-MOST_COEFFICIENTS = 10_000_000  # terms times classes: what a linear model keeps
+MOST_TERMS: Mapping[Unit, int] = {"word": 50_000, "character": 100_000}
+MOST_COEFFICIENTS = 10_000_000  # terms of a unit times classes: what a linear model keeps
 SMALL = 50  # rows; in more, a term stands in two of them or more
 LEARNT_CHARACTERS = 5_000_000  # of evenly taken rows, from which terms are learnt
 UNKNOWN, NO_TOKEN = -1, -2  # in place of a number

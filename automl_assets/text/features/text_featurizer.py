@@ -10,7 +10,7 @@ from automl_assets.experiment.featurizer_options import Wishes
 from automl_assets.features.featurizer import Featurizer, densify, encode, fit_featurizer
 from automl_assets.records import FeatureColumn, Kind
 from automl_assets.stored import stored_as
-from automl_assets.text.features.terms import MOST_COEFFICIENTS, MOST_TERMS, Terms, fit_terms, term_matrix
+from automl_assets.text.features.terms import LENGTHS, MOST_COEFFICIENTS, MOST_TERMS, Terms, fit_terms, term_matrix
 from automl_assets.text.features.tokens import joined_texts
 from automl_assets.text.records import PARTS, TextInputs
 
@@ -54,9 +54,9 @@ def fit_text_featurizer(
     """Learns the recipe from the training rows `table`; `n_scores` is how many numbers an answer has."""
     names = tuple(name for name, kind in kinds.items() if kind == "text")
     texts = joined_texts(table.select(names))
-    most = min(MOST_TERMS, max(FEWEST_TERMS, MOST_COEFFICIENTS // n_scores))
+    most = max(FEWEST_TERMS, MOST_COEFFICIENTS // n_scores)
     others: dict[str, Kind] = {name: kind for name, kind in kinds.items() if kind != "text"}
-    words, characters = (fit_terms(texts, unit, most) for unit in ("word", "character"))
+    words, characters = (fit_terms(texts, unit, min(MOST_TERMS[unit], most)) for unit in LENGTHS)
     return TextFeaturizer(names, words, characters, fit_featurizer(table, others, wishes))
 
 

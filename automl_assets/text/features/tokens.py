@@ -1,7 +1,7 @@
 """How a text is cut, alike in Python and in ONNX: into words, and into characters.
 
-A word is a run of letters and digits, by fixed ranges of characters; in scripts that are written without spaces, and among
-emoji, every character is one. Nothing here depends on an operating system's locale.
+A word is a run of letters and digits, or of punctuation, by fixed ranges of characters; in scripts that are written without
+spaces, and among emoji, every character is one. Nothing here depends on an operating system's locale.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,10 @@ _SINGLE = (
     r"\x{E00}-\x{EFF}\x{1000}-\x{109F}\x{1780}-\x{17FF}\x{2600}-\x{27BF}\x{3040}-\x{30FF}\x{3400}-\x{4DBF}\x{4E00}-\x{9FFF}"
     r"\x{F900}-\x{FAFF}\x{1F000}-\x{1FAFF}\x{20000}-\x{3FFFF}"
 )
-WORD = f"[{_SINGLE}]|[^{_OUTSIDE}{_SINGLE}]+"  # suits RE2 and Rust
+_MARKS = (
+    r"\x{21}-\x{2F}\x{3A}-\x{40}\x{5B}-\x{60}\x{7B}-\x{7E}\x{A1}\x{BF}\x{2026}"  # a run of them is a word: !!, :-), ...
+)
+WORD = f"[{_SINGLE}]|[^{_OUTSIDE}{_SINGLE}]+|[{_MARKS}]+"  # suits RE2 and Rust
 CHARACTER = "(?s)."
 MOST_WORDS, MOST_CHARACTERS = 10_000, 20_000  # of a text; what follows is not read
 BATCH_CHARACTERS = 2_000_000  # that are looked at together
@@ -45,7 +48,7 @@ def words(texts: pl.Series) -> tuple[np.ndarray, pl.Series]:
     """The row of each word, int64 [n_words], and the word.
 
     >>> words(pl.Series(["Good day, 世界!"]))[1].to_list()
-    ['Good', 'day', '世', '界']
+    ['Good', 'day', ',', '世', '界', '!']
     """
     found = texts.str.extract_all(WORD).list.head(MOST_WORDS)
     rows = np.repeat(np.arange(len(texts)), found.list.len().to_numpy())

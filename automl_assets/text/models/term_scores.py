@@ -9,11 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from automl_assets.learning.linear_scores import Linear, between_classes
 from automl_assets.onnx.graph import Graph
 from automl_assets.stored import stored_as
 from automl_assets.text.records import TextInputs, TextTensors
 
-WHICH = {"words": ("words",), "characters": ("characters",), "both": ("words", "characters")}  # values of `terms`
+WHICH = {  # values of `terms` in a configuration -> the parts that are looked at
+    "both": ("words", "characters", "others"),
+    "words": ("words", "others"),
+    "characters": ("characters", "others"),
+}
 
 
 @stored_as("text.TermScores")
@@ -21,16 +26,16 @@ WHICH = {"words": ("words",), "characters": ("characters",), "both": ("words", "
 class TermScores:
     """scores = columns @ coefficients + intercept, where the columns are those of some parts, side by side."""
 
-    parts: tuple[str, ...]  # of `words` and `characters`; the other columns come last
+    parts: tuple[str, ...]  # of `words`, `characters` and `others`
     coefficients: np.ndarray  # float [n_columns, n_scores]
     intercept: np.ndarray  # float64 [n_scores]
 
 
 def columns_of(x: TextInputs, parts: Sequence[str]) -> Any:
-    """The terms of some parts and the other columns side by side, scipy csr_matrix float32 [n_rows, n_columns]."""
+    """Some parts of rows side by side, scipy csr_matrix float32 [n_rows, n_columns]."""
     from scipy.sparse import csr_matrix, hstack
 
-    return hstack([*(getattr(x, part) for part in parts), csr_matrix(x.others)], format="csr", dtype=np.float32)
+    return hstack([csr_matrix(getattr(x, part)) for part in parts], format="csr", dtype=np.float32)
 
 
 def term_scores(model: TermScores, x: TextInputs) -> np.ndarray:
@@ -51,5 +56,11 @@ def add_term_scores(models: Sequence[TermScores], graph: Graph, x: TextTensors) 
 def _add_sum(graph: Graph, x: TextTensors, parts: tuple[str, ...], share: float, models: Sequence[TermScores]) -> str:
     coefficients = (share * np.mean([model.coefficients for model in models], axis=0)).astype(np.float32)
     intercept = (share * np.mean([model.intercept for model in models], axis=0)).astype(np.float32)
-    joined = graph.node("Concat", *(getattr(x, part) for part in parts), x.others, axis=1)
+    joined = graph.node("Concat", *(getattr(x, part) for part in parts), axis=1)
     return graph.node("Gemm", joined, graph.constant(coefficients), graph.constant(intercept))
+
+
+def between_scores(log_probabilities: TermScores) -> TermScores:
+    """What tells classes apart, from a log-probability per class: the log-odds of two, or each less the mean of all."""
+    linear = between_classes(Linear(log_probabilities.coefficients, log_probabilities.intercept))
+    return TermScores(log_probabilities.parts, linear.coefficients, linear.intercept)

@@ -1,0 +1,63 @@
+"""Linear support vector machine: the plane among the terms that keeps classes apart by the widest margin."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from automl_assets.learning.fitting import prepared, stopping_early
+from automl_assets.learning.platt_scaling import with_odds
+from automl_assets.parts import Algorithm, Config, FitContext, Rows
+from automl_assets.records import Problem
+from automl_assets.text.models.term_scores import WHICH, TermScores, add_term_scores, columns_of, term_scores
+
+MAX_ROWS = 100_000
+MAX_ITERATIONS = 300
+
+
+def _portfolio(problem: Problem) -> Sequence[Config]:
+    return [
+        {"terms": terms, "C": strength}
+        for terms, strength in (("both", 0.3), ("characters", 0.3), ("words", 0.3), ("both", 1.0), ("both", 0.1))
+    ]
+
+
+def _space(trial: Any, problem: Problem) -> Config:
+    return {
+        "terms": trial.suggest_categorical("terms", tuple(WHICH)),
+        "C": trial.suggest_float("C", 1e-2, 10.0, log=True),
+    }
+
+
+def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> TermScores:
+    rows, _ = prepared(training, context.problem)
+    return with_odds(lambda some: _plane(config, some, context.seed), term_scores, rows, context)
+
+
+def _plane(config: Config, rows: Rows, seed: int) -> TermScores:
+    """Margins: of one plane for two classes, of one plane per class against all others for more."""
+    from sklearn.svm import LinearSVC
+
+    parts = WHICH[config["terms"]]
+    learner = LinearSVC(C=config["C"], max_iter=MAX_ITERATIONS, random_state=seed)
+    with stopping_early():
+        learner.fit(columns_of(rows.x, parts), rows.y, sample_weight=rows.weight)
+    return TermScores(parts, learner.coef_.T.astype(np.float32), learner.intercept_)
+
+
+PART = Algorithm(
+    name="linear_svm",
+    title="Linear support vector machine over terms",
+    tasks=frozenset({"text_classification"}),
+    view="terms",
+    portfolio=_portfolio,
+    space=_space,
+    fit=_fit,
+    predict=term_scores,
+    to_onnx=add_term_scores,
+    link="logit",
+    reference="Joachims 1998; scikit-learn LinearSVC (liblinear), with odds as in Platt 1999.",
+    kinds=frozenset({"scikitlearn"}),
+    time_share=0.3,
+    max_rows=MAX_ROWS,
+)
