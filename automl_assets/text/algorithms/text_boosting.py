@@ -12,11 +12,11 @@ from automl_assets.onnx.graph import DOUBLE, FLOAT, Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.stored import stored_as
-from automl_assets.text.models.term_scores import WHICH, columns_of
+from automl_assets.text.models.term_scores import columns_of
 from automl_assets.text.records import TextInputs, TextTensors
 
 MOST_PROJECTED = 3_000  # terms that the directions are made of
-TERMS = WHICH["both"]
+TERMS = ("words", "characters")
 
 
 @stored_as("text.text_boosting.Model")
@@ -42,7 +42,7 @@ def _trees() -> Algorithm:
 
 def _terms(x: TextInputs) -> Any:
     """csr_matrix float32 [n_rows, n_terms]"""
-    return columns_of(replace(x, others=x.others[:, :0]), TERMS)
+    return columns_of(x, TERMS)
 
 
 def _portfolio(problem: Problem) -> Sequence[Config]:

@@ -11,8 +11,8 @@ from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps import analyse_errors as shared
 from automl_assets.steps.evaluate import Answers
 from automl_assets.text.features.language import is_language_known, languages_of
-from automl_assets.text.features.tokens import WORD
 
+WORD = r"[\p{L}\p{N}]+"
 LINK = r"https?:|www\."
 TOLD = 3  # decimals of a share
 

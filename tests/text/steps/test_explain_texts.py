@@ -64,7 +64,7 @@ def test_offsets_give_the_words_as_they_stand_in_the_text() -> None:
     ensemble, dataset, features = _made()
     table = pl.DataFrame({"text": ODD, "stars": [0.0] * 4})
     found = explain_rows(ensemble, dataset, features, table, 0.0).filter(pl.col("column") == "text")
-    assert found.height == 3 + 3 + 40  # of the last text runs of words
+    assert found.height == 4 + 3 + 40  # a sign counts, too; of the last text runs of words
     for row, value, start, stop in found.select("row", "value", "start", "stop").iter_rows():
         assert ODD[row][start:stop] == value
 
