@@ -17,7 +17,7 @@ test: 0.2
 validation: {folds: 2}
 algorithms: {allowed: [complement_naive_bayes, logistic_regression]}
 predict_source: unlabelled.csv
-limits: {timeout_minutes: 10, max_trials: 1}
+limits: {timeout_minutes: 10, max_trials: 8}
 report: false
 """
 NEW = ["The staff was friendly and the breakfast delicious.", "A dirty room, noisy and cold."]

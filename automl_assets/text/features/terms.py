@@ -18,6 +18,7 @@ from automl_assets.text.features import tokens
 
 Unit = Literal["word", "character"]
 LENGTHS: Mapping[Unit, tuple[int, ...]] = {"word": (1, 2, 3), "character": (2, 3, 4, 5)}
+PATTERNS: Mapping[Unit, str] = {"word": tokens.WORD, "character": tokens.CHARACTER}
 MOST_NUMBERS: Mapping[Unit, int] = {"word": 100_000, "character": 6_000}  # so that a term's key fits 64 bits
 MOST_TERMS: Mapping[Unit, int] = {"word": 50_000, "character": 100_000}
 MOST_COEFFICIENTS = 10_000_000  # terms of a unit times classes: what a linear model keeps
@@ -38,6 +39,7 @@ class Terms:
     keys: np.ndarray  # int64 [n_terms]
     lengths: np.ndarray  # int64 [n_terms], words or characters of each term
     weights: np.ndarray  # float32 [n_terms], inverse document frequencies
+    pattern: str  # of a word or character, as it was when the terms were learnt
 
     @property
     def n_terms(self) -> int:
@@ -78,12 +80,12 @@ def fit_terms(texts: pl.Series, unit: Unit, most_terms: int) -> Terms:
     least = 2 if len(learnt) > SMALL else 1
     spellings, numbers = _SPELLINGS[unit](learnt, least)
     empty = np.empty(0, np.int64)
-    known = Terms(unit, spellings, numbers, empty, empty, np.empty(0, np.float32))
+    known = Terms(unit, spellings, numbers, empty, empty, np.empty(0, np.float32), PATTERNS[unit])
     found = _frequent(_grams(known, learnt), least, most_terms)
     n_rows = found["n"].to_numpy()
     weights = np.log((1 + len(learnt)) / (1 + n_rows)) + 1
     keys, lengths = found["key"].to_numpy(), found["length"].to_numpy()
-    return Terms(unit, spellings, numbers, keys, lengths, weights.astype(np.float32))
+    return Terms(unit, spellings, numbers, keys, lengths, weights.astype(np.float32), PATTERNS[unit])
 
 
 def _grams(terms: Terms, texts: pl.Series) -> pl.DataFrame:
@@ -107,7 +109,7 @@ def _frequent(grams: pl.DataFrame, least: int, most: int) -> pl.DataFrame:
 def _numbers(terms: Terms, texts: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """The row of every word or character, and its number."""
     if terms.unit == "word":
-        rows, spelled = tokens.words(texts)
+        rows, spelled = tokens.words(texts, terms.pattern)
         known = pl.Series(terms.spellings.tolist(), dtype=pl.String)
         numbers = spelled.replace_strict(known, pl.Series(terms.numbers), default=UNKNOWN, return_dtype=pl.Int64)
         return rows, numbers.to_numpy()

@@ -34,7 +34,6 @@ def _numbers(graph: Graph, terms: Terms, texts: str) -> str:
     """The number of each word or character, int64 [n_rows, n_tokens]; NO_TOKEN where a text is shorter than others."""
     is_word = terms.unit == "word"
     most = tokens.MOST_WORDS if is_word else tokens.MOST_CHARACTERS
-    pattern = tokens.WORD if is_word else tokens.CHARACTER
     found = graph.node(
         "Tokenizer",
         texts if is_word else _padded(graph, texts),
@@ -42,7 +41,7 @@ def _numbers(graph: Graph, terms: Terms, texts: str) -> str:
         mark=0,
         mincharnum=1,
         pad_value="",
-        tokenexp=pattern,
+        tokenexp=terms.pattern,
     )
     cut = graph.node("Slice", found, *(graph.constant(np.array([value])) for value in (0, most, 2)))
     return graph.node(

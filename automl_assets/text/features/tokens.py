@@ -44,13 +44,13 @@ def batches(texts: pl.Series) -> Iterator[slice]:
         yield slice(start, stop)
 
 
-def words(texts: pl.Series) -> tuple[np.ndarray, pl.Series]:
+def words(texts: pl.Series, pattern: str = WORD) -> tuple[np.ndarray, pl.Series]:
     """The row of each word, int64 [n_words], and the word.
 
     >>> words(pl.Series(["Good day, 世界!"]))[1].to_list()
     ['Good', 'day', ',', '世', '界', '!']
     """
-    found = texts.str.extract_all(WORD).list.head(MOST_WORDS)
+    found = texts.str.extract_all(pattern).list.head(MOST_WORDS)
     rows = np.repeat(np.arange(len(texts)), found.list.len().to_numpy())
     return rows, found.explode().drop_nulls()
 
