@@ -10,13 +10,18 @@ from functools import partial
 
 import numpy as np
 
-from automl_assets import registry
+from automl_assets import registry, tagging
 from automl_assets.errors import DataError, SettingError, listed, nearest
 from automl_assets.records import Problem
 
 Formula = Callable[[np.ndarray, np.ndarray, np.ndarray | None, Problem], float]
 
-CLASSES, VALUES, SERIES = "classes", "values", "series"  # what metrics judge; a task names those that can judge it
+CLASSES, VALUES, SERIES, ENTITIES = (
+    "classes",
+    "values",
+    "series",
+    "entities",
+)  # what metrics judge; a task names those that can judge it
 
 
 @dataclass(frozen=True)
@@ -318,6 +323,39 @@ def _log_loss(truth, prediction, weight, problem) -> float:
     return float(-np.average(np.log(np.clip(probability, smallest, 1 - smallest)), weights=weight))
 
 
+# Entities: truth int codes of tags [n_tokens], prediction probabilities [n_tokens, n_tags]
+
+
+@dataclass(frozen=True)
+class _EntityRate:
+    """A rate of entities, averaged as `seqeval` does: over the labels that are there or were found."""
+
+    count: Callable[..., tagging.Counts]
+    rate: Callable[..., np.ndarray]
+    average: str
+
+    def __call__(self, truth, prediction, weight, problem) -> float:
+        found = self.count(truth, tagging.decoded_tags(prediction, problem.threshold), weight, problem.n_classes)
+        totals = (found.true, found.found, found.met, found.right)
+        if self.average == "micro":
+            return float(self.rate(*(total.sum(keepdims=True) for total in totals))[0])
+        rates, seen = self.rate(*totals), found.true + found.found > 0
+        return float(np.average(rates[seen], weights=found.true[seen] if self.average == "weighted" else None))
+
+
+def _entity_precision(true: np.ndarray, found: np.ndarray, met: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return _ratio(right, found)
+
+
+def _entity_recall(true: np.ndarray, found: np.ndarray, met: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return _ratio(met, true)
+
+
+def _entity_f1(*counts: np.ndarray) -> np.ndarray:
+    precision, recall = _entity_precision(*counts), _entity_recall(*counts)
+    return _ratio(2 * precision * recall, precision + recall)
+
+
 # Regression
 
 
@@ -426,6 +464,7 @@ _VARIED = Need("target values that differ", _truth_varies)
 _NO_ZERO = Need("a target that is never zero", lambda truth, *_: bool((truth != 0).all()))
 _LOG = Need("targets and predictions above -1", _is_above_minus_one)
 _RANGE = Need("a training target with a range", lambda *given: given[-1].target_range[0] < given[-1].target_range[1])
+_ENTITY = Need("rows with an entity", lambda truth, _, weight, __: bool((_counted(truth, weight) > 0).any()))
 _LOG_RANGE = Need("a training target above -1", lambda *given: given[-1].target_range[0] > -1)
 _SERIES = Need("what came before in each series, see `forecast_metrics`", lambda *given: False)
 
@@ -494,6 +533,25 @@ def _fit_metrics() -> list[Metric]:
     ]
 
 
+def _entity_metrics() -> list[Metric]:
+    """Strict: bounds and label are right; lenient: the label is, and a token is shared."""
+    rates = {"precision": _entity_precision, "recall": _entity_recall, "f1": _entity_f1}
+    kinds = [(tagging.counts, average, average) for average in ("micro", "macro", "weighted")]
+    kinds.append((tagging.lenient_counts, "micro", "lenient"))
+    return [
+        Metric(
+            f"entity_{name}_{ending}",
+            _EntityRate(count, rate, average),
+            True,
+            ENTITIES,
+            needs=(_ENTITY,),
+            is_over_classes=average == "macro",
+        )
+        for name, rate in rates.items()
+        for count, average, ending in kinds
+    ]
+
+
 def _series_metrics() -> list[Metric]:
     """Errors that single rows do not have: measured by the past of each series, or of quantiles."""
     names = ("MASE", "RMSSE", "OWA", "sMAPE", "WAPE", "WQL", "pinball_loss")
@@ -511,6 +569,7 @@ METRICS: dict[str, Metric] = {
         *_area_metrics("average_precision_score", precision_area, partial(_class_areas, precision_area), ()),
         *_error_metrics(),
         *_fit_metrics(),
+        *_entity_metrics(),
         *_series_metrics(),
     )
 }

@@ -43,6 +43,7 @@ LAYERS = (
     ("execution",),
     ("explanation", "pictures", "data", "onnx"),
     ("metrics",),
+    ("tagging",),
     ("registry",),
     ("families", "parts", "records", "model_records", "experiment.lag_settings", "experiment.featurizer_options"),
     ("data.schema", "data.column_schema", "data.learn_column", "data.read_column", "data.dates"),
