@@ -183,8 +183,9 @@ def test_regression_metric_equals_scikit_learn(name, is_weighted, has_ties):
 
 
 def test_no_metric_lacks_an_oracle():
-    """Those of forecasts have theirs in `test_forecast_metrics`."""
-    of_rows = {name for name, one in metrics.METRICS.items() if one.kind != metrics.SERIES}
+    """Those of forecasts have theirs in `test_forecast_metrics`, those of entities in `test_entity_metrics`."""
+    elsewhere = (metrics.SERIES, metrics.ENTITIES)
+    of_rows = {name for name, one in metrics.METRICS.items() if one.kind not in elsewhere}
     assert of_rows == {*CLASS_ORACLES, *BINARY_ORACLES, *VALUE_ORACLES}
 
 
