@@ -17,7 +17,7 @@ from automl_assets.records import Problem
 
 Config = dict[str, Any]
 View = Literal["codes", "dense"]
-Link = Literal["value", "logit", "probability"]
+Link = Literal["value", "logit", "sigmoid", "probability"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Rows:
     """Rows to learn from or to be scored on, in the view the algorithm asked for."""
 
     x: np.ndarray  # float32 [n_rows, n_features]
-    y: np.ndarray  # int64 class codes, or float64 values [n_rows]
+    y: np.ndarray  # int64 class codes, or float64 values [n_rows]; of sets of labels int8 [n_rows, n_labels]
     weight: np.ndarray | None = None  # float64 [n_rows]
 
     def take(self, chosen: np.ndarray) -> "Rows":
@@ -84,6 +84,8 @@ class Algorithm:
       value         n_scores = 1, the predicted value (every algorithm under regression)
       logit         log-odds [n_rows, 1] for two classes, unnormalised log-probabilities [n_rows, n_classes] for more
       probability   [n_rows, n_classes], rows sum to one
+    Where answers are sets of labels, `logit` stands for `sigmoid`, the log-odds of each label [n_rows, n_labels], and
+    rows of probabilities [n_rows, n_labels] need not sum to one.
     The models of several folds are averaged in this raw space, so that averaged trees and linear models fuse exactly.
     `to_onnx(models, graph, x)` adds nodes that compute the mean raw score of the models and returns its tensor's name.
     """
@@ -158,6 +160,11 @@ class LabelFormat:
     read: Callable[[bytes, str, str], pl.DataFrame]
 
 
+def one_label(target: pl.Series) -> list[tuple[str, ...] | None]:
+    """A target that is a label by itself."""
+    return [None if text is None else (text,) for text in target.cast(pl.String).to_list()]
+
+
 @dataclass(frozen=True)
 class Task:
     """A kind of question. The functions are the task's way to take each step that differs between tasks."""
@@ -169,9 +176,10 @@ class Task:
     further_metrics: tuple[str, ...]  # shown on the leaderboard beside the experiment's own
     problem: Callable[..., Problem]  # from target values and settings to what is asked of a model
     encode_target: Callable[..., np.ndarray]  # target column to class codes or values
-    metric_kinds: frozenset[str]  # which metrics can judge it: those of `classes`, `values`, `series`
+    metric_kinds: frozenset[str]  # which metrics can judge it: those of `classes`, `label_sets`, `values`, `series`
     stratify: bool  # whether folds keep the class shares
     sample: Callable[[int], tuple[pl.DataFrame, str]]  # tiny seeded data and its target, for contract tests
+    labels_of: Callable[[pl.Series], list[tuple[str, ...] | None]] = one_label  # that each target names; None: it lacks
 
     @property
     def is_numeric(self) -> bool:
@@ -179,12 +187,22 @@ class Task:
         return "values" in self.metric_kinds
 
 
+def link_of(algorithm: AlgorithmInfo, problem: Problem) -> Link:
+    """What an algorithm's raw scores mean where it answers this problem."""
+    own: Link = getattr(algorithm, "link", "value")
+    if problem.answers == "values":
+        return "value"
+    return "sigmoid" if problem.is_multilabel and own == "logit" else own
+
+
 def link_scores(raw: np.ndarray, link: Link) -> np.ndarray:
     """Raw scores as an answer: probabilities [n_rows, n_classes] or values [n_rows, 1].
 
-    >>> link_scores(np.array([[0.0]]), "logit")
-    array([[0.5, 0.5]])
+    >>> link_scores(np.array([[0.0]]), "logit"), link_scores(np.array([[0.0, 0.0]]), "sigmoid")
+    (array([[0.5, 0.5]]), array([[0.5, 0.5]]))
     """
+    if link == "sigmoid":
+        return 1.0 / (1.0 + np.exp(-np.clip(raw.astype(np.float64), -500, 500)))
     if link == "logit" and raw.shape[1] == 1:
         positive = 1.0 / (1.0 + np.exp(-np.clip(raw.astype(np.float64), -500, 500)))
         return np.hstack([1.0 - positive, positive])

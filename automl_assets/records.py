@@ -6,7 +6,7 @@ Sequences in a record are tuples; every record can be stored and read back by `r
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from automl_assets.errors import LearningError
 Kind = Literal["numeric", "categorical", "datetime", "text", "ignored"]
 Label = str | int | bool | float
 EnsembleKind = Literal["single", "voting", "stacking"]
+AnswerName = Literal["classes", "label_sets", "values"]
 
 TRAIN, VALID = 1, 2  # marks in `Split.assignment`; 0 means the row takes no part in that fold
 LEFT_OUT_SHARE = 0.05  # of the rows to learn from: fewer are left out by the chance of repeated hold-outs
@@ -96,6 +97,13 @@ class Problem:
     positive: int | None = None  # code of the positive class, two classes only
     threshold: float = 0.5  # the second of two classes is the answer where its probability is above
     target_range: tuple[float, float] = (0.0, 1.0)  # of the training rows; normalises the normalized_* metrics
+    is_multilabel: bool = False  # whether an answer is a set of labels: any number of the classes, or none
+    thresholds: tuple[float, ...] = ()  # of sets, one per label, which is in where its probability is above; empty: 0.5
+
+    @property
+    def answers(self) -> AnswerName:
+        """What an answer is; `answer_kinds` says what steps do with each."""
+        return "label_sets" if self.is_multilabel else "classes" if self.classes else "values"
 
     @property
     def n_classes(self) -> int:
@@ -103,8 +111,29 @@ class Problem:
 
     @property
     def n_outputs(self) -> int:
-        """Columns of a prediction: one per class, or one value."""
+        """Columns of a prediction: one per class or label, or one value."""
         return max(1, self.n_classes)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether one of two classes is the answer."""
+        return self.answers == "classes" and self.n_classes == 2
+
+    @property
+    def n_scores(self) -> int:
+        """Log-odds of a row: two classes share one."""
+        return 1 if self.is_binary else self.n_outputs
+
+    @property
+    def as_likely(self) -> "Problem":
+        """The same question, answered by what is more likely than not."""
+        return replace(self, threshold=0.5, thresholds=())
+
+    def deciding_as(self, other: "Problem") -> "Problem":
+        """The same question, decided by the thresholds of another; a label that it does not know has none of its own."""
+        own = dict(zip(map(str, other.classes), other.thresholds, strict=False))
+        thresholds = tuple(own.get(str(label), 0.5) for label in self.classes) if own else ()
+        return replace(self, threshold=other.threshold, thresholds=thresholds)
 
 
 @dataclass(frozen=True)
@@ -177,7 +206,8 @@ class Ties:
 class Truth:
     """What is known of every row's answer, and who learns from it: all that steps of every family look at."""
 
-    y: np.ndarray  # int64 class codes or float64 values [n_rows]; -1 or NaN where the target is missing
+    y: np.ndarray  # int64 class codes or float64 values [n_rows]; -1 or NaN where the target is missing. Of sets of labels
+    # int8 [n_rows, n_labels], 1 for each label of the row; -1 in the whole row where the target is missing
     weight: np.ndarray | None  # float64 [n_rows]
     problem: Problem
     split: Split
@@ -314,7 +344,8 @@ class Calibration:
     """Makes probabilities honest: their logarithms are scaled, and the second of two classes gets a head start."""
 
     scale: float  # inverse of the temperature; above one makes answers surer
-    bias: float = 0.0  # added to the log-odds of two classes
+    bias: float = 0.0  # added to the log-odds of two classes, or of every label
+    labels: tuple[tuple[float, float], ...] = ()  # of sets of labels: scale and bias of the log-odds of each
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,11 @@ class Counts:
     met: np.ndarray  # of those that are there
     right: np.ndarray  # of those that are found
 
+    @property
+    def pooled(self) -> "Counts":
+        """Of all labels together, float64 [1] each."""
+        return Counts(*(one.sum(keepdims=True) for one in (self.true, self.found, self.met, self.right)))
+
 
 def counts(truth: np.ndarray, found: np.ndarray, weight: np.ndarray | None, n_tags: int) -> Counts:
     """By bounds and label: the tags [n_tokens] that are true, those found, and what each token weighs."""

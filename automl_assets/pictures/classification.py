@@ -6,7 +6,8 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from automl_assets.metrics import confusion, pooled, ranked_totals
+from automl_assets.metrics.classes import confusion, pooled
+from automl_assets.metrics.ranking import ranked_totals
 from automl_assets.model_records import Picture
 from automl_assets.pictures.canvas import (
     BLUE,

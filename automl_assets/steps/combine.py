@@ -1,6 +1,5 @@
 """combine: from the answers of an ensemble's members to its own. Building ensembles is in build_ensemble."""
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +9,6 @@ from automl_assets import registry
 from automl_assets.errors import DataError, listed, nearest
 from automl_assets.parts import Algorithm, link_scores
 from automl_assets.records import (
-    Label,
     Member,
     Problem,
     Stack,
@@ -49,10 +47,3 @@ def check_columns(needed: tuple[str, ...], table: pl.DataFrame) -> None:
         if name not in table.columns:
             hint = nearest(name, table.columns)
             raise DataError(f'the rows have no column "{name}"; they have {listed(table.columns)}.{hint}')
-
-
-def set_texts(inside: np.ndarray, classes: Sequence[Label]) -> list[str]:
-    """The classes of each row's set as JSON, which every table format can hold."""
-    found, which = np.unique(inside, axis=0, return_inverse=True)
-    texts = [json.dumps([label for label, is_in in zip(classes, row, strict=True) if is_in]) for row in found]
-    return [texts[i] for i in which.reshape(-1)]

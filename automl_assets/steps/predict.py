@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 
 from automl_assets import metrics, registry
+from automl_assets.data.label_sets import set_texts
 from automl_assets.model_records import Predictions
 from automl_assets.records import Ensemble
-from automl_assets.steps.combine import check_columns, set_texts
+from automl_assets.steps.combine import check_columns
 from automl_assets.steps.conformalize import class_sets, intervals
 from automl_assets.steps.read_rows import Notes, marked, read_rows
 

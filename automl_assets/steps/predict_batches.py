@@ -13,11 +13,12 @@ from typing import IO, Any
 import numpy as np
 import polars as pl
 
+from automl_assets.data.label_sets import set_texts
 from automl_assets.errors import SettingError, listed
 from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.session import feeds_of, open_session, packed
 from automl_assets.records import Label, Problem
-from automl_assets.steps.combine import check_columns, set_texts
+from automl_assets.steps.combine import check_columns
 
 BATCH_ROWS = 10_000
 

@@ -1,7 +1,7 @@
 """split_rows: who learns, who validates, who tests; groups and time are kept apart where the experiment says so."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import fsspec
@@ -9,12 +9,14 @@ import numpy as np
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
+from automl_assets.answer_kinds import AnswerKind, answers_of
 from automl_assets.data import files
 from automl_assets.data.row_ids import identities, shuffled
 from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment.experiment import Experiment, FoldRows
 from automl_assets.masking import without_secrets
 from automl_assets.records import SOURCE, TEST_FILE, TRAIN, VALID, VALIDATION_FILE, Dataset, Profile, Roles, Split
+from automl_assets.steps.iterative_stratification import chosen_share, dealt_parts
 
 # Rows up to which so many folds are used; above the last, a hold-out. `auto` is AutoGluon's published choice of eight
 # folds, fewer for very few and very many rows; `azure` is Microsoft's rule. benchmarks/validation.py compares them.
@@ -31,8 +33,9 @@ VALIDATED_SHARE = 0.5  # of the rows in time order: the latest, which the folds 
 def split_rows(dataset: Dataset, profile: Profile, experiment: Experiment) -> Split:
     """Test rows first, then folds among the rest. Rows without a target take no part."""
     y = experiment.task_part.encode_target(dataset.table[dataset.roles.target], profile.problem)
-    has_target = y >= 0 if profile.problem.classes else np.isfinite(y)
-    chooser = _Chooser(dataset, y, experiment)
+    answers = answers_of(profile.problem)
+    has_target = answers.has_truth(y)
+    chooser = _Chooser(dataset, y, experiment, answers)
     is_test = chooser.test_rows(has_target)
     learning = has_target & ~is_test & (dataset.part != TEST_FILE)
     weighs = _weighs(dataset)
@@ -50,8 +53,8 @@ def split_rows(dataset: Dataset, profile: Profile, experiment: Experiment) -> Sp
 class _Chooser:
     """Chooses rows by the experiment's settings; holds what every choice looks at."""
 
-    def __init__(self, dataset: Dataset, y: np.ndarray, experiment: Experiment):
-        self.dataset, self.y, self.experiment = dataset, y, experiment
+    def __init__(self, dataset: Dataset, y: np.ndarray, experiment: Experiment, answers: AnswerKind):
+        self.dataset, self.y, self.experiment, self.answers = dataset, y, experiment, answers
         table, roles = dataset.table, dataset.roles
         self.groups = table[roles.group].cast(str).fill_null("").to_numpy() if roles.group else None
         self.order = table[roles.time].rank("dense").fill_null(0).to_numpy() if roles.time else None
@@ -129,8 +132,14 @@ class _Chooser:
             return ordered[start:]
         if self.groups is not None:
             return self._whole_groups(rows, self.groups[rows], fraction, seed)
-        strata = self.y[rows] if self._can_stratify(rows, fraction) else np.zeros(len(rows))
-        return rows[_lowest(shuffled(self.identities[rows], seed), strata, n_part)]
+        return rows[CHOSEN[self.answers.name](self, rows, n_part, shuffled(self.identities[rows], seed))]
+
+    def _chosen_of_classes(self, rows: np.ndarray, n_part: int, chance: np.ndarray) -> np.ndarray:
+        can_stratify = self._can_stratify(rows, n_part)
+        return _lowest(chance, self.y[rows] if can_stratify else np.zeros(len(rows)), n_part)
+
+    def _chosen_of_label_sets(self, rows: np.ndarray, n_part: int, chance: np.ndarray) -> np.ndarray:
+        return chosen_share(self.y[rows], n_part, chance)
 
     @cached_property
     def identities(self) -> np.ndarray:
@@ -144,34 +153,39 @@ class _Chooser:
         order = np.argsort(shuffled(identities(groups.to_frame()), seed), kind="stable")
         return rows[np.isin(group, groups.to_numpy()[order[:n_part]])]
 
-    def _can_stratify(self, rows: np.ndarray, fraction: float) -> bool:
+    def _can_stratify(self, rows: np.ndarray, n_part: int) -> bool:
         if not self.experiment.task_part.stratify:
             return False
         _, counts = np.unique(self.y[rows], return_counts=True)
-        n_part = math.ceil(fraction * len(rows))
         return counts.min() >= 2 and min(n_part, len(rows) - n_part) >= len(counts)
 
     def _cross_validation(self, rows: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
-
-        seed, y = self.experiment.seed, self.y[rows]
-        stratify = self.experiment.task_part.stratify
         if n_folds >= len(rows):
             raise SettingError(f"validation.folds: got {n_folds}; {len(rows)} rows can fill at most {len(rows) - 1}")
         if self.groups is not None:
-            groups = self.groups[rows]
-            self._check_groups(len(np.unique(groups)), n_folds, f"{n_folds} folds")
-            grouped = StratifiedGroupKFold(n_folds) if stratify else GroupKFold(n_folds)
-            pairs = grouped.split(rows, y, groups)
-        elif stratify and np.unique(y, return_counts=True)[1].min() >= n_folds:
-            pairs = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, y)
-        else:
-            order = np.argsort(y, kind="stable") if stratify else np.arange(len(rows))
-            rows = rows[order]
-            if stratify:  # classes rarer than the folds: deal them out in turn
-                return _dealt(rows, n_folds, seed)
-            pairs = KFold(n_folds, shuffle=True, random_state=seed).split(rows)
-        return [(np.sort(rows[train]), np.sort(rows[valid])) for train, valid in pairs]
+            return self._group_folds(rows, self.groups[rows], n_folds)
+        return FOLDS[self.answers.name](self, rows, n_folds)
+
+    def _group_folds(self, rows: np.ndarray, groups: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+        self._check_groups(len(np.unique(groups)), n_folds, f"{n_folds} folds")
+        grouped = StratifiedGroupKFold(n_folds) if self.experiment.task_part.stratify else GroupKFold(n_folds)
+        return _of_rows(rows, grouped.split(rows, self.answers.strata(self.y[rows]), groups))
+
+    def _folds_of_classes(self, rows: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        from sklearn.model_selection import KFold, StratifiedKFold
+
+        seed, y, stratify = self.experiment.seed, self.y[rows], self.experiment.task_part.stratify
+        if stratify and np.unique(y, return_counts=True)[1].min() >= n_folds:
+            return _of_rows(rows, StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, y))
+        if stratify:  # classes rarer than the folds: deal them out in turn
+            return _dealt(rows[np.argsort(y, kind="stable")], n_folds, seed)
+        return _of_rows(rows, KFold(n_folds, shuffle=True, random_state=seed).split(rows))
+
+    def _folds_of_label_sets(self, rows: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        part = dealt_parts(self.y[rows], n_folds, np.random.default_rng(self.experiment.seed))
+        return [(rows[part != fold], rows[part == fold]) for fold in range(n_folds)]
 
     def _late_origins(self, rows: np.ndarray, times: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """The latest rows in blocks, one after the other: each validates what all rows before it teach."""
@@ -236,6 +250,24 @@ class _Chooser:
         return pairs
 
 
+# By what an answer is: which rows are put aside, and which folds the others make.
+CHOSEN = {
+    "classes": _Chooser._chosen_of_classes,
+    "label_sets": _Chooser._chosen_of_label_sets,
+    "values": _Chooser._chosen_of_classes,
+}
+FOLDS = {
+    "classes": _Chooser._folds_of_classes,
+    "label_sets": _Chooser._folds_of_label_sets,
+    "values": _Chooser._folds_of_classes,
+}
+
+
+def _of_rows(rows: np.ndarray, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of positions among the rows as pairs of rows, in order."""
+    return [(np.sort(rows[train]), np.sort(rows[valid])) for train, valid in pairs]
+
+
 def _fold_rows(indices: str | FoldRows) -> FoldRows:
     """Row numbers as the experiment has them, or as its file does."""
     if not isinstance(indices, str):
@@ -284,8 +316,9 @@ def _check_classes(y: np.ndarray, weighs: np.ndarray, profile: Profile, roles: R
     """Of the rows to learn from. Raises DataError for a class that has some, none of which counts."""
     if not weighs.any():
         raise DataError(f'weight_column "{roles.weight}": every row to learn from weighs 0; {WEIGH}')
-    classes = profile.problem.classes
-    lost = [str(classes[code]) for code in np.setdiff1d(y, y[weighs])] if classes else []
+    classes, totals = profile.problem.classes, answers_of(profile.problem).totals
+    is_lost = (totals(y, None, len(classes)) > 0) & (totals(y[weighs], None, len(classes)) == 0)
+    lost = [str(classes[code]) for code in np.flatnonzero(is_lost)]
     if lost:
         what, them = ("the class", "it") if len(lost) == 1 else ("the classes", "them")
         raise DataError(
@@ -302,7 +335,7 @@ def _check_folds(assignment: np.ndarray, y: np.ndarray, weighs: np.ndarray, prof
                 f"fold {fold + 1} has {train.sum()} rows to learn from and {valid.sum()} to validate on; both need some"
                 + ("" if weighs.all() else ", of a weight above 0")
             )
-        if profile.problem.classes and len(np.unique(y[train])) < 2:
+        if not answers_of(profile.problem).has_contrast(y[train]):
             raise DataError(
                 f"fold {fold + 1} has rows of one class only to learn from. Use fewer folds, or a split that keeps the classes."
             )

@@ -42,6 +42,7 @@ LAYERS = (
     ("learning",),
     ("execution",),
     ("explanation", "pictures", "data", "onnx"),
+    ("answer_kinds",),
     ("metrics",),
     ("tagging",),
     ("registry",),

@@ -10,6 +10,8 @@ from scipy import stats
 from sklearn import metrics as reference
 
 from automl_assets import metrics
+from automl_assets.metrics import classes, values
+from automl_assets.metrics.metric import SERIES
 from automl_assets.errors import DataError, SettingError
 from automl_assets.records import Problem
 
@@ -183,9 +185,8 @@ def test_regression_metric_equals_scikit_learn(name, is_weighted, has_ties):
 
 
 def test_no_metric_lacks_an_oracle():
-    """Those of forecasts have theirs in `test_forecast_metrics`, those of entities in `test_entity_metrics`."""
-    elsewhere = (metrics.SERIES, metrics.ENTITIES)
-    of_rows = {name for name, one in metrics.METRICS.items() if one.kind not in elsewhere}
+    """Those of forecasts have theirs in `test_forecast_metrics`, those of sets in `test_label_set_metrics`."""
+    of_rows = {one.name for one in (*classes.METRICS, *values.METRICS) if one.kind != SERIES}
     assert of_rows == {*CLASS_ORACLES, *BINARY_ORACLES, *VALUE_ORACLES}
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from automl_assets import metrics
-from automl_assets.metrics import METRICS, decided, metric_names
+from automl_assets.metrics import METRICS, metric_names
+from automl_assets.metrics.classes import decided
 from automl_assets.records import Problem
 from automl_assets.steps.calibrate import Judged
 from automl_assets.steps.choose_threshold import MIN_MINORITY, _best_threshold, choose_threshold

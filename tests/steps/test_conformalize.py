@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from automl_assets.metrics import decided
+from automl_assets.metrics.classes import decided
 from automl_assets.records import Conformal, Problem, Spread
 from automl_assets.steps.conformalize import (
     MIN_CLASS_ROWS,

@@ -16,7 +16,7 @@ import polars as pl
 from automl_assets.execution.time_shares import TimeShares
 from automl_assets.explanation.group_rates import GroupMeans, sure_difference, sure_ratio
 from automl_assets.explanation.groups import Groups, grouped
-from automl_assets.metrics import decided
+from automl_assets.metrics.classes import decided
 from automl_assets.model_records import Fairness, GroupComparison
 from automl_assets.pictures import fairness_picture
 from automl_assets.records import Dataset, Ensemble, Features, Problem
