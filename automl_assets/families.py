@@ -12,12 +12,20 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from automl_assets.errors import DiscoveryError
 
 HERE = __name__.rpartition(".")[0]
 ENTRY_POINTS = "automl_assets.families"
+
+
+def _matrix(folder: Path) -> Any:
+    """Rows that `learning.fit_fold.lay_out` wrote, mapped from their file."""
+    import numpy as np
+
+    return np.load(folder / "x.npy", mmap_mode="r")
 
 
 def _unchanged(ensemble: Any, *others: Any) -> Any:
@@ -32,7 +40,8 @@ class RowSteps:
     `featurize(dataset, profile, split, experiment)` gives the Features.
     `choices(algorithm, features)` are keys of a configuration with the values worth trying beside leaving them out.
     `lay_out(folder, features, algorithm)` writes what fits read there; `fit_context(features, seed)` is what every fit is
-    told; `fit_fold(folder, family, algorithm, config, fold, context)` gives a `learning.fit_fold.FoldFit`, in a child.
+    told; `fit_fold(folder, family, algorithm, config, fold, context)` gives a `learning.fit_fold.FoldFit`, in a child, where
+    `read_inputs(folder)` are the rows that were laid out, which give some of themselves by `inputs[row_numbers]`.
     `prune(ensemble, candidates, features, most_milliseconds)` may leave models out, so that one row is answered in time.
     `answer(ensemble, table)` gives probabilities [n_rows, n_classes] or values [n_rows, 1] for rows as they come, and
     `answer_inputs(ensemble, inputs)` for rows that are features already; inputs have `take(rows)`, and `sizes` to be shown.
@@ -54,6 +63,7 @@ class RowSteps:
     answer_inputs: Callable[..., Any]
     onnx_bytes: Callable[[Any], bytes]
     input_types: Callable[[Any], dict[str, str]]
+    read_inputs: Callable[[Path], Any] = _matrix
     matrix_onnx: Callable[[Any], tuple[bytes, dict[str, tuple[str, ...]]] | None] = lambda ensemble: None
     choices: Callable[..., dict[str, tuple[str, ...]]] = lambda algorithm, features: {}
     prune: Callable[..., Any] = _unchanged
@@ -71,7 +81,8 @@ class Family:
     `check(experiment)` raises ValueError for settings that contradict each other or mean nothing here.
     `load(experiment, tables, places, schema)` makes of the rows of each source, by the marks of `Dataset.part`, one table
     with roles; `places` says where rows are from, and by `schema` they were read.
-    `time_formats(experiment, rows)` names the columns that `data.timestamps` reads, with how they are written.
+    `time_formats(experiment, rows)` names the columns that `data.timestamps` reads, with how they are written, and
+    `text_columns(experiment)` those whose cells stay as they are written, whatever they look like.
     `graph(experiment)` gives its assets, `triggers(experiment)` sensors of its own, `result()` the type that holds what
     came of a run.
     `group_keys(dataset, experiment)` names the groups that are made each by itself, a partition each; None where an
@@ -91,6 +102,7 @@ class Family:
         None  # of a `steps.draft.DraftRequest`; None for what is of no such kind
     )
     time_formats: Callable[[Any, Any], Mapping[str, str]] = lambda experiment, rows: {}
+    text_columns: Callable[[Any], frozenset[str]] = lambda experiment: frozenset()
     row_steps: RowSteps | None = None  # None where the family has a graph of its own
     preload: tuple[str, ...] = ()  # modules that its child processes need beside those of all others
 

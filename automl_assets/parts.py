@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from automl_assets.records import Problem
 
 Config = dict[str, Any]
-View = Literal["codes", "dense"]
+View = Literal["codes", "dense", "words", "characters", "terms", "texts", "tokens"]  # of tables, of texts, of tokens
 Link = Literal["value", "logit", "sigmoid", "probability"]
 
 
@@ -24,7 +24,7 @@ Link = Literal["value", "logit", "sigmoid", "probability"]
 class Rows:
     """Rows to learn from or to be scored on, in the view the algorithm asked for."""
 
-    x: np.ndarray  # float32 [n_rows, n_features]
+    x: Any  # float32 [n_rows, n_features], or a record of the family's own that gives some rows by x[row_numbers]
     y: np.ndarray  # int64 class codes, or float64 values [n_rows]; of sets of labels int8 [n_rows, n_labels]
     weight: np.ndarray | None = None  # float64 [n_rows]
 
@@ -87,7 +87,8 @@ class Algorithm:
     Where answers are sets of labels, `logit` stands for `sigmoid`, the log-odds of each label [n_rows, n_labels], and
     rows of probabilities [n_rows, n_labels] need not sum to one.
     The models of several folds are averaged in this raw space, so that averaged trees and linear models fuse exactly.
-    `to_onnx(models, graph, x)` adds nodes that compute the mean raw score of the models and returns its tensor's name.
+    `to_onnx(models, graph, x)` adds nodes that compute the mean raw score of the models and returns its tensor's name; `x`
+    names the tensors of the view.
     """
 
     name: str
@@ -96,8 +97,8 @@ class Algorithm:
     view: View
     portfolio: Callable[[Problem], Sequence[Config]]  # in the order of expected gain, the first is the default
     fit: Callable[[Config, Rows, Rows | None, FitContext], Any]
-    predict: Callable[[Any, np.ndarray], np.ndarray]
-    to_onnx: Callable[[Sequence[Any], Any, str], str]
+    predict: Callable[[Any, Any], np.ndarray]
+    to_onnx: Callable[[Sequence[Any], Any, Any], str]
     link: Link  # for classification; regression always answers in values
     reference: str
     kinds: frozenset[str]  # Dagster's icons

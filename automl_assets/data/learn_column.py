@@ -41,6 +41,15 @@ def learn_column(
     return _described(cells, found, nulls)
 
 
+def learn_text(cells: pl.Series, nulls: tuple[str, ...]) -> ColumnSchema:
+    """The schema of a column whose cells are texts whatever they look like.
+
+    >>> learn_text(pl.Series("label", ["1", "01", "true"]), ("",)).values
+    ('01', '1', 'true')
+    """
+    return _described(cells, ColumnSchema(cells.name, "text"), nulls)
+
+
 def _described(cells: pl.Series, found: ColumnSchema, nulls: tuple[str, ...]) -> ColumnSchema:
     """The type of a column with what there is in it."""
     values = read_column(cells, found, nulls)

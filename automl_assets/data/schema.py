@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from automl_assets.data.column_schema import BLANK, IN_WORDS, ColumnSchema
-from automl_assets.data.learn_column import learn_column
+from automl_assets.data.learn_column import learn_column, learn_text
 from automl_assets.data.read_column import as_text, is_unseen, present, read_column
 from automl_assets.errors import listed
 from automl_assets.stored import stored_as
@@ -158,16 +158,20 @@ def learn_schema(
     source: Mapping[str, Any] | None = None,
     date_formats: Mapping[str, str] | None = None,
     time_formats: Mapping[str, str] | None = None,
+    texts: Collection[str] = (),
 ) -> Schema:
     """The schema of rows as their source brings them. `date_formats`: column -> format, where a person says it;
-    `time_formats`: the same of columns that `timestamps` reads.
+    `time_formats`: the same of columns that `timestamps` reads. `texts` are columns that stay as they are written.
 
     Raises SettingError for a format that does not fit its column.
     """
     options, formats, times = dict(source or {}), date_formats or {}, time_formats or {}
     nulls, comma = tuple(options.get("null_values") or BLANK), bool(options.get("decimal_comma"))
     columns = (
-        learn_column(cells, nulls, comma, formats.get(cells.name, ""), times.get(cells.name, "")) for cells in rows
+        learn_text(cells, nulls)
+        if cells.name in texts
+        else learn_column(cells, nulls, comma, formats.get(cells.name, ""), times.get(cells.name, ""))
+        for cells in rows
     )
     return Schema(tuple(columns), options, kind)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets import registry
+from automl_assets.families import family as family_named
 from automl_assets.learning import preparation
 from automl_assets.learning.fitting import sampled
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
@@ -34,6 +35,11 @@ class FoldFit:
 def lay_out(folder: Path, x: np.ndarray, truth: Truth) -> None:
     """Writes what fits read, so that every process maps the same memory; `x` is [n_rows, n_features]."""
     np.save(folder / "x.npy", x)
+    lay_out_truth(folder, truth)
+
+
+def lay_out_truth(folder: Path, truth: Truth) -> None:
+    """The same without the rows themselves, for families that write these in their own way, and `read_inputs`."""
     np.save(folder / "y.npy", truth.y)
     np.save(folder / "assignment.npy", truth.split.assignment)
     np.save(folder / "is_ordered.npy", truth.split.is_ordered)
@@ -50,7 +56,8 @@ def fit_fold(
     algorithm = registry.algorithms(family)[name]
     started = time.monotonic()
     with threadpool_limits(context.n_threads):
-        fit = _Fit.of(Path(folder), algorithm, config, context)
+        inputs = family_named(family).steps.read_inputs(Path(folder))
+        fit = _Fit.of(Path(folder), inputs, algorithm, config, context)
         made = FoldFit(fit.on_all_rows(config)) if fold == REFIT else fit.on_fold(fold)
     return replace(made, seconds=time.monotonic() - started)
 
@@ -60,16 +67,17 @@ class _Fit:
     """One configuration, and the rows in a folder."""
 
     folder: Path
+    inputs: Any  # all rows, as the family reads them
     split: Split
     algorithm: Algorithm
     config: Config
     context: FitContext
 
     @classmethod
-    def of(cls, folder: Path, algorithm: Algorithm, config: Config, context: FitContext) -> "_Fit":
+    def of(cls, folder: Path, inputs: Any, algorithm: Algorithm, config: Config, context: FitContext) -> "_Fit":
         assignment, is_ordered = np.load(folder / "assignment.npy", mmap_mode="r"), np.load(folder / "is_ordered.npy")
         split = Split(np.zeros(len(assignment), bool), assignment, "", bool(is_ordered))
-        return cls(folder, split, algorithm, config, context)
+        return cls(folder, inputs, split, algorithm, config, context)
 
     def on_fold(self, fold: int) -> FoldFit:
         """What the rows of a fold teach; the last fold's model answers alone where the folds leave rows out."""
@@ -97,7 +105,7 @@ class _Fit:
         return sampled(rows, self.algorithm.max_rows, self.context.seed)
 
     def _rows(self, rows: np.ndarray) -> Rows:
-        x, y = (np.load(self.folder / name, mmap_mode="r")[rows] for name in ("x.npy", "y.npy"))
+        x, y = self.inputs[rows], np.load(self.folder / "y.npy", mmap_mode="r")[rows]
         weight = self.folder / "weight.npy"
         return Rows(x, y, np.load(weight, mmap_mode="r")[rows] if weight.exists() else None)
 

@@ -57,7 +57,7 @@ def with_every_class(rows: Rows, n_classes: int) -> Rows:
         return rows
     weight = np.ones(len(rows.y)) if rows.weight is None else rows.weight
     light = np.full(len(absent), ABSENT_WEIGHT * weight.mean())
-    x = np.concatenate([rows.x, np.repeat(rows.x[:1], len(absent), axis=0)])
+    x = rows.x[np.concatenate([np.arange(len(rows.y)), np.zeros(len(absent), np.int64)])]
     return Rows(x, np.concatenate([rows.y, absent]), np.concatenate([weight, light]))
 
 

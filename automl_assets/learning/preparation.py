@@ -186,14 +186,14 @@ def with_rounds_of(algorithm: Algorithm, config: Config, model: Any) -> Config:
     return algorithm.with_rounds_of(config, model.model if isinstance(model, Prepared) else model)
 
 
-def predict_raw(algorithm: Algorithm, model: Any, x: np.ndarray) -> np.ndarray:
+def predict_raw(algorithm: Algorithm, model: Any, x: Any) -> np.ndarray:
     """Raw scores of a model of `fit`, [n_rows, n_scores]."""
     if isinstance(model, Prepared):
         return algorithm.predict(model.model, model.apply(x))
     return algorithm.predict(model, x)
 
 
-def mean_raw(algorithm: Algorithm, models: Sequence[Any], x: np.ndarray) -> np.ndarray:
+def mean_raw(algorithm: Algorithm, models: Sequence[Any], x: Any) -> np.ndarray:
     """Mean raw score of several models of `fit`, float64 [n_rows, n_scores]."""
     total = predict_raw(algorithm, models[0], x).astype(np.float64)
     for model in models[1:]:
@@ -201,7 +201,7 @@ def mean_raw(algorithm: Algorithm, models: Sequence[Any], x: np.ndarray) -> np.n
     return total / len(models)
 
 
-def add_raw(algorithm: Algorithm, models: Sequence[Any], graph: Graph, x: str) -> str:
+def add_raw(algorithm: Algorithm, models: Sequence[Any], graph: Graph, x: Any) -> str:
     """The same in ONNX. Models without preparation go to the algorithm together, so that it can fuse them."""
     if not any(isinstance(model, Prepared) for model in models):
         return algorithm.to_onnx(models, graph, x)

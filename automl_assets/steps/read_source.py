@@ -65,8 +65,9 @@ def learn(setting: SourceSetting, rows: pl.DataFrame, experiment: Experiment | N
     dialect = setting.part.dialect(setting.options)
     if experiment is None:
         return learn_schema(rows, setting.kind, dialect)
-    times = experiment.family.time_formats(experiment, rows)
-    return learn_schema(rows, setting.kind, dialect, experiment.date_formats, times)
+    family = experiment.family
+    times, texts = family.time_formats(experiment, rows), family.text_columns(experiment)
+    return learn_schema(rows, setting.kind, dialect, experiment.date_formats, times, texts)
 
 
 def read(setting: SourceSetting) -> pl.DataFrame:
