@@ -1,44 +1,53 @@
 """What a CRF sees of a token and its neighbours: word, shape, beginnings and ends, alone and together.
 
-A token is described by codes, one for each aspect; a template is a few aspects at places beside the token, whose codes
-together are an attribute. Here belong codes and attributes. Not here: what an attribute weighs (`algorithms`).
+A token has a code for each aspect; a template names aspects at places beside the token, whose codes together are an
+attribute. Here belong codes and attributes. Not here: what an attribute weighs (`algorithms`).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from automl_assets.learning.chains import Texts
+from automl_assets.entities.records import TokenInputs
 from automl_assets.stored import stored_as
 
-UNKNOWN, OUTSIDE = 0, 1  # codes of what was too rare in training to know, and of a place before or after the text
+UNKNOWN, BEYOND = 0, 1  # codes of what training did not have, and of a place before or after the text
 FIRST_CODE = 2
-RUNS = ((r"[A-ZÀ-ÖØ-Þ]", "X"), (r"[a-zß-öø-ÿ]", "x"), (r"[0-9]", "9"))
+MOST_LETTERS = 30  # of a shape
 
-Template = tuple[tuple[str, int], ...]  # an aspect and how many tokens to the right of the token it is looked at
+Template = tuple[tuple[str, int], ...]  # an aspect, and how many tokens to the right of the token it is looked at
+
+MARKS_BEFORE, MARKS_AFTER = re.compile(r"^[\"“”‘(\[{<«]+(?=\w)"), re.compile(r"(?<=\w)(?:['’]s)?[.,!?;:\"”’)\]}>»…]+$")
+
+
+def bare(token: str) -> str:
+    """The token without marks that stick to a word, as they do where nobody parted them.
+
+    >>> bare("(Oslo)."), bare("'s"), bare("...")
+    ('Oslo', "'s", '...')
+    """
+    return MARKS_AFTER.sub("", MARKS_BEFORE.sub("", token))
+
+
+def _word(token: str) -> str:
+    return re.sub(r"\d", "0", token.lower())
 
 
 def _shape(token: str) -> str:
     """Capitals, small letters, digits and others in their order, at most two of a kind after each other.
 
-    >>> _shape("McDonald's"), _shape("2017")
-    ('XxXxx\\'x', '99')
+    >>> _shape("McDonald"), _shape("2017")
+    ('XxXxx', '99')
     """
-    return re.sub(r"(.)\1{2,}", r"\1\1", _full_shape(token))
-
-
-def _full_shape(token: str) -> str:
-    return "".join("X" if c.isupper() else "x" if c.isalpha() else "9" if c.isdigit() else c for c in token[:30])
+    kinds = ("X" if c.isupper() else "x" if c.isalpha() else "9" if c.isdigit() else c for c in token[:MOST_LETTERS])
+    return re.sub(r"(.)\1{2,}", r"\1\1", "".join(kinds))
 
 
 def _kind(token: str) -> str:
     """What a token is, roughly: a link, a name of a user, a hash tag, or how its letters are written."""
-    for kind, is_of in KINDS:
-        if is_of(token):
-            return kind
-    return "mixed"
+    return next((kind for kind, is_of in KINDS if is_of(token)), "mixed")
 
 
 KINDS: tuple[tuple[str, Callable[[str], object]], ...] = (
@@ -51,16 +60,15 @@ KINDS: tuple[tuple[str, Callable[[str], object]], ...] = (
     ("lower", str.islower),
     ("upper", str.isupper),
     ("title", lambda token: token[:1].isupper() and token[1:].islower()),
-    ("inner", lambda token: token[:1].islower()),
 )
 
 ASPECTS: dict[str, Callable[[str], str]] = {
-    "word": lambda token: re.sub(r"\d", "0", token.lower()),
+    "word": _word,
     "written": lambda token: token,
     "shape": _shape,
     "kind": _kind,
-    **{f"begins_{n}": lambda token, n=n: token.lower()[:n] for n in (2, 3, 4)},
-    **{f"ends_{n}": lambda token, n=n: token.lower()[-n:] for n in (1, 2, 3, 4)},
+    **{f"begins_{n}": lambda token, n=n: token.lower()[:n] for n in (2, 3, 4)},  # type: ignore[misc]
+    **{f"ends_{n}": lambda token, n=n: token.lower()[-n:] for n in (1, 2, 3, 4)},  # type: ignore[misc]
 }
 
 TEMPLATES: tuple[Template, ...] = (
@@ -69,7 +77,7 @@ TEMPLATES: tuple[Template, ...] = (
     *((("shape", place),) for place in (-2, -1, 0, 1, 2)),
     *((("kind", place),) for place in (-2, -1, 0, 1, 2)),
     *(((name, 0),) for name in ASPECTS if name.startswith(("begins", "ends"))),
-    *(((name, place),) for name in ("ends_3",) for place in (-1, 1)),
+    *((("ends_3", place),) for place in (-1, 1)),
     *((("word", place), ("word", place + 1)) for place in (-2, -1, 0, 1)),
     *((("kind", place), ("kind", place + 1)) for place in (-1, 0)),
     (("kind", -1), ("kind", 0), ("kind", 1)),
@@ -77,3 +85,85 @@ TEMPLATES: tuple[Template, ...] = (
     (("kind", 0), ("word", 1)),
     (("word", -1), ("word", 1)),
 )
+
+
+@stored_as("entities.AttributeTable")
+@dataclass(frozen=True)
+class AttributeTable:
+    """Which attributes there are; each has a number, from 1 on, template by template."""
+
+    values: dict[str, dict[str, int]]  # aspect -> what it may be -> code
+    keys: tuple[np.ndarray, ...]  # of each template the known combinations of codes, int64, ascending
+
+    @classmethod
+    def of(cls, inputs: TokenInputs, least: int) -> "AttributeTable":
+        """Those that occur as often as `least` among these tokens."""
+        tokens, place = _distinct(inputs.tokens)
+        values = {name: _numbered({text_of(token) for token in tokens}) for name, text_of in ASPECTS.items()}
+        table = cls(values, ())
+        keys = []
+        for combined in table._combined(inputs, tokens, place):
+            found, counts = np.unique(combined, return_counts=True)
+            keys.append(found[counts >= least])
+        return cls(values, tuple(keys))
+
+    @property
+    def n_attributes(self) -> int:
+        """With number 0, which means none."""
+        return 1 + sum(len(keys) for keys in self.keys)
+
+    def numbers(self, inputs: TokenInputs) -> np.ndarray:
+        """The attribute of each template at each token, int32 [n_tokens, n_templates]; 0 where it is not known."""
+        tokens, place = _distinct(inputs.tokens)
+        found, first = np.zeros((len(inputs), len(self.keys)), np.int32), 1
+        for column, (combined, keys) in enumerate(zip(self._combined(inputs, tokens, place), self.keys, strict=True)):
+            if len(keys):
+                at = np.minimum(np.searchsorted(keys, combined), len(keys) - 1)
+                found[:, column] = np.where(keys[at] == combined, first + at, 0)
+            first += len(keys)
+        return found
+
+    def _combined(self, inputs: TokenInputs, tokens: list[str], place: np.ndarray) -> "list[np.ndarray]":
+        """The codes of each template as one number, int64 [n_tokens]."""
+        codes = {
+            name: np.array([self.values[name].get(text_of(token), UNKNOWN) for token in tokens], np.int64)[place]
+            for name, text_of in ASPECTS.items()
+        }
+        combined = []
+        for template in TEMPLATES:
+            key = np.zeros(len(inputs), np.int64)
+            for name, offset in template:
+                key = key * (FIRST_CODE + len(self.values[name])) + _beside(codes[name], inputs.text, offset)
+            combined.append(key)
+        return combined
+
+
+def _distinct(tokens: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The different tokens without the marks that stick to them, and the place of each token among them."""
+    places: dict[str, int] = {}
+    place = np.array([places.setdefault(token, len(places)) for token in tokens], np.int64)
+    return [bare(token) for token in places], place
+
+
+def _numbered(texts: set[str]) -> dict[str, int]:
+    return {text: FIRST_CODE + number for number, text in enumerate(sorted(texts))}
+
+
+def _beside(codes: np.ndarray, text: np.ndarray, offset: int) -> np.ndarray:
+    """The codes of the tokens so many places to the right in the same text."""
+    at = np.arange(len(codes)) + offset
+    inside = np.clip(at, 0, len(codes) - 1)
+    return np.where((at == inside) & (text[inside] == text), codes[inside], BEYOND)
+
+
+def sum_weights(weights: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """The weights of each token's attributes together, float64 [n_tokens, n_tags]; those of number 0 are zero."""
+    total = np.zeros((len(numbers), weights.shape[1]))
+    for column in numbers.T:
+        total += weights[column]
+    return total
+
+
+def attribute_names() -> Sequence[str]:
+    """The templates in words, in their order."""
+    return ["|".join(f"{name}[{offset:+d}]" if offset else name for name, offset in one) for one in TEMPLATES]
