@@ -179,6 +179,10 @@ class Split:
         left_out = self.is_training & ~np.any(self.assignment == TRAIN, axis=1)
         return self.is_ordered or left_out.sum() > LEFT_OUT_SHARE * self.is_training.sum()
 
+    def take(self, rows: np.ndarray) -> "Split":
+        """The same of some rows, by number, as often as they are named."""
+        return replace(self, is_test=self.is_test[rows], assignment=self.assignment[rows])
+
     def fold(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers of one fold: those to learn from, those to validate on."""
         column = self.assignment[:, index]
@@ -206,7 +210,9 @@ class Ties:
 class Truth:
     """What is known of every row's answer, and who learns from it: all that steps of every family look at."""
 
-    y: np.ndarray  # int64 class codes or float64 values [n_rows]; -1 or NaN where the target is missing. Of sets of labels
+    y: (
+        np.ndarray
+    )  # int64 class codes or float64 values [n_rows]; -1 or NaN where the target is missing. Of sets of labels
     # int8 [n_rows, n_labels], 1 for each label of the row; -1 in the whole row where the target is missing
     weight: np.ndarray | None  # float64 [n_rows]
     problem: Problem

@@ -116,7 +116,9 @@ def _readings(cells: Sequence[str], column: _Column) -> list[LabelSet]:
     if not lists:
         return _between_separators(cells, column)
     if plain:
-        raise column.refused(plain[0], f"is no list, while other rows are lists such as {lists[0]!r}", f"Write labels {LISTS}")
+        raise column.refused(
+            plain[0], f"is no list, while other rows are lists such as {lists[0]!r}", f"Write labels {LISTS}"
+        )
     sets = [_of_list(cell, column) for cell in cells]
     texts = [cell for cell, found in zip(cells, sets, strict=True) if any(isinstance(one, str) for one in found)]
     numbers = [cell for cell, found in zip(cells, sets, strict=True) if any(isinstance(one, int) for one in found)]
@@ -163,7 +165,9 @@ def _between_separators(cells: Sequence[str], column: _Column) -> list[LabelSet]
     sets = [_distinct(filter(None, map(str.strip, cell.split(sign)))) for cell in cells]
     for cell, found in zip(cells, sets, strict=True):
         if not found:
-            raise column.refused(cell, "holds no label", "Write an empty set as [], and leave a cell empty for no answer")
+            raise column.refused(
+                cell, "holds no label", "Write an empty set as [], and leave a cell empty for no answer"
+            )
     return sets
 
 

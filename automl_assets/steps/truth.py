@@ -8,11 +8,21 @@ from automl_assets.records import Dataset, Problem, Roles, Split, Ties, Truth
 
 
 def truth_of(dataset: Dataset, problem: Problem, split: Split, experiment: Experiment) -> Truth:
-    """Target and weight of every row, as the task encodes them, and which rows hang together."""
+    """Target and weight of every row, or every part of one, as the task encodes them, and which hang together."""
     table, roles = dataset.table, dataset.roles
     weight = table[roles.weight].cast(float).to_numpy().astype(np.float64) if roles.weight else None
-    y = experiment.task_part.encode_target(table[roles.target], problem)
-    return Truth(y, weight, problem, split, ties_of(table, roles))
+    y, ties = experiment.task_part.encode_target(table[roles.target], problem), ties_of(table, roles)
+    parts = experiment.task_part.parts
+    if parts is None:
+        return Truth(y, weight, problem, split, ties)
+    rows = parts.rows_of(table[roles.target])
+    return Truth(y, None if weight is None else weight[rows], problem, split.take(rows), of_parts(ties, rows))
+
+
+def of_parts(ties: Ties, rows: np.ndarray) -> Ties:
+    """Of the parts of rows, int64 [n_parts] being the number of each one's row: those of a row always hang together."""
+    groups, moments = (None if one is None else one[rows] for one in (ties.groups, ties.moments))
+    return Ties(rows if groups is None else groups, moments)
 
 
 def ties_of(table: pl.DataFrame, roles: Roles) -> Ties:

@@ -31,6 +31,17 @@ def bare(token: str) -> str:
     return MARKS_AFTER.sub("", MARKS_BEFORE.sub("", token))
 
 
+def bare_place(text: str, place: tuple[int, int]) -> tuple[int, int]:
+    """Where the same begins and ends in its text.
+
+    >>> bare_place("in (Oslo).", (3, 10))
+    (4, 8)
+    """
+    token = text[place[0] : place[1]]
+    start = place[0] + len(token) - len(MARKS_BEFORE.sub("", token))
+    return start, start + len(bare(token))
+
+
 def _word(token: str) -> str:
     return re.sub(r"\d", "0", token.lower())
 

@@ -67,7 +67,10 @@ def test_annotations_agree_or_one_is_the_truth() -> None:
         ([{"text": "x", "kind": "good"}], r"^file: 0\.data: Field required; a Label Studio export is a list of tasks"),
         ([3], r"^file: 0: Input should be .*; a Label Studio export is a list"),
         ([{"data": 3}], r"^file: 0\.data: Input should be a valid dictionary"),
-        ([task(1)], r"^file: no task has a label; possible are choices, rating, number, taxonomy, labels, hypertextlabels$"),
+        (
+            [task(1)],
+            r"^file: no task has a label; possible are choices, rating, number, taxonomy, labels, hypertextlabels$",
+        ),
     ],
 )
 def test_what_is_no_export_is_told(content: Any, told: str) -> None:
