@@ -1,4 +1,5 @@
-"""Records as files and back: JSON for plain values, Parquet for tables, npy for arrays, pictures and ONNX as they are.
+"""Records as files and back: JSON for plain values, Parquet for tables and arrays of texts, npy for arrays, npz for sparse
+matrices, pictures and ONNX as they are.
 
 Fitted models are pickled (`model_codec`) and signed with the installation's key; what is not signed so is never unpickled.
 """
@@ -61,7 +62,7 @@ class _Encoder:
                 return value.item() if isinstance(value, np.generic) else value
             case np.generic():
                 return value.item()
-            case pl.DataFrame() | np.ndarray() | bytes() | records.Fitted():
+            case _ if _has_file(value):
                 return self._file(value, path or "value")
             case tuple() | list():
                 return [self.encode(inner, f"{path}_{i}") for i, inner in enumerate(value)]
@@ -123,8 +124,8 @@ class _Decoder:
         content = self.read(file)
         if "$digest" in value and value["$digest"] != _digest(content):
             raise ArtifactError(f"{file} is damaged, or has been changed since it was written. Make it again.")
-        if kind == "parquet":
-            return pl.read_parquet(io.BytesIO(content))
+        if kind in READERS:
+            return READERS[kind](io.BytesIO(content))
         return np.load(io.BytesIO(content), allow_pickle=False) if kind == "npy" else content
 
     def _models(self, file: str, signature: str) -> tuple[Any, ...]:
@@ -136,10 +137,40 @@ class _Decoder:
         return read_models(content)
 
 
+def _read_sparse(content: io.BytesIO) -> Any:
+    from scipy.sparse import load_npz
+
+    return load_npz(content)
+
+
+READERS: dict[str, Callable[[io.BytesIO], Any]] = {
+    "parquet": pl.read_parquet,
+    "texts": lambda content: pl.read_parquet(content).to_series().to_numpy().astype(object),
+    "npz": _read_sparse,
+}
+
+
+def _has_file(value: Any) -> bool:
+    return isinstance(value, pl.DataFrame | np.ndarray | bytes | records.Fitted) or _is_sparse(value)
+
+
+def _is_sparse(value: Any) -> bool:
+    """Whether it is a matrix of scipy, which is not imported for this."""
+    return hasattr(value, "indptr")
+
+
 def _content(value: Any) -> tuple[str, bytes]:
     """Kind of file and its bytes."""
     buffer = io.BytesIO()
+    if _is_sparse(value):
+        from scipy.sparse import save_npz
+
+        save_npz(buffer, value, compressed=False)
+        return "npz", buffer.getvalue()
     match value:
+        case np.ndarray() if value.dtype == object:
+            pl.DataFrame({"texts": pl.Series(value.tolist(), dtype=pl.String)}).write_parquet(buffer)
+            return "texts", buffer.getvalue()
         case pl.DataFrame():
             value.write_parquet(buffer)
             return "parquet", buffer.getvalue()

@@ -18,6 +18,7 @@ from automl_assets.stored import OTHER_VERSION, stored_kind, stored_name
 
 ROOT = __name__.partition(".")[0]
 ROOMS = ("features", "models", "algorithms")  # of a family, where classes lie that are stored
+SHARED = f"{ROOT}.features"  # where those lie that several families use, under the name of the one that had them first
 
 
 def is_ours(module: str) -> bool:
@@ -78,7 +79,7 @@ def _kind(name: str) -> Any | None:
     if stored_kind(name) is None and "." in name:
         owner = name.partition(".")[0]
         family = packages().get(owner)
-        _import_rooms(tuple(f"{family}.{room}" for room in ROOMS) if family else (f"{ROOT}.{owner}",))
+        _import_rooms((*(f"{family}.{room}" for room in ROOMS), SHARED) if family else (f"{ROOT}.{owner}",))
     return stored_kind(name)
 
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 from automl_assets.families import Family, RowSteps
+from automl_assets.features.featurizer_onnx import input_types
 from automl_assets.learning.fit_fold import fit_fold
-from automl_assets.tabular.features.featurizer_onnx import input_types
+from automl_assets.steps.load_table import load_table
 from automl_assets.tabular.settings import check_settings
 from automl_assets.tabular.steps.analyse_errors import analyse_errors
 from automl_assets.tabular.steps.assess_fairness import assess_fairness
@@ -13,7 +14,6 @@ from automl_assets.tabular.steps.draft import draft
 from automl_assets.tabular.steps.explain import explain, explain_rows
 from automl_assets.tabular.steps.featurize import featurize
 from automl_assets.tabular.steps.fit import choices_for, fit_context, lay_out
-from automl_assets.tabular.steps.load_table import load_table
 from automl_assets.tabular.steps.pipeline_onnx import matrix_onnx, onnx_bytes
 from automl_assets.tabular.steps.predict import answer, answer_inputs
 from automl_assets.tabular.steps.prune_ensemble import prune_ensemble

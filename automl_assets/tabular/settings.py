@@ -1,25 +1,15 @@
 """Which settings of an experiment fit together when it is about tables."""
 
 from automl_assets.experiment.experiment import Experiment
+from automl_assets.experiment.row_settings import check_rows
 
 
 def check_settings(experiment: Experiment) -> None:
     """Raises ValueError for what cannot be in a question about rows that stand for themselves."""
-    if "forecasting" in experiment.model_fields_set:
-        raise ValueError(f"forecasting: a {experiment.task} has no series; say `task: forecasting`, or remove it")
     if experiment.featurization.text_embedding and (experiment.onnx or experiment.explain):
         raise ValueError("featurization.text_embedding: runs outside of ONNX; say `onnx: false` and `explain: false`")
     if experiment.task == "regression" and experiment.positive_label is not None:
         raise ValueError("positive_label: only a classification has one; remove it")
     if experiment.task == "regression" and experiment.threshold != "auto":
         raise ValueError("threshold: only a classification of two classes has one; remove it")
-    if experiment.time_column and experiment.group_column:
-        raise ValueError("group_column and time_column: a split keeps either groups or time apart; choose one")
-    if (
-        experiment.time_column
-        and experiment.validation.fraction is not None
-        and experiment.validation.folds is not None
-    ):
-        raise ValueError("validation.folds: with a time_column every repeat of `fraction` is the same; leave it out")
-    if experiment.retrain.drift.action != "none" and experiment.predict_source is None:
-        raise ValueError("retrain.drift: needs `predict_source`, the rows that are compared with those learnt from")
+    check_rows(experiment)

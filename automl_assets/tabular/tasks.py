@@ -1,64 +1,16 @@
 """Classification and regression of table rows: what a target means, and tiny data to try them on."""
 
-from typing import Any
+from functools import partial
 
 import numpy as np
 import polars as pl
 
-from automl_assets.errors import DataError, listed, nearest
+from automl_assets.errors import DataError, listed
+from automl_assets.learning.classes import class_codes, class_problem
 from automl_assets.parts import Task
 from automl_assets.records import Label, Problem
 
-MAX_CLASSES = 500
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-
-
-def _classification_problem(target: pl.Series, metric: str, positive_label: Label | None) -> Problem:
-    """Classes in sorted order; without `positive_label` the last of two is the positive one, as in Azure."""
-    classes = _classes(target)
-    if len(classes) < 2:
-        raise DataError(
-            f'target "{target.name}": a classification needs two classes or more; got {len(classes)} ({listed(classes)}). '
-            "Check the target column, or bring rows of the other class."
-        )
-    if len(classes) > MAX_CLASSES:
-        raise DataError(
-            f'target "{target.name}": {len(classes)} different values are too many classes (at most {MAX_CLASSES}). '
-            "Is this a regression?"
-        )
-    return Problem("classification", metric, classes, positive=_positive(classes, positive_label))
-
-
-def _classes(target: pl.Series) -> tuple[Label, ...]:
-    values = _labels(target).drop_nulls().unique().sort().to_list()
-    if all(isinstance(value, float) and value.is_integer() for value in values):
-        return tuple(int(value) for value in values)
-    return tuple(values)
-
-
-def _labels(target: pl.Series) -> pl.Series:
-    """The target as numbers, booleans or texts: a date becomes a text."""
-    is_plain = target.dtype.is_numeric() or target.dtype == pl.Boolean
-    return target if is_plain else target.cast(pl.String)
-
-
-def _positive(classes: tuple[Label, ...], label: Label | None) -> int | None:
-    if label is None:
-        return 1 if len(classes) == 2 else None
-    if len(classes) != 2:
-        raise DataError(f"positive_label: only two classes have a positive one; got {len(classes)} classes")
-    texts = [str(value) for value in classes]
-    if str(label) not in texts:
-        raise DataError(f"positive_label: got {label!r}; possible: {listed(classes)}.{nearest(str(label), texts)}")
-    return texts.index(str(label))
-
-
-def _class_codes(target: pl.Series, problem: Problem) -> np.ndarray:
-    """Class codes, int64 [n_rows]; -1 where the target is missing or of no known class."""
-    codes: dict[Any, int] = {value: code for code, value in enumerate(problem.classes)}
-    if target.dtype.is_float() and all(isinstance(value, int) for value in problem.classes):
-        target = target.cast(pl.Int64, strict=False)
-    return np.array([codes.get(value, -1) for value in _labels(target).to_list()], np.int64)
 
 
 def _regression_problem(target: pl.Series, metric: str, positive_label: Label | None) -> Problem:
@@ -118,8 +70,8 @@ PARTS = (
         family="tabular",
         default_metric="accuracy",
         further_metrics=("accuracy", "AUC_weighted", "log_loss", "norm_macro_recall"),
-        problem=_classification_problem,
-        encode_target=_class_codes,
+        problem=partial(class_problem, "classification"),
+        encode_target=class_codes,
         metric_kinds=frozenset({"classes"}),
         stratify=True,
         sample=_sample_classification,

@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+PARTS = ("texts", "words", "characters")
+OF_VIEW = {"texts": ("texts",), "words": ("words",), "characters": ("characters",), "terms": ("words", "characters")}
+
 
 @dataclass(frozen=True)
 class TextInputs:
@@ -22,12 +25,25 @@ class TextInputs:
         return len(self.others)
 
     def __getitem__(self, rows: np.ndarray) -> "TextInputs":
-        parts = {name: getattr(self, name) for name in ("others", "texts", "words", "characters")}
-        return replace(self, **{name: None if part is None else part[rows] for name, part in parts.items()})
+        parts = {name: getattr(self, name) for name in PARTS}
+        some: dict[str, Any] = {name: None if part is None else part[rows] for name, part in parts.items()}
+        return replace(self, others=self.others[rows], **some)
 
     def take(self, rows: np.ndarray) -> "TextInputs":
         """Some of the rows, by number or mask."""
         return self[rows]
+
+    def view(self, name: str) -> "TextInputs":
+        """With the parts alone that an algorithm asks for."""
+        without: dict[str, Any] = {part: None for part in PARTS if part not in OF_VIEW[name]}
+        return replace(self, **without)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Figures that the UI shows."""
+        terms = {"n_words": self.words, "n_characters": self.characters}
+        sizes = {name: part.shape[1] for name, part in terms.items() if part is not None}
+        return sizes | {"n_others": self.others.shape[1]}
 
 
 @dataclass(frozen=True)

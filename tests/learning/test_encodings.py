@@ -5,13 +5,13 @@ import onnxruntime
 import polars as pl
 import pytest
 
+from automl_assets.features.featurizer import Featurizer, encode, fit_featurizer
 from automl_assets.learning.encodings import ENCODED_LEVELS, ENCODERS, WITHOUT_TARGET, fit_encoder
 from automl_assets.learning.preparation import Prepared, add_raw, choices, fit, mean_raw
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import FitContext, Rows
 from automl_assets.records import Kind, Problem
 from automl_assets.registry import algorithms
-from automl_assets.tabular.features.featurizer import Featurizer, encode, fit_featurizer
 
 TREES = algorithms("tabular")["extra_trees"]
 LINEAR = algorithms("tabular")["elastic_net"]

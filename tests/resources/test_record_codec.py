@@ -15,8 +15,8 @@ from automl_assets import model_records, records
 from automl_assets.data.column_schema import DECIMAL_COMMA, ColumnSchema
 from automl_assets.data.schema import Schema
 from automl_assets.errors import ArtifactError
+from automl_assets.features import featurizer
 from automl_assets.resources.record_codec import RECORD, read_record, write_record
-from automl_assets.tabular.features import featurizer
 from automl_assets.tabular.records import TableInputs
 
 KEY = b"k" * 32

@@ -14,6 +14,9 @@ import pytest
 from automl_assets.data.schema import learn_schema
 from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import parse
+from automl_assets.features import featurizer_onnx
+from automl_assets.features.featurizer import encode, fit_featurizer
+from automl_assets.features.featurizer_onnx import add_codes
 from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.graph import FLOAT, Graph
 from automl_assets.onnx.session import feed, open_session
@@ -30,9 +33,6 @@ from automl_assets.steps.read_rows import read_rows
 from automl_assets.steps.read_source import source_like, written_batches
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import split_rows
-from automl_assets.tabular.features import featurizer_onnx
-from automl_assets.tabular.features.featurizer import encode, fit_featurizer
-from automl_assets.tabular.features.featurizer_onnx import add_codes
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 

@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 
 from automl_assets.experiment.experiment import Experiment
+from automl_assets.features.featurizer import densify, encode, fit_featurizer
 from automl_assets.records import Dataset, Features, Profile, Split
 from automl_assets.steps.truth import truth_of
-from automl_assets.tabular.features.featurizer import densify, encode, fit_featurizer
 from automl_assets.tabular.records import TableInputs
 
 N_BACKGROUND = 64

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import polars as pl
 
+from automl_assets.features.featurizer_onnx import add_codes, add_dense, input_types, matrices
 from automl_assets.learning.preparation import add_raw
 from automl_assets.onnx.graph import FLOAT, Graph
 from automl_assets.onnx.session import MATRICES, feeds_of
@@ -12,7 +13,6 @@ from automl_assets.records import Ensemble, Member, Problem
 from automl_assets.steps.combine import algorithm_of
 from automl_assets.steps.ensemble_onnx import add_combination
 from automl_assets.steps.outputs_onnx import add_answers
-from automl_assets.tabular.features.featurizer_onnx import add_codes, add_dense, input_types, matrices
 
 CODES = "codes"  # input of a graph without the featurizer
 

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from automl_assets.features.featurizer import densify, encode
 from automl_assets.learning.preparation import mean_raw
 from automl_assets.parts import link_scores
 from automl_assets.records import (
@@ -12,7 +13,6 @@ from automl_assets.records import (
 )
 from automl_assets.steps.calibrate import calibrated
 from automl_assets.steps.combine import algorithm_of, combine
-from automl_assets.tabular.features.featurizer import densify, encode
 from automl_assets.tabular.records import TableInputs
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from automl_assets.experiment.experiment import EnsembleSetting
+from automl_assets.features.featurizer_onnx import add_codes, add_dense
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.latency import Work
 from automl_assets.records import Candidate, Ensemble, Features, Fitted, Member
 from automl_assets.steps.build_ensemble import build_ensemble
-from automl_assets.tabular.features.featurizer_onnx import add_codes, add_dense
 from automl_assets.tabular.steps.pipeline_onnx import add_member, graph_of
 
 HEADROOM = 0.7  # of the time may be used by the estimate: it was a third too low on adult, a quarter on bank_marketing

@@ -14,13 +14,13 @@ import polars as pl
 
 from automl_assets.data.schema import Schema
 from automl_assets.data.typing import stacked
+from automl_assets.features.featurizer import densify, encode
 from automl_assets.learning import preparation
 from automl_assets.learning.fitting import sampled
 from automl_assets.parts import Config, Rows
 from automl_assets.records import Dataset, Ensemble, Fitted, Member, Problem, Roles, Split
 from automl_assets.steps.read_rows import read_rows
 from automl_assets.steps.split_rows import split_rows
-from automl_assets.tabular.features.featurizer import densify, encode
 from automl_assets.tabular.steps.fit import context_of
 from automl_assets.tabular.steps.predict import answer
 from automl_assets.training_code.learner import Learner

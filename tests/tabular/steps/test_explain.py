@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from automl_assets.errors import DataError
+from automl_assets.features import featurizer_onnx
 from automl_assets.model_records import Explanation
-from automl_assets.tabular.features import featurizer_onnx
 from automl_assets.tabular.steps import explain as explaining
 from automl_assets.tabular.steps import shap_values as contributing
 from automl_assets.tabular.steps.explain import N_REPEATS, explain, explain_rows

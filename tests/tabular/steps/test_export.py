@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from automl_assets.execution.budget import Budget
+from automl_assets.features import featurizer_onnx
 from automl_assets.onnx.session import onnx_answer, open_session, packed
 from automl_assets.records import Calibration, Candidate, Conformal, Ensemble, Member, Spread, Stack
 from automl_assets.steps.build_ensemble import build_ensemble
@@ -20,7 +21,6 @@ from automl_assets.steps.load import load
 from automl_assets.steps.predict import predict
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import split_rows
-from automl_assets.tabular.features import featurizer_onnx
 from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes, onnx_feeds

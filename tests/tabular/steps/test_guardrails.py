@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 
 from automl_assets.records import Guardrail
+from automl_assets.steps import table_guardrails
 from automl_assets.steps.load import load
 from automl_assets.steps.split_guardrails import train_test_overlap, validation_split
 from automl_assets.steps.split_rows import split_rows
-from automl_assets.tabular.steps import guardrails
+from automl_assets.steps.table_guardrails import memory, power
 from automl_assets.tabular.steps.describe import describe
-from automl_assets.tabular.steps.guardrails import memory, power
 
 N_ROWS = 400
 RANDOM = np.random.default_rng(0)
@@ -115,7 +115,7 @@ def test_memory(ask, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.figures["megabytes"] == pytest.approx(N_ROWS * 55 * 4 * 3 / 1e6)
     experiment = ask(pl.DataFrame({"x": NUMBERS, "y": CLASSES}))
     columns = describe(load(experiment), experiment).columns
-    monkeypatch.setattr(guardrails, "free_bytes", lambda: 1_000_000_000)
+    monkeypatch.setattr(table_guardrails, "free_bytes", lambda: 1_000_000_000)
     told = memory(columns, 10**9)
     assert told.status == "alerted"
     assert told.message.startswith("3 engineered columns of 1000000000 rows take about 36.0 GB, and 1.0 GB are free.")

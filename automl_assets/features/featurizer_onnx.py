@@ -10,10 +10,10 @@ from itertools import chain
 import numpy as np
 
 from automl_assets.errors import ArtifactError
+from automl_assets.features.featurizer import CLIP, MISSING_TEXTS, DateParts, Featurizer, Frequencies, Levels
+from automl_assets.features.tfidf import NO_WORD, UNKNOWN, Terms
 from automl_assets.onnx.date_parts import calendar_parts
 from automl_assets.onnx.graph import BOOL, DOUBLE, FLOAT, INT64, STRING, Graph
-from automl_assets.tabular.features.featurizer import CLIP, MISSING_TEXTS, DateParts, Featurizer, Frequencies, Levels
-from automl_assets.tabular.features.tfidf import NO_WORD, UNKNOWN, Terms
 
 NAN = float("nan")
 MATRIX_COLUMNS = 200  # of one kind, above which the model is offered once more with one input for all of them

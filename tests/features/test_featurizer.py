@@ -11,10 +11,7 @@ from hypothesis import strategies as st
 
 from automl_assets.data.typing import as_moments, seconds_since_1970
 from automl_assets.experiment.featurizer_options import Wishes
-from automl_assets.onnx.graph import FLOAT, Graph
-from automl_assets.onnx.session import feed
-from automl_assets.records import Kind
-from automl_assets.tabular.features.featurizer import (
+from automl_assets.features.featurizer import (
     CLIP,
     MAX_LEVELS,
     MAX_ONE_HOT,
@@ -24,8 +21,11 @@ from automl_assets.tabular.features.featurizer import (
     encode,
     fit_featurizer,
 )
-from automl_assets.tabular.features.featurizer_onnx import add_codes, add_dense, input_types
-from automl_assets.tabular.features.tfidf import MAX_TEXT_COLUMNS
+from automl_assets.features.featurizer_onnx import add_codes, add_dense, input_types
+from automl_assets.features.tfidf import MAX_TEXT_COLUMNS
+from automl_assets.onnx.graph import FLOAT, Graph
+from automl_assets.onnx.session import feed
+from automl_assets.records import Kind
 
 NAMES = [f"word{i}" for i in range(120)]
 KINDS: dict[str, Kind] = {"number": "numeric", "moment": "datetime", "category": "categorical"}

@@ -9,9 +9,9 @@ import pytest
 import automl_assets
 from automl_assets.errors import ArtifactError, SettingError
 from automl_assets.experiment.featurizer_options import Wishes
+from automl_assets.features.featurizer import densify, encode, fit_featurizer
+from automl_assets.features.featurizer_onnx import add_codes
 from automl_assets.onnx.graph import Graph
-from automl_assets.tabular.features.featurizer import densify, encode, fit_featurizer
-from automl_assets.tabular.features.featurizer_onnx import add_codes
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "fox", "dog"]
 NOTES = pl.DataFrame({"note": ["red fox", "dog", "red fox dog", None, "dog", "red fox"] * 2})

@@ -14,11 +14,11 @@ import polars as pl
 from automl_assets.data.date_parts import DATE_PARTS
 from automl_assets.data.typing import as_floats, seconds_since_1970
 from automl_assets.experiment.featurizer_options import Wishes
+from automl_assets.features.embedding import Embedding, embedding_columns, fit_embedding
+from automl_assets.features.tfidf import MAX_TEXT_COLUMNS, Terms, fit_terms, term_columns
 from automl_assets.learning.encodings import ENCODED_LEVELS
 from automl_assets.records import FeatureColumn, Kind
 from automl_assets.stored import stored_as
-from automl_assets.tabular.features.embedding import Embedding, embedding_columns, fit_embedding
-from automl_assets.tabular.features.tfidf import MAX_TEXT_COLUMNS, Terms, fit_terms, term_columns
 
 MAX_LEVELS = 200  # categories of a column that get a code of their own
 MAX_ONE_HOT = 50  # of these, how many get a column of their own in the dense view

@@ -8,9 +8,9 @@ import polars as pl
 
 from automl_assets.execution.processes import free_bytes
 from automl_assets.experiment.experiment import Experiment
+from automl_assets.features.featurizer import KEPT_APART, distinct_numbers, share_apart
 from automl_assets.records import ColumnProfile, Guardrail
 from automl_assets.steps.split_guardrails import _named
-from automl_assets.tabular.features.featurizer import KEPT_APART, distinct_numbers, share_apart
 
 LOOKED_AT = 5_000  # rows, by chance, on which a column's power is measured
 MOST_BINS, ROWS_PER_BIN = 100, 10

@@ -1,0 +1,19 @@
+"""Which settings fit together in every question about rows that stand for themselves."""
+
+from automl_assets.experiment.experiment import Experiment
+
+
+def check_rows(experiment: Experiment) -> None:
+    """Raises ValueError for what contradicts itself, or means nothing without series."""
+    if "forecasting" in experiment.model_fields_set:
+        raise ValueError(f"forecasting: a {experiment.task} has no series; say `task: forecasting`, or remove it")
+    if experiment.time_column and experiment.group_column:
+        raise ValueError("group_column and time_column: a split keeps either groups or time apart; choose one")
+    if (
+        experiment.time_column
+        and experiment.validation.fraction is not None
+        and experiment.validation.folds is not None
+    ):
+        raise ValueError("validation.folds: with a time_column every repeat of `fraction` is the same; leave it out")
+    if experiment.retrain.drift.action != "none" and experiment.predict_source is None:
+        raise ValueError("retrain.drift: needs `predict_source`, the rows that are compared with those learnt from")

@@ -1,0 +1,58 @@
+"""Texts: rows that stand for themselves, each described by one or more texts and perhaps other columns."""
+
+from typing import Any
+
+from automl_assets.families import Family, RowSteps
+from automl_assets.learning.fit_fold import fit_fold
+from automl_assets.steps.load_table import load_table
+from automl_assets.text.features.text_featurizer_onnx import input_types
+from automl_assets.text.settings import check_settings, text_columns
+from automl_assets.text.steps.describe import GUARDRAILS, describe
+from automl_assets.text.steps.featurize import featurize
+from automl_assets.text.steps.fit import choices_for, fit_context, lay_out, read_inputs
+from automl_assets.text.steps.pipeline_onnx import onnx_bytes
+from automl_assets.text.steps.predict import answer, answer_inputs
+
+
+def _graph(experiment: Any) -> list[Any]:
+    from automl_assets.assets.graph import graph
+
+    return graph(experiment)
+
+
+def _triggers(experiment: Any) -> list[Any]:
+    from automl_assets.sensors.drift import prediction_drift
+
+    return [prediction_drift(experiment, experiment.predict_source)] if experiment.predict_source else []
+
+
+def _result() -> type[Any]:
+    from automl_assets.api.table_result import Result
+
+    return Result
+
+
+FAMILY = Family(
+    name="text",
+    check=check_settings,
+    load=load_table,
+    text_columns=text_columns,
+    graph=_graph,
+    triggers=_triggers,
+    result=_result,
+    least_rows=20,
+    row_steps=RowSteps(
+        guardrails=GUARDRAILS,
+        describe=describe,
+        featurize=featurize,
+        choices=choices_for,
+        lay_out=lay_out,
+        read_inputs=read_inputs,
+        fit_context=fit_context,
+        fit_fold=fit_fold,
+        answer=answer,
+        answer_inputs=answer_inputs,
+        onnx_bytes=onnx_bytes,
+        input_types=input_types,
+    ),
+)
