@@ -67,7 +67,7 @@ def _sample(seed: int) -> tuple[pl.DataFrame, str]:
         ways = (
             (f"Mr {person} met nobody in {town}", "O B-person O O O B-place"),
             (f"in New {town} we saw Mrs {person} Berg", "O B-place I-place O O O B-person I-person"),
-            (f"nobody came back today", "O O O O"),
+            ("nobody came back today", "O O O O"),
         )
         text, tags = ways[int(random.integers(len(ways)))]
         texts.append(text)

@@ -41,6 +41,11 @@ class Metric:
     is_decided: bool = False  # looks at the sets of labels that are answered
 
     @property
+    def is_of_sequences(self) -> bool:
+        """Whether rows mean something together with those beside them alone, so that groups of them stay whole."""
+        return self.kind == ENTITIES
+
+    @property
     def is_of_labels(self) -> bool:
         """Whether it looks at the class that is answered, not at how probable it is."""
         return self.is_decided or self.of_table is not None

@@ -12,6 +12,7 @@ from automl_assets.errors import SettingError
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Ensemble, Truth
 from automl_assets.steps.calibrate import Judged, judged
+from automl_assets.steps.choose_entity_threshold import choose_entity_threshold
 
 MIN_MINORITY = 50  # rows of the rarer class
 MAX_ROWS = 500_000  # a seeded sample of more
@@ -22,6 +23,8 @@ ROUNDING = 1e-12  # sums that differ by less are equal
 def choose_threshold(ensemble: Ensemble, truth: Truth, experiment: Experiment) -> Ensemble:
     """The ensemble with the threshold that suits its metric. A threshold that the experiment names stays."""
     problem = ensemble.problem
+    if metrics.metric(problem.metric, problem.task).is_of_sequences and experiment.threshold == "auto":
+        return choose_entity_threshold(ensemble, judged(ensemble, truth), experiment.seed)
     if problem.n_classes != 2 or experiment.threshold != "auto" or not metrics.METRICS[problem.metric].is_of_labels:
         return ensemble
     rows = judged(ensemble, truth, MAX_ROWS, experiment.seed)
