@@ -6,6 +6,7 @@ from automl_assets.entities.steps.describe import GUARDRAILS, describe
 from automl_assets.entities.steps.featurize import featurize
 from automl_assets.entities.steps.fit import fit_context, lay_out, read_inputs
 from automl_assets.entities.steps.load_texts import load_texts
+from automl_assets.entities.steps.pipeline_onnx import onnx_bytes
 from automl_assets.entities.steps.predict import answer, answer_columns, answer_inputs
 from automl_assets.families import Family, RowSteps
 from automl_assets.learning.fit_fold import fit_fold
@@ -21,10 +22,6 @@ def _result() -> type[Any]:
     from automl_assets.api.table_result import Result
 
     return Result
-
-
-def _no_onnx(ensemble: Any) -> bytes:
-    raise NotImplementedError
 
 
 FAMILY = Family(
@@ -47,7 +44,7 @@ FAMILY = Family(
         answer=answer,
         answer_inputs=answer_inputs,
         answer_columns=answer_columns,
-        onnx_bytes=_no_onnx,
+        onnx_bytes=onnx_bytes,
         input_types=lambda recipe: {recipe.column: "string"},
     ),
 )

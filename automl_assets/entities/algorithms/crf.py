@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from automl_assets.entities.features.chains_onnx import add_is_first, add_marginals
 from automl_assets.entities.features.token_attributes import AttributeTable, sum_weights
+from automl_assets.entities.features.tokens_onnx import TokenTensors, add_attributes
 from automl_assets.entities.records import TokenInputs
 from automl_assets.learning.chains import FORBIDDEN, marginals
+from automl_assets.onnx.graph import FLOAT, Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.stored import stored_as
@@ -117,8 +120,19 @@ def _predict(model: Crf, x: TokenInputs) -> np.ndarray:
     return marginals(model.scores(x), model.transitions, x.texts)[0]
 
 
-def _to_onnx(models: Sequence[Crf], graph: Any, x: str) -> str:
-    raise NotImplementedError
+def _to_onnx(models: Sequence[Crf], graph: Graph, x: TokenTensors) -> str:
+    shares = [add_marginals(graph, _scores(model, graph, x), model.transitions, x.text) for model in models]
+    return graph.node("Cast", shares[0] if len(shares) == 1 else graph.node("Mean", *shares), to=FLOAT)
+
+
+def _scores(model: Crf, graph: Graph, x: TokenTensors) -> str:
+    """Of each tag at each token, that of beginning a text among them, float [n_tokens, n_tags]."""
+    weights = graph.constant(model.weights)
+    total = graph.node("Sum", *(graph.node("Gather", weights, one) for one in add_attributes(graph, model.table, x)))
+    is_first = graph.node("Unsqueeze", add_is_first(graph, x.text), graph.constant(np.array([1])))
+    is_token = graph.node("Slice", is_first, *(graph.constant(np.array([value])) for value in (0, -1, 0)))
+    first, none = graph.constant(model.first.astype(np.float32)), graph.constant(np.zeros(len(model.first), np.float32))
+    return graph.node("Add", total, graph.node("Where", is_token, first, none))
 
 
 def _portfolio(problem: Problem) -> Sequence[Config]:

@@ -1,13 +1,15 @@
 """Answers the same for every token: how often each tag occurs."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from automl_assets.entities.features.chains_onnx import add_is_first
+from automl_assets.entities.features.tokens_onnx import TokenTensors
 from automl_assets.entities.records import TokenInputs
+from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
-from automl_assets.tagging import Texts
+from automl_assets.tagging import is_inside
 
 
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> np.ndarray:
@@ -16,16 +18,21 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
 
 
 def _predict(model: np.ndarray, x: TokenInputs) -> np.ndarray:
+    return np.where(x.texts.is_first[:, None], _first(model), model)
+
+
+def _first(model: np.ndarray) -> np.ndarray:
     """No I- begins a text."""
-    shares = np.tile(model, (len(x), 1))
-    first = Texts(x.text).is_first
-    shares[first, 0] += shares[first][:, 2::2].sum(axis=1)
-    shares[np.ix_(first, np.arange(2, len(model), 2))] = 0.0
-    return shares
+    inside = np.where(is_inside(np.arange(len(model))), model, 0.0)
+    return model - inside + np.eye(len(model))[0] * inside.sum()
 
 
-def _to_onnx(models: Sequence[np.ndarray], graph: Any, x: Any) -> str:
-    raise NotImplementedError
+def _to_onnx(models: Sequence[np.ndarray], graph: Graph, x: TokenTensors) -> str:
+    mean = np.mean(models, axis=0)
+    first, others = (graph.constant(one.astype(np.float32)) for one in (_first(mean), mean))
+    bounds = (graph.constant(np.array([value])) for value in (0, -1, 0))
+    is_first = graph.node("Slice", add_is_first(graph, x.text), *bounds)
+    return graph.node("Where", graph.node("Unsqueeze", is_first, graph.constant(np.array([1]))), first, others)
 
 
 PART = Algorithm(

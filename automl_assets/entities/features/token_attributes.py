@@ -4,7 +4,7 @@ A token has a code for each aspect; a template names aspects at places beside th
 attribute. Here belong codes and attributes. Not here: what an attribute weighs (`algorithms`).
 """
 
-import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +15,18 @@ from automl_assets.stored import stored_as
 
 UNKNOWN, BEYOND = 0, 1  # codes of what training did not have, and of a place before or after the text
 FIRST_CODE = 2
-MOST_LETTERS = 30  # of a shape
+MOST_LETTERS = 30  # of a token that are looked at
 
 Template = tuple[tuple[str, int], ...]  # an aspect, and how many tokens to the right of the token it is looked at
 
-MARKS_BEFORE, MARKS_AFTER = re.compile(r"^[\"“”‘(\[{<«]+(?=\w)"), re.compile(r"(?<=\w)(?:['’]s)?[.,!?;:\"”’)\]}>»…]+$")
+MARKS_BEFORE, MARKS_AFTER = '"“”‘([{<«', '.,!?;:"”’)]}>»…'
+
+# What a character counts as, one character each, so that an ONNX graph can tell the same.
+SMALL = {
+    code: "0" if chr(code).isdecimal() else chr(code).lower()
+    for code in range(0x10000)
+    if (chr(code).isdecimal() or chr(code).lower() != chr(code)) and len(chr(code).lower()) == 1
+}
 
 
 def bare(token: str) -> str:
@@ -28,7 +35,7 @@ def bare(token: str) -> str:
     >>> bare("(Oslo)."), bare("'s"), bare("...")
     ('Oslo', "'s", '...')
     """
-    return MARKS_AFTER.sub("", MARKS_BEFORE.sub("", token))
+    return token.lstrip(MARKS_BEFORE).rstrip(MARKS_AFTER) or token
 
 
 def bare_place(text: str, place: tuple[int, int]) -> tuple[int, int]:
@@ -38,48 +45,42 @@ def bare_place(text: str, place: tuple[int, int]) -> tuple[int, int]:
     (4, 8)
     """
     token = text[place[0] : place[1]]
-    start = place[0] + len(token) - len(MARKS_BEFORE.sub("", token))
+    is_word = bare(token) != token
+    start = place[0] + (len(token) - len(token.lstrip(MARKS_BEFORE)) if is_word else 0)
     return start, start + len(bare(token))
 
 
-def _word(token: str) -> str:
-    return re.sub(r"\d", "0", token.lower())
+def letter_kind(letter: str) -> str:
+    """X for a capital, x for another letter, 9 for a digit; others are themselves.
 
-
-def _shape(token: str) -> str:
-    """Capitals, small letters, digits and others in their order, at most two of a kind after each other.
-
-    >>> _shape("McDonald"), _shape("2017")
-    ('XxXxx', '99')
+    >>> "".join(map(letter_kind, "Ab1-"))
+    'Xx9-'
     """
-    kinds = ("X" if c.isupper() else "x" if c.isalpha() else "9" if c.isdigit() else c for c in token[:MOST_LETTERS])
-    return re.sub(r"(.)\1{2,}", r"\1\1", "".join(kinds))
+    category = unicodedata.category(letter)
+    return "X" if category == "Lu" else "x" if category[0] == "L" else "9" if category == "Nd" else letter
 
 
-def _kind(token: str) -> str:
-    """What a token is, roughly: a link, a name of a user, a hash tag, or how its letters are written."""
-    return next((kind for kind, is_of in KINDS if is_of(token)), "mixed")
+def _small(token: str) -> str:
+    return token.translate(SMALL)
 
 
-KINDS: tuple[tuple[str, Callable[[str], object]], ...] = (
-    ("link", re.compile(r"(?i)https?:|www\.").match),
-    ("user", re.compile(r"@.").match),
-    ("tag", re.compile(r"#.").match),
-    ("number", re.compile(r"[\d.,:%$€£-]*\d[\d.,:%$€£-]*$").match),
-    ("mark", re.compile(r"\W+$").match),
-    ("initial", re.compile(r"\w\.?$").match),
-    ("lower", str.islower),
-    ("upper", str.isupper),
-    ("title", lambda token: token[:1].isupper() and token[1:].islower()),
-)
+def _shape(token: str, most: int = 2) -> str:
+    """Kinds of letters in their order, at most so many of a kind after each other.
+
+    >>> _shape("McDonald"), _shape("2017"), _shape("@paul", most=1)
+    ('XxXxx', '99', '@x')
+    """
+    kinds = [letter_kind(letter) for letter in token]
+    return "".join(kind for at, kind in enumerate(kinds) if kinds[max(0, at - most) : at] != [kind] * most)
+
 
 ASPECTS: dict[str, Callable[[str], str]] = {
-    "word": _word,
+    "word": _small,
     "written": lambda token: token,
     "shape": _shape,
-    "kind": _kind,
-    **{f"begins_{n}": lambda token, n=n: token.lower()[:n] for n in (2, 3, 4)},  # type: ignore[misc]
-    **{f"ends_{n}": lambda token, n=n: token.lower()[-n:] for n in (1, 2, 3, 4)},  # type: ignore[misc]
+    "kind": lambda token: _shape(token, most=1),
+    **{f"begins_{n}": lambda token, n=n: _small(token)[:n] for n in (2, 3, 4)},  # type: ignore[misc]
+    **{f"ends_{n}": lambda token, n=n: _small(token)[-n:] for n in (1, 2, 3, 4)},  # type: ignore[misc]
 }
 
 TEMPLATES: tuple[Template, ...] = (
@@ -153,7 +154,7 @@ def _distinct(tokens: np.ndarray) -> tuple[list[str], np.ndarray]:
     """The different tokens without the marks that stick to them, and the place of each token among them."""
     places: dict[str, int] = {}
     place = np.array([places.setdefault(token, len(places)) for token in tokens], np.int64)
-    return [bare(token) for token in places], place
+    return [bare(token)[:MOST_LETTERS] for token in places], place
 
 
 def _numbered(texts: set[str]) -> dict[str, int]:
