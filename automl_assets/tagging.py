@@ -5,9 +5,11 @@ tokens, those of a text after each other; no I- is probable at the first token o
 Here belong formulas in numpy alone. Not here: reading texts, scoring (`metrics`).
 """
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -153,6 +155,36 @@ def _viterbi(weights: np.ndarray, runs: Texts) -> np.ndarray:
     for before, here in zip(runs.steps[-2::-1], runs.steps[:0:-1], strict=True):
         path[before[: len(here)]] = came[here, path[here]]
     return path
+
+
+# What a person is told
+
+
+def told_entities(tokens: Mapping[str, np.ndarray], texts: Sequence[str]) -> list[str]:
+    """Of each text its entities as JSON: places in characters, text, label, and how probable the least sure token is.
+
+    Of each token: `row`, the number of its text; `tags`, the answered tag; its `probability`; where it begins (`start`) and
+    ends (`end`).
+    """
+    found: list[list[dict[str, Any]]] = [[] for _ in texts]
+    parts = (tokens[name].tolist() for name in ("row", "tags", "start", "end", "probability"))
+    for row, tag, start, end, probability in zip(*parts, strict=True):
+        if tag.startswith(BEGIN):
+            label = tag.removeprefix(BEGIN)
+            found[row].append({"start": start, "end": end, "text": "", "label": label, "probability": probability})
+        elif tag != OUTSIDE:
+            one = found[row][-1]
+            one["end"], one["probability"] = end, min(one["probability"], probability)
+    for text, some in zip(texts, found, strict=True):
+        for one in some:
+            one["text"], one["probability"] = text[one["start"] : one["end"]], round(one["probability"], 4)
+    return [json.dumps(some, ensure_ascii=False) for some in found]
+
+
+def parted(tokens: Mapping[str, np.ndarray], n_texts: int) -> list[list[list[float]]]:
+    """The probabilities of the tokens of each text."""
+    ends = np.searchsorted(tokens["row"], np.arange(n_texts), side="right")
+    return [some.tolist() for some in np.split(tokens["probabilities"], ends[:-1])]
 
 
 # How many entities are right

@@ -124,9 +124,26 @@ def _aspects(graph: Graph, tokens: str) -> dict[str, str]:
     return found
 
 
+def add_bare_places(graph: Graph, tensors: TokenTensors) -> tuple[str, str]:
+    """Where tokens begin and end without marks that stick to a word, int64 [n_tokens] each."""
+    tokens = graph.node("Concat", tensors.tokens, graph.constant(np.array(["x"], object)), axis=0)
+    _, first, length = _bare_run(graph, tokens)
+    first, length = (graph.node("Slice", _flat(graph, one), *_slice(graph, 0, -1, 0)) for one in (first, length))
+    start = graph.node("Add", tensors.start, first)
+    return start, graph.node("Add", start, length)
+
+
 def _bare(graph: Graph, tokens: str) -> tuple[str, str]:
     """The letters of tokens without marks that stick to a word, string [n_tokens, MOST_LETTERS], and how many there are,
     int64 [n_tokens, 1]."""
+    letters, first, length = _bare_run(graph, tokens)
+    length = graph.node("Min", length, graph.constant(np.int64(MOST_LETTERS)))
+    places, nothing = graph.constant(np.arange(MOST_LETTERS)[None]), graph.constant(np.array("", object))
+    return graph.node("Where", graph.node("Less", places, length), _from(graph, letters, first), nothing), length
+
+
+def _bare_run(graph: Graph, tokens: str) -> tuple[str, str, str]:
+    """The letters of tokens [n_tokens, most], the first that counts and how many do, int64 [n_tokens, 1]."""
     letters = _tokenized(graph, tokens, LETTER)
     total = graph.node("Unsqueeze", _lengths(graph, tokens), graph.constant(np.array([1])))
     before = _run(graph, _is_one_of(graph, letters, MARKS_BEFORE), False)
@@ -135,13 +152,7 @@ def _bare(graph: Graph, tokens: str) -> tuple[str, str]:
     rest = graph.node("Sub", graph.node("Sub", total, before), graph.node("Sub", after, padding))
     is_word = graph.node("Greater", rest, graph.constant(np.int64(0)))
     first = graph.node("Where", is_word, before, graph.constant(np.int64(0)))
-    length = graph.node("Where", is_word, rest, total)
-    length = graph.node("Min", length, graph.constant(np.int64(MOST_LETTERS)))
-    places = graph.constant(np.arange(MOST_LETTERS)[None])
-    cut = graph.node(
-        "Where", graph.node("Less", places, length), _from(graph, letters, first), graph.constant(np.array("", object))
-    )
-    return cut, length
+    return letters, first, graph.node("Where", is_word, rest, total)
 
 
 def _from(graph: Graph, letters: str, first: str) -> str:

@@ -1,23 +1,18 @@
 """predict: which entities an ensemble finds in texts, and where."""
 
-import json
-from typing import Any
-
 import numpy as np
 import polars as pl
 
 from automl_assets.entities.features.token_attributes import bare_place
-from automl_assets.entities.features.tokens import Place, token_places
+from automl_assets.entities.features.tokens import token_places
 from automl_assets.entities.records import TokenInputs
 from automl_assets.entities.steps.featurize import tokenized
 from automl_assets.learning.preparation import mean_raw
 from automl_assets.parts import link_scores
-from automl_assets.records import Ensemble, Problem
+from automl_assets.records import Ensemble
 from automl_assets.steps.calibrate import calibrated
 from automl_assets.steps.combine import algorithm_of, combine
-from automl_assets.tagging import decoded_tags, entities, labels_of
-
-Entity = dict[str, Any]
+from automl_assets.tagging import decoded_tags, told_entities
 
 
 def answer(ensemble: Ensemble, table: pl.DataFrame) -> np.ndarray:
@@ -41,31 +36,18 @@ def answer_inputs(ensemble: Ensemble, inputs: TokenInputs) -> np.ndarray:
 def answer_columns(ensemble: Ensemble, table: pl.DataFrame) -> pl.DataFrame:
     """Column `prediction`: the entities of each text as JSON, a list of objects with start, end, text, label and
     probability; start and end count characters of the text."""
-    recipe, inputs = ensemble.featurizer, tokenized(ensemble.featurizer, table)
+    recipe, inputs, problem = ensemble.featurizer, tokenized(ensemble.featurizer, table), ensemble.problem
     texts = table[recipe.column].cast(pl.String).fill_null("").to_list()
-    places = [place for text in texts for place in token_places(text, recipe.is_parted_by_blanks)]
-    found: list[list[Entity]] = [[] for _ in texts]
-    for row, entity in entities_of(answer_inputs(ensemble, inputs), inputs.text, places, ensemble.problem, texts):
-        found[row].append(entity)
-    return pl.DataFrame({"prediction": [json.dumps(one, ensure_ascii=False) for one in found]})
-
-
-def entities_of(
-    probabilities: np.ndarray, text: np.ndarray, places: list[Place], problem: Problem, texts: list[str]
-) -> "list[tuple[int, Entity]]":
-    """The entities that probabilities of tags [n_tokens, n_tags] mean, each with the number of its text.
-
-    The probability of an entity is that of its least sure token's tag.
-    """
+    places = np.array(
+        [bare_place(text, place) for text in texts for place in token_places(text, recipe.is_parted_by_blanks)]
+    ).reshape(-1, 2)
+    probabilities = answer_inputs(ensemble, inputs)
     codes = decoded_tags(probabilities, problem.threshold)
-    spans, labels = entities(codes), labels_of(problem.classes)
-    sure = probabilities[np.arange(len(codes)), codes]
-    told = []
-    for start, end, label in zip(spans.start.tolist(), spans.end.tolist(), spans.label.tolist(), strict=True):
-        row = int(text[start])
-        first, last = bare_place(texts[row], places[start])[0], bare_place(texts[row], places[end])[1]
-        told.append((row, {
-            "start": first, "end": last, "text": texts[row][first:last], "label": labels[label],
-            "probability": round(float(sure[start : end + 1].min()), 4),
-        }))  # fmt: skip
-    return told
+    tokens = {
+        "row": inputs.text,
+        "tags": np.array(problem.classes, object)[codes],
+        "probability": probabilities[np.arange(len(codes)), codes],
+        "start": places[:, 0],
+        "end": places[:, 1],
+    }
+    return pl.DataFrame({"prediction": told_entities(tokens, texts)})
