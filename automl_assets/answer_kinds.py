@@ -14,6 +14,8 @@ from automl_assets.metrics.label_sets import decided_sets, row_losses
 from automl_assets.parts import Link
 from automl_assets.records import AnswerName, Problem
 
+SMALLEST = 1e-15  # of a probability
+
 
 @dataclass(frozen=True)
 class AnswerKind:
@@ -85,6 +87,16 @@ def rarest_labels(y: np.ndarray) -> np.ndarray:
     order = np.argsort(counts, kind="stable")
     has_any, ranked = (y > 0).any(axis=1), y[:, order] > 0
     return np.where(has_any, order[ranked.argmax(axis=1)] + 1, 0)
+
+
+def label_odds(probabilities: np.ndarray, floor: float) -> np.ndarray:
+    """Log-odds of each label, float64 [n_rows, n_labels]. Near 1 a probability has no digits left in an ONNX file, so that
+    what is lacking to 1 counts as `floor` at least.
+
+    >>> label_odds(np.array([[0.5, 0.8]]), 1e-6).round(3)
+    array([[0.   , 1.386]])
+    """
+    return np.log(np.clip(probabilities, SMALLEST, 1.0)) - np.log(np.clip(1.0 - probabilities, floor, 1.0))
 
 
 def _label_totals(y: np.ndarray, weight: np.ndarray | None, n_classes: int) -> np.ndarray:

@@ -52,6 +52,8 @@ class Evaluation:
     coverage: dict[str, float] = field(default_factory=dict)  # on test rows: share that held the truth, mean size
     resampling: Resampling | None = None  # None in what earlier versions wrote
     coverage_by_class: pl.DataFrame | None = None  # class, n_rows, bound (own or shared), coverage_80 and so on
+    by_label: pl.DataFrame | None = None  # of sets: label, n_rows, n_answered, threshold, precision, recall, f1, AUC
+    by_threshold: pl.DataFrame | None = None  # of sets: what they would be with one threshold for all labels
 
 
 @dataclass(frozen=True)

@@ -195,6 +195,7 @@ class Task:
     stratify: bool  # whether folds keep the class shares
     sample: Callable[[int], tuple[pl.DataFrame, str]]  # tiny seeded data and its target, for contract tests
     labels_of: Callable[[pl.Series], list[tuple[str, ...] | None]] = one_label  # that each target names; None: it lacks
+    labels_like: Callable[[pl.Series, pl.Series], pl.Series] = lambda given, known: given  # written as the source does
     parts: RowParts | None = None  # where a row has several answers, one below the other in what `encode_target` gives
 
     def encode_rows(self, target: pl.Series, problem: Problem) -> np.ndarray:
@@ -207,9 +208,12 @@ class Task:
         return "values" in self.metric_kinds
 
 
-def link_of(algorithm: AlgorithmInfo, problem: Problem) -> Link:
-    """What an algorithm's raw scores mean where it answers this problem."""
-    own: Link = getattr(algorithm, "link", "value")
+def link_of(own: Link, problem: Problem) -> Link:
+    """What raw scores mean where an algorithm of this link answers a problem.
+
+    >>> link_of("logit", Problem("any", "accuracy", ("a", "b"), is_multilabel=True))
+    'sigmoid'
+    """
     if problem.answers == "values":
         return "value"
     return "sigmoid" if problem.is_multilabel and own == "logit" else own

@@ -125,13 +125,18 @@ class Problem:
         return 1 if self.is_binary else self.n_outputs
 
     @property
+    def label_thresholds(self) -> dict[str, float]:
+        """Label -> its threshold; empty where none was chosen."""
+        return dict(zip(map(str, self.classes), self.thresholds, strict=True)) if self.thresholds else {}
+
+    @property
     def as_likely(self) -> "Problem":
         """The same question, answered by what is more likely than not."""
         return replace(self, threshold=0.5, thresholds=())
 
     def deciding_as(self, other: "Problem") -> "Problem":
         """The same question, decided by the thresholds of another; a label that it does not know has none of its own."""
-        own = dict(zip(map(str, other.classes), other.thresholds, strict=False))
+        own = other.label_thresholds
         thresholds = tuple(own.get(str(label), 0.5) for label in self.classes) if own else ()
         return replace(self, threshold=other.threshold, thresholds=thresholds)
 

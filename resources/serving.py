@@ -38,7 +38,7 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """The outputs of the ONNX model: `prediction` and its intervals, or `label` and, in the order of the classes,
-        `probabilities` and who is in each `prediction_set`. Where the model is not strict, `unreadable` names the columns
+        `probabilities` and who is in each `prediction_set`; or the `labels` of a set by name. Where the model is not strict, `unreadable` names the columns
         of each row that count as missing because they cannot be read. The frame's `attrs` hold `notes`, sentences."""
         _check(model_input)
         kinds = self._kinds()
@@ -52,11 +52,17 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
             columns = {"prediction": told_entities(found, texts), "probabilities": parted(found, len(texts))}
         else:
             columns = {name: _column(answer) for name, answer in found.items()}
+        if labels := self._label_names():
+            columns[names[0]] = [[labels[code] for code in np.flatnonzero(row)] for row in np.stack(columns[names[0]])]
         if not self.reader.IS_STRICT:
             columns[UNREADABLE] = list(read.unreadable) or ""
         answers = pd.DataFrame(columns, index=model_input.index)
         answers.attrs["notes"] = self._notes(read)
         return answers
+
+    def _label_names(self) -> list[str]:
+        """Of a model that answers with sets of labels, in the order of its outputs."""
+        return json.loads(self.session.get_modelmeta().custom_metadata_map.get("label_names", "[]"))
 
     def _notes(self, read: Any) -> list[str]:
         notes = self.notes()

@@ -97,7 +97,10 @@ def _metadata(made: Ensemble) -> dict[str, Any]:
 
 def _finish(made: Ensemble) -> dict[str, Any]:
     """What raw scores become before anybody sees them."""
-    shown: dict[str, Any] = {"threshold": made.problem.threshold} if made.problem.n_classes == 2 else {}
+    shown: dict[str, Any] = {"threshold": made.problem.threshold} if made.problem.is_binary else {}
+    if made.problem.thresholds:
+        decided = made.problem.label_thresholds.items()
+        shown["thresholds"] = table([{"label": label, "threshold": threshold} for label, threshold in decided])
     if made.calibration:
         shown |= {"calibration_scale": made.calibration.scale, "calibration_bias": made.calibration.bias}
     if made.conformal:

@@ -72,6 +72,8 @@ def _metadata(found: Evaluation, metric: str, validation_score: float) -> dict[s
         **{f"{found.rows}_{name}": value for name, value in found.metrics.items()},
         **found.coverage,
         **({} if found.coverage_by_class is None else {"coverage_by_class": table(found.coverage_by_class.to_dicts())}),
+        **({} if found.by_label is None else {"labels": table(found.by_label.to_dicts())}),
+        **({} if found.by_threshold is None else {"thresholds": table(found.by_threshold.to_dicts())}),
         **pictures(found.pictures),
     }
 

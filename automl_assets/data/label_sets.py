@@ -20,6 +20,7 @@ MOST_LABELS = 2_000
 SEPARATORS = (",", ";", "|")
 LISTS = 'as lists, such as ["a", "b"], in every row'
 WITHOUT_COMMA = re.compile(r"""['"]\s+['"]""")  # as NumPy prints a list; Python would join the two texts
+EMPTY = "[]"
 SHOWN = 60  # characters of a cell in a message
 
 LabelSet = tuple[str, ...]
@@ -56,6 +57,27 @@ def label_set_problem(task: str) -> Callable[[pl.Series, str, Label | None], Pro
         return Problem(task, metric, tuple(labels), is_multilabel=True)
 
     return problem
+
+
+def label_sets_like(given: pl.Series, known: pl.Series) -> pl.Series:
+    """Sets of labels, written as another column writes its own. Raises DataError for a label that it could not hold.
+
+    >>> label_sets_like(pl.Series("y", ["b, a", "[]"]), pl.Series("y", ["['a']"])).to_list()
+    ['["b", "a"]', '[]']
+    """
+    sets, cells = label_sets(given), _cells(known).drop_nulls()
+    if known.dtype.is_nested():
+        return pl.Series(given.name, sets, known.dtype)
+    if cells.is_empty() or (cells.str.starts_with("[") & (cells != EMPTY)).any():
+        return pl.Series(given.name, [None if one is None else json.dumps(one, ensure_ascii=False) for one in sets])
+    sign = next((sign for sign in SEPARATORS if cells.str.contains(sign, literal=True).any()), SEPARATORS[0])
+    torn = [label for one in sets for label in one or () if sign in label]
+    if torn:
+        raise DataError(
+            f"{torn[0]!r} cannot be a label where {sign!r} stands between labels. Write all labels {LISTS}."
+        )
+    joined = (None if one is None else f"{sign} ".join(one) or EMPTY for one in sets)
+    return pl.Series(given.name, list(joined), pl.String)
 
 
 def encode_label_sets(target: pl.Series, problem: Problem) -> np.ndarray:
@@ -110,8 +132,8 @@ def _cells(target: pl.Series) -> pl.Series:
 
 
 def _readings(cells: Sequence[str], column: _Column) -> list[LabelSet]:
-    """All cells are lists, or none is."""
-    lists = [cell for cell in cells if cell.startswith("[")]
+    """All cells are lists, or none but the empty one is."""
+    lists = [cell for cell in cells if cell.startswith("[") and cell != EMPTY]
     plain = [cell for cell in cells if not cell.startswith("[")]
     if not lists:
         return _between_separators(cells, column)
@@ -162,9 +184,9 @@ def _between_separators(cells: Sequence[str], column: _Column) -> list[LabelSet]
             cell, f"holds {other!r}, while {example!r} holds {one!r}: either may part labels", f"Write labels {LISTS}"
         )
     sign = next(iter(used), SEPARATORS[0])
-    sets = [_distinct(filter(None, map(str.strip, cell.split(sign)))) for cell in cells]
+    sets = [() if cell == EMPTY else _distinct(filter(None, map(str.strip, cell.split(sign)))) for cell in cells]
     for cell, found in zip(cells, sets, strict=True):
-        if not found:
+        if not found and cell != EMPTY:
             raise column.refused(
                 cell, "holds no label", "Write an empty set as [], and leave a cell empty for no answer"
             )

@@ -50,8 +50,11 @@ def with_every_class(rows: Rows, n_classes: int) -> Rows:
     """Rows that hold every class: the first row once more, almost without weight, for each class that is absent, or
     whose rows weigh nothing.
 
-    So every learner answers with a column per class, and its log-odds stay finite.
+    So every learner answers with a column per class, and its log-odds stay finite. Of sets of labels one such row has the
+    labels that no row has, and lacks those that every row has.
     """
+    if rows.y.ndim == 2:
+        return _with_both_answers(rows)
     absent = np.setdiff1d(np.arange(n_classes), rows.y if rows.weight is None else rows.y[rows.weight > 0])
     if not len(absent):
         return rows
@@ -59,6 +62,18 @@ def with_every_class(rows: Rows, n_classes: int) -> Rows:
     light = np.full(len(absent), ABSENT_WEIGHT * weight.mean())
     x = rows.x[np.concatenate([np.arange(len(rows.y)), np.zeros(len(absent), np.int64)])]
     return Rows(x, np.concatenate([rows.y, absent]), np.concatenate([weight, light]))
+
+
+def _with_both_answers(rows: Rows) -> Rows:
+    """Rows [n_rows, n_labels] in which every label is there and is lacking."""
+    counted = rows.y if rows.weight is None else rows.y[rows.weight > 0]
+    is_one_sided = (counted > 0).all(axis=0) | (counted <= 0).all(axis=0)
+    if not is_one_sided.any():
+        return rows
+    weight = np.ones(len(rows.y)) if rows.weight is None else rows.weight
+    other = np.where(is_one_sided, 1 - (counted[:1] > 0), counted[:1]).astype(rows.y.dtype)
+    weight = np.append(weight, ABSENT_WEIGHT * weight.mean())
+    return Rows(np.concatenate([rows.x, rows.x[:1]]), np.concatenate([rows.y, other]), weight)
 
 
 def sampled(rows: np.ndarray, most: int | None, seed: int) -> np.ndarray:

@@ -239,7 +239,7 @@ def _applied(transform: Transform, rows: Rows) -> Rows:
 
 def is_imbalanced(y: np.ndarray, problem: Problem) -> bool:
     """Whether the rarest class is so rare that weights of classes may help."""
-    if not problem.classes:
+    if problem.answers != "classes":
         return False
     counts = np.bincount(y[y >= 0], minlength=problem.n_classes)
     return bool(counts[counts > 0].min() <= IMBALANCE_RATIO * counts.max())

@@ -34,6 +34,7 @@ class Graph:
 
     def __init__(self, name: str = "automl_assets"):
         self.name = name
+        self.properties: dict[str, str] = {}  # that say what the finished model is
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._nodes: list[Any] = []
@@ -119,7 +120,7 @@ class Graph:
         model = helper.make_model(
             self._proto(), opset_imports=opsets, producer_name="automl_assets", ir_version=IR_VERSION
         )
-        helper.set_model_props(model, properties or {})
+        helper.set_model_props(model, self.properties | (properties or {}))
         checker.check_model(model)
         return model
 

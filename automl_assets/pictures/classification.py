@@ -6,7 +6,8 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from automl_assets.metrics.classes import confusion, pooled
+from automl_assets.answer_kinds import answers_of
+from automl_assets.metrics.classes import confusion
 from automl_assets.metrics.ranking import ranked_totals
 from automl_assets.model_records import Picture
 from automl_assets.pictures.canvas import (
@@ -34,7 +35,7 @@ def classification_pictures(
     truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, problem: Problem
 ) -> tuple[Picture, ...]:
     """Confusion matrix, ROC, precision-recall, calibration, gains and lift, from probabilities [n_rows, n_classes]."""
-    contests = _contests(truth, prediction, weight, problem)
+    contests = contests_of(truth, prediction, weight, problem)
     curves = (roc_picture, precision_recall_picture, calibration_picture, gains_picture, lift_picture)
     return (confusion_picture(truth, prediction, problem), *(draw(contests) for draw in curves))
 
@@ -65,25 +66,30 @@ class Contest:
         return np.concatenate([[0.0], inside]), np.concatenate([[0.0], outside])
 
 
-def _contests(truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, problem: Problem) -> list[Contest]:
-    """Two classes are one contest, that of the positive class; more are one each and one of all, pooled."""
-    codes = np.flatnonzero(np.bincount(truth, minlength=problem.n_classes))
-    if problem.n_classes == 2:
+def contests_of(
+    truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, problem: Problem
+) -> list[Contest]:
+    """Two classes are one contest, that of the positive class; more are one each and one of all, pooled, and so are the
+    labels of sets."""
+    is_class = answers_of(problem).indicator(truth, problem.n_classes)
+    codes = np.flatnonzero(is_class.any(axis=0))
+    if problem.is_binary:
         codes = np.array([1 if problem.positive is None else problem.positive])
-    contests = [_contest(int(code), truth, prediction, weight, problem) for code in codes]
+    contests = [_contest(int(code), is_class, prediction, weight, problem) for code in codes]
     contests = [contest for contest in contests if 0 < contest.share < 1]
-    if problem.n_classes == 2:
+    if problem.is_binary:
         return contests
     kind = "class" if len(contests) <= MOST_CURVES else "bundle"
     colors = CURVES if kind == "class" else ["#c9c9c9"] * len(contests)
     drawn = [replace(contest, color=color, kind=kind) for contest, color in zip(contests, colors, strict=False)]
-    return [*drawn, Contest("all classes, pooled", *pooled(truth, prediction, weight), INK, "pooled")]
+    of_decisions = None if weight is None else np.repeat(weight, problem.n_classes)
+    return [*drawn, Contest("all classes, pooled", is_class.ravel(), prediction.ravel(), of_decisions, INK, "pooled")]
 
 
 def _contest(
-    code: int, truth: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, problem: Problem
+    code: int, is_class: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, problem: Problem
 ) -> Contest:
-    return Contest(entry(problem.classes[code]), truth == code, prediction[:, code], weight, BLUE, "class")
+    return Contest(entry(problem.classes[code]), is_class[:, code], prediction[:, code], weight, BLUE, "class")
 
 
 def _draw_curves(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from automl_assets import metrics
+from automl_assets.answer_kinds import answers_of
 from automl_assets.experiment.experiment import EnsembleSetting
 from automl_assets.records import Candidate, Truth
 from automl_assets.steps.build_ensemble import MAX_CELLS, N_RESAMPLES
@@ -26,7 +27,8 @@ def affordable_ensemble(
     n_outputs, n_algorithms = truth.problem.n_outputs, len({trial.algorithm for trial in trials})
     n_rows = int(np.isfinite(trials[0].known_predictions).all(axis=1).sum())
     a_vote = _scoring_seconds(trials[0].known_predictions, truth) * min(len(trials), MAX_MEMBERS) * TIMES_NESTED
-    stack = slowness * STACK_SECONDS_A_CELL * min(n_rows, MAX_CELLS) * n_outputs**2 * n_algorithms
+    n_learnt = n_outputs if answers_of(truth.problem).are_outputs_apart else n_outputs**2
+    stack = slowness * STACK_SECONDS_A_CELL * min(n_rows, MAX_CELLS) * n_learnt * n_algorithms
     affordable = int(seconds / max(a_vote, 1e-9)) - N_RESAMPLES  # by so many scorings the best are told apart
     votes = min(settings.iterations, max(0, affordable))
     left_out = {

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from automl_assets import metrics, registry
+from automl_assets.answer_kinds import answers_of
 from automl_assets.errors import LearningError
 from automl_assets.experiment.experiment import EnsembleSetting
 from automl_assets.learning.fitting import stopping_early, with_every_class
 from automl_assets.parts import Rows
 from automl_assets.records import (
     VALID,
+    AnswerName,
     Candidate,
     Ensemble,
     EnsembleKind,
@@ -36,6 +38,7 @@ MAX_STACK_CELLS = 400_000  # rows x inputs x scores that a stack learns from; li
 SEQUENCE_ROWS = 10  # times as many where sequences are judged: few of their rows say anything
 FOLDS = 5  # parts of the rows, each of which judges what the others chose
 SMALLEST_GAIN = 1e-7
+LABEL_ROWS = 50  # that have a label, and that lack it, for a stack to learn of it alone
 EVEN_ROWS = 100  # rows on which half of a vote is shared out evenly: so few say little of who is better
 N_RESAMPLES = 20
 FEWEST_UNITS = 5  # groups, or stretches of time: fewer cannot be drawn from
@@ -172,8 +175,9 @@ class _Contest:
 
     def _tell_enough(self, rows: np.ndarray) -> bool:
         """Whether every class is among these rows: many metrics need that."""
-        y = self.truth.y
-        return len(rows) > 0 and (not self.problem.classes or len(np.unique(y[rows])) == len(np.unique(y[self.rows])))
+        y, totals, n_classes = self.truth.y, answers_of(self.problem).totals, self.problem.n_classes
+        is_lost = (totals(y[self.rows], None, n_classes) > 0) & (totals(y[rows], None, n_classes) == 0)
+        return len(rows) > 0 and not is_lost.any()
 
     def contenders(self, rows: np.ndarray) -> list[Trial]:
         """The trials considered, the best on these rows first."""
@@ -239,7 +243,8 @@ def resampled(y: np.ndarray, problem: Problem, random: np.random.Generator) -> n
     """As many positions drawn with replacement; of every class as many as there are."""
     if not problem.classes:
         return random.integers(0, len(y), len(y))
-    of_class = (np.flatnonzero(y == code) for code in np.unique(y))
+    strata = answers_of(problem).strata(y)
+    of_class = (np.flatnonzero(strata == code) for code in np.unique(strata))
     return np.concatenate([random.choice(positions, len(positions)) for positions in of_class])
 
 
@@ -274,7 +279,7 @@ def sample(y: np.ndarray, n_rows: int, problem: Problem, random: np.random.Gener
     """
     order = random.permutation(len(y))
     if problem.classes:
-        _, first = np.unique(y[order], return_index=True)
+        _, first = np.unique(answers_of(problem).strata(y)[order], return_index=True)
         order = np.concatenate([order[first], np.delete(order, first)])
     return np.sort(order[:n_rows])
 
@@ -285,9 +290,7 @@ def _shares(stack: Stack, n_members: int) -> list[float]:
 
 
 def _fit_stack(rows: Rows, problem: Problem) -> Stack:
-    if problem.classes:
-        return _logistic_stack(rows, problem.n_classes)
-    return _linear_stack(rows.x, rows.y, rows.weight)
+    return STACKS[problem.answers](rows, problem.n_classes)
 
 
 def _logistic_stack(rows: Rows, n_classes: int) -> Stack:
@@ -299,13 +302,40 @@ def _logistic_stack(rows: Rows, n_classes: int) -> Stack:
     return Stack(model.coef_.T, model.intercept_)
 
 
-def _linear_stack(inputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Stack:
+def _label_stack(rows: Rows, n_labels: int) -> Stack:
+    """A logistic learner for each label, which looks at what the members say of this label alone. Labels that few rows
+    have share one, which learns from all decisions."""
+    n_members, weight = rows.x.shape[1] // n_labels, np.ones(len(rows.y)) if rows.weight is None else rows.weight
+    said = rows.x.reshape(len(rows.x), n_members, n_labels)  # log-odds
+    decisions = Rows(
+        said.transpose(0, 2, 1).reshape(-1, n_members), rows.y.astype(np.int64).ravel(), np.repeat(weight, n_labels)
+    )
+    shared = _logistic_stack(decisions, 2)
+    coefficients = np.zeros((n_members, n_labels, n_labels))
+    intercept = np.empty(n_labels)
+    for label in range(n_labels):
+        y = rows.y[:, label].astype(np.int64)
+        is_told = np.bincount(y, minlength=2).min() >= LABEL_ROWS
+        own = _logistic_stack(Rows(said[:, :, label], y, weight), 2) if is_told else shared
+        coefficients[:, label, label], intercept[label] = own.coefficients[:, 0], own.intercept[0]
+    return Stack(coefficients.reshape(n_members * n_labels, n_labels), intercept)
+
+
+def _linear_stack(rows: Rows, n_classes: int) -> Stack:
     """Non-negative least squares with ridge: predictions of one thing are too alike for anything freer."""
     from sklearn.linear_model import Ridge
 
+    inputs, y, weight = rows.x, rows.y, rows.weight
     scale = max(float(y.std()), 1e-12)
     model = Ridge(alpha=1e-2 * len(y) / 100, positive=True).fit(
         (inputs - y.mean()) / scale, (y - y.mean()) / scale, sample_weight=weight
     )
     intercept = model.intercept_ * scale + y.mean() - model.coef_.sum() * y.mean()
     return Stack(model.coef_[:, None], np.array([intercept]))
+
+
+STACKS: dict[AnswerName, Callable[[Rows, int], Stack]] = {
+    "classes": _logistic_stack,
+    "label_sets": _label_stack,
+    "values": _linear_stack,
+}

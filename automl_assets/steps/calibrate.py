@@ -1,15 +1,18 @@
 """calibrate: what the ensemble calls 70 % should come true 70 times in a hundred.
 
-Temperature scaling (Guo 2017), for two classes also with a bias (Platt 1999). Learnt on out-of-fold rows, and kept only
+Temperature scaling (Guo 2017), for two classes also with a bias (Platt 1999); the log-odds of labels that make up sets
+likewise, each label with its own where it has rows enough. Learnt on out-of-fold rows, and kept only
 where it makes the log loss less on rows that it did not learn from. It never reorders the rows of two classes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from automl_assets import metrics
+from automl_assets.answer_kinds import answers_of, label_odds
 from automl_assets.parts import link_scores
 from automl_assets.records import Calibration, Ensemble, Problem, Truth
 from automl_assets.steps.build_ensemble import sample_of
@@ -20,13 +23,16 @@ N_FOLDS = 5
 SCALES = (0.2, 5.0)
 BIASES = (-3.0, 3.0)
 FLOOR = 1e-15  # of a probability: 1 - p has no digits below
+LABEL_FLOOR = 1e-5  # of what is lacking to 1, of which an ONNX file has few digits
+LABEL_SCALES = (0.5, 5.0)
+LABEL_ROWS = 50  # that have a label, and that lack it, for a calibration of its own
 
 
 @dataclass(frozen=True)
 class Judged:
     """Rows whose truth is known, with what models that never saw them said."""
 
-    y: np.ndarray  # int64 class codes or float64 values [n_rows]
+    y: np.ndarray  # int64 class codes, float64 values [n_rows], or int8 [n_rows, n_labels]
     predictions: np.ndarray  # [n_rows, n_outputs]
     weight: np.ndarray | None  # float64 [n_rows]
     problem: Problem
@@ -47,7 +53,7 @@ class Judged:
 
     def losses(self, predictions: np.ndarray) -> np.ndarray:
         """The share of each row in the log loss, float64 [n_rows]."""
-        losses = -np.log(np.clip(predictions[np.arange(self.n_rows), self.y], FLOOR, 1.0))
+        losses = answers_of(self.problem).losses(self.y, predictions, FLOOR)
         return losses if self.weight is None else losses * self.weight / self.weight.mean()
 
     def folds(self, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -57,7 +63,7 @@ class Judged:
         fold = self._fold_of_groups(random)
         if fold is None:
             order = random.permutation(self.n_rows)
-            order = order[np.argsort(self.y[order], kind="stable")] if self.problem.classes else order
+            order = order[np.argsort(answers_of(self.problem).strata(self.y)[order], kind="stable")]
             fold = np.empty(self.n_rows, np.int64)
             fold[order] = np.arange(self.n_rows) % N_FOLDS
         for i in range(N_FOLDS):
@@ -111,6 +117,9 @@ def calibrated(predictions: np.ndarray, calibration: Calibration | None) -> np.n
     """
     if calibration is None:
         return predictions
+    if calibration.labels:
+        scales, biases = np.array(calibration.labels).T
+        return link_scores(label_odds(predictions, LABEL_FLOOR) * scales + biases, "sigmoid")
     logs = np.log(np.clip(predictions, FLOOR, 1.0))
     if predictions.shape[1] > 2:
         return link_scores(logs * calibration.scale, "logit")
@@ -121,18 +130,25 @@ def _helpful(rows: Judged, seed: int) -> Calibration | None:
     """The harmless calibration that makes the log loss of held-out rows clearly less; None where plain answers do as
     well."""
     best, found = rows.losses(rows.predictions), None
-    for has_bias in (False, True)[: 2 if rows.problem.n_classes == 2 else 1]:
-        losses, calibration = rows.losses(_held_out(rows, has_bias, seed)), _fitted(rows, has_bias)
+    for fit in _ways(rows.problem):
+        losses, calibration = rows.losses(_held_out(rows, fit, seed)), fit(rows)
         if rows.is_clear(best - losses) and _is_harmless(rows, calibration):
             best, found = losses, calibration
     return found
 
 
-def _held_out(rows: Judged, has_bias: bool, seed: int) -> np.ndarray:
+def _ways(problem: Problem) -> Sequence[Callable[[Judged], Calibration]]:
+    """Calibrations worth trying, those of few numbers first."""
+    if problem.is_multilabel:
+        return _alike, _label_by_label
+    return [partial(_fitted, has_bias=has_bias) for has_bias in ((False, True) if problem.is_binary else (False,))]
+
+
+def _held_out(rows: Judged, fit: Callable[[Judged], Calibration], seed: int) -> np.ndarray:
     """Each fold's answers [n_rows, n_classes], calibrated by what the others teach."""
     answers = np.empty_like(rows.predictions)
     for learn, judge in rows.folds(seed):
-        answers[judge] = calibrated(rows.predictions[judge], _fitted(rows.take(learn), has_bias))
+        answers[judge] = calibrated(rows.predictions[judge], fit(rows.take(learn)))
     return answers
 
 
@@ -149,10 +165,49 @@ def _fitted(rows: Judged, has_bias: bool) -> Calibration:
     return Calibration(float(np.exp(scale)), float(bias))
 
 
+def _alike(rows: Judged) -> Calibration:
+    """One scale and bias for all labels."""
+    scale, bias = _of_decisions(label_odds(rows.predictions, LABEL_FLOOR), rows.y, rows.weight)
+    return Calibration(scale, bias, labels=((scale, bias),) * rows.problem.n_classes)
+
+
+def _label_by_label(rows: Judged) -> Calibration:
+    """Each label's own; those that few rows have, or lack, share one."""
+    shared, odds = _alike(rows), label_odds(rows.predictions, LABEL_FLOOR)
+    n_with = rows.y.sum(axis=0, dtype=np.int64)
+    labels = tuple(
+        _of_decisions(odds[:, label], rows.y[:, label], rows.weight)
+        if min(count, rows.n_rows - count) >= LABEL_ROWS
+        else (shared.scale, shared.bias)
+        for label, count in enumerate(n_with)
+    )
+    return replace(shared, labels=labels)
+
+
+def _of_decisions(odds: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> tuple[float, float]:
+    """The scale and the bias of the least log loss of log-odds [n_rows] or [n_rows, n_labels]."""
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
+    rows = np.ones(len(odds)) if weight is None else weight
+    share = np.broadcast_to((rows / rows.sum()).reshape(-1, *[1] * (odds.ndim - 1)), odds.shape)
+
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        scale, made = np.exp(values[0]), np.exp(values[0]) * odds + values[1]
+        wrong = share * (expit(made) - y)
+        loss = float((share * (np.logaddexp(0.0, made) - y * made)).sum())
+        return loss, np.array([(wrong * odds).sum() * scale, wrong.sum()])
+
+    scale, bias = minimize(loss, [0.0, 0.0], method="L-BFGS-B", jac=True, bounds=[np.log(LABEL_SCALES), BIASES]).x
+    return float(np.exp(scale)), float(bias)
+
+
 def _is_harmless(rows: Judged, calibration: Calibration) -> bool:
     """Whether the experiment's metric gets no worse, and the rows of two classes stay ranked as they were: sure answers
-    could be rounded to the same number."""
+    could be rounded to the same number. What sets of labels are is decided by thresholds, which are chosen afterwards."""
     before, after = rows.predictions, calibrated(rows.predictions, calibration)
+    if metrics.metric(rows.problem.metric, rows.problem.task).is_decided:
+        return True
     if rows.score(rows.problem.metric, after) < rows.score(rows.problem.metric, before):
         return False
-    return before.shape[1] > 2 or len(np.unique(before[:, 1])) == len(np.unique(after[:, 1]))
+    return not rows.problem.is_binary or len(np.unique(before[:, 1])) == len(np.unique(after[:, 1]))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from automl_assets import registry
+from automl_assets.answer_kinds import answers_of
 from automl_assets.data.row_ids import identities, kinds
 from automl_assets.errors import DataError, nearest
 from automl_assets.experiment.experiment import Experiment
@@ -113,18 +114,19 @@ def challenge(answers: Answers, theirs: np.ndarray, problem: Problem, champion: 
     random, units = np.random.default_rng(seed), answers.units
     if units.n_units < 2:
         raise DataError(f"the rows are a single one of the {units.name}, which shows no spread")
-    strata = answers.truth if problem.n_classes else np.zeros(answers.n_rows, np.int64)
+    strata = answers_of(problem).strata(answers.truth)
     rows, _ = sampled_rows(units, strata, most_rows(problem), random)
     some = units.take(rows)
     n = int(np.clip(MOST_CELLS // (2 * len(rows) * problem.n_outputs), FEWEST_RESAMPLES, MOST_RESAMPLES))
     draws = (rows[some.draw(random)] for _ in range(n))
     known = replace(answers, prediction=_under(problem.classes, theirs, champion.classes))
-    incumbent = _score_of(known, replace(problem, threshold=champion.threshold))
+    incumbent = _score_of(known, problem.deciding_as(champion))
     scores, n_units = (_score_of(answers, problem), incumbent), (some.n_units, units.n_units)
     is_single = units.name == ROWS
     found = paired(problem.metric, np.arange(answers.n_rows), draws, *scores, None if is_single else n_units)
     met = {str(label) for label in champion.classes}
-    present = [str(problem.classes[code]) for code in np.unique(answers.truth)] if problem.classes else []
+    occurs = answers_of(problem).totals(answers.truth, None, problem.n_classes) > 0
+    present = [str(problem.classes[code]) for code in np.flatnonzero(occurs)]
     return replace(
         found, unit="" if is_single else units.name, unknown=tuple(label for label in present if label not in met)
     )

@@ -1,8 +1,9 @@
-"""choose_threshold: from which probability on the second of two classes is the answer.
+"""choose_threshold: from which probability on the second of two classes is the answer, or a label is in a set.
 
 Chosen for the experiment's metric on out-of-fold rows, and kept only where it beats 0.5 on rows that had no say in it.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +11,11 @@ import numpy as np
 from automl_assets import metrics
 from automl_assets.errors import SettingError
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Ensemble, Truth
+from automl_assets.metrics.classes import decided
+from automl_assets.records import AnswerName, Ensemble, Truth
 from automl_assets.steps.calibrate import Judged, judged
 from automl_assets.steps.choose_entity_threshold import choose_entity_threshold
+from automl_assets.steps.choose_label_thresholds import choose_label_thresholds
 
 MIN_MINORITY = 50  # rows of the rarer class
 MAX_ROWS = 500_000  # a seeded sample of more
@@ -22,15 +25,21 @@ ROUNDING = 1e-12  # sums that differ by less are equal
 
 def choose_threshold(ensemble: Ensemble, truth: Truth, experiment: Experiment) -> Ensemble:
     """The ensemble with the threshold that suits its metric. A threshold that the experiment names stays."""
-    problem = ensemble.problem
-    if metrics.metric(problem.metric, problem.task).is_of_sequences and experiment.threshold == "auto":
-        return choose_entity_threshold(ensemble, judged(ensemble, truth), experiment.seed)
-    if problem.n_classes != 2 or experiment.threshold != "auto" or not metrics.METRICS[problem.metric].is_of_labels:
+    if experiment.threshold != "auto":
         return ensemble
-    rows = judged(ensemble, truth, MAX_ROWS, experiment.seed)
+    return CHOICES[ensemble.problem.answers](ensemble, truth, experiment.seed)
+
+
+def _of_two_classes(ensemble: Ensemble, truth: Truth, seed: int) -> Ensemble:
+    problem = ensemble.problem
+    if metrics.metric(problem.metric, problem.task).is_of_sequences:
+        return choose_entity_threshold(ensemble, judged(ensemble, truth), seed)
+    if not problem.is_binary or not metrics.METRICS[problem.metric].is_of_labels:
+        return ensemble
+    rows = judged(ensemble, truth, MAX_ROWS, seed)
     if np.bincount(rows.y, minlength=2).min() < MIN_MINORITY:
         return ensemble
-    thresholds, gains = zip(*(_repeat(rows, experiment.seed + i) for i in range(N_REPEATS)), strict=True)
+    thresholds, gains = zip(*(_repeat(rows, seed + i) for i in range(N_REPEATS)), strict=True)
     if min(gains) <= 0:
         return ensemble
     chosen = replace(problem, threshold=float(np.median(np.concatenate(thresholds))))
@@ -42,7 +51,7 @@ def _repeat(rows: Judged, seed: int) -> tuple[list[float], float]:
     thresholds, answers = [], np.empty(rows.n_rows, np.int64)
     for learn, judge in rows.folds(seed):
         thresholds.append(_best_threshold(rows.take(learn)))
-        answers[judge] = metrics.decided(rows.predictions[judge], thresholds[-1])
+        answers[judge] = decided(rows.predictions[judge], thresholds[-1])
     metric = rows.problem.metric
     return thresholds, rows.score(metric, np.eye(2)[answers]) - rows.score(metric, rows.predictions)
 
@@ -71,3 +80,10 @@ def _tables(rows: Judged) -> tuple[np.ndarray, np.ndarray]:
         tables[:, code, 0] = np.concatenate([[0.0], below])
         tables[:, code, 1] = below[-1] - tables[:, code, 0]
     return shares, tables
+
+
+CHOICES: dict[AnswerName, Callable[[Ensemble, Truth, int], Ensemble]] = {
+    "classes": _of_two_classes,
+    "label_sets": choose_label_thresholds,
+    "values": lambda ensemble, truth, seed: ensemble,
+}

@@ -1,33 +1,44 @@
 """combine: from the answers of an ensemble's members to its own. Building ensembles is in build_ensemble."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
 
 from automl_assets import registry
+from automl_assets.answer_kinds import answers_of, label_odds
 from automl_assets.errors import DataError, listed, nearest
 from automl_assets.parts import Algorithm, link_scores
-from automl_assets.records import (
-    Member,
-    Problem,
-    Stack,
-)
+from automl_assets.records import AnswerName, Member, Problem, Stack
 
 PROBABILITY_FLOOR = 1e-6
 
 
 def stack_inputs(parts: Sequence[np.ndarray], problem: Problem) -> np.ndarray:
-    """What a stack looks at: log-odds for two classes, log-probabilities for more, values for a regression."""
-    if not problem.classes:
-        return np.hstack(parts)
-    logs = [np.log(np.clip(part, PROBABILITY_FLOOR, 1.0)) for part in parts]
-    return np.hstack([log[:, 1:] - log[:, :1] if problem.n_classes == 2 else log for log in logs])
+    """What a stack looks at: log-odds for two classes and for every label of sets, log-probabilities for more classes,
+    values for a regression."""
+    return np.hstack([STACK_INPUTS[problem.answers](part) for part in parts])
+
+
+def _of_classes(part: np.ndarray) -> np.ndarray:
+    log = np.log(np.clip(part, PROBABILITY_FLOOR, 1.0))
+    return log[:, 1:] - log[:, :1] if part.shape[1] == 2 else log
+
+
+def _of_label_sets(part: np.ndarray) -> np.ndarray:
+    return label_odds(part, PROBABILITY_FLOOR)
+
+
+STACK_INPUTS: dict[AnswerName, Callable[[np.ndarray], np.ndarray]] = {
+    "classes": _of_classes,
+    "label_sets": _of_label_sets,
+    "values": lambda part: part,
+}
 
 
 def apply_stack(inputs: np.ndarray, stack: Stack, problem: Problem) -> np.ndarray:
     """A stack's answer, float64 [n_rows, n_outputs]."""
-    return link_scores(inputs @ stack.coefficients + stack.intercept, "logit" if problem.classes else "value")
+    return link_scores(inputs @ stack.coefficients + stack.intercept, answers_of(problem).link)
 
 
 def combine(parts: Sequence[np.ndarray], weights: Sequence[float], stack: Stack | None, problem: Problem) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 For a number an interval around it, its width following the level of the prediction where that makes intervals narrower
 (Lei 2018); for classes those probable enough (Sadinle 2019), each by the rows of its own where these are enough (Mondrian,
-Vovk 2003), and the one that is answered always among them. A row counts as much as it weighs (Tibshirani 2019).
+Vovk 2003), and the one that is answered always among them. Of a set of labels each that a row has is held so. A row counts as much as it weighs (Tibshirani 2019).
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from automl_assets import metrics
+from automl_assets.answer_kinds import answers_of
 from automl_assets.records import Conformal, Ensemble, Problem, Spread, Truth
 from automl_assets.steps.calibrate import Judged, judged
 
@@ -36,11 +36,15 @@ def conformalize(ensemble: Ensemble, truth: Truth, levels: Sequence[float], seed
     return replace(ensemble, conformal=replace(_around(rows, possible, seed), least=least, most=most))
 
 
-def _by_class(rows: Judged, levels: tuple[float, ...]) -> Conformal:
-    """The least probability of each class; a class of few rows shares that of all."""
-    doubts, n_classes = 1.0 - rows.predictions[np.arange(rows.n_rows), rows.y], rows.problem.n_classes
-    shared = _least(doubts, levels, rows.weight)
-    own = {code: _own(rows.y == code, doubts, levels, rows.weight) for code in range(n_classes)}
+def _by_class(rows: Judged, levels: tuple[float, ...]) -> Conformal | None:
+    """The least probability of each class, or label; one of few rows shares that of all."""
+    n_classes = rows.problem.n_classes
+    place, code_of = np.nonzero(answers_of(rows.problem).indicator(rows.y, n_classes))  # every class that a row has
+    doubts, weight = 1.0 - rows.predictions[place, code_of], None if rows.weight is None else rows.weight[place]
+    if levels[-1] > len(place) / (len(place) + 1):  # few rows have a label
+        return None
+    shared = _least(doubts, levels, weight)
+    own = {code: _own(code_of == code, doubts, levels, weight) for code in range(n_classes)}
     pooled = tuple(code for code, bounds in own.items() if not bounds)
     if len(pooled) == n_classes:
         return Conformal(levels, shared)
@@ -136,9 +140,9 @@ def intervals(conformal: Conformal, values: np.ndarray) -> dict[str, np.ndarray]
     return {name: np.clip(end, conformal.least, conformal.most) for name, end in ends.items()}
 
 
-def class_sets(conformal: Conformal, probabilities: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
+def class_sets(conformal: Conformal, probabilities: np.ndarray, problem: Problem) -> dict[str, np.ndarray]:
     """Which classes are in the set of each row, bool [n_rows, n_classes], as `prediction_set_80`."""
-    answered = np.eye(probabilities.shape[1], dtype=bool)[metrics.decided(probabilities, threshold)]
+    answered = answers_of(problem).answered(probabilities, problem)
     return {
         f"prediction_set_{percent(level)}": (probabilities >= least) | answered
         for level, least in zip(conformal.levels, least_probabilities(conformal), strict=True)
@@ -166,15 +170,18 @@ def coverage(
     problem: Problem,
     weight: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """Share of rows whose truth lies inside, as `coverage_80`, and the mean `width_80` or `set_size_80`."""
+    """Share of rows whose truth lies inside, as `coverage_80`, and the mean `width_80` or `set_size_80`. Of sets of labels
+    it is the share of the labels that rows have."""
     if conformal is None:
         return {}
     if not problem.classes:
         return _interval_coverage(conformal, truth, answers.reshape(-1), weight)
     found: dict[str, float] = {}
-    for name, inside in class_sets(conformal, answers, problem.threshold).items():
+    for name, inside in class_sets(conformal, answers, problem).items():
         level = name.removeprefix("prediction_set_")
-        found[f"coverage_{level}"] = _mean(inside[np.arange(len(truth)), truth], weight)
+        place, code = np.nonzero(answers_of(problem).indicator(truth, problem.n_classes))
+        if len(place):
+            found[f"coverage_{level}"] = _mean(inside[place, code], None if weight is None else weight[place])
         found[f"set_size_{level}"] = _mean(inside.sum(axis=1), weight)
     return found
 
@@ -189,8 +196,9 @@ def coverage_by_class(
     """How often the sets of the rows of each class hold it, as `coverage_80`; None where there are no classes or sets."""
     if conformal is None or not problem.classes:
         return None
-    codes, sets = np.unique(truth), class_sets(conformal, answers, problem.threshold)
-    rows = [np.flatnonzero(truth == code) for code in codes]
+    has, sets = answers_of(problem).indicator(truth, problem.n_classes), class_sets(conformal, answers, problem)
+    codes = np.flatnonzero(has.any(axis=0))
+    rows = [np.flatnonzero(has[:, code]) for code in codes]
     is_shared = [not conformal.class_bounds or code in conformal.pooled for code in codes]
     found = {
         f"coverage_{name.removeprefix('prediction_set_')}": [

@@ -3,9 +3,10 @@
 import numpy as np
 
 from automl_assets.onnx.graph import Graph
+from automl_assets.parts import link_of
 from automl_assets.records import Ensemble, Member, Problem, Stack
 from automl_assets.steps.combine import PROBABILITY_FLOOR, algorithm_of
-from automl_assets.steps.outputs_onnx import linked
+from automl_assets.steps.outputs_onnx import label_log_odds, linked
 
 
 def add_combination(graph: Graph, raws: list[str], ensemble: Ensemble) -> str:
@@ -21,13 +22,13 @@ def add_combination(graph: Graph, raws: list[str], ensemble: Ensemble) -> str:
 
 
 def _is_logit(member: Member, problem: Problem) -> bool:
-    return bool(problem.classes) and algorithm_of(member, problem).link == "logit"
+    return link_of(algorithm_of(member, problem).link, problem) in ("logit", "sigmoid")
 
 
 def _voted(graph: Graph, raws: list[str], ensemble: Ensemble) -> str:
     """All answers side by side, times their weights: calling a node takes longer than what it computes for one row."""
     problem, votes = ensemble.problem, list(zip(raws, ensemble.members, strict=True))
-    is_odds = [problem.n_classes == 2 and _is_logit(member, problem) for _, member in votes]
+    is_odds = [problem.is_binary and _is_logit(member, problem) for _, member in votes]
     odds = [vote for vote, one in zip(votes, is_odds, strict=True) if one]
     blocks, weights = [], []
     if odds:
@@ -36,7 +37,7 @@ def _voted(graph: Graph, raws: list[str], ensemble: Ensemble) -> str:
         weights.append(np.kron(np.eye(2), [[member.weight] for _, member in odds]))
     for (raw, member), one in zip(votes, is_odds, strict=True):
         if not one:
-            blocks.append(graph.node("Softmax", raw, axis=1) if _is_logit(member, problem) else raw)
+            blocks.append(linked(graph, raw, problem) if _is_logit(member, problem) else raw)
             weights.append(member.weight * np.eye(problem.n_outputs))
     shares = graph.constant(np.vstack(weights).astype(np.float32))
     return graph.node("MatMul", _side_by_side(graph, blocks), shares)
@@ -57,6 +58,8 @@ def _stacked(graph: Graph, parts: list[str], stack: Stack, problem: Problem) -> 
 def _stack_input(graph: Graph, part: str, problem: Problem) -> str:
     if not problem.classes:
         return part
+    if problem.is_multilabel:
+        return label_log_odds(graph, part, PROBABILITY_FLOOR)
     floor, one = (graph.constant(np.array(value, np.float32)) for value in (PROBABILITY_FLOOR, 1.0))
     log = graph.node("Log", graph.node("Clip", part, floor, one))
     if problem.n_classes > 2:

@@ -3,20 +3,25 @@
 Here belong the bootstrap and the baseline. Not here: formulas (`metrics`), drawings (`pictures`), predicting.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import polars as pl
 
-from automl_assets.metrics import METRICS, all_scores, metric_names, needs_of, oriented, scores_of
+from automl_assets import metrics
+from automl_assets.answer_kinds import answers_of
+from automl_assets.metrics import all_scores, metric_names, needs_of, oriented, scores_of
 from automl_assets.model_records import Evaluation, Figures, Picture, Resampling
-from automl_assets.pictures import classification_pictures, regression_pictures
-from automl_assets.records import Conformal, Problem
+from automl_assets.pictures import classification_pictures, label_set_pictures, regression_pictures
+from automl_assets.records import AnswerName, Conformal, Problem
 from automl_assets.steps.conformalize import coverage, coverage_by_class
 from automl_assets.steps.resample import ROWS, Units, acceleration, interval, sampled_rows
+from automl_assets.steps.tabulate_labels import tabulate_labels, tabulate_thresholds
 
 CLASS_INTERVALS = ("accuracy", "AUC_weighted", "log_loss", "f1_score_macro", "balanced_accuracy")
+LABEL_SET_INTERVALS = ("accuracy", "f1_score_micro", "f1_score_macro", "f1_score_samples", "hamming_loss", "log_loss")
 MOST_RESAMPLES, FEWEST_RESAMPLES = 500, 100
 LEAST_SHARE = 0.5  # of the resamples that have to give a metric a value
 MOST_ROWS = 20_000  # the bootstrap draws from a seeded sample of so many rows
@@ -28,7 +33,7 @@ class Answers:
     """Rows whose truth is known, with what was predicted for them."""
 
     rows: Literal["test", "out_of_fold"]
-    truth: np.ndarray  # int class codes or float values [n_rows]
+    truth: np.ndarray  # int class codes or float values [n_rows], or int8 [n_rows, n_labels]
     prediction: np.ndarray  # probabilities [n_rows, n_classes] or values [n_rows] or [n_rows, 1]
     weight: np.ndarray | None = None  # float64 [n_rows]
     tied: Units | None = None  # which rows hang together; None: none do
@@ -81,11 +86,12 @@ def evaluate(
         n_rows=answers.n_rows,
         metrics=scores,
         intervals=ends,
-        baseline=all_scores(answers.truth, guess, answers.weight, replace(problem, threshold=0.5)),
+        baseline=all_scores(answers.truth, guess, answers.weight, problem.as_likely),
         pictures=_pictures(answers, problem) if answers.has_weight and has_pictures else (),
         coverage=coverage(conformal, *known) if is_proven else {},
         resampling=resampling,
         coverage_by_class=coverage_by_class(conformal, *known) if is_proven else None,
+        **_tables(answers, problem),
     )
 
 
@@ -123,16 +129,29 @@ def without_value(evaluation: Evaluation, metric: str) -> str:
 
 
 def _pictures(answers: Answers, problem: Problem) -> tuple[Picture, ...]:
-    if problem.n_classes:
-        return classification_pictures(answers.truth, answers.prediction, answers.weight, problem)
-    return regression_pictures(answers.truth, answers.prediction.reshape(-1))
+    return PICTURES[problem.answers](answers, problem)
+
+
+def _tables(answers: Answers, problem: Problem) -> dict[str, pl.DataFrame]:
+    """Of sets of labels how well each label is found, and what other thresholds would do."""
+    if not (problem.is_multilabel and answers.has_weight):
+        return {}
+    known = (answers.truth, answers.prediction, answers.weight, problem)
+    return {"by_label": tabulate_labels(*known), "by_threshold": tabulate_thresholds(*known)}
+
+
+PICTURES: dict[AnswerName, Callable[[Answers, Problem], tuple[Picture, ...]]] = {
+    "classes": lambda all, problem: classification_pictures(all.truth, all.prediction, all.weight, problem),
+    "label_sets": lambda all, problem: label_set_pictures(all.truth, all.prediction, all.weight, problem),
+    "values": lambda all, problem: regression_pictures(all.truth, all.prediction.reshape(-1)),
+}
 
 
 # Baseline
 
 
 def baseline_prediction(training_truth: np.ndarray, n_rows: int, problem: Problem) -> np.ndarray:
-    """The best answer that looks at no column: the class shares, or the value that the metric likes best.
+    """The best answer that looks at no column: the shares of the classes or labels, or the value that the metric likes best.
 
     >>> baseline_prediction(np.array([0, 0, 0, 1]), 1, Problem("classification", "accuracy", classes=("no", "yes")))
     array([[0.75, 0.25]])
@@ -140,8 +159,7 @@ def baseline_prediction(training_truth: np.ndarray, n_rows: int, problem: Proble
     array([2.])
     """
     if problem.n_classes:
-        shares = np.bincount(training_truth, minlength=problem.n_classes) / len(training_truth)
-        return np.tile(shares, (n_rows, 1))
+        return np.tile(answers_of(problem).shares(training_truth, problem.n_classes), (n_rows, 1))
     return np.full(n_rows, _typical_value(training_truth, problem.metric))
 
 
@@ -201,9 +219,12 @@ def intervals_told(resampling: Resampling | None) -> str:
 
 
 def _interval_names(problem: Problem) -> tuple[str, ...]:
-    if problem.n_classes:
-        return tuple(dict.fromkeys((problem.metric, *CLASS_INTERVALS)))
-    return metric_names(problem.task)
+    of_kind: dict[AnswerName, tuple[str, ...]] = {
+        "classes": (problem.metric, *CLASS_INTERVALS),
+        "label_sets": (problem.metric, *LABEL_SET_INTERVALS),
+        "values": metric_names(problem.task),
+    }
+    return tuple(dict.fromkeys(of_kind[problem.answers]))
 
 
 def most_rows(problem: Problem) -> int:
@@ -213,7 +234,7 @@ def most_rows(problem: Problem) -> int:
 
 def _strata(answers: Answers, problem: Problem) -> np.ndarray:
     """Rows of one class each, so that the rarest is in a sample too, int [n_rows]."""
-    return answers.truth if problem.n_classes else np.zeros(answers.n_rows, np.int64)
+    return answers_of(problem).strata(answers.truth)
 
 
 def _scores_of_draws(
@@ -225,7 +246,7 @@ def _scores_of_draws(
     for draw in draws:
         again = drawn.take(draw)
         lacks_class = _n_present(again, problem) < n_classes
-        possible = [name for name in names if not (lacks_class and METRICS[name].is_over_classes)]
+        possible = [name for name in names if not (lacks_class and metrics.metric(name, problem.task).is_over_classes)]
         for name, value in scores_of(possible, again.truth, again.prediction, again.weight, problem).items():
             found[name].append(value)
     return {name: np.array(values) for name, values in found.items()}
@@ -233,9 +254,7 @@ def _scores_of_draws(
 
 def _n_present(answers: Answers, problem: Problem) -> int:
     """Classes of which a row counts."""
-    if not problem.n_classes:
-        return 0
-    return int(np.count_nonzero(np.bincount(answers.truth, weights=answers.weight, minlength=problem.n_classes)))
+    return int(np.count_nonzero(answers_of(problem).totals(answers.truth, answers.weight, problem.n_classes)))
 
 
 def _n_resamples(n_cells: int) -> int:

@@ -1,7 +1,5 @@
 """guess: whether an ensemble is better than the best answer that looks at no column, on the rows that validated it."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from automl_assets.metrics import oriented, scores_of
@@ -13,7 +11,7 @@ BETTER = "better_than_a_guess"  # name of the check
 
 def guess_score(truth: Truth, rows: np.ndarray) -> float | None:
     """The metric of the best constant answer for some rows, by number; None where they give it no value."""
-    problem = replace(truth.problem, threshold=0.5)
+    problem = truth.problem.as_likely
     guess = baseline_prediction(truth.y[truth.split.is_training], len(rows), problem)
     return scores_of([problem.metric], truth.y[rows], guess, truth.weights_of(rows), problem).get(problem.metric)
 

@@ -64,6 +64,7 @@ def import_labels(
         rows_of_source = written(experiment.source)
         schema = learn(experiment.source, rows_of_source, experiment)
         known, labels = _typed(rows_of_source, schema), read_labels(location, experiment.target, schema, rows_of_source)
+        labels = _as_the_source(labels, rows_of_source, experiment)
         is_whole = set(known.typed.columns) <= {*labels.typed.columns, *experiment.drop_columns}
         source = source_like(rows, schema) if rows else None if is_whole else experiment.predict_source
         scored = _typed(written(like(source, schema)), schema) if source else None
@@ -78,6 +79,16 @@ def _typed(rows: pl.DataFrame, schema: Schema) -> ScoredRows:
     found = schema.read(rows)
     check_fit(found.misfits, "labels and their rows", "Write these cells like those of the source; nothing was added")
     return ScoredRows(rows, found.table, schema)
+
+
+def _as_the_source(labels: ScoredRows, known: pl.DataFrame, experiment: Experiment) -> ScoredRows:
+    """Labels written as those of the source, of which there may be several ways."""
+    name = experiment.target
+    if name not in labels.written.columns or name not in known.columns:
+        return labels
+    given = labels.written[name]
+    found = experiment.task_part.labels_like(given, known[name])
+    return labels if found is given else _typed(labels.written.with_columns(found), labels.schema)
 
 
 def _shaped(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
@@ -114,21 +125,21 @@ def label(
     target, n_labels = experiment.target, labels.typed.height
     _check_there((target, *key), labels.typed, "the labels have")
     given = labels.of(_as_text(labels.typed[target]).str.strip_chars().fill_null("") != "")
-    once = _once(given, key, target) if key else given
+    once = _once(given, key, experiment) if key else given
     rows = _joined(once, scored, key, target) if scored else once
     n_found, n_given = rows.typed.height, once.typed.height
     rows = ScoredRows(rows.written, _as_known(rows.typed, known.typed, experiment))
-    fresh = rows.of(_is_fresh(rows, known, key, target))
+    fresh = rows.of(_is_fresh(rows, known, key, experiment))
     n_twice, n_empty = given.typed.height - n_given, n_labels - given.typed.height
     return Labelled(
         _as_written(fresh, known), n_labels, n_found - fresh.typed.height, n_twice, n_empty, n_given - n_found
     )
 
 
-def _once(labels: ScoredRows, key: Sequence[str], target: str) -> ScoredRows:
+def _once(labels: ScoredRows, key: Sequence[str], experiment: Experiment) -> ScoredRows:
     """One label for each key. Raises DataError where there are two that differ."""
     names = _texts(labels.written, key)
-    different = pl.DataFrame({"key": names, "label": _as_text(labels.typed[target])}).unique()
+    different = pl.DataFrame({"key": names, "label": _label_texts(labels.typed, experiment)}).unique()
     torn = different.filter(different["key"].is_duplicated())["key"].unique(maintain_order=True)
     if len(torn):
         raise DataError(f"the labels contradict each other for {_of(key, torn)}; keep one of each, nothing was added")
@@ -180,8 +191,8 @@ def check_classes(rows: pl.DataFrame, known: pl.DataFrame, experiment: Experimen
     """Raises DataError for classes that the source has never had."""
     if not experiment.task_part.stratify:
         return
-    classes = _as_text(known[experiment.target].drop_nulls()).unique().sort().to_list()
-    unknown = [one for one in _as_text(rows[experiment.target]).unique().sort() if one not in classes]
+    classes, given = (_classes(table[experiment.target], experiment) for table in (known, rows))
+    unknown = [one for one in given if one not in classes]
     if unknown:
         raise DataError(
             f"unknown classes {listed(unknown, SHOWN)}; the source has {listed(classes)}.{nearest(unknown[0], classes)} "
@@ -189,19 +200,32 @@ def check_classes(rows: pl.DataFrame, known: pl.DataFrame, experiment: Experimen
         )
 
 
+def _classes(column: pl.Series, experiment: Experiment) -> list[str]:
+    """The classes or labels that a column names, sorted."""
+    return sorted({label for labels in experiment.task_part.labels_of(column) for label in labels or ()})
+
+
+def _label_texts(table: pl.DataFrame, experiment: Experiment) -> pl.Series:
+    """Of each row its label, or its set of labels whatever their order, as a text."""
+    column = table[experiment.target]
+    sets = experiment.task_part.labels_of(_as_text(column))
+    texts = [None if labels is None else ", ".join(sorted(labels)) for labels in sets]
+    return pl.Series(column.name, texts, pl.String)
+
+
 def _as_type(column: pl.Series, wanted: pl.DataType) -> pl.Series:
     """A column that the source's schema has read; whole numbers give way to fractions."""
     return column if wanted.is_integer() and column.dtype.is_float() else column.cast(wanted)
 
 
-def _is_fresh(rows: ScoredRows, known: ScoredRows, key: Sequence[str], target: str) -> pl.Series:
+def _is_fresh(rows: ScoredRows, known: ScoredRows, key: Sequence[str], experiment: Experiment) -> pl.Series:
     """Whether the source does not have a row: by key where it has one, else as a whole. Raises DataError where the
     source has another label for the same key."""
     if not key or any(name not in known.typed.columns for name in key):
         return ~pl.Series(_is_in(rows.typed, known.typed), dtype=pl.Boolean)
-    names, labels = _texts(known.written, key), _as_text(known.typed[target])
+    names, labels = _texts(known.written, key), _label_texts(known.typed, experiment)
     answers = pl.DataFrame({"key": names, "label": labels}).drop_nulls()
-    asked = pl.DataFrame({"key": _texts(rows.written, key), "given": _as_text(rows.typed[target])})
+    asked = pl.DataFrame({"key": _texts(rows.written, key), "given": _label_texts(rows.typed, experiment)})
     both = asked.join(answers.unique(), on="key", how="inner")
     torn = both.filter(pl.col("given") != pl.col("label"))["key"].unique(maintain_order=True)
     if len(torn):

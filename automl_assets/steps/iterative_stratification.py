@@ -10,6 +10,8 @@ import numpy as np
 def dealt_parts(y: np.ndarray, n_parts: int, random: np.random.Generator) -> np.ndarray:
     """The part of each row, int64 [n_rows]; `y` is [n_rows, n_labels], 1 for each label of a row.
 
+    A row goes where its label is lacking most, then where its other labels are, then where rows are, then by chance.
+
     >>> y = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [0, 0], [0, 0]])
     >>> part = dealt_parts(y, 2, np.random.default_rng(0))
     >>> [y[part == one].sum(axis=0).tolist() for one in (0, 1)], np.bincount(part).tolist()
@@ -21,12 +23,12 @@ def dealt_parts(y: np.ndarray, n_parts: int, random: np.random.Generator) -> np.
     order, chance = random.permutation(len(y)), random.permutation(n_parts)
     for label in _rarest_first(has):
         for row in order[has[order, label] & (part[order] < 0)]:
-            place = _most_wanted(wanted[:, label], wanted_rows, chance)
+            place = int(np.lexsort((chance, -wanted_rows, -wanted[:, has[row]].sum(axis=1), -wanted[:, label]))[0])
             part[row] = place
             wanted[place, has[row]] -= 1
             wanted_rows[place] -= 1
     for row in order[part[order] < 0]:
-        part[row] = place = _most_wanted(wanted_rows, wanted_rows, chance)
+        part[row] = place = int(np.lexsort((chance, -wanted_rows))[0])
         wanted_rows[place] -= 1
     return part
 
@@ -60,8 +62,3 @@ def _rarest_first(has: np.ndarray) -> list[int]:
         counts = counts - has[left & has[:, label]].sum(axis=0)
         left &= ~has[:, label]
     return order
-
-
-def _most_wanted(wanted: np.ndarray, wanted_rows: np.ndarray, chance: np.ndarray) -> int:
-    """The part that lacks most of a label, then most rows, then the first by chance."""
-    return int(np.lexsort((chance, -wanted_rows, -wanted))[0])

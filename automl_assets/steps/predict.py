@@ -6,10 +6,11 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from automl_assets import metrics, registry
+from automl_assets import registry
+from automl_assets.answer_kinds import answers_of
 from automl_assets.data.label_sets import set_texts
 from automl_assets.model_records import Predictions
-from automl_assets.records import Ensemble
+from automl_assets.records import Ensemble, Label, Problem
 from automl_assets.steps.combine import check_columns
 from automl_assets.steps.conformalize import class_sets, intervals
 from automl_assets.steps.read_rows import Notes, marked, read_rows
@@ -38,8 +39,8 @@ def predict_by(
 
 
 def answers(ensemble: Ensemble, table: pl.DataFrame) -> pl.DataFrame:
-    """Columns `prediction`, for classes `probability_<class>` and `prediction_set_<percent>`, else
-    `prediction_<percent>_low` and `_high`, of rows read by the ensemble's schema."""
+    """Columns `prediction`, for classes and labels `probability_<class>` and `prediction_set_<percent>`, else
+    `prediction_<percent>_low` and `_high`, of rows read by the ensemble's schema. Sets are JSON lists."""
     check_columns(ensemble.featurizer.raw_columns, table)
     steps = registry.family_of(ensemble.problem.task).steps
     if steps.answer_columns:
@@ -52,11 +53,18 @@ def _columns(found: np.ndarray, ensemble: Ensemble) -> list[pl.Series]:
     if not problem.classes:
         ends = intervals(conformal, found[:, 0]) if conformal else {}
         return [pl.Series("prediction", found[:, 0]), *(pl.Series(name, values) for name, values in ends.items())]
-    labels = [problem.classes[code] for code in metrics.decided(found, problem.threshold)]
     probabilities = [pl.Series(f"probability_{label}", found[:, code]) for code, label in enumerate(problem.classes)]
-    sets = class_sets(conformal, found, problem.threshold) if conformal else {}
+    sets = class_sets(conformal, found, problem) if conformal else {}
     texts = [pl.Series(name, set_texts(inside, problem.classes)) for name, inside in sets.items()]
-    return [pl.Series("prediction", labels), *probabilities, *texts]
+    return [pl.Series("prediction", _labels(found, problem)), *probabilities, *texts]
+
+
+def _labels(found: np.ndarray, problem: Problem) -> list[Label] | list[str]:
+    """Of each row the class, or the set of labels."""
+    answered = answers_of(problem).answered(found, problem)
+    if problem.is_multilabel:
+        return set_texts(answered, problem.classes)
+    return [problem.classes[code] for code in answered.argmax(axis=1)]
 
 
 def beside(rows: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:

@@ -75,13 +75,20 @@ def _columns(answers: dict[str, np.ndarray], problem: Problem) -> Iterator[pl.Se
     if not problem.classes:
         yield pl.Series("prediction", _plain(first[1]))
     else:
-        by_text: dict[str, Label] = {str(label): label for label in problem.classes}
-        yield pl.Series("prediction", [by_text[str(label)] for label in first[1].tolist()])
+        yield pl.Series("prediction", _labels(first[1], problem))
         (_, probabilities), *others = others
         for label, share in zip(problem.classes, probabilities.T, strict=True):
             yield pl.Series(f"probability_{label}", _plain(share))
     for name, values in others:
         yield pl.Series(name, set_texts(values, problem.classes) if values.dtype == bool else _plain(values))
+
+
+def _labels(answered: np.ndarray, problem: Problem) -> list[Label] | list[str]:
+    """Of each row the class, or the set of labels."""
+    if problem.is_multilabel:
+        return set_texts(answered, problem.classes)
+    by_text: dict[str, Label] = {str(label): label for label in problem.classes}
+    return [by_text[str(label)] for label in answered.tolist()]
 
 
 def _plain(values: np.ndarray) -> np.ndarray:

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from automl_assets.errors import listed
-from automl_assets.model_records import Report, Unavailable
-from automl_assets.records import Ensemble
+from automl_assets.model_records import Evaluation, Report, Unavailable
+from automl_assets.records import AnswerName, Ensemble, Problem
 from automl_assets.steps.conformalize import percent
 from automl_assets.steps.evaluate import intervals_told, without_value
 from automl_assets.steps.page import (
@@ -44,6 +44,11 @@ KINDS = {
     "single": "The best trial answers alone.",
     "voting": "A weighted vote of several trials answers.",
     "stacking": "A linear model over the answers of several trials answers.",
+}
+ONNX_ANSWERS: dict[AnswerName, str] = {
+    "classes": "label, probabilities",
+    "label_sets": "labels, probabilities",
+    "values": "(value,)",
 }
 EXAMPLES = {"float": "np.array([[1.5]], np.float32)", "double": "np.array([[1.7e9]])"}  # double: seconds since 1970
 TEXT_EXAMPLE = 'np.array([["text"]], object)'
@@ -122,7 +127,17 @@ def quality(material: Material) -> Section | None:
     caption = f"Metrics on {evaluation.n_rows:,} {_rows_name(evaluation.rows)}, and their 95 % intervals"
     metrics = Table.of(caption, ("metric", "value", "from", "to", "a guess"), rows)
     pictures = Pictures.of(one for one in evaluation.pictures if one.name != RELIABILITY)
-    return Section("How good the model is", (metrics, Text(intervals_told(evaluation.resampling)), pictures))
+    told = Text(intervals_told(evaluation.resampling))
+    return Section("How good the model is", (metrics, told, *_label_tables(evaluation), pictures))
+
+
+def _label_tables(evaluation: Evaluation) -> list[Table]:
+    """Of sets of labels, how well each is found and what other thresholds would do."""
+    captions = {
+        "How well each label is found; means over labels leave out those that no row has": evaluation.by_label,
+        "If one threshold held for all labels": evaluation.by_threshold,
+    }
+    return [Table.of(text, found.columns, found.rows()) for text, found in captions.items() if found is not None]
 
 
 def calibration(material: Material) -> Section | None:
@@ -261,7 +276,7 @@ def usage(material: Material) -> Section | None:
                 "The ONNX file takes raw columns, each [rows, 1], and needs ONNX Runtime alone. Missing numbers are NaN, "
                 "missing texts are empty, dates are seconds since 1970 (UTC)."
             ),
-            Code("With ONNX Runtime", onnx_snippet(onnx.inputs, bool(material.get("ensemble").problem.classes))),
+            Code("With ONNX Runtime", onnx_snippet(onnx.inputs, material.get("ensemble").problem)),
             Table.of("Inputs of the ONNX model", ("column", "type"), onnx.inputs.items()),
             Text("The same model lies in MLflow:"),
             Code("With MLflow", f'mlflow.pyfunc.load_model("models:/{name}@champion").predict(rows)'),
@@ -269,16 +284,16 @@ def usage(material: Material) -> Section | None:
     return Section("How to use it", tuple(blocks))
 
 
-def onnx_snippet(inputs: Mapping[str, str], has_classes: bool) -> str:
+def onnx_snippet(inputs: Mapping[str, str], problem: Problem) -> str:
     """Python that asks the model about one row, with the real names and types.
 
-    >>> print(onnx_snippet({"age": "float"}, True).splitlines()[-3])
+    >>> print(onnx_snippet({"age": "float"}, Problem("classification", "accuracy", ("no", "yes"))).splitlines()[-3])
         'age': np.array([[1.5]], np.float32),
     """
     given = [f"    {name!r}: {EXAMPLES.get(kind, TEXT_EXAMPLE)}," for name, kind in inputs.items()]
     rest = [f"    # … and {len(given) - MOST_INPUTS} more, see the table below"] if len(given) > MOST_INPUTS else []
     lines = ["import numpy as np, onnxruntime", "", 'session = onnxruntime.InferenceSession("onnx.onnx")', "row = {"]
-    answer = "label, probabilities" if has_classes else "(value,)"
+    answer = ONNX_ANSWERS[problem.answers]
     return "\n".join([*lines, *given[:MOST_INPUTS], *rest, "}", f"{answer} = session.run(None, row)[:2]"])
 
 

@@ -15,7 +15,7 @@ from automl_assets.execution.budget import SOFT_SHARE, Budget, has_stalled
 from automl_assets.execution.processes import Job, Outcome, run_jobs, wait_until_warm
 from automl_assets.learning.fit_fold import REFIT, FoldFit
 from automl_assets.learning.preparation import SAMPLED_ROWS
-from automl_assets.parts import Algorithm, Config, link_scores
+from automl_assets.parts import Algorithm, Config, link_of, link_scores
 from automl_assets.records import TRAIN, VALID, Candidate, Features, Fitted, Split, Trial, Truth
 from automl_assets.steps.climb import FIRST_TIME, Climb, Rung
 from automl_assets.steps.suggest import Suggestions
@@ -98,11 +98,10 @@ class _Search:
 
     def _climb(self) -> Climb:
         problem, n_train = self.truth.problem, (self.truth.split.assignment == TRAIN).sum(axis=0).max()
-        n_outputs = problem.n_classes if problem.n_classes > 2 else 1
         return Climb(
             n_rows=min(int(n_train), self.algorithm.max_rows or int(n_train)),
             n_folds=self.truth.split.n_folds,
-            n_cells_a_row=max(1, len(self.features.columns)) * n_outputs,
+            n_cells_a_row=max(1, len(self.features.columns)) * problem.n_scores,
             n_classes=problem.n_classes,
             n_cores=self.budget.n_cores,
             is_refitted=self.algorithm.is_refitted,
@@ -275,7 +274,7 @@ def _answering(fits: dict[int, FoldFit]) -> tuple[Any, ...]:
 def out_of_fold(fits: dict[int, FoldFit], truth: Truth, algorithm: Algorithm) -> np.ndarray:
     """Predictions for each row by models that never saw it, float64 [n_rows, n_outputs]; NaN where there is none."""
     problem, n_rows = truth.problem, len(truth.y)
-    link = algorithm.link if problem.classes else "value"
+    link = link_of(algorithm.link, problem)
     total = np.zeros((n_rows, problem.n_outputs))
     count = np.zeros(n_rows)
     for fold, fit in fits.items():

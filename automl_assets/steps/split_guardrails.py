@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from automl_assets.errors import listed
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.records import Dataset, Guardrail, Split
+from automl_assets.records import VALID, Dataset, Guardrail, Problem, Split
 
 OVERLAP = 0.01  # of the test rows
 
@@ -39,6 +40,30 @@ def validation_split(split: Split, experiment: Experiment) -> Guardrail:
     }
     text = f"Trials are scored by {split.strategy}, {reason}. Set `validation` for another way."
     return Guardrail("validation_split", "passed" if is_wished else "done", text, figures)
+
+
+def label_shares(y: np.ndarray, split: Split, problem: Problem) -> Guardrail:
+    """Whether every label can be learnt and judged: y is [n_rows, n_labels], as `records.Truth` has sets of labels."""
+    parts = [split.is_test, *(split.assignment[:, fold] == VALID for fold in range(split.n_folds))]
+    counts = np.array([(y[part] > 0).sum(axis=0) for part in parts if part.any()])
+    has_one = (y > 0).sum(axis=1)[split.is_training | split.is_test] == 1
+    absent = [str(label) for label, count in zip(problem.classes, counts.min(axis=0), strict=True) if not count]
+    figures = {
+        "labels": problem.n_classes,
+        "absent_somewhere": len(absent),
+        "share_of_one_label": float(has_one.mean()),
+    }
+    if has_one.all():
+        text = "Every row has exactly one label: a task of classes asks for the same and answers with one."
+        return Guardrail("label_shares", "alerted", text, figures)
+    if not absent:
+        text = "Every label is among the test rows and in every fold, as often as elsewhere."
+        return Guardrail("label_shares", "passed", text, figures)
+    text = (
+        f"{listed(absent, 5)}: too rare to be among the test rows and in every fold. Metrics that are means over labels "
+        "leave out a label where no row has it. Bring more rows that have it, or use fewer folds."
+    )
+    return Guardrail("label_shares", "alerted", text, figures)
 
 
 def _named(names: list[str], most: int = 10) -> str:

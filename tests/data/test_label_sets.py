@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from automl_assets.data.label_sets import encode_label_sets, label_set_problem, label_sets
+from automl_assets.data.label_sets import encode_label_sets, label_set_problem, label_sets, label_sets_like
 from automl_assets.data.schema import learn_schema
 from automl_assets.errors import DataError
 
@@ -13,7 +13,7 @@ from automl_assets.errors import DataError
     ("cells", "expected"),
     [
         (["cs.LG, cs.AI", "cs.LG,cs.LG", "a b-c_d"], [("cs.LG", "cs.AI"), ("cs.LG",), ("a b-c_d",)]),
-        (["x;y", "z"], [("x", "y"), ("z",)]),
+        (["x;y", "z", "[]"], [("x", "y"), ("z",), ()]),
         (["x | y", None, ""], [("x", "y"), None, None]),
         (["['a', 'b']", "[]", '["it\'s"]', None], [("a", "b"), (), ("it's",), None]),
         (['["é", "ü"]', "['é']"], [("é", "ü"), ("é",)]),
@@ -65,3 +65,22 @@ def test_one_label_is_no_question() -> None:
         label_set_problem("any")(pl.Series("y", ["a", "a"]), "accuracy", None)
     with pytest.raises(DataError, match="sets of labels have none; remove it"):
         label_set_problem("any")(pl.Series("y", ["a", "b"]), "accuracy", "a")
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        (["['a']", "[]"], ['["a", "b"]', "[]", None]),
+        (["a; c", "b"], ["a; b", "[]", None]),
+        (["a", "b"], ["a, b", "[]", None]),
+        ([["a"], []], [["a", "b"], [], None]),
+    ],
+)
+def test_labels_that_come_back_are_written_as_the_source_does(known: list, expected: list) -> None:
+    given = pl.Series("y", ["a, b", "[]", None])
+    assert label_sets_like(given, pl.Series("y", known)).to_list() == expected
+
+
+def test_a_label_that_would_fall_apart_is_refused() -> None:
+    with pytest.raises(DataError, match="'a, b' cannot be a label where ',' stands between labels"):
+        label_sets_like(pl.Series("y", ['["a, b"]']), pl.Series("y", ["a, c"]))

@@ -10,9 +10,9 @@ from scipy import stats
 from sklearn import metrics as reference
 
 from automl_assets import metrics
+from automl_assets.errors import DataError, SettingError
 from automl_assets.metrics import classes, values
 from automl_assets.metrics.metric import SERIES
-from automl_assets.errors import DataError, SettingError
 from automl_assets.records import Problem
 
 AVERAGES = ("macro", "micro", "weighted")

@@ -76,7 +76,7 @@ def test_the_legend_names_classes_that_start_with_an_underscore():
 
     axes = Figure().subplots()
     truth, prediction = class_rows(100, 3)
-    contests = classification._contests(
+    contests = classification.contests_of(
         truth, prediction, None, Problem("classification", "accuracy", ("_a", "_b", "c"))
     )
     classification._paint_gains(axes, contests)
@@ -96,7 +96,7 @@ def test_areas_in_the_legend_are_the_metrics():
         (classification._paint_precision_recall, "average_precision_score_binary"),
     ):
         axes = Figure().subplots()
-        paint(axes, classification._contests(truth, prediction, None, problem))
+        paint(axes, classification.contests_of(truth, prediction, None, problem))
         (text,) = [text.get_text().split() for text in axes.get_legend().get_texts()]
         assert text == ["no", f"{score(name, truth, prediction, None, problem):.3f}"]
 
@@ -114,7 +114,7 @@ def test_calibration_of_honest_probabilities_lies_on_the_diagonal():
     probability = random.random(50_000)
     truth = (random.random(50_000) < probability).astype(int)
     problem = Problem("classification", "accuracy", (0, 1), 1)
-    (contest,) = classification._contests(truth, np.column_stack([1 - probability, probability]), None, problem)
+    (contest,) = classification.contests_of(truth, np.column_stack([1 - probability, probability]), None, problem)
     predicted, observed, size = classification._calibration(contest)
     assert len(size) == 10 and size.sum() == 50_000
     assert np.abs(predicted - observed).max() < 0.02

@@ -109,14 +109,18 @@ def test_a_class_of_few_rows_shares_the_bound_of_all(answered) -> None:
 def test_what_earlier_versions_stored_answers_as_it_did() -> None:
     """Without bounds of classes the bound of all rows counts."""
     _, predictions = _classes(3)
-    (inside,) = class_sets(Conformal((0.8,), (0.3,)), predictions, threshold=0.5).values()
+    (inside,) = class_sets(
+        Conformal((0.8,), (0.3,)), predictions, Problem("classification", "accuracy", tuple("abc"))
+    ).values()
     assert np.array_equal(inside, (predictions >= 0.3) | np.eye(3, dtype=bool)[predictions.argmax(axis=1)])
 
 
 def test_the_answer_is_in_every_set() -> None:
     _, predictions = _classes(2)
     strict = Conformal((0.5,), (0.99,))
-    (inside,) = class_sets(strict, predictions, threshold=0.3).values()
+    (inside,) = class_sets(
+        strict, predictions, Problem("classification", "accuracy", ("no", "yes"), threshold=0.3)
+    ).values()
     assert inside[np.arange(len(inside)), decided(predictions, 0.3)].all()
     assert (inside.sum(axis=1) == 1).mean() > 0.9
 

@@ -183,7 +183,7 @@ def test_long_tables_say_that_they_are_cut() -> None:
 
 
 def test_the_snippet_is_python_that_spells_out_few_inputs() -> None:
-    snippet = onnx_snippet({f'"{i}': "string" for i in range(30)}, has_classes=False)
+    snippet = onnx_snippet({f'"{i}': "string" for i in range(30)}, Problem("regression", "r2_score"))
     compile(snippet, "snippet", "exec")
     assert "and 18 more" in snippet and snippet.count("np.array") == 12
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets import metrics
+from automl_assets.answer_kinds import answers_of
 from automl_assets.execution.time_shares import TimeShares
 from automl_assets.explanation.error_cohorts import Leaf, leaves
 from automl_assets.explanation.group_rates import GroupMeans
@@ -64,10 +65,8 @@ def _most_rows(n_columns: int, seconds: float) -> int:
 
 def losses(answers: Answers, problem: Problem) -> tuple[np.ndarray, str]:
     """How wrong each answer is [n_rows], and the name of that."""
-    if not problem.classes:
-        return np.abs(answers.prediction.reshape(-1) - answers.truth), "absolute error"
-    probability = answers.prediction[np.arange(answers.n_rows), answers.truth]
-    return -np.log(np.clip(probability, LEAST_PROBABILITY, 1.0)), "log loss"
+    kind = answers_of(problem)
+    return kind.losses(answers.truth, answers.prediction, LEAST_PROBABILITY), kind.loss
 
 
 def _cohorts(

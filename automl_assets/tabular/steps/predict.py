@@ -5,7 +5,7 @@ import polars as pl
 
 from automl_assets.features.featurizer import densify, encode
 from automl_assets.learning.preparation import mean_raw
-from automl_assets.parts import link_scores
+from automl_assets.parts import link_of, link_scores
 from automl_assets.records import (
     Ensemble,
     Member,
@@ -33,4 +33,4 @@ def member_answer(member: Member, inputs: TableInputs, problem: Problem) -> np.n
     """What one member says about new rows, float64 [n_rows, n_outputs]."""
     algorithm = algorithm_of(member, problem)
     raw = mean_raw(algorithm, member.fitted.models, inputs.view(algorithm.view))
-    return link_scores(raw, algorithm.link if problem.classes else "value")
+    return link_scores(raw, link_of(algorithm.link, problem))

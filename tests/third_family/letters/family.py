@@ -13,7 +13,7 @@ from automl_assets.families import Family, RowSteps
 from automl_assets.learning import fit_fold
 from automl_assets.learning.preparation import add_raw, mean_raw
 from automl_assets.onnx.graph import FLOAT, Graph
-from automl_assets.parts import Algorithm, FitContext, link_scores
+from automl_assets.parts import Algorithm, FitContext, link_of, link_scores
 from automl_assets.records import (
     SOURCE,
     Dataset,
@@ -78,7 +78,7 @@ def _answer(ensemble: Ensemble, table: pl.DataFrame) -> np.ndarray:
 def _answer_inputs(ensemble: Ensemble, inputs: LetterInputs) -> np.ndarray:
     algorithms = [algorithm_of(member, ensemble.problem) for member in ensemble.members]
     parts = [
-        link_scores(mean_raw(algorithm, member.fitted.models, inputs.occurs), algorithm.link)
+        link_scores(mean_raw(algorithm, member.fitted.models, inputs.occurs), link_of(algorithm.link, ensemble.problem))
         for algorithm, member in zip(algorithms, ensemble.members, strict=True)
     ]
     weights = [member.weight for member in ensemble.members]

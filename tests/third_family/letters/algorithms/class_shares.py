@@ -13,13 +13,13 @@ def _to_onnx(models: Sequence[np.ndarray], graph: Graph, x: str) -> str:
 
 
 def _shares(config: object, training: Rows, validation: object, context: object) -> np.ndarray:
-    return np.bincount(training.y) / len(training.y)
+    return training.y.mean(axis=0) if training.y.ndim == 2 else np.bincount(training.y) / len(training.y)
 
 
 PART = Algorithm(
     name="class_shares",
     title="Class shares",
-    tasks=frozenset({"spelling"}),
+    tasks=frozenset({"spelling", "sounds"}),
     view="dense",
     portfolio=lambda problem: [{}],
     fit=_shares,

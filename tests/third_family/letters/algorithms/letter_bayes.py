@@ -20,7 +20,14 @@ def _portfolio(problem: Problem) -> Sequence[Config]:
 
 
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Bayes:
-    classes = np.arange(context.problem.n_classes)
+    if context.problem.is_multilabel:
+        each = [_of_classes(config, Rows(training.x, y.astype(np.int64)), 2) for y in training.y.T]
+        return Bayes(np.hstack([one.coefficients for one in each]), np.concatenate([one.intercept for one in each]))
+    return _of_classes(config, training, context.problem.n_classes)
+
+
+def _of_classes(config: Config, training: Rows, n_classes: int) -> Bayes:
+    classes = np.arange(n_classes)
     n_rows = np.array([(training.y == code).sum() for code in classes])
     counts = np.array([training.x[training.y == code].sum(axis=0) for code in classes])
     share = (counts + config["smoothing"]) / (n_rows[:, None] + 2 * config["smoothing"])
@@ -33,7 +40,7 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
 PART = Algorithm(
     name="letter_bayes",
     title="Naive Bayes over letters",
-    tasks=frozenset({"spelling"}),
+    tasks=frozenset({"spelling", "sounds"}),
     view="dense",
     portfolio=_portfolio,
     fit=_fit,
