@@ -191,7 +191,7 @@ class Task:
     encode_target: Callable[..., np.ndarray]  # target column to class codes or values
     metric_kinds: frozenset[
         str
-    ]  # which metrics can judge it: those of `classes`, `label_sets`, `entities`, `values`, `series`
+    ]  # which metrics can judge it: those of `classes`, `label_sets`, `entity_tags`, `values`, `series`
     stratify: bool  # whether folds keep the class shares
     sample: Callable[[int], tuple[pl.DataFrame, str]]  # tiny seeded data and its target, for contract tests
     labels_of: Callable[[pl.Series], list[tuple[str, ...] | None]] = one_label  # that each target names; None: it lacks

@@ -10,7 +10,7 @@ from automl_assets.records import Problem
 Formula = Callable[[np.ndarray, np.ndarray, np.ndarray | None, Problem], float]
 
 CLASSES, VALUES, SERIES = "classes", "values", "series"  # what metrics judge; a task names those that can judge it
-LABEL_SETS, ENTITIES = "label_sets", "entities"
+LABEL_SETS, ENTITIES = "label_sets", "entity_tags"
 
 
 @dataclass(frozen=True)
