@@ -45,6 +45,7 @@ class RowSteps:
     `prune(ensemble, candidates, features, most_milliseconds)` may leave models out, so that one row is answered in time.
     `answer(ensemble, table)` gives probabilities [n_rows, n_classes] or values [n_rows, 1] for rows as they come, and
     `answer_inputs(ensemble, inputs)` for rows that are features already; inputs have `take(rows)`, and `sizes` to be shown.
+    `answer_columns(ensemble, table)` are the columns that stand beside rows, where an answer is no class and no value.
     `explain(ensemble, dataset, features, seed, seconds)` gives an Explanation, and
     `explain_rows(ensemble, dataset, features, table, seconds)` a table of contributions.
     `onnx_bytes(ensemble)` is the whole pipeline from raw columns to answers as a serialised ONNX model, and
@@ -68,6 +69,7 @@ class RowSteps:
     choices: Callable[..., dict[str, tuple[str, ...]]] = lambda algorithm, features: {}
     prune: Callable[..., Any] = _unchanged
     most_milliseconds: float = 0.5  # that one row may take in ONNX at the median without a warning
+    answer_columns: Callable[..., Any] | None = None
     explain: Callable[..., Any] | None = None
     explain_rows: Callable[..., Any] | None = None
     analyse_errors: Callable[..., Any] | None = None

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from automl_assets.records import Problem
 
 Config = dict[str, Any]
-View = Literal["codes", "dense", "words", "characters", "terms", "texts"]  # two of tables, four of texts
+View = Literal["codes", "dense", "words", "characters", "terms", "texts", "tokens"]  # of tables, of texts, of tokens
 Link = Literal["value", "logit", "sigmoid", "probability"]
 
 
@@ -168,6 +168,18 @@ def one_label(target: pl.Series) -> list[tuple[str, ...] | None]:
 
 
 @dataclass(frozen=True)
+class RowParts:
+    """How rows are seen that have an answer for each of their parts, as texts have for each token.
+
+    `rows_of(target)` is the number of each answer's row, int64 [n_answers], in order; a row without a target has none.
+    `row_codes(target, problem)` is the class of each row as a whole, by which rows are divided; -1 where it has no target.
+    """
+
+    rows_of: Callable[[pl.Series], np.ndarray]
+    row_codes: Callable[[pl.Series, Problem], np.ndarray]
+
+
+@dataclass(frozen=True)
 class Task:
     """A kind of question. The functions are the task's way to take each step that differs between tasks."""
 
@@ -178,11 +190,18 @@ class Task:
     further_metrics: tuple[str, ...]  # shown on the leaderboard beside the experiment's own
     problem: Callable[..., Problem]  # from target values and settings to what is asked of a model
     encode_target: Callable[..., np.ndarray]  # target column to class codes or values
-    metric_kinds: frozenset[str]  # which metrics can judge it: those of `classes`, `label_sets`, `values`, `series`
+    metric_kinds: frozenset[
+        str
+    ]  # which metrics can judge it: those of `classes`, `label_sets`, `entity_tags`, `values`, `series`
     stratify: bool  # whether folds keep the class shares
     sample: Callable[[int], tuple[pl.DataFrame, str]]  # tiny seeded data and its target, for contract tests
     labels_of: Callable[[pl.Series], list[tuple[str, ...] | None]] = one_label  # that each target names; None: it lacks
     labels_like: Callable[[pl.Series, pl.Series], pl.Series] = lambda given, known: given  # written as the source does
+    parts: RowParts | None = None  # where a row has several answers, one below the other in what `encode_target` gives
+
+    def encode_rows(self, target: pl.Series, problem: Problem) -> np.ndarray:
+        """The target of each row, by which rows are divided."""
+        return (self.parts.row_codes if self.parts else self.encode_target)(target, problem)
 
     @property
     def is_numeric(self) -> bool:

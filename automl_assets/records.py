@@ -184,6 +184,10 @@ class Split:
         left_out = self.is_training & ~np.any(self.assignment == TRAIN, axis=1)
         return self.is_ordered or left_out.sum() > LEFT_OUT_SHARE * self.is_training.sum()
 
+    def take(self, rows: np.ndarray) -> "Split":
+        """The same of some rows, by number, as often as they are named."""
+        return replace(self, is_test=self.is_test[rows], assignment=self.assignment[rows])
+
     def fold(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers of one fold: those to learn from, those to validate on."""
         column = self.assignment[:, index]

@@ -16,10 +16,12 @@ from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.session import EXTENSIONS, feed
 from automl_assets.serving.respond import for_mlflow
 from automl_assets.steps.read_rows import UNREADABLE, Notes, read_rows
+from automl_assets.tagging import parted, told_entities
 from automl_assets.training_code.source_bundle import FUTURE, Bundle
 
 SERVED = Path(__file__).with_name("serving.py")
 NEEDED = ("mlflow", "numpy", "onnxruntime", "pandas", "polars")
+ENTITIES = (told_entities, parted)  # what answers for tokens become
 SERVED_TYPES = {  # what each input of the ONNX model is called for people who ask over HTTP
     "float": "number or null",
     "double": "number, or date or date-time as ISO 8601 text or seconds since 1970 (UTC), or null",
@@ -48,7 +50,8 @@ def reader_code(schema: Schema, is_strict: bool) -> str:
     """A module that stands alone and reads rows by a schema, as this package does."""
     bundle = Bundle()
     functions = ", ".join(bundle.reference(function) for function in READER)
-    own = f"SCHEMA = {bundle.value(schema)}\nIS_STRICT = {is_strict}\nREADER = {functions}"
+    entities = ", ".join(bundle.reference(function) for function in ENTITIES)
+    own = f"SCHEMA = {bundle.value(schema)}\nIS_STRICT = {is_strict}\nREADER = {functions}\nENTITIES = {entities}"
     sections = [text for _, text in bundle.sections()]
     parts = [f"{FUTURE}\n\n{bundle.imports()}", *sections, bundle.resolved(own)]
     return (
@@ -114,9 +117,13 @@ def signature_of(asked: list[Any], outputs: dict[str, Any]) -> Any:
 
 
 def _table_answers(onnx: OnnxModel) -> dict[str, Any]:
+    from mlflow.types.schema import Array, DataType
     from onnx import load_from_string
 
-    return {output.name: _answer_type(output) for output in load_from_string(onnx.onnx).graph.output}
+    found = {output.name: _answer_type(output) for output in load_from_string(onnx.onnx).graph.output}
+    if "row" not in found:
+        return found
+    return {"prediction": DataType.string, "probabilities": Array(Array(DataType.float))}
 
 
 def _answer_type(output: Any) -> Any:

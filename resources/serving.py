@@ -44,7 +44,13 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
         read = self._read(model_input, list(kinds))
         feeds = self._packed({name: self.feed(read.table[name], kind) for name, kind in kinds.items()})
         names = [output.name for output in self.session.get_outputs()]
-        columns = {name: _column(answer) for name, answer in zip(names, self.session.run(None, feeds), strict=True)}
+        found = dict(zip(names, self.session.run(None, feeds), strict=True))
+        if "row" in found:  # answers for parts of texts
+            texts = next(iter(feeds.values())).reshape(-1).tolist()
+            told_entities, parted = self.reader.ENTITIES
+            columns = {"prediction": told_entities(found, texts), "probabilities": parted(found, len(texts))}
+        else:
+            columns = {name: _column(answer) for name, answer in found.items()}
         if labels := self._label_names():
             columns[names[0]] = [[labels[code] for code in np.flatnonzero(row)] for row in np.stack(columns[names[0]])]
         if not self.reader.IS_STRICT:

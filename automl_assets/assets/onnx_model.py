@@ -7,7 +7,7 @@ import dagster as dg
 from automl_assets.assets.spec import described, input_of, step, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import OnnxModel
-from automl_assets.records import Dataset, Ensemble, Features
+from automl_assets.records import Dataset, Ensemble, Split
 from automl_assets.steps.export import export
 
 PARITY, LATENCY = "parity", "latency"
@@ -30,15 +30,14 @@ def onnx_model(experiment: Experiment) -> dg.AssetsDefinition:
             {"onnx"},
             "One file that takes raw columns and needs onnxruntime alone.",
         ),
-        ins={name: input_of(experiment, name) for name in ("dataset", "features", "ensemble")},
+        ins={name: input_of(experiment, name) for name in ("dataset", "split", "ensemble")},
         check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in checks.items()],
     )
     def asset(
-        context: dg.AssetExecutionContext, dataset: Dataset, features: Features, ensemble: Ensemble
+        context: dg.AssetExecutionContext, dataset: Dataset, split: Split, ensemble: Ensemble
     ) -> dg.MaterializeResult:
         with step(context):
-            rows = features.truth.split.is_shown
-            made = export(ensemble, dataset.table.filter(rows))
+            made = export(ensemble, dataset.table.filter(split.is_shown))
         results = [
             _check(PARITY, made.max_difference, MAX_DIFFERENCE),
             _check(LATENCY, made.latency_milliseconds, most_milliseconds),

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import polars as pl
 
 from automl_assets.assets.spec import described, input_of, step
 from automl_assets.data.row_ids import identities, sample
@@ -31,7 +32,7 @@ from automl_assets.steps.challenge import (
 from automl_assets.steps.evaluate import Answers, figures
 from automl_assets.steps.guess import why_a_guess
 from automl_assets.steps.resample import units_of
-from automl_assets.steps.truth import ties_of, truth_of
+from automl_assets.steps.truth import Known, known_of, truth_of
 
 
 @dataclass(frozen=True)
@@ -166,15 +167,26 @@ class TableMatch:
 
     def _judged(self) -> np.ndarray:
         """Rows the new model is judged on, bool [n_rows]."""
+        if self.is_test:
+            return self.split.is_test
+        row = self._known(self.dataset.table).row
         has_answer = ~np.isnan(self.ensemble.predictions).any(axis=1)
-        return self.split.is_test if self.is_test else has_answer
+        return has_answer if row is None else np.bincount(row[has_answer], minlength=self.dataset.n_rows) > 0
 
     def _answers(self, challenger: Opened, where: Ground) -> Answers:
         """The new version's answers: of test rows as they would be served, else those of models without the row."""
-        table, roles, problem = self.dataset.table[where.rows], self.dataset.roles, self.ensemble.problem
-        truth = self.experiment.task_part.encode_target(table[roles.target], problem)
-        weight = table[roles.weight].cast(float).to_numpy() if roles.weight else None
-        units = units_of(ties_of(table, roles), np.arange(table.height))
+        table, problem = self.dataset.table[where.rows], self.ensemble.problem
+        known = self._known(table)
+        units = units_of(known.ties, np.arange(len(known.y)))
         if not self.is_test:
-            return Answers("out_of_fold", truth, self.ensemble.predictions[where.rows], weight, units)
-        return Answers("test", truth, prediction_of(challenger.answer(table), problem), weight, units)
+            ours = self.ensemble.predictions[self._answered(where)]
+            return Answers("out_of_fold", known.y, ours, known.weight, units)
+        return Answers("test", known.y, prediction_of(challenger.answer(table), problem), known.weight, units)
+
+    def _known(self, table: pl.DataFrame) -> Known:
+        return known_of(table, self.dataset.roles, self.experiment.task_part, self.ensemble.problem)
+
+    def _answered(self, where: Ground) -> np.ndarray:
+        """The answers of the rows that are compared on, by number."""
+        row = self._known(self.dataset.table).row
+        return where.rows if row is None else np.flatnonzero(np.isin(row, where.rows))

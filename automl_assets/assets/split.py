@@ -50,7 +50,7 @@ def split(experiment: Experiment) -> dg.AssetsDefinition:
 def _metadata(divided: Split, dataset: Dataset, profile: Profile, experiment: Experiment) -> dict[str, Any]:
     rows = {"training": divided.is_training, "test": divided.is_test}
     rows |= {f"validation {i + 1}": divided.assignment[:, i] == VALID for i in range(divided.n_folds)}
-    y = experiment.task_part.encode_target(dataset.table[dataset.roles.target], profile.problem)
+    y = experiment.task_part.encode_rows(dataset.table[dataset.roles.target], profile.problem)
     has = answers_of(profile.problem).indicator(y, profile.problem.n_classes)
     return {
         "strategy": divided.strategy,

@@ -1,7 +1,7 @@
 """What good means: every metric of every task, its direction, and what the rows must hold for it to have a value.
 
 Here belong formulas over truth, prediction and weight, in numpy alone because ensemble selection calls them thousands
-of times; those of classes, of values and of sets of labels each in a file. Not here: resampling, drawing, deciding
+of times; those of each kind of answer in a file of their own. Not here: resampling, drawing, deciding
 which model wins.
 """
 
@@ -12,13 +12,13 @@ import numpy as np
 
 from automl_assets import registry
 from automl_assets.errors import DataError, SettingError, listed, nearest
-from automl_assets.metrics import classes, label_sets, values
+from automl_assets.metrics import classes, entities, label_sets, values
 from automl_assets.metrics.metric import WEIGHED, Metric, Need
 from automl_assets.records import Problem
 
 # What a metric judges -> its name -> the metric. One name means the same of classes and of sets, by other formulas.
 _BY_KIND: dict[str, dict[str, Metric]] = {}
-for _one in (*label_sets.METRICS, *classes.METRICS, *values.METRICS):
+for _one in (*label_sets.METRICS, *entities.METRICS, *classes.METRICS, *values.METRICS):
     _BY_KIND.setdefault(_one.kind, {})[_one.name] = _one
 
 METRICS: dict[str, Metric] = {name: one for table in _BY_KIND.values() for name, one in table.items()}

@@ -10,7 +10,7 @@ from automl_assets.records import Problem
 Formula = Callable[[np.ndarray, np.ndarray, np.ndarray | None, Problem], float]
 
 CLASSES, VALUES, SERIES = "classes", "values", "series"  # what metrics judge; a task names those that can judge it
-LABEL_SETS = "label_sets"
+LABEL_SETS, ENTITIES = "label_sets", "entity_tags"
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Metric:
 
     Classes: truth int codes [n_rows], prediction probabilities [n_rows, n_classes].
     Sets of labels: truth int8 [n_rows, n_labels] of 0 and 1, prediction probabilities [n_rows, n_labels].
+    Entities: truth int codes of tags [n_tokens], prediction probabilities [n_tokens, n_tags].
     Values: truth and prediction float64 [n_rows]. Weight is float64 [n_rows] or None.
     """
 
@@ -38,6 +39,11 @@ class Metric:
     of_table: Callable[[np.ndarray, Problem], np.ndarray] | None = None  # the same of confusions [..., true, answered]
     is_over_classes: bool = False  # a mean of one value per class: of other classes it is another figure
     is_decided: bool = False  # looks at the sets of labels that are answered
+
+    @property
+    def is_of_sequences(self) -> bool:
+        """Whether rows mean something together with those beside them alone, so that groups of them stay whole."""
+        return self.kind == ENTITIES
 
     @property
     def is_of_labels(self) -> bool:

@@ -31,10 +31,11 @@ from automl_assets.records import (
 )
 from automl_assets.steps.combine import combine, stack_inputs
 from automl_assets.steps.ensemble_selection import contenders, greedy_votes
-from automl_assets.steps.resample import ROWS, units_of
+from automl_assets.steps.resample import ROWS, chunk_ends, permuted, units_of
 
 MAX_CELLS = 40_000  # rows x outputs on which votes are shared out, a seeded sample of more: about ten seconds
 MAX_STACK_CELLS = 400_000  # rows x inputs x scores that a stack learns from; likewise
+SEQUENCE_ROWS = 10  # times as many where sequences are judged: few of their rows say anything
 FOLDS = 5  # parts of the rows, each of which judges what the others chose
 SMALLEST_GAIN = 1e-7
 LABEL_ROWS = 50  # that have a label, and that lack it, for a stack to learn of it alone
@@ -190,7 +191,7 @@ class _Contest:
     def sampled(self, rows: np.ndarray, most: int) -> np.ndarray:
         """At most so many of the rows, and fewer for a part of them, which are chosen by FOLDS times."""
         most = most if len(rows) == len(self.rows) else most // FOLDS
-        return rows[sample(self.truth.y[rows], most, self.problem, np.random.default_rng(self.seed))]
+        return rows[sample_of(self.truth, rows, most, np.random.default_rng(self.seed))]
 
     def is_among_the_best(self, predictions: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Which of the predictions [n_trials, n_sampled, n_outputs], the best first, these rows cannot tell from the
@@ -258,6 +259,15 @@ def evened(weights: np.ndarray, is_among_the_best: np.ndarray, n_rows: int) -> n
     drawn = (1 - share) * weights + share * is_among_the_best / is_among_the_best.sum()
     kept = np.where(drawn >= min(LEAST_WEIGHT, drawn.max()), drawn, 0.0)
     return kept / kept.sum()
+
+
+def sample_of(truth: Truth, rows: np.ndarray, n_rows: int, random: np.random.Generator) -> np.ndarray:
+    """Positions of at most about `n_rows` of these rows, in order: of whole groups where the metric is of sequences."""
+    groups = truth.ties.groups
+    if groups is None or not metrics.metric(truth.problem.metric, truth.problem.task).is_of_sequences:
+        return sample(truth.y[rows], n_rows, truth.problem, random)
+    order = permuted(groups[rows], np.arange(len(rows)), random)
+    return np.sort(order[: next(iter(chunk_ends(groups[rows], order, SEQUENCE_ROWS * n_rows)), 0)])
 
 
 def sample(y: np.ndarray, n_rows: int, problem: Problem, random: np.random.Generator) -> np.ndarray:

@@ -15,7 +15,7 @@ from automl_assets import metrics
 from automl_assets.answer_kinds import answers_of, label_odds
 from automl_assets.parts import link_scores
 from automl_assets.records import Calibration, Ensemble, Problem, Truth
-from automl_assets.steps.build_ensemble import sample
+from automl_assets.steps.build_ensemble import sample_of
 
 MIN_ROWS = 500
 MAX_CELLS = 100_000  # rows x classes; a seeded sample of more
@@ -86,7 +86,7 @@ def judged(ensemble: Ensemble, truth: Truth, most_rows: int | None = None, seed:
     """The ensemble's out-of-fold rows, or a seeded sample of them with every class in it."""
     rows = np.flatnonzero(~np.isnan(ensemble.predictions).any(axis=1))
     if most_rows is not None:
-        rows = rows[sample(truth.y[rows], most_rows, ensemble.problem, np.random.default_rng(seed))]
+        rows = rows[sample_of(truth, rows, most_rows, np.random.default_rng(seed))]
     group = None if truth.ties.groups is None else truth.ties.groups[rows]
     return Judged(truth.y[rows], ensemble.predictions[rows], truth.weights_of(rows), ensemble.problem, group)
 

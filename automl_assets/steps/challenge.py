@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from automl_assets import registry
 from automl_assets.answer_kinds import answers_of
 from automl_assets.data.row_ids import identities, kinds
 from automl_assets.errors import DataError, nearest
@@ -94,6 +95,8 @@ def check_columns(needed: Iterable[str], dataset: Dataset) -> None:
 
 def prediction_of(answer: "pd.DataFrame", problem: Problem) -> np.ndarray:
     """Probabilities [n_rows, n_classes] or values [n_rows] out of what a served model answers."""
+    if registry.tasks()[problem.task].parts:
+        return np.array([part for parts in answer.iloc[:, 1] for part in parts]).reshape(-1, problem.n_classes)
     return np.stack(answer.iloc[:, 1].to_list()) if problem.classes else answer.iloc[:, 0].to_numpy()
 
 

@@ -14,6 +14,7 @@ from automl_assets.experiment.experiment import Experiment
 from automl_assets.metrics.classes import decided
 from automl_assets.records import AnswerName, Ensemble, Truth
 from automl_assets.steps.calibrate import Judged, judged
+from automl_assets.steps.choose_entity_threshold import choose_entity_threshold
 from automl_assets.steps.choose_label_thresholds import choose_label_thresholds
 
 MIN_MINORITY = 50  # rows of the rarer class
@@ -31,6 +32,8 @@ def choose_threshold(ensemble: Ensemble, truth: Truth, experiment: Experiment) -
 
 def _of_two_classes(ensemble: Ensemble, truth: Truth, seed: int) -> Ensemble:
     problem = ensemble.problem
+    if metrics.metric(problem.metric, problem.task).is_of_sequences:
+        return choose_entity_threshold(ensemble, judged(ensemble, truth), seed)
     if not problem.is_binary or not metrics.METRICS[problem.metric].is_of_labels:
         return ensemble
     rows = judged(ensemble, truth, MAX_ROWS, seed)

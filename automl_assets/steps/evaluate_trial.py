@@ -4,17 +4,18 @@ import numpy as np
 import polars as pl
 
 from automl_assets.answer_kinds import answers_of
+from automl_assets.data.schema import NO_SCHEMA
 from automl_assets.errors import DataError, LearningError, listed, nearest
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import Evaluation
-from automl_assets.records import Ensemble, Features, Member, Roles, Trial
+from automl_assets.records import SOURCE, Ensemble, Features, Member, Roles, Trial
 from automl_assets.steps.calibrate import calibrate
 from automl_assets.steps.combine import check_columns
 from automl_assets.steps.conformalize import conformalize
 from automl_assets.steps.evaluate import Answers, evaluate
 from automl_assets.steps.holdout_predictions import holdout_predictions
 from automl_assets.steps.resample import units_of
-from automl_assets.steps.truth import ties_of
+from automl_assets.steps.truth import known_of
 
 
 def evaluate_trial(
@@ -57,14 +58,23 @@ def _answers(ensemble: Ensemble, experiment: Experiment, table: pl.DataFrame) ->
         if name not in table.columns:
             hint = nearest(name, table.columns)
             raise DataError(f'the rows to test on have no column "{name}"; they have {listed(table.columns)}.{hint}')
-    truth = experiment.task_part.encode_target(table[experiment.target], ensemble.problem)
-    known = np.flatnonzero(answers_of(ensemble.problem).has_truth(truth))
+    found = known_of(*_whole(experiment, table), experiment.task_part, ensemble.problem)
+    known = np.flatnonzero(answers_of(ensemble.problem).has_truth(found.y))
     if not len(known):
-        found = listed(table[experiment.target].unique().to_list(), 5)
-        raise DataError(f'no row to test on has a known value of the target "{experiment.target}"; got {found}')
-    weight = table[experiment.weight_column].cast(float).to_numpy()[known] if experiment.weight_column else None
-    answers = experiment.family.steps.answer(ensemble, table[known])
-    return Answers("test", truth[known], answers, weight, units_of(ties_of(table, _roles(experiment, table)), known))
+        targets = listed(table[experiment.target].unique().to_list(), 5)
+        raise DataError(f'no row to test on has a known value of the target "{experiment.target}"; got {targets}')
+    weight = None if found.weight is None else found.weight[known]
+    asked = table[known] if found.row is None else table[np.unique(found.row)]
+    answers = experiment.family.steps.answer(ensemble, asked)
+    return Answers("test", found.y[known], answers, weight, units_of(found.ties, known))
+
+
+def _whole(experiment: Experiment, table: pl.DataFrame) -> tuple[pl.DataFrame, Roles]:
+    """Rows as their family reads them where they have parts, which the target may tell in several ways."""
+    if experiment.task_part.parts is None:
+        return table, _roles(experiment, table)
+    read, _ = experiment.family.load(experiment, {SOURCE: table}, {SOURCE: "the rows to test on"}, NO_SCHEMA)
+    return read, _roles(experiment, read)
 
 
 def _roles(experiment: Experiment, table: pl.DataFrame) -> Roles:
@@ -72,4 +82,4 @@ def _roles(experiment: Experiment, table: pl.DataFrame) -> Roles:
     group, time = (
         name if name in table.columns else None for name in (experiment.group_column, experiment.time_column)
     )
-    return Roles(experiment.target, (), group=group, time=time)
+    return Roles(experiment.target, (), weight=experiment.weight_column, group=group, time=time)

@@ -1,6 +1,7 @@
 """holdout_predictions: the rows an ensemble is judged on, with its answers and the truth; test rows, or out-of-fold ones."""
 
 import time
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from automl_assets import registry
 from automl_assets.records import Ensemble, Features
 from automl_assets.steps.evaluate import Answers
-from automl_assets.steps.resample import units_of
+from automl_assets.steps.resample import chunk_ends, permuted, units_of
 
 CHUNK = 1_000  # rows that are answered before the clock is looked at
 CELLS_A_SECOND = 500_000  # rows x outputs that are judged in a second: metrics, intervals, pictures
@@ -33,7 +34,7 @@ def holdout_predictions_in(features: Features, ensemble: Ensemble, seconds: floa
     rows = np.flatnonzero(judged_rows(features, ensemble))
     most = max(CHUNK, int(max(0.0, seconds) * CELLS_A_SECOND / features.truth.problem.n_outputs))
     if len(rows) > most or features.truth.split.is_test.any():
-        rows = np.random.default_rng(seed).permutation(rows)[:most]
+        rows = permuted(features.truth.ties.groups, rows, np.random.default_rng(seed))[:most]
     return holdout_predictions_until(features, ensemble, rows, time.monotonic() + max(0.0, seconds))[0]
 
 
@@ -46,10 +47,10 @@ def holdout_predictions_until(
         return _answers("out_of_fold", features, np.sort(rows), ensemble.predictions[np.sort(rows)]), np.sort(rows)
     answer = registry.family_of(ensemble.problem.task).steps.answer_inputs
     parts: list[np.ndarray] = []
-    for start in range(0, len(rows), CHUNK):
+    for first, last in pairwise([0, *chunk_ends(features.truth.ties.groups, rows, CHUNK)]):
         if parts and time.monotonic() >= end:
             break
-        parts.append(answer(ensemble, features.inputs.take(rows[start : start + CHUNK])))
+        parts.append(answer(ensemble, features.inputs.take(rows[first:last])))
     answers = np.concatenate(parts)
     order = np.argsort(rows[: len(answers)])
     return _answers("test", features, rows[order], answers[order]), rows[order]

@@ -40,7 +40,7 @@ def linked(graph: Graph, raw: str, problem: Problem) -> str:
 
 def _class_outputs(graph: Graph, combined: str, ensemble: Ensemble) -> dict[str, Output]:
     problem = ensemble.problem
-    shares = _calibrated(graph, combined, ensemble.calibration, problem)
+    shares = add_calibrated(graph, combined, ensemble.calibration, problem)
     code = _decided(graph, shares, problem)
     label, label_type = _label(graph, code, problem)
     outputs: dict[str, Output] = {
@@ -80,7 +80,7 @@ def _value_outputs(graph: Graph, combined: str, ensemble: Ensemble) -> dict[str,
     return {name: (tensor, FLOAT, [None, 1]) for name, tensor in ({"prediction": combined} | ends).items()}
 
 
-def _calibrated(graph: Graph, shares: str, calibration: Calibration | None, problem: Problem) -> str:
+def add_calibrated(graph: Graph, shares: str, calibration: Calibration | None, problem: Problem) -> str:
     if calibration is None:
         return shares
     logs = graph.node("Log", graph.node("Clip", shares, _number(graph, FLOOR), _number(graph, 1.0)))

@@ -42,8 +42,10 @@ def answers(ensemble: Ensemble, table: pl.DataFrame) -> pl.DataFrame:
     """Columns `prediction`, for classes and labels `probability_<class>` and `prediction_set_<percent>`, else
     `prediction_<percent>_low` and `_high`, of rows read by the ensemble's schema. Sets are JSON lists."""
     check_columns(ensemble.featurizer.raw_columns, table)
-    found = registry.family_of(ensemble.problem.task).steps.answer(ensemble, table)
-    return pl.DataFrame(_columns(found, ensemble))
+    steps = registry.family_of(ensemble.problem.task).steps
+    if steps.answer_columns:
+        return steps.answer_columns(ensemble, table)
+    return pl.DataFrame(_columns(steps.answer(ensemble, table), ensemble))
 
 
 def _columns(found: np.ndarray, ensemble: Ensemble) -> list[pl.Series]:

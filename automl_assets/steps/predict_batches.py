@@ -13,12 +13,14 @@ from typing import IO, Any
 import numpy as np
 import polars as pl
 
+from automl_assets import registry
 from automl_assets.data.label_sets import set_texts
 from automl_assets.errors import SettingError, listed
 from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.session import feeds_of, open_session, packed
 from automl_assets.records import Label, Problem
 from automl_assets.steps.combine import check_columns
+from automl_assets.tagging import told_entities
 
 BATCH_ROWS = 10_000
 
@@ -33,8 +35,12 @@ def answerer(model: OnnxModel, problem: Problem) -> Answer:
 
     def answer(rows: pl.DataFrame) -> pl.DataFrame:
         check_columns(tuple(model.inputs), rows)
-        found = session.run(None, packed(feeds_of(rows, model.inputs), model.matrices))
-        return pl.DataFrame(list(_columns(dict(zip(names, found, strict=True)), problem)))
+        feeds = feeds_of(rows, model.inputs)
+        found = dict(zip(names, session.run(None, packed(feeds, model.matrices)), strict=True))
+        if registry.tasks()[problem.task].parts:
+            texts = next(iter(feeds.values())).reshape(-1).tolist()
+            return pl.DataFrame({"prediction": told_entities(found, texts)})
+        return pl.DataFrame(list(_columns(found, problem)))
 
     return answer
 

@@ -93,6 +93,27 @@ def units_of(ties: Ties, rows: np.ndarray) -> Units:
     return Units.of_rows(len(rows)) if ties.moments is None else Units.of_time(ties.moments[rows])
 
 
+def permuted(groups: np.ndarray | None, rows: np.ndarray, random: Chance) -> np.ndarray:
+    """Rows, by number, in an order by chance; those of a group (int64 [n_table_rows]) stay together, in their order."""
+    if groups is None:
+        return random.permutation(rows)
+    found, place = np.unique(groups[rows], return_inverse=True)
+    return rows[np.argsort(random.permutation(len(found))[place.reshape(-1)], kind="stable")]
+
+
+def chunk_ends(groups: np.ndarray | None, rows: np.ndarray, size: int) -> list[int]:
+    """Where chunks of about so many rows end, by position; none ends within a group.
+
+    >>> chunk_ends(np.array([0, 0, 0, 1, 1]), np.arange(5), 2), chunk_ends(None, np.arange(5), 2)
+    ([3, 5], [2, 4, 5])
+    """
+    ends = np.append(np.arange(size, len(rows), size), len(rows))
+    if groups is not None and len(rows):
+        borders = np.append(np.flatnonzero(np.diff(groups[rows])) + 1, len(rows))
+        ends = np.unique(borders[np.searchsorted(borders, ends)])
+    return [int(end) for end in ends]
+
+
 def sampled_rows(units: Units, strata: np.ndarray, most: int, random: Chance) -> tuple[np.ndarray, float]:
     """Of very many rows a sample to draw from, with the shares of strata (int [n_rows]) kept, and by how much the spread
     of the sample's draws is to be scaled to be that of all (Politis and Romano 1994)."""

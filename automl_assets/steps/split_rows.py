@@ -32,7 +32,7 @@ VALIDATED_SHARE = 0.5  # of the rows in time order: the latest, which the folds 
 
 def split_rows(dataset: Dataset, profile: Profile, experiment: Experiment) -> Split:
     """Test rows first, then folds among the rest. Rows without a target take no part."""
-    y = experiment.task_part.encode_target(dataset.table[dataset.roles.target], profile.problem)
+    y = experiment.task_part.encode_rows(dataset.table[dataset.roles.target], profile.problem)
     answers = answers_of(profile.problem)
     has_target = answers.has_truth(y)
     chooser = _Chooser(dataset, y, experiment, answers)

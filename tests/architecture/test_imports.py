@@ -45,6 +45,7 @@ LAYERS = (
     ("explanation", "pictures", "data", "onnx"),
     ("answer_kinds",),
     ("metrics",),
+    ("tagging",),
     ("registry",),
     ("families", "parts", "records", "model_records", "experiment.lag_settings", "experiment.featurizer_options"),
     ("data.schema", "data.column_schema", "data.learn_column", "data.read_column", "data.dates"),

@@ -14,6 +14,7 @@ from automl_assets.errors import SourceError, listed
 from automl_assets.parts import LabelFormat
 
 ANSWERS = {"choices": "choices", "rating": "rating", "number": "number", "taxonomy": "taxonomy"}  # type -> key of value
+SPANS = ("labels", "hypertextlabels")  # types whose values are places in a text, all together one label
 
 
 class Result(BaseModel):
@@ -59,9 +60,9 @@ def read(content: bytes, name: str, target: str) -> pl.DataFrame:
             f"{name}: people gave different labels to tasks {listed(torn, 5)}; mark one annotation of each as ground truth"
         )
     told = zip(numbers, tasks, answers, strict=True)
-    rows = [{"id": number, **task.data, target: found[0]} for number, task, found in told if found]
+    rows = [{"id": number, **task.data, target: _plain(found[0])} for number, task, found in told if found]
     if not rows:
-        raise SourceError(f"{name}: no task has a label; possible are {listed(ANSWERS)}")
+        raise SourceError(f"{name}: no task has a label; possible are {listed([*ANSWERS, *SPANS])}")
     return pl.DataFrame(rows, infer_schema_length=None, strict=False)
 
 
@@ -73,11 +74,26 @@ def _answers(task: Task) -> list[Any]:
 
 
 def _labels(annotation: Annotation) -> Iterator[Any]:
-    """The label of one annotation: several choices are one text."""
+    """The label of one annotation: several choices are one text, and all spans one label, in the order of their places."""
+    spans = [span for result in annotation.result or () if result.type in SPANS for span in _spans(result.value or {})]
+    if spans:
+        yield tuple(sorted(spans))
     for result in annotation.result or ():
         value = (result.value or {}).get(ANSWERS.get(result.type, ""))
         if value is not None:
             yield ", ".join(map(str, _flat(value))) if isinstance(value, list) else value
+
+
+def _spans(value: dict[str, Any]) -> Iterator[tuple[int, int, str]]:
+    for label in value.get("labels") or value.get("hypertextlabels") or ():
+        yield int(value["start"]), int(value["end"]), str(label)
+
+
+def _plain(label: Any) -> Any:
+    """Spans as every table format that knows lists holds them."""
+    if not isinstance(label, tuple):
+        return label
+    return [{"start": start, "end": end, "label": name} for start, end, name in label]
 
 
 def _flat(values: list[Any]) -> list[Any]:

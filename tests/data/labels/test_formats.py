@@ -67,7 +67,10 @@ def test_annotations_agree_or_one_is_the_truth() -> None:
         ([{"text": "x", "kind": "good"}], r"^file: 0\.data: Field required; a Label Studio export is a list of tasks"),
         ([3], r"^file: 0: Input should be .*; a Label Studio export is a list"),
         ([{"data": 3}], r"^file: 0\.data: Input should be a valid dictionary"),
-        ([task(1)], r"^file: no task has a label; possible are choices, rating, number, taxonomy$"),
+        (
+            [task(1)],
+            r"^file: no task has a label; possible are choices, rating, number, taxonomy, labels, hypertextlabels$",
+        ),
     ],
 )
 def test_what_is_no_export_is_told(content: Any, told: str) -> None:
@@ -131,6 +134,27 @@ def test_what_is_no_coco_is_told(changes: dict, told: str) -> None:
         read("coco", {**COCO, **changes})
 
 
+def spans(*places: tuple[int, int, str]) -> list[dict[str, Any]]:
+    return [{"type": "labels", "value": {"start": a, "end": b, "text": "", "labels": [name]}} for a, b, name in places]
+
+
+def test_spans_of_a_text_are_one_label() -> None:
+    assert read("label_studio", [task(1, spans((0, 4, "PER"), (5, 6, "NUM")))]) == [
+        {
+            "id": 1,
+            "text": "text 1",
+            "answer": [{"start": 0, "end": 4, "label": "PER"}, {"start": 5, "end": 6, "label": "NUM"}],
+        }
+    ]
+
+
+def test_people_who_marked_the_same_spans_agree_in_any_order() -> None:
+    found = read("label_studio", [task(1, spans((0, 4, "PER"), (5, 6, "NUM")), spans((5, 6, "NUM"), (0, 4, "PER")))])
+    assert len(found) == 1
+    with pytest.raises(SourceError, match="different labels to tasks 1"):
+        read("label_studio", [task(1, spans((0, 4, "PER")), spans((0, 6, "PER")))])
+
+
 # CoNLL
 
 
@@ -149,10 +173,29 @@ def test_sentences_are_rows() -> None:
 
 
 @pytest.mark.parametrize(
+    ("scheme", "tags"),
+    [
+        ("IOB1", "I-PER I-PER B-PER O I-ORG I-LOC"),
+        ("IOB2", "B-PER I-PER B-PER O B-ORG B-LOC"),
+        ("IOBES", "B-PER E-PER S-PER O S-ORG S-LOC"),
+        ("BILOU", "B-PER L-PER U-PER O U-ORG U-LOC"),
+    ],
+)
+def test_every_scheme_becomes_iob2(scheme: str, tags: str) -> None:
+    lines = "".join(f"{token} {tag}\n" for token, tag in zip("abcdef", tags.split(), strict=True))
+    assert read("conll", lines) == [{"text": "a b c d e f", "answer": "B-PER I-PER B-PER O B-ORG B-LOC"}]
+
+
+def test_a_sharp_is_a_token_and_begins_a_comment() -> None:
+    assert read("conll", "\n# text = a # b\n# O\na B-x\n") == [{"text": "# a", "answer": "O B-x"}]
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("EU B-ORG\nrejects\n", r"^file: line 2 is 'rejects'; write a token, a blank, and a tag"),
-        ("EU ORG\n", r"^file: line 1 is 'EU ORG'"),
+        ("EU B-ORG\nrejects\n", r"^file: line 2 is 'rejects', without a tag; write a token, a blank, and a tag"),
+        ("EU ORG\n", r"^file: line 1 is 'EU ORG', and 'ORG' is no tag"),
+        ("EU B-ORG\nNew York B-LOC\n", r"^file: line 2 is 'New York B-LOC', 3 columns where the sentence began with 2"),
         ("\n\n", r"^file: there is no sentence"),
     ],
 )

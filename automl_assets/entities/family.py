@@ -1,0 +1,50 @@
+"""Entities: what texts name, found by tagging their tokens. A row of the data is a text, a row of the truth a token."""
+
+from typing import Any
+
+from automl_assets.entities.steps.describe import GUARDRAILS, describe
+from automl_assets.entities.steps.featurize import featurize
+from automl_assets.entities.steps.fit import fit_context, lay_out, read_inputs
+from automl_assets.entities.steps.load_texts import load_texts
+from automl_assets.entities.steps.pipeline_onnx import onnx_bytes
+from automl_assets.entities.steps.predict import answer, answer_columns, answer_inputs
+from automl_assets.families import Family, RowSteps
+from automl_assets.learning.fit_fold import fit_fold
+
+
+def _graph(experiment: Any) -> list[Any]:
+    from automl_assets.assets.graph import graph
+
+    return graph(experiment)
+
+
+def _result() -> type[Any]:
+    from automl_assets.api.table_result import Result
+
+    return Result
+
+
+FAMILY = Family(
+    name="entities",
+    check=lambda experiment: None,
+    load=load_texts,
+    graph=_graph,
+    triggers=lambda experiment: [],
+    result=_result,
+    least_rows=20,
+    text_columns=lambda experiment: frozenset({experiment.target}),
+    row_steps=RowSteps(
+        guardrails=GUARDRAILS,
+        describe=describe,
+        featurize=featurize,
+        lay_out=lay_out,
+        read_inputs=read_inputs,
+        fit_context=fit_context,
+        fit_fold=fit_fold,
+        answer=answer,
+        answer_inputs=answer_inputs,
+        answer_columns=answer_columns,
+        onnx_bytes=onnx_bytes,
+        input_types=lambda recipe: {recipe.column: "string"},
+    ),
+)

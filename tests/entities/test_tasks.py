@@ -1,0 +1,16 @@
+"""Tags as a target: an answer of each token, and a class of each text by which texts are divided."""
+
+import polars as pl
+
+from automl_assets import registry
+
+TASK = registry.tasks()["text_ner"]
+TAGS = pl.Series("tags", ["B-a I-a O", None, "O", "B-b B-a", "B-c"])
+
+
+def test_each_token_has_an_answer_and_each_text_a_class() -> None:
+    problem = TASK.problem(TAGS.head(4), "entity_f1_micro", None)
+    assert problem.classes == ("O", "B-a", "I-a", "B-b", "I-b")
+    assert TASK.encode_target(TAGS, problem).tolist() == [1, 2, 0, 0, 3, 1, 0], "a label never met counts as O"
+    assert TASK.parts is not None and TASK.parts.rows_of(TAGS).tolist() == [0, 0, 0, 2, 3, 3, 4]
+    assert TASK.encode_rows(TAGS, problem).tolist() == [1, -1, 0, 3, 0], "the rarest label of a text"
