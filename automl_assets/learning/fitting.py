@@ -73,7 +73,7 @@ def _with_both_answers(rows: Rows) -> Rows:
     weight = np.ones(len(rows.y)) if rows.weight is None else rows.weight
     other = np.where(is_one_sided, 1 - (counted[:1] > 0), counted[:1]).astype(rows.y.dtype)
     weight = np.append(weight, ABSENT_WEIGHT * weight.mean())
-    return Rows(np.concatenate([rows.x, rows.x[:1]]), np.concatenate([rows.y, other]), weight)
+    return Rows(rows.x[np.append(np.arange(len(rows.y)), 0)], np.concatenate([rows.y, other]), weight)
 
 
 def sampled(rows: np.ndarray, most: int | None, seed: int) -> np.ndarray:

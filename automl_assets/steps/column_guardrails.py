@@ -2,6 +2,7 @@
 that they pose. Not here: leaks, time, memory (`table_guardrails`), and what only one family looks at.
 """
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,9 @@ def problem_of(table: pl.DataFrame, experiment: Experiment) -> Problem:
 
 
 def _with_threshold(problem: Problem, threshold: float) -> Problem:
-    """The experiment speaks of the positive class, the problem of the second."""
+    """The experiment speaks of the positive class, or of every label; the problem of the second class."""
+    if problem.answers == "label_sets":
+        return replace(problem, thresholds=(threshold,) * problem.n_classes)
     if problem.n_classes != 2:
         raise SettingError(f"threshold: only two classes have one; the target has {problem.n_classes}. Remove it")
     return replace(problem, threshold=threshold if problem.positive == 1 else 1.0 - threshold)
@@ -65,12 +68,13 @@ def ignored_columns(columns: tuple[ColumnProfile, ...]) -> Guardrail:
     return Guardrail("ignored_columns", "done", text, {"columns": len(ignored)})
 
 
-def class_balance(target: pl.Series, problem: Problem) -> Guardrail:
-    """Whether a class is so rare that accuracy hides it."""
+def class_balance(target: pl.Series, problem: Problem, experiment: Experiment) -> Guardrail:
+    """Whether a class or label is so rare that accuracy hides it."""
     if not problem.classes:
         return Guardrail("class_balance", "passed", "A regression has no classes.")
-    counts = target.drop_nulls().rename("class").value_counts()["count"].to_list()
-    rarest, most = min(counts), max(counts)
+    named = experiment.task_part.labels_of(target)
+    counts = Counter(label for labels in named for label in labels or ())
+    rarest, most = min(counts.values()), max(counts.values())
     ratio = rarest / most
     figures = {"rarest": rarest, "most_frequent": most, "ratio": ratio}
     if ratio > IMBALANCE_RATIO:
@@ -85,6 +89,8 @@ def class_balance(target: pl.Series, problem: Problem) -> Guardrail:
 def unseen_classes(dataset: Dataset, problem: Problem, experiment: Experiment) -> Guardrail:
     """Rows of a validation or test file whose class the source lacks: no model can answer with it."""
     others = dataset.table[dataset.roles.target].filter(dataset.part != SOURCE).drop_nulls()
+    if problem.answers == "label_sets":
+        return _unseen_labels(experiment.task_part.labels_of(others), problem)
     unknown = (
         experiment.task_part.encode_target(others, problem) < 0 if problem.classes else np.zeros(len(others), bool)
     )
@@ -97,6 +103,19 @@ def unseen_classes(dataset: Dataset, problem: Problem, experiment: Experiment) -
         "They take no part: every metric leaves them out."
     )
     return Guardrail("unseen_classes", "alerted", text, {"rows": n_rows, "classes": classes})
+
+
+def _unseen_labels(named: list[tuple[str, ...] | None], problem: Problem) -> Guardrail:
+    known = set(map(str, problem.classes))
+    lacking = [set(labels or ()) - known for labels in named]
+    unknown, n_rows = sorted(set().union(*lacking)), sum(map(bool, lacking))
+    if not unknown:
+        return Guardrail("unseen_classes", "passed", "No validation or test file has a label that the source lacks.")
+    text = (
+        f"{n_rows} of {len(named)} rows of the validation and test files have labels that the source lacks "
+        f"({listed(unknown)}). These labels take no part; rows without any other are left out of every metric."
+    )
+    return Guardrail("unseen_classes", "alerted", text, {"rows": n_rows, "classes": listed(unknown)})
 
 
 def duplicate_rows(table: pl.DataFrame) -> Guardrail:

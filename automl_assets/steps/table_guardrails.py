@@ -36,7 +36,7 @@ def near_constant(table: pl.DataFrame, columns: tuple[ColumnProfile, ...]) -> Gu
 
 def target_leakage(table: pl.DataFrame, columns: tuple[ColumnProfile, ...], y: np.ndarray) -> Guardrail:
     """Columns whose values, or whose gaps, give away the target `y` [n_rows] on rows that were held out."""
-    rows = _sample(np.flatnonzero(y >= 0 if y.dtype.kind == "i" else np.isfinite(y)))
+    rows = _sample(np.flatnonzero(_has_target(y)))
     wanted, looked_at = _targets(y[rows]), table[rows.tolist()]
     used = [c.name for c in columns if c.kind != "ignored"]
     by_value = {name: power(_bins(looked_at[name]), wanted) for name in used}
@@ -62,7 +62,7 @@ def time_leakage(
     if experiment.time_column or not dates:
         text = "Later rows validate and test." if experiment.time_column else "No column holds dates."
         return Guardrail("time_leakage", "passed", text)
-    rows = _sample(np.flatnonzero(y >= 0 if y.dtype.kind == "i" else np.isfinite(y)))
+    rows = _sample(np.flatnonzero(_has_target(y)))
     wanted = _targets(y[rows])
     shares = {name: power(_bins(table[name][rows.tolist()]), wanted) for name in dates}
     name = max(shares, key=lambda date: shares[date])
@@ -161,8 +161,16 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
+def _has_target(y: np.ndarray) -> np.ndarray:
+    if y.ndim == 2:
+        return np.asarray((y >= 0).all(axis=1))
+    return np.asarray(y >= 0 if y.dtype.kind == "i" else np.isfinite(y))
+
+
 def _targets(y: np.ndarray) -> np.ndarray:
-    """A column per class, or the values [n_rows, n_outputs]."""
+    """A column per class or label, or the values [n_rows, n_outputs]."""
+    if y.ndim == 2:
+        return y.astype(np.float64)
     return np.eye(int(y.max()) + 1)[y] if y.dtype.kind == "i" else y[:, None]
 
 

@@ -7,8 +7,6 @@ from automl_assets.experiment.row_settings import check_rows
 def check_settings(experiment: Experiment) -> None:
     """Raises ValueError for what cannot be in a question about texts."""
     check_rows(experiment)
-    if experiment.featurization.text_embedding:
-        raise ValueError("featurization.text_embedding: is for texts in tables; a question about texts has encoders")
     if experiment.featurization.mode == "off":
         raise ValueError("featurization: off leaves no texts to learn from; remove it")
 

@@ -1,10 +1,12 @@
 """Questions about texts: what a target means, and tiny data to try them on."""
 
+import json
 from functools import partial
 
 import numpy as np
 import polars as pl
 
+from automl_assets.data.label_sets import encode_label_sets, label_set_problem, label_sets, label_sets_like
 from automl_assets.learning.classes import class_codes, class_problem
 from automl_assets.parts import Task
 
@@ -48,6 +50,17 @@ def sample(seed: int, n_rows: int = 120) -> tuple[pl.DataFrame, str]:
     return table, "opinion"
 
 
+def sample_sets(seed: int) -> tuple[pl.DataFrame, str]:
+    """The same reviews, and what each speaks of: several things, or none of those that are asked for."""
+    table, _ = sample(seed)
+    said = {"welcome": "friendly helpful rude", "room": "quiet bright noisy cold dirty", "food": "delicious charming"}
+    sets = [
+        json.dumps([name for name, words in said.items() if any(word in text.lower() for word in words.split())])
+        for text in table["review"]
+    ]
+    return table.drop("opinion").with_columns(topics=pl.Series(sets)), "topics"
+
+
 PARTS = (
     Task(
         name="text_classification",
@@ -60,5 +73,19 @@ PARTS = (
         metric_kinds=frozenset({"classes"}),
         stratify=True,
         sample=sample,
+    ),
+    Task(
+        name="text_classification_multilabel",
+        title="Which labels does a text have?",
+        family="text",
+        default_metric="f1_score_micro",
+        further_metrics=("accuracy", "f1_score_macro", "iou_micro", "log_loss"),
+        problem=label_set_problem("text_classification_multilabel"),
+        encode_target=encode_label_sets,
+        metric_kinds=frozenset({"label_sets"}),
+        stratify=True,
+        sample=sample_sets,
+        labels_of=label_sets,
+        labels_like=label_sets_like,
     ),
 )

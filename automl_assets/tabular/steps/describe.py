@@ -52,7 +52,7 @@ def _guardrails(
         column_guardrails.missing_target(table[target]),
         column_guardrails.high_cardinality(columns),
         column_guardrails.ignored_columns(columns),
-        column_guardrails.class_balance(table[target], problem),
+        column_guardrails.class_balance(table[target], problem, experiment),
         table_guardrails.near_constant(table, columns),
         table_guardrails.target_leakage(table, columns, y),
         table_guardrails.time_leakage(table, columns, y, experiment),

@@ -6,7 +6,7 @@ from automl_assets.parts import Algorithm
 PART = Algorithm(
     name="baseline",
     title="Baseline",
-    tasks=frozenset({"text_classification"}),
+    tasks=frozenset({"text_classification", "text_classification_multilabel"}),
     view="words",
     portfolio=lambda problem: [{}],
     fit=class_shares,

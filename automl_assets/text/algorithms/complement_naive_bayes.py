@@ -9,7 +9,14 @@ from automl_assets.learning.fitting import prepared
 from automl_assets.learning.platt_scaling import with_odds
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
-from automl_assets.text.models.term_scores import TermScores, add_term_scores, between_scores, columns_of, term_scores
+from automl_assets.text.models.term_scores import (
+    TermScores,
+    add_term_scores,
+    between_scores,
+    columns_of,
+    of_each_label,
+    term_scores,
+)
 
 WHICH = {"both": ("words", "characters"), "words": ("words",), "characters": ("characters",)}  # no other columns
 
@@ -31,6 +38,12 @@ def _space(trial: Any, problem: Problem) -> Config:
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> TermScores:
     """Its own probabilities count what two terms say alike twice, so odds are learnt from them as from margins."""
     rows, _ = prepared(training, context.problem)
+    if context.problem.is_multilabel:
+        return of_each_label(lambda some, each: _odds(config, some, each), rows, context)
+    return _odds(config, rows, context)
+
+
+def _odds(config: Config, rows: Rows, context: FitContext) -> TermScores:
     return with_odds(lambda some: _unlikeness(config, some), term_scores, rows, context)
 
 
@@ -46,7 +59,7 @@ def _unlikeness(config: Config, rows: Rows) -> TermScores:
 PART = Algorithm(
     name="complement_naive_bayes",
     title="Complement naive Bayes over terms",
-    tasks=frozenset({"text_classification"}),
+    tasks=frozenset({"text_classification", "text_classification_multilabel"}),
     view="terms",
     portfolio=_portfolio,
     space=_space,

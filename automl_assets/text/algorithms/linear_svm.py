@@ -9,7 +9,14 @@ from automl_assets.learning.fitting import prepared, stopping_early
 from automl_assets.learning.platt_scaling import with_odds
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
-from automl_assets.text.models.term_scores import WHICH, TermScores, add_term_scores, columns_of, term_scores
+from automl_assets.text.models.term_scores import (
+    WHICH,
+    TermScores,
+    add_term_scores,
+    columns_of,
+    of_each_label,
+    term_scores,
+)
 
 MAX_ROWS = 100_000
 MAX_ITERATIONS = 300
@@ -31,6 +38,12 @@ def _space(trial: Any, problem: Problem) -> Config:
 
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> TermScores:
     rows, _ = prepared(training, context.problem)
+    if context.problem.is_multilabel:
+        return of_each_label(lambda some, each: _odds(config, some, each), rows, context)
+    return _odds(config, rows, context)
+
+
+def _odds(config: Config, rows: Rows, context: FitContext) -> TermScores:
     return with_odds(lambda some: _plane(config, some, context.seed), term_scores, rows, context)
 
 
@@ -48,7 +61,7 @@ def _plane(config: Config, rows: Rows, seed: int) -> TermScores:
 PART = Algorithm(
     name="linear_svm",
     title="Linear support vector machine over terms",
-    tasks=frozenset({"text_classification"}),
+    tasks=frozenset({"text_classification", "text_classification_multilabel"}),
     view="terms",
     portfolio=_portfolio,
     space=_space,

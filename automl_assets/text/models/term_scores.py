@@ -3,14 +3,15 @@
 Not here: how coefficients are learnt; that is in each algorithm's file.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from automl_assets.learning.linear_scores import Linear, between_classes
 from automl_assets.onnx.graph import Graph
+from automl_assets.parts import FitContext, Rows
 from automl_assets.stored import stored_as
 from automl_assets.text.records import TextInputs, TextTensors
 
@@ -31,6 +32,9 @@ class TermScores:
     intercept: np.ndarray  # float64 [n_scores]
 
 
+FitScores = Callable[[Rows, FitContext], TermScores]
+
+
 def columns_of(x: TextInputs, parts: Sequence[str]) -> Any:
     """Some parts of rows side by side, scipy csr_matrix float32 [n_rows, n_columns]."""
     from scipy.sparse import csr_matrix, hstack
@@ -41,6 +45,16 @@ def columns_of(x: TextInputs, parts: Sequence[str]) -> Any:
 def term_scores(model: TermScores, x: TextInputs) -> np.ndarray:
     """Scores of rows, float64 [n_rows, n_scores]."""
     return columns_of(x, model.parts) @ model.coefficients.astype(np.float64) + model.intercept
+
+
+def of_each_label(fit: FitScores, rows: Rows, context: FitContext) -> TermScores:
+    """Scores of sets of labels: whether each label is there is a question of two classes by itself."""
+    asked = replace(context.problem, classes=("no", "yes"), positive=1, is_multilabel=False, thresholds=())
+    models = [
+        fit(Rows(rows.x, label.astype(np.int64), rows.weight), replace(context, problem=asked)) for label in rows.y.T
+    ]
+    coefficients = np.hstack([model.coefficients for model in models])
+    return TermScores(models[0].parts, coefficients, np.concatenate([model.intercept for model in models]))
 
 
 def add_term_scores(models: Sequence[TermScores], graph: Graph, x: TextTensors) -> str:

@@ -103,7 +103,7 @@ def _of_columns(
         column_guardrails.missing_values(others, table.height),
         column_guardrails.missing_target(table[target]),
         column_guardrails.ignored_columns(columns),
-        column_guardrails.class_balance(table[target], problem),
+        column_guardrails.class_balance(table[target], problem, experiment),
         column_guardrails.unseen_classes(dataset, problem, experiment),
         table_guardrails.target_leakage(table, others, y),
         table_guardrails.time_leakage(table, others, y, experiment),

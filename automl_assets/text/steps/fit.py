@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets.learning import fit_fold
+from automl_assets.learning.laid_out_texts import read_texts, write_texts
 from automl_assets.learning.preparation import choices, is_imbalanced
 from automl_assets.parts import Algorithm, FitContext
 from automl_assets.records import Features
@@ -25,17 +26,14 @@ def lay_out(folder: Path, features: Features, algorithm: Algorithm) -> None:
             for name in SPARSE:
                 np.save(folder / f"{part}_{name}.npy", getattr(matrix, name))
     if inputs.texts is not None:
-        encoded = [text.encode() for text in inputs.texts]
-        np.save(folder / "texts_bytes.npy", np.frombuffer(b"".join(encoded), np.uint8))
-        np.save(folder / "texts_ends.npy", np.cumsum([len(one) for one in encoded]))
+        write_texts(folder, inputs.texts)
     fit_fold.lay_out_truth(folder, features.truth)
 
 
 def read_inputs(folder: Path) -> TextInputs:
     """What was laid out; matrices stay in their files until rows of them are taken."""
     sparse = {part: _read_sparse(folder, part) for part in SPARSE_PARTS if (folder / f"{part}_shape.npy").exists()}
-    texts = _read_texts(folder) if (folder / "texts_ends.npy").exists() else None
-    return TextInputs(np.load(folder / "others.npy", mmap_mode="r"), texts, **sparse)
+    return TextInputs(np.load(folder / "others.npy", mmap_mode="r"), read_texts(folder), **sparse)
 
 
 def _read_sparse(folder: Path, part: str) -> Any:
@@ -43,12 +41,6 @@ def _read_sparse(folder: Path, part: str) -> Any:
 
     arrays = tuple(np.load(folder / f"{part}_{name}.npy", mmap_mode="r") for name in SPARSE)
     return csr_matrix(arrays, shape=tuple(np.load(folder / f"{part}_shape.npy")))
-
-
-def _read_texts(folder: Path) -> np.ndarray:
-    content, ends = np.load(folder / "texts_bytes.npy").tobytes(), np.load(folder / "texts_ends.npy").tolist()
-    texts = [content[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
-    return np.array([*texts, None], object)[:-1]  # of one dimension, also where there is a single text
 
 
 def fit_context(features: Features, seed: int) -> FitContext:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets.learning.preparation import mean_raw
-from automl_assets.parts import link_scores
+from automl_assets.parts import link_of, link_scores
 from automl_assets.records import Ensemble, Member, Problem
 from automl_assets.steps.calibrate import calibrated
 from automl_assets.steps.combine import algorithm_of, combine
@@ -35,4 +35,5 @@ def answer_inputs(ensemble: Ensemble, inputs: TextInputs) -> np.ndarray:
 def member_answer(member: Member, inputs: TextInputs, problem: Problem) -> np.ndarray:
     """What one member says about new rows, float64 [n_rows, n_outputs]."""
     algorithm = algorithm_of(member, problem)
-    return link_scores(mean_raw(algorithm, member.fitted.models, inputs.view(algorithm.view)), algorithm.link)
+    raw = mean_raw(algorithm, member.fitted.models, inputs.view(algorithm.view))
+    return link_scores(raw, link_of(algorithm.link, problem))

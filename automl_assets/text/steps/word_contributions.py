@@ -24,8 +24,8 @@ SCHEMA = {
 
 
 def output_codes(problem: Problem) -> list[int]:
-    """Of two classes the positive one, of more all."""
-    if problem.n_classes == 2:
+    """Of two classes the positive one, of more all, and so of labels."""
+    if problem.answers == "classes" and problem.n_classes == 2:
         return [1 if problem.positive is None else problem.positive]
     return list(range(problem.n_classes))
 

@@ -36,7 +36,7 @@ def _to_onnx(models: Sequence[np.ndarray], graph: Graph, x: TokenTensors) -> str
 
 
 PART = Algorithm(
-    name="label_shares",
+    name="baseline",
     title="Shares of tags",
     tasks=frozenset({"text_ner"}),
     view="tokens",
