@@ -19,6 +19,7 @@ from automl_assets.resources.asset_keys import asset_key, asset_name
 SHIPPED = {
     *("bank_marketing", "breast_cancer", "diabetes", "hardware_machine", "wine"),
     *("bike_share", "electricity_small", "hts_sample", "m4_hourly", "nyc_energy", "us_macro"),
+    "newsgroups",
 }
 GOOD = "task: classification\nsource: {kind: sklearn, name: wine}\ntarget: target\n"
 

@@ -24,6 +24,7 @@ BIN = Path(sys.executable).parent
 SHIPPED = {
     *("bank_marketing", "breast_cancer", "diabetes", "hardware_machine", "wine"),
     *("bike_share", "electricity_small", "hts_sample", "m4_hourly", "nyc_energy", "us_macro"),
+    "newsgroups",
 }
 WORKSPACE = """{ workspaceOrError { ... on Workspace { locationEntries {
     name locationOrLoadError {

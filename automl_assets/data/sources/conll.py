@@ -1,6 +1,8 @@
 """Rows from CoNLL: a sentence each, its tokens in `text` and their tags in `tags`. Knowledge of files alone belongs here."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +12,9 @@ from automl_assets.data.file_source import FileFormat
 from automl_assets.data.tagged_tokens import EXTENSIONS, read_conll, write_conll
 
 TARGET = "tags"
+CLAIMED = tuple(
+    ending for ending in EXTENSIONS if ending != ".txt"
+)  # many things end so: `kind: conll` says what it is
 PACKED = (*EXTENSIONS, *(f"{ending}.gz" for ending in EXTENSIONS))
 
 
@@ -59,14 +64,17 @@ def _join(content: bytes, rows: pl.DataFrame, options: ConllOptions) -> bytes:
     return content.rstrip(b"\r\n") + b"\n\n" + _dump(rows, options)
 
 
-PART = FileFormat(
-    name="conll",
-    title="CoNLL (tokens and tags)",
-    options=ConllOptions,
-    extensions=PACKED,
-    read=read,
-    batches=batches,
-    code=code,
-    dump=_dump,
-    join=_join,
-).source()
+PART = replace(
+    FileFormat(
+        name="conll",
+        title="CoNLL (tokens and tags)",
+        options=ConllOptions,
+        extensions=PACKED,
+        read=read,
+        batches=batches,
+        code=code,
+        dump=_dump,
+        join=_join,
+    ).source(),
+    claims=partial(files.has_extension, extensions=(*CLAIMED, *(f"{ending}.gz" for ending in CLAIMED))),
+)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from automl_assets.errors import SourceError
-from automl_assets.experiment.experiment import source_of
+from automl_assets.experiment.experiment import SourceSetting, source_of
 from automl_assets.steps.read_source import learn, written
 
 SENTENCES = "Peter B-PER\nlives O\n\nin O\nOslo B-LOC\n\n"
@@ -16,7 +16,7 @@ def test_files_of_a_glob_are_read_one_below_the_other(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text(SENTENCES)
     (tmp_path / "dev.txt").write_text("Ole\tI-PER\r\nBull\tI-PER\r\n")
     (tmp_path / "test.txt").write_text("x O\n")
-    rows = written(source_of(f"{tmp_path}/[td][re]*[nv].txt"))
+    rows = written(SourceSetting.model_validate({"kind": "conll", "path": f"{tmp_path}/[td][re]*[nv].txt"}))
     assert rows.to_dicts() == [
         {"text": "Ole Bull", "tags": "B-PER I-PER"},
         {"text": "Peter lives", "tags": "B-PER O"},
