@@ -10,7 +10,17 @@ from automl_assets import registry
 from automl_assets.experiment.experiment import SourceSetting, parse
 from automl_assets.steps.read_source import may_be_half_written, write_stamp
 
-WRITERS = {"csv": pl.DataFrame.write_csv, "jsonl": pl.DataFrame.write_ndjson, "parquet": pl.DataFrame.write_parquet}
+
+def _write_sentences(rows: pl.DataFrame, path: Path) -> None:
+    path.write_text("\n".join(f"{word} O\n" for word in rows["y"]))
+
+
+WRITERS = {
+    "conll": _write_sentences,
+    "csv": pl.DataFrame.write_csv,
+    "jsonl": pl.DataFrame.write_ndjson,
+    "parquet": pl.DataFrame.write_parquet,
+}
 ROWS = pl.DataFrame({"x": [1, 2], "y": ["a", "b"]})
 
 
