@@ -63,7 +63,7 @@ def test_options_may_stand_beside_the_path_of_a_folder(tmp_path: Path) -> None:
         (["notes.txt"], "sales/", r"the folder holds notes\.txt, of no known kind; name other files with a glob"),
         ([], "sales/", r"the folder is empty; bring files, or name another place"),
         (["a.csv"], "sales/b*", r"the pattern matches no file; \* stands for any text"),
-        ([], "nowhere/", r"nowhere' is of no known kind, and no folder lies there; say `kind:` with one of csv"),
+        ([], "nowhere/", r"nowhere' is of no known kind, and no folder lies there; say `kind:` with one of conll, csv"),
         ([], "nowhere", r"'nowhere' is of no known kind; say `kind:` .*\. A folder is written with a slash: nowhere/$"),
     ],
 )  # fmt: skip
