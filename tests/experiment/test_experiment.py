@@ -50,19 +50,19 @@ UNKNOWN_KEYS = [
 WRONG_VALUES = [
     (
         {"task": "classify"},
-        r"^task: got 'classify'; possible: forecasting, classification, regression\. Did you mean \"classif",
+        r"^task: got 'classify'; possible: text_ner, forecasting, classification, regression, .* Did you mean \"classif",
     ),
     ({"task": ["regression"]}, r"^task: got \['regression'\]; input should be a valid string$"),
     ({"metric": "acuracy"}, r"^metric: got 'acuracy'; possible: accuracy, .*\. Did you mean \"accuracy\"\?$"),
     ({"metric": "r2_score"}, r"^metric: got 'r2_score'; possible: accuracy, "),
     ({"algorithms": ["ligthgbm"]}, r"^algorithms: got 'ligthgbm'; possible: .*\. Did you mean \"lightgbm\"\?$"),
     ({"algorithms": {"blocked": ["elastic_net"]}}, r"^algorithms: got 'elastic_net'; possible: .*knn, "),
-    ({"source": "rows.xlsx"}, r"^source: 'rows\.xlsx' is of no known kind; say `kind:` with one of csv, jsonl, "),
+    ({"source": "rows.xlsx"}, r"^source: 'rows\.xlsx' is of no known kind; say `kind:` with one of conll, csv, jsonl, "),
     (
         {"source": {"kind": "cvs", "path": "a"}},
         r"^source: has unknown kind 'cvs'; possible: .* Did you mean \"csv\"\?$",
     ),
-    ({"source": {"kind": ["csv"], "path": "a"}}, r"^source: has unknown kind \['csv'\]; possible: csv, "),
+    ({"source": {"kind": ["csv"], "path": "a"}}, r"^source: has unknown kind \['csv'\]; possible: conll, csv, "),
     ({"source": {"kind": "csv"}}, r"^source: csv source: path: is missing; every source of this kind needs it$"),
     ({"source": {"kind": "csv", "options": 3}}, r"^source: options: got 3; it is a mapping$"),
     ({"source": 3}, r"^source: got 3; it is a text \(path or URL\) or a mapping with `kind`"),
