@@ -32,7 +32,10 @@ def test_new_texts_are_added_with_their_entities(experiment: Experiment, tmp_pat
     given = _write(tmp_path / "given.jsonl", _row(3, "Ann in Rome", (0, 3, "person"), (7, 11, "place")))
     assert import_labels(experiment, given, None, ("number",), is_new=False).rows.height == 1
     last = json.loads((tmp_path / "known.jsonl").read_text().splitlines()[-1])
-    assert [(one["start"], one["end"], one["label"]) for one in last["entities"]] == [(0, 3, "person"), (7, 11, "place")]
+    assert [(one["start"], one["end"], one["label"]) for one in last["entities"]] == [
+        (0, 3, "person"),
+        (7, 11, "place"),
+    ]
 
 
 def test_labels_that_the_source_lacks_are_told(experiment: Experiment, tmp_path: Path) -> None:
