@@ -21,7 +21,7 @@ from automl_assets.encoders.network import model_of, tokenizer_content, windows_
 from automl_assets.encoders.reference import Reference
 from automl_assets.encoders.tokens import Tokenizer, tokenizer
 from automl_assets.encoders.windows import Windows, batches
-from automl_assets.errors import LearningError
+from automl_assets.errors import LearningError, SettingError
 from automl_assets.execution.temporary import own_folder
 from automl_assets.onnx.graph import DOUBLE, FLOAT, Graph
 from automl_assets.onnx.session import open_session
@@ -87,9 +87,17 @@ class Reader:
         return window_means(_session(self.encoder, n_threads), self.tokens(texts), self.windows.marks.filling)
 
 
-def reader(encoder: Reference, texts: Sequence[str], most_windows: int = MOST_WINDOWS) -> Reader:
-    """The encoder as it reads texts like these."""
+def reader(
+    encoder: Reference, texts: Sequence[str], most_windows: int = MOST_WINDOWS, is_exported: bool = False
+) -> Reader:
+    """The encoder as it reads texts like these. Raises SettingError for one that has to be part of an ONNX graph and cannot
+    be: a run would know of that at its end alone."""
     cutter = tokenizer(tokenizer_content(encoder), texts)
+    if is_exported and not cutter.is_in_graph:
+        raise SettingError(
+            f"skipped: {encoder.name} cuts these texts into tokens in a way that no ONNX graph can here; say `onnx: false`, "
+            "choose another as `featurization.text_embedding`, or see that onnxruntime-extensions is installed"
+        )
     return Reader(encoder, cutter.is_in_graph, windows_of(encoder, cutter.marks, most_windows))
 
 

@@ -1,6 +1,7 @@
 """Vectors of an encoder that stays as it is, and what is learnt on them; the encoder is a tiny BERT made here."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,16 @@ def test_several_labels_are_learnt_each_by_itself(algorithm, context: FitContext
     assert ((raw[:, :2] > 0) == y[:, :2]).mean() > 0.95
     assert (raw[:, 2] < -3).all()  # a label that no row has
     np.testing.assert_allclose(_onnx_scores(algorithm, [model], inputs), raw, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["frozen_encoder", "fine_tuned_encoder"])
+def test_what_cannot_be_exported_is_skipped_before_it_is_learnt(
+    name: str, context: FitContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("automl_assets.encoders.tokens.has_extensions", lambda: False)
+    algorithm, rows = registry.algorithms("text")[name], Rows(_inputs(TEXTS), Y)
+    with pytest.raises(SettingError, match="^skipped: .* no ONNX graph can here; say `onnx: false`"):
+        algorithm.fit(algorithm.portfolio(context.problem)[0], rows, None, replace(context, is_exported=True))
 
 
 def test_without_weights_it_says_what_to_do(algorithm, monkeypatch: pytest.MonkeyPatch) -> None:
