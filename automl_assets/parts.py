@@ -44,6 +44,7 @@ class FitContext:
     seed: int = 0
     deadline: float = float("inf")  # time.monotonic() by which the fit must have returned
     encoder: Any = None  # `encoders.reference.Reference` of the pretrained network that reads texts; None: what is here
+    is_exported: bool = False  # whether models become part of an ONNX file, so that one that cannot is of no use
 
 
 @runtime_checkable

@@ -31,7 +31,8 @@ def slowness(events: Iterable[dict[str, Any]]) -> float:
     >>> slowness([{"event": "asset_finished", "asset": "split", "seconds": 3.0, "cpu_seconds": 0.75}]), slowness([])
     (4.0, 1.0)
     """
-    ended = [event for event in events if event["event"] == "asset_finished" and event["asset"] in COMPUTING]
+    told = (event for event in events if event["event"] == "asset_finished" and event["asset"] in COMPUTING)
+    ended = [event for event in told if "cpu_seconds" in event]  # what an earlier version began says none
     seconds, cpu_seconds = (sum(event[name] for event in ended) for name in ("seconds", "cpu_seconds"))
     return min(MOST_SLOWNESS, max(1.0, seconds / cpu_seconds)) if cpu_seconds > 0 else 1.0
 

@@ -13,7 +13,7 @@ from typing import Any
 from automl_assets.data.column_schema import ColumnSchema
 from automl_assets.data.schema import Schema
 from automl_assets.model_records import OnnxModel
-from automl_assets.onnx.session import EXTENSIONS, feed
+from automl_assets.onnx.session import EXTENSIONS, feed, run_in_parts
 from automl_assets.serving.respond import for_mlflow
 from automl_assets.steps.read_rows import UNREADABLE, Notes, read_rows
 from automl_assets.tagging import parted, told_entities
@@ -51,7 +51,8 @@ def reader_code(schema: Schema, is_strict: bool) -> str:
     bundle = Bundle()
     functions = ", ".join(bundle.reference(function) for function in READER)
     entities = ", ".join(bundle.reference(function) for function in ENTITIES)
-    own = f"SCHEMA = {bundle.value(schema)}\nIS_STRICT = {is_strict}\nREADER = {functions}\nENTITIES = {entities}"
+    run = bundle.reference(run_in_parts)
+    own = f"SCHEMA = {bundle.value(schema)}\nIS_STRICT = {is_strict}\nREADER = {functions}\nENTITIES = {entities}\nRUN = {run}"
     sections = [text for _, text in bundle.sections()]
     parts = [f"{FUTURE}\n\n{bundle.imports()}", *sections, bundle.resolved(own)]
     return (

@@ -44,7 +44,7 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
         read = self._read(model_input, list(kinds))
         feeds = self._packed({name: self.feed(read.table[name], kind) for name, kind in kinds.items()})
         names = [output.name for output in self.session.get_outputs()]
-        found = dict(zip(names, self.session.run(None, feeds), strict=True))
+        found = self.reader.RUN(self.session, feeds)
         if "row" in found:  # answers for parts of texts
             texts = next(iter(feeds.values())).reshape(-1).tolist()
             told_entities, parted = self.reader.ENTITIES

@@ -174,6 +174,8 @@ class Result(RunResult):
     def _label_errors(self) -> "pl.DataFrame":
         from automl_assets.steps.find_label_errors import find_label_errors, with_columns_of
 
+        if self.experiment.task_part.parts:
+            raise SettingError(f"{self.experiment.name}: only rows that have one label each are looked through")
         dataset, features = self._load("dataset"), self._load("features")
         found = find_label_errors(features.truth.y, self.ensemble.predictions, self.ensemble.problem)
         return with_columns_of(found, dataset)

@@ -34,7 +34,9 @@ def read(encoder: Reference) -> Any:
     if files.four_bits:
         return _of_four_bits(files)
     try:
-        loaded = AutoModel.from_pretrained(files.folder, use_safetensors=True, attn_implementation="eager")
+        loaded = AutoModel.from_pretrained(
+            files.folder, use_safetensors=True, trust_remote_code=False, attn_implementation="eager"
+        )
     except (OSError, ValueError) as error:
         raise SettingError(
             f"featurization.text_embedding: {encoder.name!r} cannot be read by transformers ({_first_line(error)})"
@@ -62,7 +64,7 @@ def tokenizer_content(encoder: Reference) -> str:
     from transformers import AutoTokenizer
 
     try:
-        return str(AutoTokenizer.from_pretrained(files.folder).backend_tokenizer.to_str())
+        return str(AutoTokenizer.from_pretrained(files.folder, trust_remote_code=False).backend_tokenizer.to_str())
     except (OSError, ValueError, AttributeError) as error:
         raise SettingError(
             f"featurization.text_embedding: {encoder.name!r} has no tokenizer that is known ({_first_line(error)})"

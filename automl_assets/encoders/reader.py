@@ -1,13 +1,12 @@
 """Texts as vectors of an encoder that stays as it is: the mean of its windows, in Python and in ONNX.
 
 Every text of a run is read once: its vector is kept in the run's own folder, where every fold and step finds it. Processes
-that read the same texts side by side share the work.
+that read the same texts side by side share the work. Without such a folder, as in a notebook, nothing is kept.
 """
 
 import hashlib
 import os
 import random
-import tempfile
 import time
 import uuid
 from collections.abc import Sequence
@@ -22,7 +21,8 @@ from automl_assets.encoders.network import model_of, tokenizer_content, windows_
 from automl_assets.encoders.reference import Reference
 from automl_assets.encoders.tokens import Tokenizer, tokenizer
 from automl_assets.encoders.windows import Windows, batches
-from automl_assets.errors import LearningError
+from automl_assets.errors import LearningError, SettingError
+from automl_assets.execution.temporary import own_folder
 from automl_assets.onnx.graph import DOUBLE, FLOAT, Graph
 from automl_assets.onnx.session import open_session
 from automl_assets.stored import stored_as
@@ -47,10 +47,11 @@ class Reader:
 
     def read(self, texts: Any, n_threads: int = 1, deadline: float = float("inf")) -> np.ndarray:
         """Vectors of a sequence of texts, float32 [n_texts, n_dims]. Raises LearningError when the time is up; what was read by then is kept."""
-        different, place = np.unique(np.asarray(texts).astype(str), return_inverse=True)
-        each: list[str] = different.tolist()
+        place: dict[str, int] = {}
+        rows = [place.setdefault(str(text), len(place)) for text in texts]
+        each, folder = list(place), own_folder()
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16] for text in each]
-        shelf = _Shelf(Path(tempfile.gettempdir()) / f"vectors_{self.key}")
+        shelf = _Shelf(folder / f"vectors_{self.key}" if folder else None)
         for chunk in self._chunks(each):
             lacking = [i for i in chunk if keys[i] not in shelf.vectors()]
             if lacking and time.monotonic() > deadline:
@@ -60,7 +61,7 @@ class Reader:
                 made = self._read_now([each[i] for i in lacking], n_threads)
                 shelf.add([keys[i] for i in lacking], made)
         vectors = shelf.vectors()
-        return np.stack([vectors[key] for key in keys])[place]
+        return np.stack([vectors[key] for key in keys])[rows]
 
     def add(self, graph: Graph, texts: str) -> str:
         """Adds the vectors of texts [n_rows, 1], float32 [n_rows, n_dims], once for all who need them."""
@@ -86,9 +87,17 @@ class Reader:
         return window_means(_session(self.encoder, n_threads), self.tokens(texts), self.windows.marks.filling)
 
 
-def reader(encoder: Reference, texts: Sequence[str], most_windows: int = MOST_WINDOWS) -> Reader:
-    """The encoder as it reads texts like these."""
+def reader(
+    encoder: Reference, texts: Sequence[str], most_windows: int = MOST_WINDOWS, is_exported: bool = False
+) -> Reader:
+    """The encoder as it reads texts like these. Raises SettingError for one that has to be part of an ONNX graph and cannot
+    be: a run would know of that at its end alone."""
     cutter = tokenizer(tokenizer_content(encoder), texts)
+    if is_exported and not cutter.is_in_graph:
+        raise SettingError(
+            f"skipped: {encoder.name} cuts these texts into tokens in a way that no ONNX graph can here; say `onnx: false`, "
+            "choose another as `featurization.text_embedding`, or see that onnxruntime-extensions is installed"
+        )
     return Reader(encoder, cutter.is_in_graph, windows_of(encoder, cutter.marks, most_windows))
 
 
@@ -124,17 +133,19 @@ def add_vectors(graph: Graph, texts: str, read: Reader, model: Any) -> str:
 
 
 class _Shelf:
-    """Vectors in a folder, in files that are never changed: what others write becomes known at the next look."""
+    """Vectors in a folder, in files that are never changed: what others write becomes known at the next look. Without a
+    folder they are held in memory alone."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path | None):
         self.folder = folder
         self.known: set[str] = set()
         self.held: dict[bytes, np.ndarray] = {}
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def vectors(self) -> dict[bytes, np.ndarray]:
         """All that are there now, by the key of their text."""
-        for file in self.folder.glob("*.npz"):
+        for file in self.folder.glob("*.npz") if self.folder else ():
             if file.name not in self.known:
                 self.known.add(file.name)
                 with np.load(file) as content:
@@ -143,6 +154,9 @@ class _Shelf:
         return self.held
 
     def add(self, keys: list[bytes], vectors: np.ndarray) -> None:
+        if self.folder is None:
+            self.held |= dict(zip(keys, vectors, strict=True))
+            return
         name = self.folder / uuid.uuid4().hex
         with name.open("wb") as file:
             np.savez(file, keys=np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1), vectors=vectors)

@@ -16,6 +16,7 @@ import numpy as np
 from automl_assets.errors import ArtifactError
 from automl_assets.onnx.graph import EXTENSIONS, INT64, Graph
 from automl_assets.onnx.session import has_extensions, open_session
+from automl_assets.stored import stored_as
 
 TRIED_TEXTS = 300  # on which an operator is held against the tokenizer itself
 LEAST_ALIKE = 0.97  # share of them that WordPiece must cut alike
@@ -27,6 +28,7 @@ FAIRSEQ_SPECIAL = (
 )  # in this order where sentencepiece's own numbers are shifted by one
 
 
+@stored_as("encoders.Marks")
 @dataclass(frozen=True)
 class Marks:
     """Numbers of tokens that stand before and after those of a text, and of the one that fills up."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from automl_assets.entities.settings import check_settings
 from automl_assets.entities.steps.describe import GUARDRAILS, describe
 from automl_assets.entities.steps.featurize import featurize
 from automl_assets.entities.steps.fit import fit_context, lay_out, read_inputs
@@ -18,6 +19,12 @@ def _graph(experiment: Any) -> list[Any]:
     return graph(experiment)
 
 
+def _triggers(experiment: Any) -> list[Any]:
+    from automl_assets.sensors.drift import prediction_drift
+
+    return [prediction_drift(experiment, experiment.predict_source)] if experiment.predict_source else []
+
+
 def _result() -> type[Any]:
     from automl_assets.api.table_result import Result
 
@@ -26,10 +33,10 @@ def _result() -> type[Any]:
 
 FAMILY = Family(
     name="entities",
-    check=lambda experiment: None,
+    check=check_settings,
     load=load_texts,
     graph=_graph,
-    triggers=lambda experiment: [],
+    triggers=_triggers,
     result=_result,
     least_rows=20,
     text_columns=lambda experiment: frozenset({experiment.target}),

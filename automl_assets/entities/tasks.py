@@ -1,8 +1,11 @@
 """Recognition of entities: what tags mean as a target, and tiny data to try them on."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
+from automl_assets.entities.features.spans import ADVICE, spans_of, written_tags
 from automl_assets.errors import DataError, listed
 from automl_assets.parts import RowParts, Task
 from automl_assets.records import Label, Problem
@@ -53,7 +56,17 @@ def _row_codes(target: pl.Series, problem: Problem) -> np.ndarray:
 
 
 def _labels_of(target: pl.Series) -> list[tuple[str, ...] | None]:
-    return [None if tags is None else tuple(sorted(_labels(tags))) for tags in target.to_list()]
+    """Of tags, and of entities by places as a source writes them."""
+    return [None if cell is None else _named(cell) for cell in target.to_list()]
+
+
+def _named(cell: Any) -> tuple[str, ...]:
+    try:
+        tags = written_tags(cell)
+        found = {label for _, _, label in spans_of(cell)} if tags is None else _labels(" ".join(tags))
+    except ValueError as error:
+        raise DataError(f"{error}; {ADVICE}") from None
+    return tuple(sorted(found))
 
 
 def _sample(seed: int) -> tuple[pl.DataFrame, str]:

@@ -18,14 +18,20 @@ NAME = re.compile(r"automl_(?P<host>.+)_(?P<process>\d+)_[a-z0-9_]{8}")
 
 def use_own_folder() -> Path:
     """A folder for this process and those that it starts, unless the one that started it has one."""
+    if found := own_folder():
+        return found
     given = Path(tempfile.gettempdir())
-    if NAME.fullmatch(given.name):
-        return given
     _sweep(given)
     folder = Path(tempfile.mkdtemp(prefix=f"automl_{platform.node()}_{os.getpid()}_", dir=given))
     folder.chmod(0o711)  # a server that runs as somebody else reaches what is put into it for that
     os.environ[VARIABLE] = tempfile.tempdir = str(folder)
     return folder
+
+
+def own_folder() -> Path | None:
+    """The folder of this process or of the one that started it; None where there is none, as in a notebook."""
+    given = Path(tempfile.gettempdir())
+    return given if NAME.fullmatch(given.name) else None
 
 
 def remove_own_folder() -> None:

@@ -1,7 +1,7 @@
 """Asking an ONNX model: sessions that answer one row fast, and columns as tensors."""
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from automl_assets.errors import ArtifactError
 EXTENSIONS = b"ai.onnx.contrib"  # the domain of the operators of onnxruntime-extensions, as a model names it
 LIBRARIES = (".so", ".pyd", ".dylib")
 MOST_ROWS, MOST_CHARACTERS = 10_000, 1_000_000  # that a model is asked together: rows, and rows times the longest text
+ROWS_TOGETHER = "rows_together"  # key of a model's metadata: how many rows at most, where that is fewer
+ROW = "row"  # output of a model that answers for parts of rows: the number of each one's row
 MATRICES = "matrices"  # key of a model's metadata: JSON of its inputs that take many columns -> these, in their order
 
 
@@ -80,17 +82,29 @@ def feed(column: pl.Series, kind: str) -> np.ndarray:
 
 
 def onnx_answer(session: Any, feeds: dict[str, np.ndarray]) -> np.ndarray:
-    """Probabilities [n_rows, n_classes] or values [n_rows, 1]; long texts a few rows at a time."""
+    """Probabilities [n_rows, n_classes] or values [n_rows, 1]."""
     names = [output.name for output in session.get_outputs()]
-    asked = [names[1] if names[0].startswith("label") else names[0]]
-    parts = [session.run(asked, {name: values[rows] for name, values in feeds.items()})[0] for rows in _parts(feeds)]
-    return np.concatenate(parts).astype(np.float64)
+    asked = names[1] if names[0].startswith("label") else names[0]
+    return run_in_parts(session, feeds, (asked,))[asked].astype(np.float64)
 
 
-def _parts(feeds: Mapping[str, np.ndarray]) -> Iterator[slice]:
+def run_in_parts(session: Any, feeds: Mapping[str, np.ndarray], asked: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """The outputs that are asked for, or all, by name; a few rows at a time, so that memory stays bounded. What is told
+    with the number of its row counts from the first of all rows."""
+    names = [*asked] or [output.name for output in session.get_outputs()]
+    most = int(session.get_modelmeta().custom_metadata_map.get(ROWS_TOGETHER, MOST_ROWS))
+    parts = []
+    for rows in _parts(feeds, most):
+        answers = session.run(names, {name: values[rows] for name, values in feeds.items()})
+        moved = (values + rows.start if name == ROW else values for name, values in zip(names, answers, strict=True))
+        parts.append(dict(zip(names, moved, strict=True)))
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def _parts(feeds: Mapping[str, np.ndarray], most: int) -> Iterator[slice]:
     """Rows that are asked together: inside of a model a row takes as much memory as the longest text beside it."""
     longest = max((len(text) for values in feeds.values() if values.dtype == object for text in values.flat), default=0)
     n_rows = len(next(iter(feeds.values())))
-    step = max(1, min(MOST_ROWS, MOST_CHARACTERS // max(1, longest)))
+    step = max(1, min(most, MOST_CHARACTERS // max(1, longest)))
     for start in range(0, max(1, n_rows), step):
         yield slice(start, start + step)

@@ -112,6 +112,8 @@ def challenge(answers: Answers, theirs: np.ndarray, problem: Problem, champion: 
     (2.0, (2.0, 2.0), 1.0)
     """
     random, units = np.random.default_rng(seed), answers.units
+    if len(theirs) != answers.n_rows:
+        raise DataError("it parts texts into other tokens, so that their answers cannot be compared")
     if units.n_units < 2:
         raise DataError(f"the rows are a single one of the {units.name}, which shows no spread")
     strata = answers_of(problem).strata(answers.truth)

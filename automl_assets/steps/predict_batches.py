@@ -17,7 +17,7 @@ from automl_assets import registry
 from automl_assets.data.label_sets import set_texts
 from automl_assets.errors import SettingError, listed
 from automl_assets.model_records import OnnxModel
-from automl_assets.onnx.session import feeds_of, open_session, packed
+from automl_assets.onnx.session import feeds_of, open_session, packed, run_in_parts
 from automl_assets.records import Label, Problem
 from automl_assets.steps.combine import check_columns
 from automl_assets.tagging import told_entities
@@ -31,12 +31,11 @@ Write = Callable[[pl.DataFrame], None]
 def answerer(model: OnnxModel, problem: Problem) -> Answer:
     """What asks the ONNX file about rows read by the model's schema; its answers are called as in `predict`."""
     session = open_session(model.matrix_onnx or model.onnx)
-    names = [output.name for output in session.get_outputs()]
 
     def answer(rows: pl.DataFrame) -> pl.DataFrame:
         check_columns(tuple(model.inputs), rows)
         feeds = feeds_of(rows, model.inputs)
-        found = dict(zip(names, session.run(None, packed(feeds, model.matrices)), strict=True))
+        found = run_in_parts(session, packed(feeds, model.matrices))
         if registry.tasks()[problem.task].parts:
             texts = next(iter(feeds.values())).reshape(-1).tolist()
             return pl.DataFrame({"prediction": told_entities(found, texts)})

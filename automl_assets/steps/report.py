@@ -9,8 +9,10 @@ from typing import Any
 
 import polars as pl
 
+from automl_assets import registry
 from automl_assets.errors import listed
 from automl_assets.model_records import Evaluation, Report, Unavailable
+from automl_assets.onnx.session import EXTENSIONS
 from automl_assets.records import AnswerName, Ensemble, Problem
 from automl_assets.steps.conformalize import percent
 from automl_assets.steps.evaluate import intervals_told, without_value
@@ -52,6 +54,13 @@ ONNX_ANSWERS: dict[AnswerName, str] = {
     "label_sets": "labels, probabilities",
     "values": "(value,)",
 }
+OF_PARTS = "probabilities, tags"  # of tokens
+ALONE = ("import numpy as np, onnxruntime", "", 'session = onnxruntime.InferenceSession("onnx.onnx")')
+WITH_EXTENSIONS = (
+    *("import numpy as np, onnxruntime, onnxruntime_extensions", "", "options = onnxruntime.SessionOptions()"),
+    "options.register_custom_ops_library(onnxruntime_extensions.get_library_path())",
+    'session = onnxruntime.InferenceSession("onnx.onnx", options)',
+)
 EXAMPLES = {"float": "np.array([[1.5]], np.float32)", "double": "np.array([[1.7e9]])"}  # double: seconds since 1970
 TEXT_EXAMPLE = 'np.array([["text"]], object)'
 
@@ -284,12 +293,14 @@ def usage(material: Material) -> Section | None:
     name, onnx = material.experiment.name, material.get("onnx_model")
     blocks: list[Any] = [Code("From the command line", f"automl predict {name} rows.csv -o predictions.csv")]
     if onnx is not None:
+        cuts_texts = EXTENSIONS in onnx.onnx
+        needed = "ONNX Runtime and onnxruntime-extensions" if cuts_texts else "ONNX Runtime alone"
         blocks += [
             Text(
-                "The ONNX file takes raw columns, each [rows, 1], and needs ONNX Runtime alone. Missing numbers are NaN, "
+                f"The ONNX file takes raw columns, each [rows, 1], and needs {needed}. Missing numbers are NaN, "
                 "missing texts are empty, dates are seconds since 1970 (UTC)."
             ),
-            Code("With ONNX Runtime", onnx_snippet(onnx.inputs, material.get("ensemble").problem)),
+            Code("With ONNX Runtime", onnx_snippet(onnx.inputs, material.get("ensemble").problem, cuts_texts)),
             Table.of("Inputs of the ONNX model", ("column", "type"), onnx.inputs.items()),
             Text("The same model lies in MLflow:"),
             Code("With MLflow", f'mlflow.pyfunc.load_model("models:/{name}@champion").predict(rows)'),
@@ -297,17 +308,18 @@ def usage(material: Material) -> Section | None:
     return Section("How to use it", tuple(blocks))
 
 
-def onnx_snippet(inputs: Mapping[str, str], problem: Problem) -> str:
-    """Python that asks the model about one row, with the real names and types.
+def onnx_snippet(inputs: Mapping[str, str], problem: Problem, cuts_texts: bool = False) -> str:
+    """Python that asks the model about one row, with the real names and types; `cuts_texts` says whether the model has
+    operators of onnxruntime-extensions.
 
     >>> print(onnx_snippet({"age": "float"}, Problem("classification", "accuracy", ("no", "yes"))).splitlines()[-3])
         'age': np.array([[1.5]], np.float32),
     """
     given = [f"    {name!r}: {EXAMPLES.get(kind, TEXT_EXAMPLE)}," for name, kind in inputs.items()]
     rest = [f"    # … and {len(given) - MOST_INPUTS} more, see the table below"] if len(given) > MOST_INPUTS else []
-    lines = ["import numpy as np, onnxruntime", "", 'session = onnxruntime.InferenceSession("onnx.onnx")', "row = {"]
-    answer = ONNX_ANSWERS[problem.answers]
-    return "\n".join([*lines, *given[:MOST_INPUTS], *rest, "}", f"{answer} = session.run(None, row)[:2]"])
+    answer = OF_PARTS if registry.tasks()[problem.task].parts else ONNX_ANSWERS[problem.answers]
+    row = ["row = {", *given[:MOST_INPUTS], *rest, "}"]
+    return "\n".join([*(WITH_EXTENSIONS if cuts_texts else ALONE), *row, f"{answer} = session.run(None, row)[:2]"])
 
 
 # A section is a function of the material; None leaves it out.

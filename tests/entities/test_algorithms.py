@@ -98,3 +98,28 @@ def test_a_fit_ends_when_its_time_is_up() -> None:
     assert algorithm.predict(model, rows.x).shape == (len(rows.y), problem.n_classes)
     full = algorithm.fit({"l2": 1e-9, "least": 1}, rows, None, FitContext(problem))
     assert np.abs(full.weights).sum() > 2 * np.abs(model.weights).sum()
+
+
+@pytest.mark.parametrize(("heavy", "tag"), [(0, 1), (1, 0)])
+def test_texts_count_as_much_as_they_weigh(heavy: int, tag: int) -> None:
+    """The same text is marked in two ways."""
+    problem = TASK.problem(pl.Series(["B-a"]), "entity_f1_micro", None)
+    texts, y = TokenInputs(*tokens_of(["Oslo grows"] * 2, True)), np.array([1, 0, 0, 0])
+    weight = np.where(np.arange(4) // 2 == heavy, 20.0, 1.0)
+    algorithm = registry.algorithms("entities")["crf"]
+    model = algorithm.fit({"l2": 0.1, "least": 1}, Rows(texts, y, weight), None, FitContext(problem))
+    assert algorithm.predict(model, texts)[0].argmax() == tag
+
+
+def test_the_slope_of_the_loss_is_that_of_its_value() -> None:
+    from scipy.optimize import check_grad
+
+    from automl_assets.entities.algorithms.crf import _Loss
+    from automl_assets.entities.features.token_attributes import AttributeTable
+
+    inputs = TokenInputs(*tokens_of(["Ann in Oslo", "Bo", "in Rome"], True))
+    table, y = AttributeTable.of(inputs, 2), np.array([1, 0, 3, 1, 0, 3])
+    shape, weight = (table.n_attributes, 5), np.array([1.5, 1.5, 1.5, 0.5, 0.5, 0.5])
+    loss = _Loss(table.numbers(inputs), y, weight, inputs.texts, shape, 0.1)
+    at = np.random.default_rng(0).normal(size=shape[0] * 5 + 25 + 5) * 0.1
+    assert check_grad(lambda x: loss(x)[0], lambda x: loss(x)[1], at) < 1e-3

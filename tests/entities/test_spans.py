@@ -1,5 +1,6 @@
 """Entities as people write them, and what is wrong with them told with the row."""
 
+import json
 from typing import Any
 
 import polars as pl
@@ -38,6 +39,7 @@ def loaded(target: list[Any], texts: list[str] | None = None) -> list[str | None
         "[(0, 8, 'person'), (18, 22, 'place')]",
         TAGS,
         TAGS.split(),
+        json.dumps(TAGS.split()),  # as a list of a source is read
         "I-person I-person O O S-place O",
     ],
 )

@@ -57,7 +57,10 @@ WRONG_VALUES = [
     ({"metric": "r2_score"}, r"^metric: got 'r2_score'; possible: accuracy, "),
     ({"algorithms": ["ligthgbm"]}, r"^algorithms: got 'ligthgbm'; possible: .*\. Did you mean \"lightgbm\"\?$"),
     ({"algorithms": {"blocked": ["elastic_net"]}}, r"^algorithms: got 'elastic_net'; possible: .*knn, "),
-    ({"source": "rows.xlsx"}, r"^source: 'rows\.xlsx' is of no known kind; say `kind:` with one of conll, csv, jsonl, "),
+    (
+        {"source": "rows.xlsx"},
+        r"^source: 'rows\.xlsx' is of no known kind; say `kind:` with one of conll, csv, jsonl, ",
+    ),
     (
         {"source": {"kind": "cvs", "path": "a"}},
         r"^source: has unknown kind 'cvs'; possible: .* Did you mean \"csv\"\?$",

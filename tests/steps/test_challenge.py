@@ -154,6 +154,14 @@ def test_a_class_that_is_no_more_takes_its_probability_along() -> None:
     assert found.champion_score == pytest.approx(-(np.log(0.8) + np.log(0.4)) / 2)
 
 
+def test_other_parts_of_rows_cannot_be_compared() -> None:
+    problem = Problem("text_ner", "entity_f1_micro", ("O", "B-a", "I-a"))
+    truth = np.array([0, 1, 2, 0])
+    answers = Answers("test", truth, np.eye(3)[truth])
+    with pytest.raises(DataError, match="parts texts into other tokens"):
+        challenge(answers, np.eye(3)[truth[:3]], problem, problem, seed=0)
+
+
 def test_rows_that_give_no_value_are_told() -> None:
     truth = np.zeros(40, int)
     with pytest.raises(DataError, match=r"^AUC_weighted has no value on these 40 rows"):

@@ -188,6 +188,13 @@ def test_the_snippet_is_python_that_spells_out_few_inputs() -> None:
     assert "and 18 more" in snippet and snippet.count("np.array") == 12
 
 
+def test_the_snippet_names_the_answers_about_tokens_and_loads_what_cuts_texts() -> None:
+    snippet = onnx_snippet({"text": "string"}, Problem("text_ner", "entity_f1_micro", ("O", "B-a", "I-a")), True)
+    compile(snippet, "snippet", "exec")
+    assert snippet.endswith("probabilities, tags = session.run(None, row)[:2]")
+    assert 'InferenceSession("onnx.onnx", options)' in snippet and "get_library_path()" in snippet
+
+
 def test_a_metric_without_a_value_is_told_first(made: Material) -> None:
     evaluation = Evaluation("test", 3, {"accuracy": 1.0}, {}, {}, ())
     asked = made.experiment.model_copy(update={"metric": "AUC_weighted"})

@@ -50,6 +50,7 @@ class _Loss:
 
     numbers: np.ndarray  # int32 [n_tokens, n_templates]
     y: np.ndarray  # int64 [n_tokens]
+    weight: np.ndarray  # float64 [n_tokens], of mean one
     texts: Texts
     shape: tuple[int, int]  # n_attributes, n_tags
     penalty: float
@@ -72,10 +73,10 @@ class _Loss:
 
     @cached_property
     def observed(self) -> tuple[np.ndarray, np.ndarray]:
-        """The tags as indicators [n_tokens, n_tags], and how often each follows each [n_tags, n_tags]."""
+        """The tags as indicators [n_tokens, n_tags], and how often each follows each, weighed [n_tags, n_tags]."""
         n_tags, follows = self.shape[1], np.flatnonzero(~self.texts.is_first)
         pairs = np.zeros((n_tags, n_tags))
-        np.add.at(pairs, (self.y[follows - 1], self.y[follows]), 1.0)
+        np.add.at(pairs, (self.y[follows - 1], self.y[follows]), self.weight[follows])
         return np.eye(n_tags)[self.y], pairs
 
     def parts(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -90,9 +91,9 @@ class _Loss:
         (never, not_first), (tags, pairs), is_first = self.forbidden, self.observed, self.texts.is_first
         scores = has @ weights
         scores[is_first] += first + not_first
-        probabilities, expected, total = marginals(scores, follow + never, self.texts)
-        likely = float((scores * tags).sum() + (follow * pairs).sum()) - total
-        beyond = probabilities - tags
+        probabilities, expected, total = marginals(scores, follow + never, self.texts, self.weight)
+        beyond = self.weight[:, None] * (probabilities - tags)
+        likely = float(self.weight @ (scores * tags).sum(axis=1) + (follow * pairs).sum()) - total
         slope = np.concatenate([(turned @ beyond).ravel(), (expected - pairs).ravel(), beyond[is_first].sum(axis=0)])
         return self.penalty / 2 * float(values @ values) - likely, slope + self.penalty * values
 
@@ -102,7 +103,8 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
 
     table = AttributeTable.of(training.x, config["least"])
     shape = (table.n_attributes, context.problem.n_classes)
-    loss = _Loss(table.numbers(training.x), training.y, training.x.texts, shape, config["l2"])
+    weight = np.ones(len(training.y)) if training.weight is None else training.weight / training.weight.mean()
+    loss = _Loss(table.numbers(training.x), training.y, weight, training.x.texts, shape, config["l2"])
 
     def stop_in_time(intermediate_result: Any) -> None:
         if time.monotonic() > context.deadline:

@@ -21,8 +21,11 @@ ADVICE = 'write entities as [{"start": 0, "end": 4, "label": "place"}], in chara
 
 
 def written_tags(cell: Any) -> list[str] | None:
-    """The tags of a cell that holds tags, in IOB2: a text of them by blanks, or a list; None for one that does not."""
-    words = cell.split() if isinstance(cell, str) else cell
+    """The tags of a cell that holds tags, in IOB2: a text of them by blanks, or a list, also as JSON; None for one that does
+    not. Raises ValueError for a list that is broken."""
+    words = cell
+    if isinstance(cell, str):
+        words = _parsed(cell) if cell.startswith("[") else cell.split()
     if not isinstance(words, list) or not words or not all(isinstance(word, str) and is_tag(word) for word in words):
         return None
     return to_iob2(words)

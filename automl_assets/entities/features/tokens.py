@@ -6,6 +6,7 @@ that begins a run of a script without spaces.
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -21,16 +22,16 @@ BLANKS = re.compile(BLANKS_IN_ONNX)
 Range = tuple[int, int]
 
 
-def _is_within(code: int, ranges: Sequence[Range]) -> bool:
-    return any(first <= code <= last for first, last in ranges)
+def _within(ranges: Sequence[Range]) -> set[int]:
+    return {code for first, last in ranges for code in range(first, last + 1)}
 
 
+@cache
 def _letters() -> list[Range]:
     """What words are made of: letters, digits, low lines and marks, without scripts that write no spaces."""
-    found = list[Range]()
+    found, others, unspaced = list[Range](), {ord("_"), *_within(MARKS)}, _within(UNSPACED)
     for code in range(0x30, 0x10000):
-        is_letter = chr(code).isalnum() or code == ord("_") or _is_within(code, MARKS)
-        if is_letter and not _is_within(code, UNSPACED):
+        if code not in unspaced and (chr(code).isalnum() or code in others):
             found[-1:] = [(found[-1][0], code)] if found and found[-1][1] == code - 1 else [*found[-1:], (code, code)]
     return found
 

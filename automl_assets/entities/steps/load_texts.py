@@ -47,8 +47,9 @@ def tags_of_rows(rows: pl.DataFrame, column: str, target: str, where: str) -> pl
 def _tags(text: str | None, cell: Any, where: str, row: int) -> str | None:
     if cell is None or not (text or "").strip():
         return None
-    text, found = text or "", written_tags(cell)
+    text = text or ""
     try:
+        found = written_tags(cell)
         if found is None:
             found, _ = tags_of_spans(text, spans_of(cell), token_places(text, False))
     except ValueError as error:

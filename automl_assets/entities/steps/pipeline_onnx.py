@@ -10,16 +10,20 @@ from automl_assets.entities.features.chains_onnx import add_decoded, add_tags
 from automl_assets.entities.features.tokens_onnx import add_bare_places, add_tokens
 from automl_assets.learning.preparation import add_raw
 from automl_assets.onnx.graph import Graph
+from automl_assets.onnx.session import ROWS_TOGETHER
 from automl_assets.records import Ensemble
 from automl_assets.steps.combine import algorithm_of
 from automl_assets.steps.ensemble_onnx import add_combination
 from automl_assets.steps.outputs_onnx import add_calibrated
+
+MOST_TEXTS = 1_000  # that are asked together: a token is cut into thirty strings
 
 
 def onnx_bytes(ensemble: Ensemble) -> bytes:
     """The pipeline over one column of texts, [n_texts, 1]."""
     graph, recipe, problem = Graph(), ensemble.featurizer, ensemble.problem
     text = graph.input(recipe.column, str, [None, 1])
+    graph.properties[ROWS_TOGETHER] = str(MOST_TEXTS)
     tensors = add_tokens(graph, text, recipe.is_parted_by_blanks)
     raws = [add_raw(algorithm_of(one, problem), one.fitted.models, graph, tensors) for one in ensemble.members]
     shares = add_calibrated(graph, add_combination(graph, raws, ensemble), ensemble.calibration, problem)

@@ -199,8 +199,8 @@ def _choice(
 
 def _shaped(choice: Choice, contest: "_Contest", vote: Vote, held_out: Sequence[Vote]) -> Choice:
     """The choice with intervals by the members' own quantiles, where these are clearly better on windows held out."""
-    if not any(number in contest.distances for one in held_out for number in one):
-        return choice
+    if not any(number in contest.distances for number in vote):
+        return choice  # whatever other votes had, no member that answers has quantiles of its own
     sample = contest.sampled(MAX_SHAPED_CELLS)
     judged, spread = sample.together(choice.kind, held_out), sample.spread(held_out)
     best = conformalize_quantiles.chosen(sample.truth, judged, spread)

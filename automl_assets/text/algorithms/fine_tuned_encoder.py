@@ -68,7 +68,8 @@ def _space(trial: Any, problem: Problem) -> Config:
 
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Model:
     inputs, started = training.x, time.monotonic()
-    read = readers.reader(context.encoder or automatic(inputs.texts), inputs.texts, MOST_WINDOWS)
+    encoder = context.encoder or automatic(inputs.texts)
+    read = readers.reader(encoder, inputs.texts, MOST_WINDOWS, context.is_exported)
     until = started + SHARE_OF_READING * (context.deadline - started)
     vectors = read.read(inputs.texts, context.n_threads, until)
     head = learn_scores(joined(vectors, inputs), training, HEAD_STRENGTH, context)

@@ -39,7 +39,8 @@ def _space(trial: Any, problem: Problem) -> Config:
 
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> Model:
     inputs = training.x
-    read = reader(context.encoder or automatic(inputs.texts), inputs.texts)
+    encoder = context.encoder or automatic(inputs.texts)
+    read = reader(encoder, inputs.texts, is_exported=context.is_exported)
     vectors = read.read(inputs.texts, context.n_threads, context.deadline)
     if validation is not None:
         read.read(validation.x.texts, context.n_threads, context.deadline)  # while there is time

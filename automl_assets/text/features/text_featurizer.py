@@ -28,6 +28,7 @@ class TextFeaturizer:
     characters: Terms
     others: Featurizer
     encoder: Reference | None = None  # the pretrained network that reads the texts, where one is named or here
+    is_exported: bool = False  # whether models become part of an ONNX file
 
     @property
     def raw_columns(self) -> tuple[str, ...]:

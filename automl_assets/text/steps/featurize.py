@@ -1,5 +1,7 @@
 """featurize: every text as terms and the other columns as numbers, by a recipe learnt from the rows that are learnt from."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from automl_assets.experiment.experiment import Experiment
@@ -15,6 +17,7 @@ def featurize(dataset: Dataset, profile: Profile, split: Split, experiment: Expe
     table, kinds = dataset.table, {column.name: column.kind for column in profile.columns}
     training = table.filter(split.is_training)
     featurizer = fit_text_featurizer(training, kinds, profile.problem.n_outputs, experiment.featurization.wishes)
+    featurizer = replace(featurizer, is_exported=experiment.onnx)
     truth = truth_of(dataset, profile.problem, split, experiment)
     inputs = encode_texts(featurizer, table)
     shown = np.random.default_rng(experiment.seed).permutation(np.flatnonzero(split.is_shown))

@@ -45,7 +45,8 @@ def _read_sparse(folder: Path, part: str) -> Any:
 
 def fit_context(features: Features, seed: int) -> FitContext:
     """What every fit is told about the question; threads and deadline are the caller's."""
-    return FitContext(features.truth.problem, seed=seed, encoder=features.featurizer.encoder)
+    recipe = features.featurizer
+    return FitContext(features.truth.problem, seed=seed, encoder=recipe.encoder, is_exported=recipe.is_exported)
 
 
 def choices_for(algorithm: Algorithm, features: Features) -> dict[str, tuple[str, ...]]:

@@ -2,12 +2,12 @@
 
 import re
 from collections import Counter
-from importlib.util import find_spec
 
 import numpy as np
 import polars as pl
 
 from automl_assets.records import SOURCE, TEST_FILE, ColumnProfile, Dataset, Guardrail
+from automl_assets.text.features.language import is_language_known, languages_of
 from automl_assets.text.features.tokens import MOST_CHARACTERS, WORD, joined_texts
 
 LEAST_ROWS = 50  # as in Azure
@@ -80,7 +80,7 @@ def encoding_damage(texts: pl.Series) -> Guardrail:
 
 def languages(texts: pl.Series) -> Guardrail:
     """The language of each row, by the package py3langid where it is installed."""
-    if find_spec("py3langid") is None:
+    if not is_language_known():
         text = "The language was not looked for: pip install 'automl-assets[text]'. Models learn from any."
         return Guardrail("languages", "passed", text)
     counts = language_counts(texts)
@@ -92,11 +92,9 @@ def languages(texts: pl.Series) -> Guardrail:
 
 def language_counts(texts: pl.Series) -> Counter[str]:
     """How many of some texts are in each language (ISO 639-1)."""
-    import py3langid
-
     known = texts.filter(texts.str.contains(r"\p{L}"))
     step = max(1, -(-len(known) // LOOKED_AT))
-    return Counter(py3langid.classify(text[:1000])[0] for text in known.gather_every(step).to_list())
+    return Counter(languages_of(known.gather_every(step)).drop_nulls().to_list())
 
 
 def near_duplicates(texts: pl.Series, part: np.ndarray) -> Guardrail:

@@ -32,7 +32,9 @@ def algorithm():
 def context(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> FitContext:
     folder = save_tiny_bert(tmp_path_factory.getbasetemp() / "tuned_bert", TEXTS.tolist())
     monkeypatch.setenv("AUTOML_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("run")))
+    own = tmp_path_factory.mktemp("run") / "automl_node_1_own_name"  # as a run's own folder is called
+    own.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(own))
     return FitContext(Problem("text_classification", "accuracy", ("other", "red")), encoder=reference(str(folder)))
 
 

@@ -1,5 +1,9 @@
 """Vectors of an encoder that stays as it is, and what is learnt on them; the encoder is a tiny BERT made here."""
 
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,6 +14,7 @@ from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.session import open_session
 from automl_assets.parts import FitContext, Rows
 from automl_assets.records import Problem
+from automl_assets.resources.model_codec import read_models, write_models
 from automl_assets.text.records import TextInputs, TextTensors
 from tests.tiny_bert import save_tiny_bert
 
@@ -29,7 +34,9 @@ def algorithm():
 def context(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> FitContext:
     folder = save_tiny_bert(tmp_path_factory.getbasetemp() / "frozen_bert", TEXTS.tolist())
     monkeypatch.setenv("AUTOML_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path_factory.mktemp("run")))
+    own = tmp_path_factory.mktemp("run") / "automl_node_1_own_name"  # as a run's own folder is called
+    own.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(own))
     return FitContext(Problem("text_classification", "accuracy", ("red", "blue")), encoder=reference(str(folder)))
 
 
@@ -55,6 +62,26 @@ def test_it_tells_classes_apart_and_answers_alike_in_onnx(algorithm, context: Fi
     np.testing.assert_allclose(_onnx_scores(algorithm, models, inputs), raw, atol=1e-4)
 
 
+def test_a_model_is_stored_and_read_back(algorithm, context: FitContext) -> None:
+    inputs = _inputs(TEXTS)
+    model = algorithm.fit({"C": 1.0}, Rows(inputs, Y), None, context)
+    (read,) = read_models(write_models((model,)))
+    np.testing.assert_array_equal(algorithm.predict(read, inputs), algorithm.predict(model, inputs))
+
+
+def test_vectors_are_kept_in_the_own_folder_of_a_run_alone(
+    algorithm, context: FitContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs, own = _inputs(TEXTS), Path(tempfile.gettempdir())
+    model = algorithm.fit({"C": 1.0}, Rows(inputs, Y), None, context)
+    assert [*own.glob("vectors_*/*.npz")]
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    raw = algorithm.predict(model, inputs)
+    np.testing.assert_allclose(raw[7:], algorithm.predict(model, inputs[np.arange(7, len(TEXTS))]), atol=1e-5)
+    assert ((raw[:, 0] > 0) == Y).mean() > 0.95
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_several_labels_are_learnt_each_by_itself(algorithm, context: FitContext) -> None:
     inputs, y = _inputs(TEXTS), np.column_stack([Y, 1 - Y, np.zeros_like(Y)]).astype(np.int8)
     model = algorithm.fit({"C": 1.0}, Rows(inputs, y), None, context)
@@ -62,6 +89,16 @@ def test_several_labels_are_learnt_each_by_itself(algorithm, context: FitContext
     assert ((raw[:, :2] > 0) == y[:, :2]).mean() > 0.95
     assert (raw[:, 2] < -3).all()  # a label that no row has
     np.testing.assert_allclose(_onnx_scores(algorithm, [model], inputs), raw, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["frozen_encoder", "fine_tuned_encoder"])
+def test_what_cannot_be_exported_is_skipped_before_it_is_learnt(
+    name: str, context: FitContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("automl_assets.encoders.tokens.has_extensions", lambda: False)
+    algorithm, rows = registry.algorithms("text")[name], Rows(_inputs(TEXTS), Y)
+    with pytest.raises(SettingError, match="^skipped: .* no ONNX graph can here; say `onnx: false`"):
+        algorithm.fit(algorithm.portfolio(context.problem)[0], rows, None, replace(context, is_exported=True))
 
 
 def test_without_weights_it_says_what_to_do(algorithm, monkeypatch: pytest.MonkeyPatch) -> None:

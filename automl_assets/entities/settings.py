@@ -1,0 +1,15 @@
+"""Which settings of an experiment fit together when it looks for entities."""
+
+from automl_assets.experiment.experiment import Experiment
+from automl_assets.experiment.row_settings import check_rows
+
+
+def check_settings(experiment: Experiment) -> None:
+    """Raises ValueError for what cannot be in a question about entities."""
+    check_rows(experiment)
+    if experiment.positive_label is not None:
+        raise ValueError("positive_label: only a classification has one; remove it")
+    if experiment.threshold != "auto":
+        raise ValueError("threshold: how probable an entity must be is chosen for the metric; remove it")
+    if experiment.featurization.text_embedding:
+        raise ValueError("featurization.text_embedding: no algorithm of entities reads texts by an encoder; remove it")
