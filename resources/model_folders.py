@@ -15,6 +15,7 @@ from automl_assets.data.schema import Schema
 from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.session import EXTENSIONS, feed, run_in_parts
 from automl_assets.serving.respond import for_mlflow
+from automl_assets.steps.outputs_onnx import LABEL_NAMES
 from automl_assets.steps.read_rows import UNREADABLE, Notes, read_rows
 from automl_assets.tagging import parted, told_entities
 from automl_assets.training_code.source_bundle import FUTURE, Bundle
@@ -121,7 +122,10 @@ def _table_answers(onnx: OnnxModel) -> dict[str, Any]:
     from mlflow.types.schema import Array, DataType
     from onnx import load_from_string
 
-    found = {output.name: _answer_type(output) for output in load_from_string(onnx.onnx).graph.output}
+    model = load_from_string(onnx.onnx)
+    found = {output.name: _answer_type(output) for output in model.graph.output}
+    if any(one.key == LABEL_NAMES for one in model.metadata_props):  # sets are answered by the names of their labels
+        found[model.graph.output[0].name] = Array(DataType.string)
     if "row" not in found:
         return found
     return {"prediction": DataType.string, "probabilities": Array(Array(DataType.float))}

@@ -52,7 +52,7 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
         else:
             columns = {name: _column(answer) for name, answer in found.items()}
         if labels := self._label_names():
-            columns[names[0]] = [[labels[code] for code in np.flatnonzero(row)] for row in np.stack(columns[names[0]])]
+            columns[names[0]] = [[labels[code] for code in np.flatnonzero(row)] for row in found[names[0]]]
         if not self.reader.IS_STRICT:
             columns[UNREADABLE] = list(read.unreadable) or ""
         answers = pd.DataFrame(columns, index=model_input.index)
