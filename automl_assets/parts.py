@@ -62,6 +62,14 @@ class AlgorithmInfo(Protocol):
     requires: str  # the package it needs
     max_rows: int | None  # learns from a seeded sample of so many rows when there are more
     trial_seconds: Callable[[int], float]  # rows -> of one core, roughly; 0 where fits stop when time is up
+    lacks: Callable[
+        [Any], str
+    ]  # experiment -> what is not here that it needs beside its package, and what to do; or ""
+
+
+def lacks_nothing(experiment: Any) -> str:
+    """Of an algorithm that needs its package alone."""
+    return ""
 
 
 def no_seconds(n_rows: int) -> float:
@@ -114,6 +122,7 @@ class Algorithm:
     requires: str = "sklearn"  # the package it needs
     max_rows: int | None = None  # learns from a seeded sample of so many rows when there are more
     trial_seconds: Callable[[int], float] = no_seconds  # of one core, roughly; 0 where fits stop when time is up
+    lacks: Callable[[Any], str] = lacks_nothing  # experiment -> what is not here that it needs beside its package
 
 
 @dataclass(frozen=True)

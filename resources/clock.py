@@ -104,7 +104,7 @@ class Clock(dg.ConfigurableResource):
             pace = _pace(experiment, events, essential)
             first_seconds = seconds if _has_seen_a_part(events) else 0.0
         offer = _Offer(max(seconds, first_seconds), is_roomy, n_rows, n_cores, pace)
-        left_out = "" if algorithm.is_fallback else offer.why_not(algorithm)
+        left_out = "" if algorithm.is_fallback else algorithm.lacks(experiment) or offer.why_not(algorithm)
         return Budget(
             seconds=max(FALLBACK_SECONDS if algorithm.is_fallback else LEAST_SECONDS, seconds),
             first_seconds=first_seconds,
@@ -261,12 +261,15 @@ class _Offer:
 
 
 def _to_come(context: Any, experiment: Experiment, algorithm: AlgorithmInfo, events: list[dict]) -> list[AlgorithmInfo]:
-    """The candidates that have not begun yet, but for this one."""
+    """The candidates that have not begun yet and lack nothing, but for this one."""
     begun = {event["candidate"] for event in events if event["event"] == "candidate_started"}
     return [
         part
         for name, part in experiment.candidates.items()
-        if name not in begun and name != algorithm.name and _takes_part(context, experiment, f"candidate_{name}")
+        if name not in begun
+        and name != algorithm.name
+        and _takes_part(context, experiment, f"candidate_{name}")
+        and not part.lacks(experiment)
     ]
 
 

@@ -6,7 +6,7 @@ A model holds a reference in place of the weights themselves, which stay where t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from automl_assets.encoders.language import is_english
 from automl_assets.errors import ArtifactError, SettingError, listed, nearest
@@ -51,9 +51,20 @@ def automatic(texts: Sequence[str]) -> Reference:
     what to do."""
     if found := found_here(texts):
         return found
-    raise SettingError(
-        f"skipped: no pretrained encoder is here; {how_to_get(WEIGHTS[_wanted(texts)[0]])}, or name a folder or a network on "
-        "the hub as `featurization.text_embedding`"
+    raise SettingError(_told_of_none(_wanted(texts)[0]))
+
+
+def lacks_weights(experiment: Any) -> str:
+    """What to do where no known encoder is here and the experiment names none; empty where there is one."""
+    if experiment.featurization.text_embedding or any(place_of(WEIGHTS[name]) for name in (ENGLISH, OTHERS)):
+        return ""
+    return _told_of_none(ENGLISH)
+
+
+def _told_of_none(wanted: str) -> str:
+    return (
+        f"skipped: no pretrained encoder is here; {how_to_get(WEIGHTS[wanted])}, or name a folder or a network on the hub as "
+        "`featurization.text_embedding`"
     )
 
 

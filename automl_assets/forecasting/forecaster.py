@@ -8,7 +8,7 @@ import numpy as np
 
 from automl_assets.forecasting.records import ForecastProblem, Panel
 from automl_assets.onnx.graph import Graph
-from automl_assets.parts import Config, no_seconds
+from automl_assets.parts import Config, lacks_nothing, no_seconds
 
 
 @dataclass(frozen=True)
@@ -76,3 +76,4 @@ class Forecaster:
     requires: str = "numpy"  # the package it needs
     max_rows: int | None = None  # all are learnt from
     trial_seconds: Callable[[int], float] = no_seconds
+    lacks: Callable[[Any], str] = lacks_nothing  # experiment -> what is not here that it needs beside its package

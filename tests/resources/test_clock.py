@@ -324,3 +324,11 @@ def test_where_time_is_short_the_others_start_with_a_part_of_the_rows(instance: 
     Journal("j").write("trial", trial="extra_trees_1", score=0.8, seconds=1.0, whole_seconds=9.0)
     given = Clock().budget(run, everyone, tree)
     assert given.first_seconds == given.seconds > 0
+
+
+def test_what_is_lacking_is_told_and_no_time_kept_for_it(instance: dg.DagsterInstance) -> None:
+    """As pretrained weights may be."""
+    run, experiment = context(instance), question()
+    lacking = replace(experiment.candidates["knn"], lacks=lambda experiment: "skipped: no weights are here")
+    given = Clock().budget(run, experiment, lacking)
+    assert given.max_trials == 0 and given.left_out == "skipped: no weights are here"

@@ -12,7 +12,7 @@ import numpy as np
 from automl_assets.encoders import network
 from automl_assets.encoders import reader as readers
 from automl_assets.encoders.reader import Reader
-from automl_assets.encoders.reference import automatic
+from automl_assets.encoders.reference import automatic, lacks_weights
 from automl_assets.encoders.windows import batches
 from automl_assets.errors import LearningError
 from automl_assets.learning.linear_scores import Linear, add_linear, linear_scores
@@ -343,4 +343,5 @@ PART = Algorithm(
     with_rounds_of=lambda config, model: config | {"epochs": model.epochs},
     time_share=3.0,
     requires="transformers",
+    lacks=lacks_weights,
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets.encoders.reader import Reader, reader
-from automl_assets.encoders.reference import automatic
+from automl_assets.encoders.reference import automatic, lacks_weights
 from automl_assets.errors import ArtifactError
 from automl_assets.learning.linear_scores import Linear, add_linear, linear_scores
 from automl_assets.onnx.graph import Graph
@@ -75,5 +75,6 @@ PART = Algorithm(
     kinds=frozenset({"huggingface"}),
     time_share=0.5,
     requires="transformers",
+    lacks=lacks_weights,
     trial_seconds=lambda n_rows: n_rows * SECONDS_A_TEXT,
 )
