@@ -8,7 +8,9 @@ import json
 import os
 import tempfile
 import warnings
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from automl_assets.encoders.reference import Files, Reference, files_of
@@ -81,17 +83,29 @@ def windows_of(encoder: Reference, marks: Marks, most: int) -> Windows:
 
 
 def model_of(encoder: Reference) -> Any:
-    """The encoder as `exported`; written down where weights are kept, since reading it by transformers takes long."""
+    """The encoder as `exported`; written down where weights are kept, if that can be, since reading it by transformers
+    takes long."""
     import onnx
 
     file = cache_folder() / "exported" / f"{encoder.sha256}_{EXPORTED}.onnx"
-    if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        made = exported(read(encoder)).SerializeToString()
-        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as scratch:
-            scratch.write(made)
-        os.replace(scratch.name, file)
-    return onnx.load(str(file))
+    if file.is_file():
+        return onnx.load(str(file))
+    made = exported(read(encoder))
+    with suppress(OSError):
+        _write_whole(file, made.SerializeToString())
+    return made
+
+
+def _write_whole(file: Path, content: bytes) -> None:
+    """Writes a file that is there whole or not at all, and leaves nothing else behind."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as scratch:
+        try:
+            scratch.write(content)
+            os.replace(scratch.name, file)
+        except OSError:
+            os.unlink(scratch.name)
+            raise
 
 
 def pooled(states: Any, mask: Any) -> Any:

@@ -69,9 +69,14 @@ def _told_of_none(wanted: str) -> str:
 
 
 def found_here(texts: Sequence[str]) -> Reference | None:
-    """Of the known encoders, the one for such texts that is here; None where none is."""
-    here = (name for name in _wanted(texts) if place_of(WEIGHTS[name]))
-    return next((reference(name) for name in here), None)
+    """Of the known encoders, the one for such texts that is here; None where none is. Whether its files are whole is
+    looked at by who reads it."""
+    return next((_known(name) for name in _wanted(texts) if place_of(WEIGHTS[name])), None)
+
+
+def _known(name: str) -> Reference:
+    weights = WEIGHTS[name]
+    return Reference("known", name, weights.sha256, weights.prefix, weights.window)
 
 
 def _wanted(texts: Sequence[str]) -> tuple[str, str]:
@@ -82,9 +87,8 @@ def reference(name: str) -> Reference:
     """The encoder of a setting: known weights, a local folder, or a name on the hub, in this order. Raises SettingError
     where it is none, ServiceError where the hub does not answer."""
     if name in WEIGHTS:
-        weights = WEIGHTS[name]
-        checked(weights)
-        return Reference("known", name, weights.sha256, weights.prefix, weights.window)
+        checked(WEIGHTS[name])
+        return _known(name)
     folder = Path(name).expanduser()
     if folder.is_dir():
         return Reference("folder", str(folder.resolve()), sha256_of(_weights_file(folder)))
@@ -102,7 +106,11 @@ def files_of(encoder: Reference) -> Files:
         place = checked(WEIGHTS[encoder.name])
         packed = place.files.get("e5-small-q4.bin")
         return Files(place.folder, place.files["tokenizer.json"], packed)
-    folder = Path(encoder.name) if encoder.kind == "folder" else hub.downloaded(encoder.name)
+    folder = Path(encoder.name) if encoder.kind == "folder" else hub.cached(encoder.name)
+    if folder is None:
+        raise ArtifactError(
+            f"the encoder {encoder.name} is no longer in the hub's cache; get it back by `hf download {encoder.name}`"
+        )
     if not folder.is_dir():
         raise ArtifactError(f"the encoder {encoder.name} is no longer there; the model reads texts by it: put it back")
     if sha256_of(_weights_file(folder)) != encoder.sha256:

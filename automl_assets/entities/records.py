@@ -6,6 +6,8 @@ import numpy as np
 
 from automl_assets.tagging import Texts
 
+OUTPUTS = ("probabilities", "tags", "probability", "row", "start", "end")  # of the ONNX file, beside its one input
+
 
 @dataclass(frozen=True)
 class Tokenizer:

@@ -1,11 +1,14 @@
 """Tags as a target: an answer of each token, and a class of each text by which texts are divided."""
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 
 from automl_assets import registry
 from automl_assets.errors import SettingError
 from automl_assets.experiment.experiment import parse
+from automl_assets.steps.load import load
 
 TASK = registry.tasks()["text_ner"]
 TAGS = pl.Series("tags", ["B-a I-a O", None, "O", "B-b B-a", "B-c"])
@@ -30,3 +33,10 @@ def test_each_token_has_an_answer_and_each_text_a_class() -> None:
 def test_settings_that_mean_nothing_are_refused(setting: dict, told: str) -> None:
     with pytest.raises(SettingError, match=told):
         parse({"task": "text_ner", "source": "rows.jsonl", "target": "tags"} | setting, "asked")
+
+
+def test_a_column_that_is_called_as_an_output_is_refused(tmp_path: Path) -> None:
+    pl.DataFrame({"start": ["Oslo is far"], "tags": ["B-place O O"]}).write_ndjson(tmp_path / "rows.jsonl")
+    asked = parse({"task": "text_ner", "source": str(tmp_path / "rows.jsonl"), "target": "tags"}, "asked")
+    with pytest.raises(SettingError, match="called 'start', as an output of the model file is; call it 'text'"):
+        load(asked)

@@ -9,6 +9,7 @@ from automl_assets.data.schema import Schema
 from automl_assets.data.typing import stacked
 from automl_assets.entities.features.spans import refused, spans_of, tags_of_spans, written_tags
 from automl_assets.entities.features.tokens import token_places
+from automl_assets.entities.records import OUTPUTS
 from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import SOURCE, Roles
@@ -87,5 +88,9 @@ def _roles(experiment: Experiment, rows: pl.DataFrame) -> Roles:
         raise SettingError(
             f"source: {len(left)} columns of texts ({listed(left)}), and entities are looked for in one; call it {TEXT!r}, or "
             "name the others under drop_columns"
+        )
+    if text in OUTPUTS:
+        raise SettingError(
+            f"source: the column of texts is called {text!r}, as an output of the model file is; call it {TEXT!r}"
         )
     return Roles(experiment.target, (text,), *known, experiment.time_column, folds)
