@@ -85,5 +85,5 @@ def test_a_target_that_cannot_be_is_refused(tmp_path: Path) -> None:
         draft(data, "pricee")
     with pytest.raises(SettingError, match=r'^--target: "price" has no value in any row of .*some data\.csv$'):
         draft(data, "price")
-    with pytest.raises(SettingError, match=r"is of no known kind; say `kind:` with one of csv"):
+    with pytest.raises(SettingError, match=r"is of no known kind; say `kind:` with one of conll, csv"):
         draft(str(tmp_path / "rows.xlsx"), "price")
