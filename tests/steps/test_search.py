@@ -103,9 +103,12 @@ def test_the_search_ends_early_when_nothing_gets_better(learned) -> None:
 def test_a_trial_has_its_own_time(learned) -> None:
     """A forest without end is stopped in time for the next trial; alone it would take all that the candidate has."""
     case, trees = learned("regression"), algorithms("tabular")["extra_trees"]
+    once = replace(case.split, assignment=case.split.assignment[:, :1])  # one fold: three processes begin in all
+    features = with_truth(case.features, split=once)
     few = {**trees.portfolio(case.features.truth.problem)[0], "n_estimators": 20}
     endless = _repeating(trees, few, {**few, "n_estimators": 200_000}, few)
-    candidate = _search(case, endless, seconds=120, trial_seconds=10.0, n_cores=1, early_stopping=False)
+    budget = Budget(seconds=120, trial_seconds=10.0, n_cores=1, early_stopping=False)
+    candidate = search(features, endless, budget, seed=0)
     small, stopped, next_one = candidate.trials[:3]
     assert candidate.seconds < 45
     assert [trial.name for trial in (small, stopped, next_one)] == ["extra_trees_1", "extra_trees_2", "extra_trees_3"]

@@ -83,7 +83,7 @@ class _Row:
         none = (None,) * len(self.others)
         return Explained(
             (*(name for name, _ in self.places), *self.others),
-            (*(cut.names[place] for cut, place in cuts), *map(_told, self.row.select(self.others).row(0))),
+            (*(cut.names[place] for cut, place in cuts), *(_told(self.row[name][0]) for name in self.others)),
             (*(cut.starts[place] for cut, place in cuts), *none),
             (*(cut.stops[place] for cut, place in cuts), *none),
             found,

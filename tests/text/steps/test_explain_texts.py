@@ -34,9 +34,10 @@ def _table(n_rows: int) -> tuple[pl.DataFrame, np.ndarray]:
 
 
 @cache
-def _made() -> tuple[Ensemble, Dataset, Features]:
+def _made(columns: tuple[str, ...] = ("text", "stars")) -> tuple[Ensemble, Dataset, Features]:
     table, y = _table(120)
-    kinds: dict[str, Any] = {"text": "text", "stars": "numeric"}
+    table = table.select(columns)
+    kinds: dict[str, Any] = {name: "text" if name == "text" else "numeric" for name in columns}
     featurizer = fit_text_featurizer(table, kinds, 1, Wishes())
     inputs = encode_texts(featurizer, table)
     part = registry.algorithms("text")["logistic_regression"]
@@ -47,7 +48,7 @@ def _made() -> tuple[Ensemble, Dataset, Features]:
         *("single", (member,), None, 1.0, {"single": 1.0}, np.full((120, 2), 0.5), featurizer, PROBLEM),
         background=table[:8],
     )
-    dataset = Dataset(table, np.zeros(120, np.int8), Roles("y", ("text", "stars")), "", NO_SCHEMA)
+    dataset = Dataset(table, np.zeros(120, np.int8), Roles("y", columns), "", NO_SCHEMA)
     return ensemble, dataset, Features(Truth(y, None, PROBLEM, split), inputs, featurizer)
 
 
@@ -58,6 +59,13 @@ def test_contributions_add_up_to_the_answer_of_texts_of_any_script_and_length() 
     total = found.group_by("row", maintain_order=True).agg(pl.col("contribution").sum() + pl.col("base").first())
     assert total["row"].to_list() == [0, 1, 2, 3]
     assert total["contribution"].to_numpy() == pytest.approx(log_odds(answer(ensemble, table), PROBLEM)[:, 0], abs=1e-9)
+
+
+def test_texts_alone_are_explained_as_well() -> None:
+    ensemble, dataset, features = _made(("text",))
+    found = explain(ensemble, dataset, features, 0, 1.0)
+    assert {"goal", "soup"} <= {*found.terms["term"]}
+    assert found.contributions.table.height > 0
 
 
 def test_offsets_give_the_words_as_they_stand_in_the_text() -> None:
