@@ -112,5 +112,7 @@ def _settings(experiment: Experiment) -> Any:
         group_column=experiment.group_column,
         test=namespace(experiment.test),
         validation=namespace(experiment.validation),
-        task_part=SimpleNamespace(stratify=task.stratify, encode_target=task.encode_target),
+        task_part=SimpleNamespace(
+            stratify=task.stratify, encode_target=task.encode_target, encode_rows=task.encode_target
+        ),
     )
