@@ -41,7 +41,7 @@ TERMS = {"output": pl.String, "term": pl.String, "n_rows": pl.Int64, "push": pl.
 
 def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int, seconds: float) -> Explanation:
     """On rows that nobody has learnt from, where there are any. In no time every column is shuffled once, twenty words are cut
-    out, and each of a few texts is compared once."""
+    out, and three texts are compared once."""
     problem, random, pace = ensemble.problem, np.random.default_rng(seed), TimeShares(seconds, ENDS)
     shown = np.flatnonzero(features.truth.split.is_shown)
     rows = random.permutation(shown[sample(features.truth.y[shown], N_ROWS, problem, random)])
@@ -49,7 +49,7 @@ def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int,
     importances = _importances(ensemble, table, features.truth.y[rows], random, pace.end_of("importances"))
     terms = term_pushes(ensemble, table, pace.end_of("terms"))
     found, n_passes = word_contributions(
-        ensemble, table[:EXPLAINED_ROWS], background_of(ensemble, table), pace.seconds_for("contributions")
+        ensemble, table[:EXPLAINED_ROWS], background_of(ensemble, table), pace.seconds_for("contributions"), DRAWN_TEXTS
     )
     pictures = [importance_picture(importances, problem.metric)] if importances else []
     pictures += [terms_picture(terms)] if terms.height else []

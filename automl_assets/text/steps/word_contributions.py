@@ -117,16 +117,19 @@ def _told(value: object) -> str | None:
 
 
 def word_contributions(
-    ensemble: Ensemble, table: pl.DataFrame, background: pl.DataFrame, seconds: float
+    ensemble: Ensemble, table: pl.DataFrame, background: pl.DataFrame, seconds: float, least_rows: int | None = None
 ) -> tuple[pl.DataFrame, int]:
     """A line per row, output and word or column, as in SCHEMA, and the passes that every row had at least.
 
-    Each row has an equal share of the time, and one pass at least, which has no standard error.
+    Each row has an equal share of the time, and one pass at least, which has no standard error. When the time is up no
+    row is begun but the first `least_rows`; None: all are explained, whatever that takes.
     """
     outputs, started = output_names(ensemble.problem), time.monotonic()
     lines: list[tuple] = []
     n_passes = MOST_PASSES
     for place in range(table.height):
+        if least_rows is not None and place >= least_rows and time.monotonic() > started + seconds:
+            break
         row = _Row(ensemble, table[place : place + 1], background.head(MOST_PASSES))
         if not row.places and not row.others:
             continue

@@ -109,7 +109,9 @@ def test_without_time_there_is_an_explanation_all_the_same() -> None:
     found = explain(ensemble, dataset, features, seed=0, seconds=0.0)
     assert found.importances[0].column == "text"
     assert found.terms is not None and found.terms.height > 0
-    assert found.contributions.table["row"].n_unique() == 12
+    assert found.contributions.table["row"].n_unique() == 3, (
+        "an encoder takes long for each text whose words come and go"
+    )
     assert {one.name for one in found.pictures} >= {"importance", "terms", "text_1"}
     assert max(len(one.image) for one in found.pictures) < 100_000
 
