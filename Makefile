@@ -10,8 +10,8 @@ export ORT_DISABLE_TELEMETRY := 1
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-runs test-parts test-all check audit ui bench clean
 
-# Two halves of the tests, side by side: whole runs, daemons and servers; and everything else.
-RUNS := $(addprefix tests/,end_to_end cli sensors serving assets resources api third_family)
+# Two halves of the tests, side by side: whole runs, daemons, servers and forecasts; and everything else.
+RUNS := $(addprefix tests/,end_to_end cli sensors serving assets resources api third_family forecasting)
 PYTEST := $(BIN)/python -m pytest -m "not long" --hypothesis-profile=repeatable
 
 help:  ## List the targets
