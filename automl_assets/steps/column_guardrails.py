@@ -79,9 +79,10 @@ def class_balance(target: pl.Series, problem: Problem, experiment: Experiment) -
     figures = {"rarest": rarest, "most_frequent": most, "ratio": ratio}
     if ratio > IMBALANCE_RATIO:
         return Guardrail("class_balance", "passed", f"The rarest class is {ratio:.0%} of the most frequent.", figures)
+    others = "norm_macro_recall or " if problem.answers == "classes" else "iou_macro or "
     text = (
         f"The rarest class has {rarest} rows, {ratio:.1%} of the most frequent ({most}). "
-        "Accuracy can hide that it is never found: look at AUC_weighted, norm_macro_recall or f1_score_macro."
+        f"Accuracy can hide that it is never found: look at AUC_weighted, {others}f1_score_macro."
     )
     return Guardrail("class_balance", "alerted", text, figures)
 

@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.learning.fitting import prepared
-from automl_assets.learning.platt_scaling import with_odds
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.text.models.term_scores import (
@@ -14,7 +12,7 @@ from automl_assets.text.models.term_scores import (
     add_term_scores,
     between_scores,
     columns_of,
-    of_each_label,
+    fit_odds_of_margins,
     term_scores,
 )
 
@@ -37,14 +35,7 @@ def _space(trial: Any, problem: Problem) -> Config:
 
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> TermScores:
     """Its own probabilities count what two terms say alike twice, so odds are learnt from them as from margins."""
-    rows, _ = prepared(training, context.problem)
-    if context.problem.is_multilabel:
-        return of_each_label(lambda some, each: _odds(config, some, each), rows, context)
-    return _odds(config, rows, context)
-
-
-def _odds(config: Config, rows: Rows, context: FitContext) -> TermScores:
-    return with_odds(lambda some: _unlikeness(config, some), term_scores, rows, context)
+    return fit_odds_of_margins(lambda some, asked: _unlikeness(config, some), training, context)
 
 
 def _unlikeness(config: Config, rows: Rows) -> TermScores:

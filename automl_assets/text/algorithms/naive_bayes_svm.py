@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.learning.fitting import prepared, stopping_early
-from automl_assets.learning.platt_scaling import with_odds
+from automl_assets.learning.fitting import stopping_early
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.text.models.term_scores import (
@@ -17,7 +16,7 @@ from automl_assets.text.models.term_scores import (
     TermScores,
     add_term_scores,
     columns_of,
-    of_each_label,
+    fit_odds_of_margins,
     term_scores,
 )
 
@@ -41,14 +40,7 @@ def _space(trial: Any, problem: Problem) -> Config:
 
 
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> TermScores:
-    rows, _ = prepared(training, context.problem)
-    if context.problem.is_multilabel:
-        return of_each_label(lambda some, each: _odds(config, some, each), rows, context)
-    return _odds(config, rows, context)
-
-
-def _odds(config: Config, rows: Rows, context: FitContext) -> TermScores:
-    return with_odds(lambda some: _planes(config, some, context), term_scores, rows, context)
+    return fit_odds_of_margins(lambda some, asked: _planes(config, some, asked), training, context)
 
 
 def _planes(config: Config, rows: Rows, context: FitContext) -> TermScores:

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from automl_assets.learning.fitting import prepared
 from automl_assets.learning.linear_scores import Linear, between_classes
+from automl_assets.learning.platt_scaling import with_odds
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import FitContext, Rows
 from automl_assets.stored import stored_as
@@ -47,7 +49,17 @@ def term_scores(model: TermScores, x: TextInputs) -> np.ndarray:
     return columns_of(x, model.parts) @ model.coefficients.astype(np.float64) + model.intercept
 
 
-def of_each_label(fit: FitScores, rows: Rows, context: FitContext) -> TermScores:
+def fit_odds_of_margins(margins: FitScores, training: Rows, context: FitContext) -> TermScores:
+    """Log-odds where `margins` learns scores that have no scale of their own; of sets of labels each label by itself."""
+
+    def fit(rows: Rows, asked: FitContext) -> TermScores:
+        return with_odds(lambda some: margins(some, asked), term_scores, rows, asked)
+
+    rows, _ = prepared(training, context.problem)
+    return _of_each_label(fit, rows, context) if context.problem.is_multilabel else fit(rows, context)
+
+
+def _of_each_label(fit: FitScores, rows: Rows, context: FitContext) -> TermScores:
     """Scores of sets of labels: whether each label is there is a question of two classes by itself."""
     asked = replace(context.problem, classes=("no", "yes"), positive=1, is_multilabel=False, thresholds=())
     models = [
