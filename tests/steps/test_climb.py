@@ -1,18 +1,17 @@
 """A first trial that may be too large for its time learns from a sample, then from as much as ends in time."""
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from automl_assets.execution.budget import Budget
-from automl_assets.execution.processes import Job, Outcome
 from automl_assets.learning.preparation import SAMPLED_ROWS
 from automl_assets.records import Candidate
 from automl_assets.registry import algorithms
 from automl_assets.steps import climb, search
 from automl_assets.steps.climb import Climb, Rung
+from tests.machines import Machine
 
 LARGE = Climb(n_rows=80_000, n_folds=8, n_cells_a_row=10, n_classes=2, n_cores=2, is_refitted=False)
 TREES, LINEAR = algorithms("tabular")["extra_trees"], algorithms("tabular")["logistic_regression"]
@@ -37,33 +36,6 @@ def test_the_top_is_all_rows_and_folds() -> None:
     assert LARGE.next(Rung(80_000, 1), core_seconds=1.0, seconds_left=60.0) == Rung(80_000, 8, is_top=True)
 
 
-class _Machine:
-    """Runs fits in this process. Each takes a second for every `rows_a_second` rows, by a clock of its own."""
-
-    def __init__(self, rows_a_second: float):
-        self.now, self.rows_a_second, self.jobs = 1_000.0, rows_a_second, []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def run(self, jobs: Iterable[Job], n_processes: int, memory_bytes: int | None) -> Iterator[Outcome]:
-        for job in jobs:
-            self.jobs.append(job)
-            seconds = job.arguments[3].get(SAMPLED_ROWS, 100) / self.rows_a_second
-            left = job.deadline - self.now
-            self.now += min(seconds, max(left, 0.0)) / n_processes
-            if seconds > left:
-                yield Outcome(job.key, "out of time", reason="stopped", seconds=left)
-            else:
-                yield Outcome(job.key, "done", job.function(*job.arguments[:5], _without_end(job)), seconds=seconds)
-
-
-def _without_end(job: Job) -> Any:
-    from dataclasses import replace
-
-    return replace(job.arguments[5], deadline=float("inf"))
-
-
 @pytest.fixture
 def searched(learned, monkeypatch: pytest.MonkeyPatch):
     """The candidate of an algorithm, and the machine it was searched on: a table of 100 rows and 2 folds counts as large."""
@@ -72,8 +44,9 @@ def searched(learned, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(climb, "ROWS_A_CLASS", 1)
     monkeypatch.setattr(search, "wait_until_warm", lambda: None)
 
-    def made(algorithm: Any, rows_a_second: float, seconds: float, **more: Any) -> tuple[Candidate, _Machine]:
-        machine, case = _Machine(rows_a_second), learned("texts")
+    def made(algorithm: Any, rows_a_second: float, seconds: float, **more: Any) -> tuple[Candidate, Machine]:
+        case = learned("texts")
+        machine = Machine(lambda job: job.arguments[3].get(SAMPLED_ROWS, 100) / rows_a_second)
         monkeypatch.setattr(search, "time", machine)
         budget = Budget(1.0, first_seconds=seconds, n_cores=2, max_trials=1, **more)
         return search.search(case.features, algorithm, budget, 0, run=machine.run), machine

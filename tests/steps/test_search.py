@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from automl_assets.execution.budget import PATIENCE, Budget, has_stalled
+from automl_assets.execution.processes import Job
 from automl_assets.metrics import score
 from automl_assets.parts import Algorithm
 from automl_assets.records import Candidate, Split, Trial
 from automl_assets.registry import algorithms
 from automl_assets.steps.search import search
 from tests.learned import with_truth
+from tests.machines import Machine
 
 KNN = algorithms("tabular")["knn"]
 EVERY = len(KNN.portfolio(None))
@@ -24,14 +26,28 @@ def _as_with_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _search(case, algorithm: Algorithm = KNN, **budget) -> Candidate:
-    return search(case.features, algorithm, Budget(**{"seconds": 60, "n_cores": 2} | budget), seed=0)
+    return search(case.features, algorithm, Budget(**{"seconds": 600, "n_cores": 2} | budget), seed=0)
+
+
+@pytest.fixture
+def on_machine(monkeypatch: pytest.MonkeyPatch):
+    """`on_machine(case, algorithm, seconds_of, …)`: the candidate, where `seconds_of` says how long each fit takes."""
+    monkeypatch.setattr("automl_assets.steps.search.wait_until_warm", lambda: None)
+
+    def made(case, algorithm: Algorithm, seconds_of=lambda job: 1.0, **budget) -> Candidate:
+        machine = Machine(seconds_of)
+        monkeypatch.setattr("automl_assets.steps.search.time", machine)
+        given = {"seconds": 1_000.0, "n_cores": 1} | budget
+        return search(case.features, algorithm, Budget(**given), seed=0, run=machine.run)
+
+    return made
 
 
 def test_the_whole_portfolio_is_tried_in_order(learned) -> None:
     case, reported = learned("texts"), []
-    budget = Budget(seconds=60, n_cores=2)
+    budget = Budget(seconds=600, n_cores=2, max_trials=EVERY)
     candidate = search(case.features, KNN, budget, seed=0, report=reported.append)
-    assert [trial.config for trial in candidate.trials[:EVERY]] == list(KNN.portfolio(case.features.truth.problem))
+    assert [trial.config for trial in candidate.trials] == list(KNN.portfolio(case.features.truth.problem))
     assert [trial.name for trial in candidate.trials] == [f"knn_{i + 1}" for i in range(len(candidate.trials))]
     assert sorted(trial.name for trial in reported) == sorted(trial.name for trial in candidate.trials)
     assert all(trial.is_finished for trial in candidate.trials)
@@ -77,12 +93,11 @@ def test_no_time_for_one_trial_ends_the_candidate(learned) -> None:
     assert len(candidate.trials) < EVERY
 
 
-def test_the_wished_score_ends_the_search(learned) -> None:
+def test_the_wished_score_ends_the_search(learned, on_machine) -> None:
     case = learned("regression")
     assert case.features.truth.problem.metric == "normalized_root_mean_squared_error"
-    easy = _search(case, exit_score=10.0, n_cores=1)
-    assert len(easy.trials) < EVERY
-    assert len(_search(case, exit_score=1e-9, n_cores=1).trials) >= EVERY
+    assert len(on_machine(case, KNN, exit_score=10.0).trials) == 1
+    assert len(on_machine(case, KNN, exit_score=1e-9).trials) >= EVERY
 
 
 def _repeating(algorithm: Algorithm, *configs: dict) -> Algorithm:
@@ -90,33 +105,40 @@ def _repeating(algorithm: Algorithm, *configs: dict) -> Algorithm:
     return replace(algorithm, portfolio=lambda problem: list(configs), space=None)
 
 
-def test_the_search_ends_early_when_nothing_gets_better(learned) -> None:
+def test_the_search_ends_early_when_nothing_gets_better(learned, on_machine) -> None:
     case = learned("texts")
     same = _repeating(KNN, *[KNN.portfolio(case.features.truth.problem)[0]] * (PATIENCE + 3))
-    n_tried = {
-        early: len(_search(case, same, seconds=300, n_cores=1, early_stopping=early).trials) for early in (True, False)
-    }
+    n_tried = {early: len(on_machine(case, same, early_stopping=early).trials) for early in (True, False)}
     assert n_tried[True] == PATIENCE + 1
     assert n_tried[False] >= PATIENCE + 3
 
 
-def test_a_trial_has_its_own_time(learned) -> None:
-    """A forest without end is stopped in time for the next trial; alone it would take all that the candidate has."""
-    case, trees = learned("regression"), algorithms("tabular")["extra_trees"]
-    once = replace(case.split, assignment=case.split.assignment[:, :1])  # one fold: three processes begin in all
-    features = with_truth(case.features, split=once)
-    few = {**trees.portfolio(case.features.truth.problem)[0], "n_estimators": 20}
-    endless = _repeating(trees, few, {**few, "n_estimators": 200_000}, few)
-    budget = Budget(seconds=120, trial_seconds=10.0, n_cores=1, early_stopping=False)
-    candidate = search(features, endless, budget, seed=0)
-    small, stopped, next_one = candidate.trials[:3]
-    assert candidate.seconds < 45
-    assert [trial.name for trial in (small, stopped, next_one)] == ["extra_trees_1", "extra_trees_2", "extra_trees_3"]
+def test_a_trial_has_its_own_time(learned, on_machine) -> None:
+    """One without end is stopped in time for the next; alone it would take all that the candidate has."""
+    case = learned("texts")
+    three = _repeating(KNN, *KNN.portfolio(case.features.truth.problem)[:3])
+
+    def seconds_of(job: Job) -> float:
+        return 1e6 if job.key[0] == "knn_2" else 1.0
+
+    candidate = on_machine(case, three, seconds_of, trial_seconds=10.0, max_trials=3)
+    small, stopped, next_one = candidate.trials
+    assert [trial.name for trial in candidate.trials] == ["knn_1", "knn_2", "knn_3"]
     assert small.is_finished and next_one.is_finished
-    if stopped.is_finished:
-        assert _n_trees(stopped) < 200_000
+    assert (stopped.status, stopped.reason) == ("failed", "out of time: stopped after 10 s")
+    n_fits = case.split.n_folds + 1  # the last on all rows
+    assert candidate.seconds == 10.0 + 2 * n_fits * 1.0
+
+
+def test_what_does_not_end_by_itself_is_ended(learned) -> None:
+    """A real forest in a real process: it stops before its time is over, or is stopped."""
+    case, trees = learned("regression"), algorithms("tabular")["extra_trees"]
+    endless = {**trees.portfolio(case.features.truth.problem)[0], "n_estimators": 200_000}
+    trial = _search(case, _repeating(trees, endless), trial_seconds=3.0, n_cores=1).trials[0]
+    if trial.is_finished:
+        assert _n_trees(trial) < 200_000
     else:
-        assert stopped.reason.startswith("out of time")
+        assert trial.reason.startswith("out of time")
 
 
 def _n_trees(trial: Trial) -> int:
@@ -124,12 +146,13 @@ def _n_trees(trial: Trial) -> int:
     return max(len(model.estimator.estimators_) for model in trial.fitted.models)
 
 
-def test_the_time_of_a_candidate_ends_its_search(learned) -> None:
+def test_the_time_of_a_candidate_ends_its_search(learned, on_machine) -> None:
     case = learned("texts")
+    n_fits = case.split.n_folds + 1
     endless = _repeating(KNN, *[KNN.portfolio(case.features.truth.problem)[0]] * 2_000)
-    candidate = _search(case, endless, seconds=5.0, early_stopping=False)
-    assert 0 < len(candidate.trials) < 2_000
-    assert candidate.seconds < 15
+    candidate = on_machine(case, endless, seconds=n_fits * 5.5, early_stopping=False)
+    assert [trial.is_finished for trial in candidate.trials] == [True] * 5, "a sixth would not end in time"
+    assert candidate.seconds == n_fits * 5.0
 
 
 def test_too_little_memory_is_told(learned) -> None:
@@ -167,5 +190,5 @@ def test_rows_validated_several_times_are_averaged(learned) -> None:
 
 def _search_on(case, split: Split) -> Trial:
     return search(
-        with_truth(case.features, split=split), KNN, Budget(seconds=60, n_cores=2, max_trials=1), seed=0
+        with_truth(case.features, split=split), KNN, Budget(seconds=600, n_cores=2, max_trials=1), seed=0
     ).trials[0]
