@@ -1,7 +1,5 @@
 """Entities: what texts name, found by tagging their tokens. A row of the data is a text, a row of the truth a token."""
 
-from typing import Any
-
 from automl_assets.entities.settings import check_settings
 from automl_assets.entities.steps.describe import GUARDRAILS, describe
 from automl_assets.entities.steps.featurize import featurize
@@ -11,33 +9,15 @@ from automl_assets.entities.steps.pipeline_onnx import onnx_bytes
 from automl_assets.entities.steps.predict import answer, answer_columns, answer_inputs
 from automl_assets.families import Family, RowSteps
 from automl_assets.learning.fit_fold import fit_fold
-
-
-def _graph(experiment: Any) -> list[Any]:
-    from automl_assets.assets.graph import graph
-
-    return graph(experiment)
-
-
-def _triggers(experiment: Any) -> list[Any]:
-    from automl_assets.sensors.drift import prediction_drift
-
-    return [prediction_drift(experiment, experiment.predict_source)] if experiment.predict_source else []
-
-
-def _result() -> type[Any]:
-    from automl_assets.api.table_result import Result
-
-    return Result
-
+from automl_assets.row_family import drift_sensors, graph_of_rows, result_of_rows
 
 FAMILY = Family(
     name="entities",
     check=check_settings,
     load=load_texts,
-    graph=_graph,
-    triggers=_triggers,
-    result=_result,
+    graph=graph_of_rows,
+    triggers=drift_sensors,
+    result=result_of_rows,
     least_rows=20,
     text_columns=lambda experiment: frozenset({experiment.target}),
     row_steps=RowSteps(

@@ -1,10 +1,9 @@
 """Tables: rows that stand for themselves, each described by the values of its columns."""
 
-from typing import Any
-
 from automl_assets.families import Family, RowSteps
 from automl_assets.features.featurizer_onnx import input_types
 from automl_assets.learning.fit_fold import fit_fold
+from automl_assets.row_family import drift_sensors, graph_of_rows, result_of_rows
 from automl_assets.steps.analyse_errors import analyse_errors
 from automl_assets.steps.load_table import load_table
 from automl_assets.tabular.settings import check_settings
@@ -19,32 +18,13 @@ from automl_assets.tabular.steps.predict import answer, answer_inputs
 from automl_assets.tabular.steps.prune_ensemble import prune_ensemble
 from automl_assets.tabular.steps.write_training_code import write_training_code
 
-
-def _graph(experiment: Any) -> list[Any]:
-    from automl_assets.assets.graph import graph
-
-    return graph(experiment)
-
-
-def _triggers(experiment: Any) -> list[Any]:
-    from automl_assets.sensors.drift import prediction_drift
-
-    return [prediction_drift(experiment, experiment.predict_source)] if experiment.predict_source else []
-
-
-def _result() -> type[Any]:
-    from automl_assets.api.table_result import Result
-
-    return Result
-
-
 FAMILY = Family(
     name="tabular",
     check=check_settings,
     load=load_table,
-    graph=_graph,
-    triggers=_triggers,
-    result=_result,
+    graph=graph_of_rows,
+    triggers=drift_sensors,
+    result=result_of_rows,
     least_rows=20,
     draft=draft,
     row_steps=RowSteps(

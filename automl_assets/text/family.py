@@ -1,9 +1,8 @@
 """Texts: rows that stand for themselves, each described by one or more texts and perhaps other columns."""
 
-from typing import Any
-
 from automl_assets.families import Family, RowSteps
 from automl_assets.learning.fit_fold import fit_fold
+from automl_assets.row_family import drift_sensors, graph_of_rows, result_of_rows
 from automl_assets.steps.load_table import load_table
 from automl_assets.text.features.text_featurizer_onnx import input_types
 from automl_assets.text.settings import check_settings, text_columns
@@ -16,33 +15,14 @@ from automl_assets.text.steps.fit import choices_for, fit_context, lay_out, read
 from automl_assets.text.steps.pipeline_onnx import onnx_bytes
 from automl_assets.text.steps.predict import answer, answer_inputs
 
-
-def _graph(experiment: Any) -> list[Any]:
-    from automl_assets.assets.graph import graph
-
-    return graph(experiment)
-
-
-def _triggers(experiment: Any) -> list[Any]:
-    from automl_assets.sensors.drift import prediction_drift
-
-    return [prediction_drift(experiment, experiment.predict_source)] if experiment.predict_source else []
-
-
-def _result() -> type[Any]:
-    from automl_assets.api.table_result import Result
-
-    return Result
-
-
 FAMILY = Family(
     name="text",
     check=check_settings,
     load=load_table,
     text_columns=text_columns,
-    graph=_graph,
-    triggers=_triggers,
-    result=_result,
+    graph=graph_of_rows,
+    triggers=drift_sensors,
+    result=result_of_rows,
     least_rows=20,
     draft=draft,
     row_steps=RowSteps(

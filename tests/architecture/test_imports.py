@@ -20,6 +20,7 @@ FOLDERS = ("automl_assets", "resources", "sensors")  # the last two are installe
 LAYERS = (
     ("cli",),
     ("*.family", "*.result"),
+    ("row_family",),
     ("api",),
     ("definitions", "defs"),
     ("component", "experiments"),

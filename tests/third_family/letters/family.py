@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,6 +24,7 @@ from automl_assets.records import (
     Roles,
     Split,
 )
+from automl_assets.row_family import graph_of_rows, result_of_rows
 from automl_assets.steps.calibrate import calibrated
 from automl_assets.steps.column_profile import column_profile
 from automl_assets.steps.combine import algorithm_of, combine
@@ -98,25 +98,13 @@ def _onnx_bytes(ensemble: Ensemble) -> bytes:
     return graph.build().SerializeToString()
 
 
-def _graph(experiment: Experiment) -> list[Any]:
-    from automl_assets.assets.graph import graph
-
-    return graph(experiment)
-
-
-def _result() -> type[Any]:
-    from automl_assets.api.table_result import Result
-
-    return Result
-
-
 FAMILY = Family(
     name="letters",
     check=lambda experiment: None,
     load=_load,
-    graph=_graph,
+    graph=graph_of_rows,
     triggers=lambda experiment: [],
-    result=_result,
+    result=result_of_rows,
     least_rows=20,
     row_steps=RowSteps(
         guardrails={"texts": "Whether every row has a text."},
