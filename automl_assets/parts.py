@@ -172,6 +172,27 @@ class LabelFormat:
     read: Callable[[bytes, str, str], pl.DataFrame]
 
 
+@dataclass(frozen=True)
+class AnnotationFormat:
+    """How images and what is said of them lie in files.
+
+    `holds` are the `data.annotated_images.KINDS` that it can tell. `is_at(location)` says whether a file or a folder is of
+    the format, found out without reading more than names and a beginning. `read(location)` gives the Annotations; it raises
+    SourceError for what is not of the format. `write(annotations, location)` writes new files, and images where the format
+    wants them at a place of their own; `lacks(annotations)` names what the format has no place for. What `is_last` is taken
+    only where no other format is found: there names of folders tell everything.
+    """
+
+    name: str
+    title: str
+    holds: frozenset[str]
+    is_at: Callable[[Any], bool]
+    read: Callable[[Any], Any]
+    write: Callable[[Any, Any], None]
+    lacks: Callable[[Any], tuple[str, ...]]
+    is_last: bool = False
+
+
 def one_label(target: pl.Series) -> list[tuple[str, ...] | None]:
     """A target that is a label by itself."""
     return [None if text is None else (text,) for text in target.cast(pl.String).to_list()]

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from automl_assets.errors import DiscoveryError
 from automl_assets.families import Family, family, packages
-from automl_assets.parts import AlgorithmInfo, LabelFormat, Source, Task
+from automl_assets.parts import AlgorithmInfo, AnnotationFormat, LabelFormat, Source, Task
 
-Part = TypeVar("Part", AlgorithmInfo, LabelFormat, Source, Task)
+Part = TypeVar("Part", AlgorithmInfo, AnnotationFormat, LabelFormat, Source, Task)
 
 
 @cache
@@ -43,6 +43,12 @@ def sources() -> dict[str, Source]:
 def label_formats() -> dict[str, LabelFormat]:
     """Formats by name in which labels come back."""
     return _discover("automl_assets.data.labels", LabelFormat)
+
+
+@cache
+def annotation_formats() -> dict[str, AnnotationFormat]:
+    """Formats by name in which images are annotated."""
+    return _discover("automl_assets.data.annotations", AnnotationFormat)
 
 
 @cache

@@ -432,6 +432,28 @@ def labels(
 
 
 @app.command()
+def convert(
+    given: Annotated[str, typer.Argument(metavar="IN", help="Annotations of images: a file or a folder.")],
+    to: Annotated[str, typer.Argument(metavar="OUT", help="A new file (.jsonl, .json, .csv), or a new folder.")],
+    read_as: Annotated[
+        str | None, typer.Option("--from", help="The format that is read (default: by looking).")
+    ] = None,
+    write_as: Annotated[
+        str | None, typer.Option("--to", help="The format that is written (default: by the ending).")
+    ] = None,
+    may_lose: Annotated[bool, typer.Option(help="Leave out what the new format has no place for.")] = False,
+) -> None:
+    """Writes annotations of images in another format: jsonl (Azure), coco, voc, yolo, csv, or folders of classes."""
+    from automl_assets.steps.convert_annotations import convert_annotations
+
+    done = convert_annotations(given, to, read_as, write_as, may_lose)
+    counts = ", ".join(f"{name} {number}" for name, number in done.counts.items())
+    title = f"{len(done.annotations.images)} images, {done.read_as.title} to {done.written_as.title}: {counts or 'no labels'}"
+    lost = f"; without {', '.join(done.lost)}" if done.lost else ""
+    _print_written(f"{title}{lost}", to)
+
+
+@app.command()
 def ui(home: Home = None, port: int = 3000, host: str = "127.0.0.1") -> None:
     """Opens Dagster's UI on everything that ran under the home."""
     from automl_assets.resources.home import open_instance, prepare

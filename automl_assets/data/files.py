@@ -94,7 +94,7 @@ def files_code(location: str, extensions: tuple[str, ...]) -> str:
         return f'[os.environ["SOURCE_URL"]]  # of {without_secrets(location)!r}'
     if has_variable(location):
         return f"[{text_code(location)}]"
-    found = files(_expanded_text(location, "path"), extensions)
+    found = files(expanded_text(location, "path"), extensions)
     return "[\n" + "".join(f"    {file.name!r},\n" for file in found) + "]"
 
 
@@ -105,13 +105,13 @@ def _problem(problem: Any) -> str:
 
 def _expanded_value(value: Any, option: str) -> Any:
     if isinstance(value, str):
-        return _expanded_text(value, option)
+        return expanded_text(value, option)
     if isinstance(value, tuple):
         return tuple(_expanded_value(item, option) for item in value)
     return value
 
 
-def _expanded_text(text: str, option: str) -> str:
+def expanded_text(text: str, option: str) -> str:
     filled = _VARIABLE.sub(partial(_variable_value, option=option), text)
     remember(filled)
     return os.path.expanduser(filled) if filled.startswith("~/") else filled
@@ -183,7 +183,7 @@ def listing(location: str) -> Listing | None:
 
     Raises SourceError for a file system that cannot be reached, and for a variable that is not set.
     """
-    name, place = without_secrets(location), _expanded_text(location, "path")
+    name, place = without_secrets(location), expanded_text(location, "path")
     protocol = place.partition("://")[0] if "://" in place else "file"
     if protocol in ("http", "https") or protocol not in fsspec.available_protocols():
         return None

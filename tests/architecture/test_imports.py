@@ -55,7 +55,7 @@ LAYERS = (
     ("former_names", "errors"),
     ("masking", "telemetry"),
 )
-PARTS = ("algorithms", "sources", "labels", "tasks")
+PARTS = ("algorithms", "annotations", "sources", "labels", "tasks")
 KNOW_DAGSTER = ("definitions", "component", "assets", "sensors", "resources", "api", "cli")
 HEAVY = (
     *("torch", "transformers", "sklearn", "xgboost", "lightgbm", "catboost", "pmdarima"),
