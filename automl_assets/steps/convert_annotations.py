@@ -7,8 +7,9 @@ from upath import UPath
 
 from automl_assets import registry
 from automl_assets.data.annotated_images import KINDS, Annotations
+from automl_assets.data.annotation_format import annotation_format, format_at
 from automl_assets.data.locations import called, location_of
-from automl_assets.errors import SettingError, SourceError, listed, nearest
+from automl_assets.errors import SettingError, listed
 from automl_assets.parts import AnnotationFormat
 
 
@@ -37,8 +38,8 @@ def convert_annotations(
     Raises SettingError for a format that cannot be told or cannot hold what was read, SourceError for what cannot be read.
     """
     place, target = location_of(given), location_of(to)
-    written_as = _named(write_as) if write_as else _by_name(target)
-    source = _named(read_as) if read_as else format_at(place)
+    written_as = annotation_format(write_as) if write_as else _by_name(target)
+    source = annotation_format(read_as) if read_as else format_at(place)
     annotations = source.read(place)
     if annotations.kind not in written_as.holds:
         able = [one.name for one in registry.annotation_formats().values() if annotations.kind in one.holds]
@@ -50,29 +51,6 @@ def convert_annotations(
         )
     written_as.write(annotations, target)
     return Conversion(annotations, source, written_as, lost)
-
-
-def format_at(location: UPath) -> AnnotationFormat:
-    """The format in which images are annotated at a place. Raises SourceError where there is none, or several are."""
-    if not location.is_dir() and not location.is_file():
-        raise SourceError(f"{called(location)}: no such file or folder")
-    formats = registry.annotation_formats().values()
-    found = [one for one in formats if one.is_at(location)]
-    best = [one for one in found if not one.is_last] or found
-    if len(best) != 1:
-        titles = listed([f"{one.name} ({one.title})" for one in best or formats])
-        what = "several formats are there" if best else "no annotations of images are found"
-        raise SourceError(f"{called(location)}: {what}: {titles}; name a file, or say which by --from")
-    return best[0]
-
-
-def _named(name: str) -> AnnotationFormat:
-    formats = registry.annotation_formats()
-    if name not in formats:
-        raise SettingError(
-            f"no format of annotations is called {name!r}; possible are {listed(formats)}.{nearest(name, formats)}"
-        )
-    return formats[name]
 
 
 def _by_name(target: UPath) -> AnnotationFormat:
