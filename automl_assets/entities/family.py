@@ -4,6 +4,7 @@ from typing import Any
 
 from automl_assets.entities.settings import check_settings
 from automl_assets.entities.steps.describe import GUARDRAILS, describe
+from automl_assets.entities.steps.draft import draft
 from automl_assets.entities.steps.featurize import featurize
 from automl_assets.entities.steps.fit import fit_context, lay_out, read_inputs
 from automl_assets.entities.steps.load_texts import load_texts
@@ -39,6 +40,7 @@ FAMILY = Family(
     triggers=_triggers,
     result=_result,
     least_rows=20,
+    draft=draft,
     text_columns=lambda experiment: frozenset({experiment.target}),
     row_steps=RowSteps(
         guardrails=GUARDRAILS,

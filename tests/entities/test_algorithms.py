@@ -137,3 +137,19 @@ def test_the_slope_of_the_loss_is_that_of_its_value() -> None:
 
     at = np.random.default_rng(0).normal(size=sum(np.prod(shape) for shape in shapes.values())) * 0.1
     assert check_grad(lambda x: batch.slopes(parts(x))[0], slope, at) < 1e-3
+
+
+def test_250_labels_in_many_scripts_are_learnt_and_decoded() -> None:
+    """Pairs of 501 tags for each text of a step would be gigabytes."""
+    texts = ["東京 は 大きい", "Oslo grows", "सुंदर दिल्ली है", "שלום רומא", "กรุงเทพ ใหญ่"] * 50
+    names = [f"kind {number}".replace(" ", "_") for number in range(250)]
+    tags = [
+        " ".join(f"B-{names[row]}" if at == 0 else "O" for at in range(len(t.split()))) for row, t in enumerate(texts)
+    ]
+    problem, inputs = TASK.problem(pl.Series(tags), "entity_f1_micro", None), TokenInputs(*tokens_of(texts, True))
+    algorithm = registry.algorithms("entities")["crf"]
+    config = algorithm.portfolio(problem)[0] | {"epochs": 1}
+    rows = Rows(inputs, TASK.encode_target(pl.Series(tags), problem))
+    found = algorithm.predict(algorithm.fit(config, rows, None, FitContext(problem)), inputs)
+    assert problem.n_classes == 501 and np.allclose(found.sum(axis=1), 1)
+    assert len(decoded_tags(np.random.default_rng(0).dirichlet(np.ones(501), len(inputs)))) == len(inputs)
