@@ -2,6 +2,7 @@
 
 from automl_assets.entities.settings import check_settings
 from automl_assets.entities.steps.describe import GUARDRAILS, describe
+from automl_assets.entities.steps.draft import draft
 from automl_assets.entities.steps.featurize import featurize
 from automl_assets.entities.steps.fit import fit_context, lay_out, read_inputs
 from automl_assets.entities.steps.load_texts import load_texts
@@ -19,6 +20,7 @@ FAMILY = Family(
     triggers=drift_sensors,
     result=result_of_rows,
     least_rows=20,
+    draft=draft,
     text_columns=lambda experiment: frozenset({experiment.target}),
     row_steps=RowSteps(
         guardrails=GUARDRAILS,

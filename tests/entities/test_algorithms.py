@@ -2,6 +2,7 @@
 
 import pickle
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -94,9 +95,10 @@ def test_a_fit_ends_when_its_time_is_up() -> None:
     rows, problem, _ = rows_of(0)
     algorithm = registry.algorithms("entities")["crf"]
     started = time.monotonic()
-    model = algorithm.fit({"l2": 1e-9, "least": 1}, rows, None, FitContext(problem, deadline=started))
+    config = algorithm.portfolio(problem)[0]
+    model = algorithm.fit(config, rows, None, FitContext(problem, deadline=started))
     assert algorithm.predict(model, rows.x).shape == (len(rows.y), problem.n_classes)
-    full = algorithm.fit({"l2": 1e-9, "least": 1}, rows, None, FitContext(problem))
+    full = algorithm.fit(config, rows, None, FitContext(problem))
     assert np.abs(full.weights).sum() > 2 * np.abs(model.weights).sum()
 
 
@@ -107,19 +109,47 @@ def test_texts_count_as_much_as_they_weigh(heavy: int, tag: int) -> None:
     texts, y = TokenInputs(*tokens_of(["Oslo grows"] * 2, True)), np.array([1, 0, 0, 0])
     weight = np.where(np.arange(4) // 2 == heavy, 20.0, 1.0)
     algorithm = registry.algorithms("entities")["crf"]
-    model = algorithm.fit({"l2": 0.1, "least": 1}, Rows(texts, y, weight), None, FitContext(problem))
+    config = algorithm.portfolio(problem)[0] | {"least": 1}
+    model = algorithm.fit(config, Rows(texts, y, weight), None, FitContext(problem))
     assert algorithm.predict(model, texts)[0].argmax() == tag
 
 
 def test_the_slope_of_the_loss_is_that_of_its_value() -> None:
     from scipy.optimize import check_grad
 
-    from automl_assets.entities.algorithms.crf import _Loss
-    from automl_assets.entities.features.token_attributes import AttributeTable
+    from automl_assets.entities.algorithms.crf import _Batch
+    from automl_assets.entities.features.token_attributes import learn_attributes
 
     inputs = TokenInputs(*tokens_of(["Ann in Oslo", "Bo", "in Rome"], True))
-    table, y = AttributeTable.of(inputs, 2), np.array([1, 0, 3, 1, 0, 3])
-    shape, weight = (table.n_attributes, 5), np.array([1.5, 1.5, 1.5, 0.5, 0.5, 0.5])
-    loss = _Loss(table.numbers(inputs), y, weight, inputs.texts, shape, 0.1)
-    at = np.random.default_rng(0).normal(size=shape[0] * 5 + 25 + 5) * 0.1
-    assert check_grad(lambda x: loss(x)[0], lambda x: loss(x)[1], at) < 1e-3
+    y, weight = np.array([1, 0, 3, 1, 0, 3]), np.array([1.5, 1.5, 1.5, 0.5, 0.5, 0.5])
+    _, numbers = learn_attributes(inputs, y, 2, 10_000, np.inf)
+    batch = _Batch.of(numbers, y, weight, inputs.text)
+    shapes = {"attributes": (len(batch.used), 5), "follow": (5, 5), "first": (5,)}
+    batch = replace(batch, used=np.arange(len(batch.used)))
+
+    def parts(values: np.ndarray) -> dict[str, np.ndarray]:
+        ends = np.cumsum([np.prod(shape) for shape in shapes.values()])[:-1]
+        cut = zip(shapes.items(), np.split(values, ends), strict=True)
+        return {name: one.reshape(shape) for (name, shape), one in cut}
+
+    def slope(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([one.ravel() for one in batch.slopes(parts(values))[1].values()])
+
+    at = np.random.default_rng(0).normal(size=sum(np.prod(shape) for shape in shapes.values())) * 0.1
+    assert check_grad(lambda x: batch.slopes(parts(x))[0], slope, at) < 1e-3
+
+
+def test_250_labels_in_many_scripts_are_learnt_and_decoded() -> None:
+    """Pairs of 501 tags for each text of a step would be gigabytes."""
+    texts = ["東京 は 大きい", "Oslo grows", "सुंदर दिल्ली है", "שלום רומא", "กรุงเทพ ใหญ่"] * 50
+    names = [f"kind {number}".replace(" ", "_") for number in range(250)]
+    tags = [
+        " ".join(f"B-{names[row]}" if at == 0 else "O" for at in range(len(t.split()))) for row, t in enumerate(texts)
+    ]
+    problem, inputs = TASK.problem(pl.Series(tags), "entity_f1_micro", None), TokenInputs(*tokens_of(texts, True))
+    algorithm = registry.algorithms("entities")["crf"]
+    config = algorithm.portfolio(problem)[0] | {"epochs": 1}
+    rows = Rows(inputs, TASK.encode_target(pl.Series(tags), problem))
+    found = algorithm.predict(algorithm.fit(config, rows, None, FitContext(problem)), inputs)
+    assert problem.n_classes == 501 and np.allclose(found.sum(axis=1), 1)
+    assert len(decoded_tags(np.random.default_rng(0).dirichlet(np.ones(501), len(inputs)))) == len(inputs)
