@@ -8,10 +8,13 @@ import json
 import os
 import tempfile
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from automl_assets.encoders.reference import Files, Reference, files_of
 from automl_assets.encoders.tokens import Marks
@@ -83,17 +86,22 @@ def windows_of(encoder: Reference, marks: Marks, most: int) -> Windows:
 
 
 def model_of(encoder: Reference) -> Any:
-    """The encoder as `exported`; written down where weights are kept, if that can be, since reading it by transformers
-    takes long."""
+    """The encoder as `exported`."""
     import onnx
 
+    return onnx.load_from_string(model_bytes(encoder))
+
+
+def model_bytes(encoder: Reference) -> bytes:
+    """The same as the content of a file; written down where weights are kept, if that can be, since reading it by
+    transformers takes long."""
     file = cache_folder() / "exported" / f"{encoder.sha256}_{EXPORTED}.onnx"
     if file.is_file():
-        return onnx.load(str(file))
-    made = exported(read(encoder))
+        return file.read_bytes()
+    content: bytes = exported(read(encoder)).SerializeToString()
     with suppress(OSError):
-        _write_whole(file, made.SerializeToString())
-    return made
+        _write_whole(file, content)
+    return content
 
 
 def _write_whole(file: Path, content: bytes) -> None:
@@ -138,6 +146,30 @@ def exported(network: Any) -> Any:
             dynamic_axes=axes,
         )
     return onnx.load_from_string(file.getvalue())
+
+
+class Answering:
+    """A network in torch that answers as an ONNX session of what `exported` makes of it, on the device where it lies."""
+
+    def __init__(self, network: Any):
+        self.network = network.eval()
+
+    def run(self, names: None, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """The vectors [n_windows, n_dims] of tokens and mask."""
+        import torch
+
+        device = next(self.network.parameters()).device
+        tokens, mask = (torch.from_numpy(feeds[name]).to(device) for name in ("tokens", "mask"))
+        with torch.inference_mode():
+            states = self.network(input_ids=tokens, attention_mask=mask).last_hidden_state
+            return [pooled(states, mask).cpu().numpy()]
+
+
+def on_gpu(network: Any) -> Answering | None:
+    """The network where it answers many times as fast; None where there is no GPU."""
+    import torch
+
+    return Answering(network.to("cuda")) if torch.cuda.is_available() else None
 
 
 def _pooling(network: Any) -> Any:

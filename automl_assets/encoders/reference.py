@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from automl_assets.encoders.language import is_english
-from automl_assets.errors import ArtifactError, SettingError, listed, nearest
+from automl_assets.errors import ArtifactError, ServiceError, SettingError, listed, nearest
 from automl_assets.stored import stored_as
 from automl_assets.weights import hub
 from automl_assets.weights.known import WEIGHTS
-from automl_assets.weights.places import checked, how_to_get, place_of, sha256_of
+from automl_assets.weights.places import checked, how_to_get, place_of, sha256_once
 
 Kind = Literal["known", "folder", "hub"]
 FOLDER_WINDOW = 256  # tokens that encoders of a folder or the hub read at once, if they can
@@ -91,13 +91,29 @@ def reference(name: str) -> Reference:
         return _known(name)
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return Reference("folder", str(folder.resolve()), sha256_of(_weights_file(folder)))
+        return Reference("folder", str(folder.resolve()), sha256_once(_weights_file(folder)))
     if name.count("/") > 1 or name.startswith((".", "~")) or folder.is_absolute():
         raise SettingError(
             f"featurization.text_embedding: {name!r} is no folder; it is a local folder in the form of transformers, a name on the Hugging Face "
             f"hub, or one of {listed(WEIGHTS)}.{nearest(name, WEIGHTS)}"
         )
-    return Reference("hub", name, sha256_of(_weights_file(hub.downloaded(name))))
+    return Reference("hub", name, sha256_once(_weights_file(_from_hub(name))))
+
+
+def _from_hub(name: str) -> Path:
+    """The folder of a network by its name there. The hub is not asked for what is likely a known name written wrongly: it
+    has no network without an owner that is like these."""
+    meant = nearest(name, WEIGHTS)
+    if meant and "/" not in name and hub.cached(name) is None:
+        raise SettingError(
+            f"featurization.text_embedding: no encoder is called {name!r}; known: {listed(WEIGHTS)}.{meant}"
+        )
+    try:
+        return hub.downloaded(name)
+    except (ServiceError, SettingError) as error:
+        same = [weights.name for weights in WEIGHTS.values() if weights.origin == name]
+        told = f"; {same[0]!r} is the same network: name that" if same else meant
+        raise type(error)(f"featurization.text_embedding: {error}{told}") from error
 
 
 def files_of(encoder: Reference) -> Files:
@@ -113,7 +129,7 @@ def files_of(encoder: Reference) -> Files:
         )
     if not folder.is_dir():
         raise ArtifactError(f"the encoder {encoder.name} is no longer there; the model reads texts by it: put it back")
-    if sha256_of(_weights_file(folder)) != encoder.sha256:
+    if sha256_once(_weights_file(folder)) != encoder.sha256:
         raise ArtifactError(
             f"the encoder {encoder.name} is another than the model learnt with; run the experiment again"
         )
