@@ -4,11 +4,12 @@ A model holds a reference in place of the weights themselves, which stay where t
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from automl_assets.encoders.language import is_english
+from automl_assets.encoders.language import SEVERAL, WORDS, language_of
 from automl_assets.errors import ArtifactError, ServiceError, SettingError, listed, nearest
 from automl_assets.stored import stored_as
 from automl_assets.weights import hub
@@ -18,6 +19,12 @@ from automl_assets.weights.places import checked, how_to_get, place_of, sha256_o
 Kind = Literal["known", "folder", "hub"]
 FOLDER_WINDOW = 256  # tokens that encoders of a folder or the hub read at once, if they can
 ENGLISH, OTHERS = "all-MiniLM-L6-v2", "multilingual-e5-small"  # what reads texts where nothing is said
+AUTOMATIC = "auto"  # the same, or where neither is here what the hub has for the language, as in Azure:
+OF_HUB = {
+    "eng": "google-bert/bert-base-cased",
+    "deu": "google-bert/bert-base-german-cased",
+    SEVERAL: "google-bert/bert-base-multilingual-cased",
+}
 
 
 @stored_as("encoders.Reference")
@@ -46,6 +53,21 @@ class Files:
     four_bits: Path | None = None
 
 
+def wished(setting: str | None, texts: Sequence[str], language: str | None = None) -> Reference | None:
+    """The encoder of a setting for texts of a language (ISO 639-3; nothing said: found out); None where nothing is said or
+    `auto`, and none can be had. Raises as `reference` does."""
+    if setting not in (None, AUTOMATIC):
+        return reference(str(setting))
+    found = found_here(texts, language)
+    return found or (_default_of_hub(_language(texts, language)) if setting else None)
+
+
+def _default_of_hub(language: str) -> Reference | None:
+    with suppress(SettingError, ServiceError):  # candidates say then that they lack weights, and others go on
+        return reference(OF_HUB[language])
+    return None
+
+
 def automatic(texts: Sequence[str]) -> Reference:
     """The encoder for texts of whatever language they are, of those that are here. Raises SettingError where none is, with
     what to do."""
@@ -64,14 +86,14 @@ def lacks_weights(experiment: Any) -> str:
 def _told_of_none(wanted: str) -> str:
     return (
         f"skipped: no pretrained encoder is here; {how_to_get(WEIGHTS[wanted])}, or name a folder or a network on the hub as "
-        "`featurization.text_embedding`"
+        "`featurization.text_embedding` (`auto` takes one from the hub by language, where it answers)"
     )
 
 
-def found_here(texts: Sequence[str]) -> Reference | None:
+def found_here(texts: Sequence[str], language: str | None = None) -> Reference | None:
     """Of the known encoders, the one for such texts that is here; None where none is. Whether its files are whole is
     looked at by who reads it."""
-    return next((_known(name) for name in _wanted(texts) if place_of(WEIGHTS[name])), None)
+    return next((_known(name) for name in _wanted(texts, language) if place_of(WEIGHTS[name])), None)
 
 
 def _known(name: str) -> Reference:
@@ -79,8 +101,15 @@ def _known(name: str) -> Reference:
     return Reference("known", name, weights.sha256, weights.prefix, weights.window)
 
 
-def _wanted(texts: Sequence[str]) -> tuple[str, str]:
-    return (ENGLISH, OTHERS) if is_english(texts) else (OTHERS, ENGLISH)
+def _wanted(texts: Sequence[str], language: str | None = None) -> tuple[str, str]:
+    return (ENGLISH, OTHERS) if _language(texts, language) == "eng" else (OTHERS, ENGLISH)
+
+
+def _language(texts: Sequence[str], said: str | None) -> str:
+    """One of `OF_HUB`."""
+    if said:
+        return said if said in WORDS else SEVERAL
+    return language_of(texts)
 
 
 def reference(name: str) -> Reference:

@@ -56,7 +56,9 @@ class Featurization(Frozen):
     transformer_params: TransformerParams = TransformerParams()
     blocked: tuple[Blockable, ...] = ()
     language: str | None = None
-    text_embedding: str | None = None  # folder of a language model, or its name on the Hugging Face hub
+    text_embedding: str | None = (
+        None  # folder of a language model, its name on the Hugging Face hub, or `auto` for texts
+    )
 
     @field_validator("language")
     @classmethod

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from automl_assets.encoders.reference import Reference, found_here, reference
+from automl_assets.encoders.reference import Reference, wished
 from automl_assets.experiment.featurizer_options import Wishes
 from automl_assets.features.featurizer import Featurizer, densify, encode, fit_featurizer
 from automl_assets.records import FeatureColumn, Kind
@@ -60,7 +60,7 @@ def fit_text_featurizer(
     most = max(FEWEST_TERMS, MOST_COEFFICIENTS // n_scores)
     others: dict[str, Kind] = {name: kind for name, kind in kinds.items() if kind != "text"}
     words, characters = (fit_terms(texts, unit, min(MOST_TERMS[unit], most)) for unit in LENGTHS)
-    encoder = reference(wishes.text_embedding) if wishes.text_embedding else found_here(texts.to_list())
+    encoder = wished(wishes.text_embedding, texts.to_list(), wishes.language)
     return TextFeaturizer(names, words, characters, fit_featurizer(table, others, wishes), encoder)
 
 

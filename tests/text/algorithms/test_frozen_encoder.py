@@ -10,8 +10,8 @@ import pytest
 
 from automl_assets import registry
 from automl_assets.encoders import reader as readers
-from automl_assets.encoders.reference import files_of, reference
-from automl_assets.errors import ArtifactError, SettingError
+from automl_assets.encoders.reference import files_of, reference, wished
+from automl_assets.errors import ArtifactError, ServiceError, SettingError
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.session import open_session
 from automl_assets.parts import FitContext, Rows
@@ -122,6 +122,41 @@ def test_a_known_name_written_wrongly_is_not_asked_of_the_hub(name: str, monkeyp
         SettingError, match=rf"^featurization.text_embedding: no encoder is called '{name}'; known: .* Did"
     ):
         reference(name)
+
+
+ENGLISH = ["Training of deep networks", "The stock of a bank falls", "A game for two"]
+OTHERS = ["Der Hund und die Katze", "Wir sind nicht da", "Das war von mir"], ["Un perro", "Сегодня", ENGLISH[0]]
+
+
+@pytest.mark.parametrize(
+    ("texts", "language", "known", "of_hub"),
+    [
+        (ENGLISH, None, "all-MiniLM-L6-v2", "google-bert/bert-base-cased"),
+        (OTHERS[0], None, "multilingual-e5-small", "google-bert/bert-base-german-cased"),
+        (OTHERS[1], None, "multilingual-e5-small", "google-bert/bert-base-multilingual-cased"),
+        (ENGLISH, "fra", "multilingual-e5-small", "google-bert/bert-base-multilingual-cased"),
+    ],
+)
+def test_the_encoder_is_chosen_by_language_here_or_on_the_hub(
+    texts: list[str], language: str | None, known: str, of_hub: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("automl_assets.encoders.reference.place_of", lambda weights: True)
+    found = wished("auto", texts, language)
+    assert found == wished(None, texts, language)
+    assert found.name == known
+    assert found.prefix == ("query: " if "e5" in known else "")
+
+    monkeypatch.setattr("automl_assets.encoders.reference.place_of", lambda weights: None)
+    asked: list[str] = []
+    monkeypatch.setattr("automl_assets.encoders.reference._from_hub", lambda name: asked.append(name) or _none_there())
+    assert wished(None, texts, language) is None
+    assert asked == []
+    assert wished("auto", texts, language) is None  # the hub does not answer
+    assert asked == [of_hub]
+
+
+def _none_there() -> Path:
+    raise ServiceError("the hub does not answer")
 
 
 def test_several_labels_are_learnt_each_by_itself(algorithm, context: FitContext) -> None:
