@@ -18,7 +18,7 @@ import numpy as np
 
 from automl_assets.encoders.reference import Files, Reference, files_of
 from automl_assets.encoders.tokens import Marks
-from automl_assets.encoders.windows import Windows
+from automl_assets.encoders.windows import TRAINING_TOKENS, Windows
 from automl_assets.errors import SettingError
 from automl_assets.weights import four_bits
 from automl_assets.weights.places import cache_folder
@@ -150,6 +150,8 @@ def exported(network: Any) -> Any:
 
 class Answering:
     """A network in torch that answers as an ONNX session of what `exported` makes of it, on the device where it lies."""
+
+    batch_tokens = TRAINING_TOKENS
 
     def __init__(self, network: Any):
         self.network = network.eval()

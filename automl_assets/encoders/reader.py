@@ -20,7 +20,7 @@ import numpy as np
 from automl_assets.encoders.network import model_bytes, model_of, tokenizer_content, windows_of
 from automl_assets.encoders.reference import Reference
 from automl_assets.encoders.tokens import Tokenizer, tokenizer
-from automl_assets.encoders.windows import Windows, batches
+from automl_assets.encoders.windows import BATCH_TOKENS, Windows, batches
 from automl_assets.errors import LearningError, SettingError
 from automl_assets.execution.temporary import own_folder
 from automl_assets.onnx.graph import DOUBLE, FLOAT, Graph
@@ -111,7 +111,7 @@ def reader(
 def window_means(session: Any, windows: list[tuple[np.ndarray, np.ndarray]], filling: int) -> np.ndarray:
     """What an exported network answers, averaged over the windows of each text, float32 [n_texts, n_dims]."""
     total: Any = 0.0
-    for tokens, mask, text in batches(windows, filling):
+    for tokens, mask, text in batches(windows, filling, getattr(session, "batch_tokens", BATCH_TOKENS)):
         answers = session.run(None, {"tokens": tokens, "mask": mask})[0]
         if np.isscalar(total):
             total = np.zeros((len(windows), answers.shape[1]))

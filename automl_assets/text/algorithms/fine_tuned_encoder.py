@@ -13,7 +13,7 @@ from automl_assets.encoders import network
 from automl_assets.encoders import reader as readers
 from automl_assets.encoders.reader import Reader
 from automl_assets.encoders.reference import automatic, lacks_weights
-from automl_assets.encoders.windows import batches
+from automl_assets.encoders.windows import TRAINING_TOKENS, batches
 from automl_assets.errors import LearningError
 from automl_assets.learning.linear_scores import Linear, add_linear, linear_scores
 from automl_assets.learning.torch_training import AdamW, threads
@@ -241,7 +241,7 @@ class _Training:
             (len(chosen), self.head["coefficients"].shape[0] - rows.others.shape[1]), device=self.device
         )
         windows = [rows.windows[row] for row in chosen]
-        for tokens, mask, text in batches(windows, self.read.windows.marks.filling):
+        for tokens, mask, text in batches(windows, self.read.windows.marks.filling, TRAINING_TOKENS):
             on_device = [torch.from_numpy(one).to(self.device) for one in (tokens, mask)]
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
                 states = self.network(input_ids=on_device[0], attention_mask=on_device[1]).last_hidden_state
