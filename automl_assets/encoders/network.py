@@ -5,11 +5,13 @@ A vector is the mean of the last hidden states (Reimers & Gurevych 2019). Read a
 
 import io
 import json
+import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -95,13 +97,51 @@ def model_of(encoder: Reference) -> Any:
 def model_bytes(encoder: Reference) -> bytes:
     """The same as the content of a file; written down where weights are kept, if that can be, since reading it by
     transformers takes long."""
-    file = cache_folder() / "exported" / f"{encoder.sha256}_{EXPORTED}.onnx"
+    file = cache_folder() / "exported" / f"{encoder.sha256}_{EXPORTED}{'_int8' * encoder.is_int8}.onnx"
     if file.is_file():
         return file.read_bytes()
-    content: bytes = exported(read(encoder)).SerializeToString()
+    content = _of_8_bits(replace(encoder, is_int8=False)) if encoder.is_int8 else _of_32_bits(encoder)
     with suppress(OSError):
         _write_whole(file, content)
     return content
+
+
+def _of_32_bits(encoder: Reference) -> bytes:
+    content: bytes = exported(read(encoder)).SerializeToString()
+    return content
+
+
+def _of_8_bits(encoder: Reference) -> bytes:
+    """Weights of 8 bits, one scale for each column, and what they are multiplied with as well. One of the bits is left
+    free: sums of all of them overflow on some processors, and answers would differ from one to the next."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        packed = Path(folder) / "int8.onnx"
+        quantize_dynamic(
+            onnx.load_from_string(model_bytes(encoder)),
+            packed,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            reduce_range=True,
+        )
+        return packed.read_bytes()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without advice to the authors of networks, which is given on the root of all logs."""
+    root = logging.getLogger()
+    root.addFilter(_is_grave)
+    try:
+        yield
+    finally:
+        root.removeFilter(_is_grave)
+
+
+def _is_grave(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.WARNING
 
 
 def _write_whole(file: Path, content: bytes) -> None:

@@ -66,9 +66,9 @@ class Reader:
                 raise LearningError(f"only {n_read} of {len(keys)} texts were read in time by {self.encoder.name}")
             if lacking:
                 windows = self.tokens([each[i] for i in lacking])
-                made = window_means(
-                    _session(self.encoder, n_threads or threads_for(len(texts))), windows, self.windows.marks.filling
-                )
+                means = means_alone if self.encoder.is_int8 else window_means
+                session = _session(self.encoder, n_threads or threads_for(len(texts)))
+                made = means(session, windows, self.windows.marks.filling)
                 shelf.add([keys[i] for i in lacking], made, np.array([len(tokens) for tokens, _ in windows]))
         vectors = shelf.vectors()
         return np.stack([vectors[key] for key in keys])[rows]
@@ -117,6 +117,12 @@ def window_means(session: Any, windows: list[tuple[np.ndarray, np.ndarray]], fil
             total = np.zeros((len(windows), answers.shape[1]))
         np.add.at(total, text, answers)
     return (total / np.array([[len(tokens)] for tokens, _ in windows])).astype(np.float32)
+
+
+def means_alone(session: Any, windows: list[tuple[np.ndarray, np.ndarray]], filling: int) -> np.ndarray:
+    """The same, each text by itself as in ONNX: in 8 bits its numbers would depend on those read beside it."""
+    answers = (session.run(None, {"tokens": tokens, "mask": mask})[0] for tokens, mask in windows)
+    return np.array([answer.mean(axis=0, dtype=np.float64) for answer in answers], np.float32)
 
 
 def add_vectors(graph: Graph, texts: str, read: Reader, model: Any) -> str:

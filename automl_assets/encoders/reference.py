@@ -37,11 +37,12 @@ class Reference:
     sha256: str  # of the file with the weights
     prefix: str = ""
     window: int = FOLDER_WINDOW
+    is_int8: bool = False  # whether it reads with weights of 8 bits, in Python as in ONNX
 
     @property
     def key(self) -> str:
         """What tells the vectors of this encoder from those of others."""
-        return f"{self.sha256[:16]}_{self.window}_{len(self.prefix)}"
+        return f"{self.sha256[:16]}_{self.window}_{len(self.prefix)}{'_int8' * self.is_int8}"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """From raw columns to what algorithms of texts take: learnt once from the training rows, without looking at the target."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -61,6 +61,8 @@ def fit_text_featurizer(
     others: dict[str, Kind] = {name: kind for name, kind in kinds.items() if kind != "text"}
     words, characters = (fit_terms(texts, unit, min(MOST_TERMS[unit], most)) for unit in LENGTHS)
     encoder = wished(wishes.text_embedding, texts.to_list(), wishes.language)
+    if encoder and wishes.embedding_precision == "int8":
+        encoder = replace(encoder, is_int8=True)
     return TextFeaturizer(names, words, characters, fit_featurizer(table, others, wishes), encoder)
 
 

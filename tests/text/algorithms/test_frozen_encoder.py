@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from automl_assets import registry
+from automl_assets.encoders import network
 from automl_assets.encoders import reader as readers
 from automl_assets.encoders.reference import files_of, reference, wished
 from automl_assets.errors import ArtifactError, ServiceError, SettingError
@@ -70,6 +71,20 @@ def test_a_model_is_stored_and_read_back(algorithm, context: FitContext) -> None
     model = algorithm.fit({"C": 1.0}, Rows(inputs, Y), None, context)
     (read,) = read_models(write_models((model,)))
     np.testing.assert_array_equal(algorithm.predict(read, inputs), algorithm.predict(model, inputs))
+
+
+def test_with_weights_of_8_bits_it_answers_alike_in_onnx_whatever_is_read_beside_a_text(
+    algorithm, context: FitContext
+) -> None:
+    inputs, encoder = _inputs(TEXTS), replace(context.encoder, is_int8=True)
+    model = algorithm.fit({"C": 1.0}, Rows(inputs, Y), None, replace(context, encoder=encoder))
+    raw = algorithm.predict(model, inputs)
+    assert ((raw[:, 0] > 0) == Y).mean() > 0.95
+    np.testing.assert_allclose(_onnx_scores(algorithm, [model], inputs), raw, atol=1e-4)
+    sizes = [len(network.model_bytes(one)) for one in (context.encoder, encoder)]
+    assert sizes[1] < sizes[0]
+    vectors = [readers.reader(one, TEXTS.tolist()).read(TEXTS[:3]) for one in (context.encoder, encoder)]
+    assert 0 < np.abs(vectors[0] - vectors[1]).max() < 0.1
 
 
 def test_vectors_are_kept_in_the_own_folder_of_a_run_alone(
