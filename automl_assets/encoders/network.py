@@ -5,17 +5,22 @@ A vector is the mean of the last hidden states (Reimers & Gurevych 2019). Read a
 
 import io
 import json
+import logging
 import os
 import tempfile
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from automl_assets.encoders.reference import Files, Reference, files_of
 from automl_assets.encoders.tokens import Marks
-from automl_assets.encoders.windows import Windows
+from automl_assets.encoders.windows import TRAINING_TOKENS, Windows
 from automl_assets.errors import SettingError
 from automl_assets.weights import four_bits
 from automl_assets.weights.places import cache_folder
@@ -83,17 +88,60 @@ def windows_of(encoder: Reference, marks: Marks, most: int) -> Windows:
 
 
 def model_of(encoder: Reference) -> Any:
-    """The encoder as `exported`; written down where weights are kept, if that can be, since reading it by transformers
-    takes long."""
+    """The encoder as `exported`."""
     import onnx
 
-    file = cache_folder() / "exported" / f"{encoder.sha256}_{EXPORTED}.onnx"
+    return onnx.load_from_string(model_bytes(encoder))
+
+
+def model_bytes(encoder: Reference) -> bytes:
+    """The same as the content of a file; written down where weights are kept, if that can be, since reading it by
+    transformers takes long."""
+    file = cache_folder() / "exported" / f"{encoder.sha256}_{EXPORTED}{'_int8' * encoder.is_int8}.onnx"
     if file.is_file():
-        return onnx.load(str(file))
-    made = exported(read(encoder))
+        return file.read_bytes()
+    content = _of_8_bits(replace(encoder, is_int8=False)) if encoder.is_int8 else _of_32_bits(encoder)
     with suppress(OSError):
-        _write_whole(file, made.SerializeToString())
-    return made
+        _write_whole(file, content)
+    return content
+
+
+def _of_32_bits(encoder: Reference) -> bytes:
+    content: bytes = exported(read(encoder)).SerializeToString()
+    return content
+
+
+def _of_8_bits(encoder: Reference) -> bytes:
+    """Weights of 8 bits, one scale for each column, and what they are multiplied with as well. One of the bits is left
+    free: sums of all of them overflow on some processors, and answers would differ from one to the next."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        packed = Path(folder) / "int8.onnx"
+        quantize_dynamic(
+            onnx.load_from_string(model_bytes(encoder)),
+            packed,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            reduce_range=True,
+        )
+        return packed.read_bytes()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without advice to the authors of networks, which is given on the root of all logs."""
+    root = logging.getLogger()
+    root.addFilter(_is_grave)
+    try:
+        yield
+    finally:
+        root.removeFilter(_is_grave)
+
+
+def _is_grave(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.WARNING
 
 
 def _write_whole(file: Path, content: bytes) -> None:
@@ -138,6 +186,32 @@ def exported(network: Any) -> Any:
             dynamic_axes=axes,
         )
     return onnx.load_from_string(file.getvalue())
+
+
+class Answering:
+    """A network in torch that answers as an ONNX session of what `exported` makes of it, on the device where it lies."""
+
+    batch_tokens = TRAINING_TOKENS
+
+    def __init__(self, network: Any):
+        self.network = network.eval()
+
+    def run(self, names: None, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """The vectors [n_windows, n_dims] of tokens and mask."""
+        import torch
+
+        device = next(self.network.parameters()).device
+        tokens, mask = (torch.from_numpy(feeds[name]).to(device) for name in ("tokens", "mask"))
+        with torch.inference_mode():
+            states = self.network(input_ids=tokens, attention_mask=mask).last_hidden_state
+            return [pooled(states, mask).cpu().numpy()]
+
+
+def on_gpu(network: Any) -> Answering | None:
+    """The network where it answers many times as fast; None where there is no GPU."""
+    import torch
+
+    return Answering(network.to("cuda")) if torch.cuda.is_available() else None
 
 
 def _pooling(network: Any) -> Any:

@@ -1,12 +1,12 @@
 """From raw columns to what algorithms of texts take: learnt once from the training rows, without looking at the target."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from automl_assets.encoders.reference import Reference, found_here, reference
+from automl_assets.encoders.reference import Reference, wished
 from automl_assets.experiment.featurizer_options import Wishes
 from automl_assets.features.featurizer import Featurizer, densify, encode, fit_featurizer
 from automl_assets.records import FeatureColumn, Kind
@@ -60,7 +60,9 @@ def fit_text_featurizer(
     most = max(FEWEST_TERMS, MOST_COEFFICIENTS // n_scores)
     others: dict[str, Kind] = {name: kind for name, kind in kinds.items() if kind != "text"}
     words, characters = (fit_terms(texts, unit, min(MOST_TERMS[unit], most)) for unit in LENGTHS)
-    encoder = reference(wishes.text_embedding) if wishes.text_embedding else found_here(texts.to_list())
+    encoder = wished(wishes.text_embedding, texts.to_list(), wishes.language)
+    if encoder and wishes.embedding_precision == "int8":
+        encoder = replace(encoder, is_int8=True)
     return TextFeaturizer(names, words, characters, fit_featurizer(table, others, wishes), encoder)
 
 
