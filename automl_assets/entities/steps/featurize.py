@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from automl_assets.encoders.reference import Reference, found_here, reference
 from automl_assets.entities.features.tokens import tokens_of
 from automl_assets.entities.records import TokenInputs, Tokenizer
 from automl_assets.entities.steps.load_texts import is_parted_by_blanks
@@ -17,10 +18,16 @@ def featurize(dataset: Dataset, profile: Profile, split: Split, experiment: Expe
     truth = truth_of(dataset, profile.problem, split, experiment)
     is_tagged = dataset.table[target].is_not_null()
     rows = dataset.table.filter(is_tagged)
-    recipe = Tokenizer(column, is_parted_by_blanks(rows[column].to_list(), rows[target].to_list()))
+    is_parted = is_parted_by_blanks(rows[column].to_list(), rows[target].to_list())
+    recipe = Tokenizer(column, is_parted, _encoder(rows[column].to_list(), experiment), experiment.onnx)
     inputs = tokenized(recipe, rows)
     inputs = TokenInputs(inputs.tokens, np.flatnonzero(is_tagged.to_numpy())[inputs.text])
     return Features(truth, inputs, recipe, (FeatureColumn("tokens", column, "parted into tokens"),), dataset.schema)
+
+
+def _encoder(texts: list[str], experiment: Experiment) -> Reference | None:
+    named = experiment.featurization.text_embedding
+    return reference(named) if named else found_here(texts)
 
 
 def tokenized(recipe: Tokenizer, table: pl.DataFrame) -> TokenInputs:
