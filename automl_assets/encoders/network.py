@@ -23,7 +23,11 @@ from automl_assets.weights import four_bits
 from automl_assets.weights.places import cache_folder
 
 EXPORTED = 1  # what is written down of exported networks; another number for other content
-DEPTHS = (1 / 6, 1 / 2, 5 / 6)  # of layers: words, their forms, what they mean here; the last says most of the whole text
+DEPTHS = (
+    1 / 6,
+    1 / 2,
+    5 / 6,
+)  # of layers: words, their forms, what they mean here; the last says most of the whole text
 OPSET = 20  # the newest that torch's exporter by tracing writes; what it uses of it is the same in `graph.OPSET`
 
 

@@ -24,6 +24,7 @@ from tests.tiny_bert import save_tiny_bert
 
 TASK = registry.tasks()["text_ner"]
 ALGORITHMS = sorted(registry.algorithms("entities"))
+SMALL = {"frozen_encoder": {"hidden": 32, "inner": 32}}  # what learns faster of a network
 HOSTILE = ["", "😀", "Mr Kalo met \x00 nobody", "x" * 5_000, "שלום Mrs Rami, in New Tenstad", "a " * 300]
 
 
@@ -49,7 +50,10 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
 @pytest.fixture(scope="module", params=ALGORITHMS)
 def fitted(request, encoder: Reference) -> tuple[Any, Any, Any, Rows]:
     algorithm, (rows, problem, _) = registry.algorithms("entities")[request.param], rows_of(0)
-    config, context = algorithm.portfolio(problem)[0], FitContext(problem, encoder=encoder, is_exported=True)
+    config, context = (
+        algorithm.portfolio(problem)[0] | SMALL.get(request.param, {}),
+        FitContext(problem, encoder=encoder, is_exported=True),
+    )
     return algorithm, algorithm.fit(config, rows, None, context), problem, rows_of(1)[0]
 
 

@@ -13,7 +13,7 @@ from automl_assets.encoders.reference import automatic, lacks_weights
 from automl_assets.encoders.words import WordReader, word_reader
 from automl_assets.encoders.words_onnx import WordTensors, add_text_scores
 from automl_assets.entities.features.chains_onnx import add_is_first, add_marginals
-from automl_assets.entities.features.tokens_onnx import TokenTensors
+from automl_assets.entities.features.tokens_onnx import TokenTensors, add_shapes
 from automl_assets.entities.models.learn_tagger import learn_tagger
 from automl_assets.entities.models.word_tagger import WordTagger
 from automl_assets.entities.records import TokenInputs
@@ -39,7 +39,11 @@ class Model:
 def _portfolio(problem: Problem) -> Sequence[Config]:
     """Chosen on wnut17's validation texts by its training texts."""
     default = {"hidden": 300, "inner": 300, "epochs": 4.0, "learning_rate": 1e-3, "dropout": 0.5}
-    return [default, default | {"hidden": 200, "inner": 200, "epochs": 6.0}, default | {"hidden": 100, "inner": 100, "dropout": 0.3}]
+    return [
+        default,
+        default | {"hidden": 200, "inner": 200, "epochs": 6.0},
+        default | {"hidden": 100, "inner": 100, "dropout": 0.3},
+    ]
 
 
 def _space(trial: Any, problem: Problem) -> Config:
@@ -80,8 +84,9 @@ def _to_onnx(models: Sequence[Model], graph: Graph, x: TokenTensors) -> str:
             "its folds read texts in different ways, which ONNX cannot average; name an encoder in the YAML"
         )
     reader = models[0].reader
-    tokens = graph.node("Concat", x.tokens, graph.constant(np.array(["x"], object)), axis=0)  # never none at all
-    shapes = [model.tagger.add_shapes(graph, TokenTensors(tokens, x.text, x.start, x.end)) for model in models]
+    tokens = graph.once(("one more", x.tokens), lambda: _with_one_more(graph, x.tokens))
+    kinds = graph.once(("shapes", x.tokens), lambda: add_shapes(graph, tokens))
+    shapes = [model.tagger.add_codes(graph, kinds) for model in models]
 
     def score(inner: Graph, vectors: str, start: str, end: str) -> list[str]:
         codes = [inner.node("Slice", one, start, end, inner.constant(np.array([0]))) for one in shapes]
@@ -91,6 +96,11 @@ def _to_onnx(models: Sequence[Model], graph: Graph, x: TokenTensors) -> str:
     found = add_text_scores(graph, words, reader, states_model_of(reader.encoder), score)
     shares = [add_marginals(graph, *_chain(graph, *one, x.text)) for one in zip(found, models, strict=True)]
     return graph.node("Cast", shares[0] if len(shares) == 1 else graph.node("Mean", *shares), to=FLOAT)
+
+
+def _with_one_more(graph: Graph, tokens: str) -> str:
+    """So that there is never none at all."""
+    return graph.node("Concat", tokens, graph.constant(np.array(["x"], object)), axis=0)
 
 
 def _chain(graph: Graph, scores: str, model: Model, text: str) -> tuple[str, np.ndarray, str]:

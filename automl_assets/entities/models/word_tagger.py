@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl_assets.entities.features.token_attributes import ASPECTS, MOST_LETTERS, bare
-from automl_assets.entities.features.tokens_onnx import TokenTensors, add_shapes
 from automl_assets.entities.records import TokenInputs
 from automl_assets.learning.chains import marginals
 from automl_assets.onnx.graph import ML, Graph
 from automl_assets.stored import stored_as
+from automl_assets.tagging import Texts
 
 UNKNOWN_SHAPE = 0
+WORDS_TOGETHER = 4_000
 LEAST_SHAPES = 5  # words of a shape, for it to be known
 
 
@@ -37,21 +38,24 @@ class WordTagger:
 
     def probabilities(self, vectors: Sequence[np.ndarray], inputs: TokenInputs) -> np.ndarray:
         """Of each tag at each token, [n_tokens, n_tags], by the vectors of each text."""
-        scores = [self.scores(*one) for one in zip(vectors, self._shapes_of(inputs), strict=True)]
-        found = np.concatenate(scores).astype(np.float64)
-        found[inputs.texts.is_first] += self.first
-        return marginals(found, self.transitions, inputs.texts)[0]
+        texts, shapes = inputs.texts, shape_codes(self.shapes, inputs.tokens)
+        found, ends = np.empty((len(inputs), len(self.first))), texts.starts + texts.lengths
+        for some in _together(ends):
+            rows = slice(texts.starts[some][0], ends[some][-1])
+            part = np.concatenate([vectors[text] for text in some]).astype(np.float32)
+            found[rows] = self._scores(part, shapes[rows], Texts(inputs.text[rows]))
+        found[texts.is_first] += self.first
+        return marginals(found, self.transitions, texts)[0]
 
-    def scores(self, vectors: np.ndarray, shapes: np.ndarray) -> np.ndarray:
-        """Of each tag at each word of a text, float32 [n_words, n_tags]."""
+    def _scores(self, vectors: np.ndarray, shapes: np.ndarray, texts: Texts) -> np.ndarray:
+        """Of each tag at each word of some texts, float32 [n_words, n_tags]."""
         w = self.weights
-        hidden = np.tanh(vectors.astype(np.float32) @ w["projection"] + w["offset"])
-        padded = np.pad(np.hstack([hidden, w["shapes"][shapes]]), ((1, 1), (0, 0)))
-        beside = np.hstack([padded[:-2], padded[1:-1], padded[2:]])
+        hidden = np.hstack([np.tanh(vectors @ w["projection"] + w["offset"]), w["shapes"][shapes]])
+        before, after = np.roll(hidden, 1, axis=0), np.roll(hidden, -1, axis=0)
+        before[texts.is_first] = 0
+        after[np.append(texts.is_first[1:], True)] = 0
+        beside = np.hstack([before, hidden, after])
         return np.maximum(beside @ w["window"] + w["window_offset"], 0) @ w["output"] + w["output_offset"]
-
-    def _shapes_of(self, inputs: TokenInputs) -> list[np.ndarray]:
-        return np.split(shape_codes(self.shapes, inputs.tokens), inputs.texts.starts[1:])
 
     def add_scores(self, graph: Graph, vectors: str, shapes: str) -> str:
         """The same as nodes, float [n_words, n_tags], from vectors [n_words, n_dims] and codes of shapes [n_words]."""
@@ -65,16 +69,22 @@ class WordTagger:
         inner = graph.node("Add", graph.node("MatMul", beside, w["window"]), w["window_offset"])
         return graph.node("Add", graph.node("MatMul", graph.node("Relu", inner), w["output"]), w["output_offset"])
 
-    def add_shapes(self, graph: Graph, tensors: TokenTensors) -> str:
-        """Codes of the shapes of tokens, int64 [n_tokens]."""
+    def add_codes(self, graph: Graph, shapes: str) -> str:
+        """Codes of shapes as `tokens_onnx.add_shapes` tells them, int64 [n_tokens]."""
         return graph.node(
             "LabelEncoder",
-            add_shapes(graph, tensors.tokens),
+            shapes,
             domain=ML,
             keys_strings=[*self.shapes],
             values_int64s=np.array([*self.shapes.values()]),
             default_int64=UNKNOWN_SHAPE,
         )
+
+
+def _together(ends: np.ndarray) -> list[np.ndarray]:
+    """Numbers of texts that are answered together, by where each ends."""
+    part = ends // WORDS_TOGETHER
+    return np.split(np.arange(len(ends)), np.flatnonzero(part[1:] != part[:-1]) + 1)
 
 
 def known_shapes(tokens: np.ndarray) -> dict[str, int]:
