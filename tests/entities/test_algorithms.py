@@ -2,6 +2,7 @@
 
 import pickle
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 
 from automl_assets import registry
+from automl_assets.encoders.reference import Reference, reference
 from automl_assets.entities.features.tokens import tokens_of
 from automl_assets.entities.records import TokenInputs, Tokenizer
 from automl_assets.entities.steps.pipeline_onnx import onnx_bytes
@@ -19,9 +21,11 @@ from automl_assets.onnx.session import feeds_of, open_session
 from automl_assets.parts import FitContext, Rows
 from automl_assets.records import Calibration, Ensemble, Fitted, Member
 from automl_assets.tagging import decoded_tags, told_entities
+from tests.tiny_bert import save_tiny_bert
 
 TASK = registry.tasks()["text_ner"]
 ALGORITHMS = sorted(registry.algorithms("entities"))
+SMALL = {"frozen_encoder": {"hidden": 32, "inner": 32}}  # what learns faster of a network
 HOSTILE = ["", "😀", "Mr Kalo met \x00 nobody", "x" * 5_000, "שלום Mrs Rami, in New Tenstad", "a " * 300]
 
 
@@ -35,11 +39,23 @@ def rows_of(seed: int) -> tuple[Rows, Any, pl.DataFrame]:
     )
 
 
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+    """A tiny BERT of random weights; what is made of it is kept in a folder of the tests."""
+    folder = save_tiny_bert(tmp_path_factory.mktemp("bert"), [*rows_of(0)[2]["text"], *rows_of(1)[2]["text"]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOML_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
+        yield reference(str(folder))
+
+
 @pytest.fixture(scope="module", params=ALGORITHMS)
-def fitted(request) -> tuple[Any, Any, Any, Rows]:
+def fitted(request, encoder: Reference) -> tuple[Any, Any, Any, Rows]:
     algorithm, (rows, problem, _) = registry.algorithms("entities")[request.param], rows_of(0)
-    config = algorithm.portfolio(problem)[0]
-    return algorithm, algorithm.fit(config, rows, None, FitContext(problem)), problem, rows_of(1)[0]
+    config, context = (
+        algorithm.portfolio(problem)[0] | SMALL.get(request.param, {}),
+        FitContext(problem, encoder=encoder, is_exported=True),
+    )
+    return algorithm, algorithm.fit(config, rows, None, context), problem, rows_of(1)[0]
 
 
 def test_probabilities_of_tags(fitted) -> None:

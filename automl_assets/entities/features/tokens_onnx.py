@@ -70,6 +70,12 @@ def add_attributes(graph: Graph, table: AttributeTable, tensors: TokenTensors) -
     return found
 
 
+def add_shapes(graph: Graph, tokens: str) -> str:
+    """The shapes of tokens [n_tokens], one at least, as strings."""
+    letters, _ = _bare(graph, tokens)
+    return _joined(graph, _runs_cut(graph, _kinds(graph, letters), 2))
+
+
 def _encoded(graph: Graph, combined: str, keys: np.ndarray, first: int) -> str:
     known = keys if len(keys) else np.array([-1])
     numbers = np.arange(first, first + len(keys)) if len(keys) else np.array([0])
