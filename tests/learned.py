@@ -103,7 +103,7 @@ def _learn(experiment: Experiment) -> Learned:
     profile = describe(dataset, experiment)
     split = split_rows(dataset, profile, experiment)
     features = featurize(dataset, profile, split, experiment)
-    budget = Budget(seconds=60, n_cores=2, max_trials=1)
+    budget = Budget(seconds=600, n_cores=2, max_trials=1)
     candidates = tuple(search(features, part, budget, seed=0) for part in experiment.candidates.values())
     return Learned(
         experiment,

@@ -1,6 +1,5 @@
 """A tiny BERT made here goes on learning, stops in time, keeps the best it saw, and answers in ONNX as in Python."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +11,9 @@ from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.session import open_session
 from automl_assets.parts import FitContext, Rows
 from automl_assets.records import Problem
+from automl_assets.text.algorithms import fine_tuned_encoder
 from automl_assets.text.records import TextInputs, TextTensors
+from tests.clocks import Ticking
 from tests.tiny_bert import save_tiny_bert
 
 RANDOM = np.random.default_rng(0)
@@ -65,12 +66,17 @@ def test_it_learns_what_frozen_vectors_cannot_say_and_answers_alike_in_onnx(algo
     np.testing.assert_allclose(answers, algorithm.predict(model, x), atol=1e-4)
 
 
-def test_it_ends_in_time_and_begins_with_the_linear_scores(algorithm, context: FitContext) -> None:
+def test_it_ends_in_time_and_begins_with_the_linear_scores(
+    algorithm, context: FitContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     every = np.ones(len(TEXTS), bool)
     algorithm.fit(CONFIG | {"epochs": 0.0}, _rows(every), None, context)  # the texts are read once
-    began = time.monotonic()
-    short = algorithm.fit(CONFIG | {"epochs": 500.0}, _rows(every), None, replace(context, deadline=began + 6))
-    assert time.monotonic() - began < 8
+    clock = Ticking(seconds_a_look=0.1)
+    deadline = clock.now + 6
+    with monkeypatch.context() as patch:
+        patch.setattr(fine_tuned_encoder, "time", clock)
+        short = algorithm.fit(CONFIG | {"epochs": 500.0}, _rows(every), None, replace(context, deadline=deadline))
+    assert clock.now < deadline
     assert 0 < short.epochs < 500
     none = algorithm.fit(CONFIG | {"epochs": 0.0}, _rows(every), None, context)
     assert none.tensors == {} and none.epochs == 0
