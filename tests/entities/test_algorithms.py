@@ -110,9 +110,8 @@ def test_onnx_says_of_raw_strings_what_python_says(fitted, is_parted: bool) -> N
 def test_a_fit_ends_when_its_time_is_up() -> None:
     rows, problem, _ = rows_of(0)
     algorithm = registry.algorithms("entities")["crf"]
-    started = time.monotonic()
     config = algorithm.portfolio(problem)[0]
-    model = algorithm.fit(config, rows, None, FitContext(problem, deadline=started))
+    model = algorithm.fit(config, rows, None, FitContext(problem, deadline=time.monotonic()))
     assert algorithm.predict(model, rows.x).shape == (len(rows.y), problem.n_classes)
     full = algorithm.fit(config, rows, None, FitContext(problem))
     assert np.abs(full.weights).sum() > 2 * np.abs(model.weights).sum()

@@ -80,7 +80,7 @@ def asked(letters: None, tmp_path_factory: pytest.TempPathFactory) -> Asked:
     profile = steps.describe(dataset, experiment)
     split = split_rows(dataset, profile, experiment)
     features = steps.featurize(dataset, profile, split, experiment)
-    budget = Budget(seconds=60, n_cores=1, max_trials=2)
+    budget = Budget(seconds=600, n_cores=1, max_trials=2)
     parts = registry.algorithms("letters").values()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(searching, "wait_until_warm", lambda: None)

@@ -87,7 +87,7 @@ def test_texts_and_encodings_answer_alike_in_onnx(ask, monkeypatch: pytest.Monke
         part, portfolio=lambda problem: [default | {"encoding": name} for name in features.featurizer.encodings]
     )
     monkeypatch.setattr("automl_assets.steps.suggest.most_trials", lambda n_rows: 8)
-    candidate = search(features, part, Budget(seconds=60, n_cores=2, max_trials=4), seed=0)
+    candidate = search(features, part, Budget(seconds=600, n_cores=2, max_trials=4), seed=0)
     assert [(trial.status, trial.config["encoding"]) for trial in candidate.trials] == [
         ("finished", name) for name in ("target", "weight_of_evidence", "text_naive_bayes", "cluster_distance")
     ]

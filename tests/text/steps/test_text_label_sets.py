@@ -47,7 +47,7 @@ def candidates(asked: tuple[Experiment, Dataset, Features]) -> dict[str, Candida
     """The first configuration of every algorithm that answers with sets."""
     experiment, _, features = asked
     return {
-        name: search(features, experiment.candidates[name], Budget(60, 2, max_trials=1), 0)
+        name: search(features, experiment.candidates[name], Budget(600, 2, max_trials=1), 0)
         for name in ("baseline", *LEARNING)
     }
 
