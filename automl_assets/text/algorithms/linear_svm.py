@@ -17,6 +17,7 @@ from automl_assets.text.models.term_scores import (
 
 MAX_ROWS = 100_000
 MAX_ITERATIONS = 300
+TOLERANCE = 0.1  # as in LIBLINEAR itself: of ten thousand texts nothing changes beyond it but the time
 
 
 def _portfolio(problem: Problem) -> Sequence[Config]:
@@ -50,7 +51,7 @@ def _plane(strength: float, rows: Rows, seed: int) -> Linear:
     """Margins: of one plane for two classes, of one plane per class against all others for more."""
     from sklearn.svm import LinearSVC
 
-    learner = LinearSVC(C=strength, max_iter=MAX_ITERATIONS, random_state=seed)
+    learner = LinearSVC(C=strength, tol=TOLERANCE, max_iter=MAX_ITERATIONS, random_state=seed)
     with stopping_early():
         learner.fit(rows.x, rows.y, sample_weight=rows.weight)
     return Linear(learner.coef_.T, learner.intercept_)
