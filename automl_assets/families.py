@@ -42,6 +42,7 @@ class RowSteps:
     `lay_out(folder, features, algorithm)` writes what fits read there; `fit_context(features, seed)` is what every fit is
     told; `fit_fold(folder, family, algorithm, config, fold, context)` gives a `learning.fit_fold.FoldFit`, in a child, where
     `read_inputs(folder)` are the rows that were laid out, which give some of themselves by `inputs[row_numbers]`.
+    `cells_a_row(features, algorithm)` is how many cells of a row an algorithm looks at, by which its time is guessed.
     `prune(ensemble, candidates, features, most_milliseconds)` may leave models out, so that one row is answered in time.
     `answer(ensemble, table)` gives probabilities [n_rows, n_classes] or values [n_rows, 1] for rows as they come, and
     `answer_inputs(ensemble, inputs)` for rows that are features already; inputs have `take(rows)`, and `sizes` to be shown.
@@ -67,6 +68,7 @@ class RowSteps:
     read_inputs: Callable[[Path], Any] = _matrix
     matrix_onnx: Callable[[Any], tuple[bytes, dict[str, tuple[str, ...]]] | None] = lambda ensemble: None
     choices: Callable[..., dict[str, tuple[str, ...]]] = lambda algorithm, features: {}
+    cells_a_row: Callable[..., int] = lambda features, algorithm: len(features.columns)
     prune: Callable[..., Any] = _unchanged
     most_milliseconds: float = 0.5  # that one row may take in ONNX at the median without a warning
     answer_columns: Callable[..., Any] | None = None

@@ -11,7 +11,7 @@ from automl_assets.text.steps.describe import GUARDRAILS, describe
 from automl_assets.text.steps.draft import draft
 from automl_assets.text.steps.explain import explain, explain_rows
 from automl_assets.text.steps.featurize import featurize
-from automl_assets.text.steps.fit import choices_for, fit_context, lay_out, read_inputs
+from automl_assets.text.steps.fit import cells_a_row, choices_for, fit_context, lay_out, read_inputs
 from automl_assets.text.steps.pipeline_onnx import onnx_bytes
 from automl_assets.text.steps.predict import answer, answer_inputs
 
@@ -30,6 +30,7 @@ FAMILY = Family(
         describe=describe,
         featurize=featurize,
         choices=choices_for,
+        cells_a_row=cells_a_row,
         lay_out=lay_out,
         read_inputs=read_inputs,
         fit_context=fit_context,
