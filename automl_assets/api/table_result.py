@@ -169,7 +169,8 @@ class Result(RunResult):
         from automl_assets.steps.find_label_errors import review_csv, review_tasks
 
         found, is_json = self._label_errors(), Path(path).suffix == ".json"
-        Path(path).write_bytes(review_tasks(found, self.experiment.target) if is_json else review_csv(found))
+        are_sets = self.ensemble.problem.is_multilabel
+        Path(path).write_bytes(review_tasks(found, self.experiment.target, are_sets) if is_json else review_csv(found))
 
     def _label_errors(self) -> "pl.DataFrame":
         from automl_assets.steps.find_label_errors import find_label_errors, with_columns_of
