@@ -92,19 +92,21 @@ def analyse_errors(
 
 
 def told_errors(judged: Judged, pace: TimeShares, random: np.random.Generator) -> ErrorAnalysis:
-    """Cohorts, the heat table, and the groups of each column, as far as there is time."""
+    """Cohorts, the heat table, and the groups of each column, as far as there is time, and anything to judge."""
     loss, table, name = judged.loss, judged.table, judged.loss_name
-    cohorts = _cohorts(judged, random) if pace.allows("cohorts") else ()
-    groups = {column.name: grouped(column, HEAT_GROUPS) for column in table} if pace.allows("heat") else {}
+    mean_loss = float(loss.mean()) if len(loss) else 0.0
+    cohorts = _cohorts(judged, random) if pace.allows("cohorts") and len(loss) > FEWEST_ROWS else ()
+    is_told = pace.allows("heat") and len(loss) > 0
+    groups = {column.name: grouped(column, HEAT_GROUPS) for column in table} if is_told else {}
     columns, heat = _heat(groups, loss)
-    drawings = [cohorts_picture(cohorts, float(loss.mean()), name)] if cohorts and pace.allows("pictures") else []
+    drawings = [cohorts_picture(cohorts, mean_loss, name)] if cohorts and pace.allows("pictures") else []
     drawings += [heat_picture(columns, heat, name)] if columns and pace.allows("pictures") else []
     return ErrorAnalysis(
         rows=judged.rows,
         n_rows=len(loss),
         metric=judged.metric,
         loss=name,
-        mean_loss=float(loss.mean()),
+        mean_loss=mean_loss,
         cohorts=cohorts,
         heat_columns=columns,
         heat=heat,

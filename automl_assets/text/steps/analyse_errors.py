@@ -9,16 +9,15 @@ import polars as pl
 
 from automl_assets.answer_kinds import answers_of
 from automl_assets.execution.time_shares import TimeShares
+from automl_assets.features.language import language_column
 from automl_assets.model_records import ErrorAnalysis
 from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps import analyse_errors as shared
 from automl_assets.steps.evaluate import Answers
-from automl_assets.text.features.language import is_language_known, languages_of
 
 WORD = r"[\p{L}\p{N}]+"
 LINK = r"https?:|www\."
 TOLD = 3  # decimals of a share
-FIRST_ROWS = 50  # whose languages tell how long those of all rows take
 MOST_LABELS = 12  # of sets, the most frequent, that rows are told apart by
 
 
@@ -57,23 +56,6 @@ def _measures(texts: pl.Series, name: str, pace: TimeShares) -> list[pl.Series]:
     if pace.allows("columns", needed, f"links in {name}"):
         found.append(pl.Series(f"links in {name}", np.where(texts.str.contains(LINK).to_numpy(), "yes", "no")))
     return found
-
-
-def language_column(texts: pl.Series, name: str, pace: TimeShares) -> list[pl.Series]:
-    """The language of each text, where it can be known in time by what some of them take; no column where it cannot."""
-    if not is_language_known():
-        return []
-    told = f"language of {name}"
-    if not pace.allows("columns", 0.0, told):
-        return []
-    languages_of(texts.head(1))  # what is loaded is not loaded again
-    started = time.monotonic()
-    first = languages_of(texts.head(FIRST_ROWS))
-    rest = texts.slice(FIRST_ROWS)
-    needed = (time.monotonic() - started) * len(rest) / max(1, len(first))
-    if len(rest) and not pace.allows("columns", needed, told):
-        return []
-    return [pl.concat([first, languages_of(rest)]).alias(told)]
 
 
 def _label(truth: np.ndarray, problem: Problem) -> list[pl.Series]:

@@ -4,24 +4,22 @@ rows it can be asked; a fast one is asked about thousands, an encoder about doze
 Not here: what is asked, and what its answers say.
 """
 
-import time
-
 import numpy as np
 import polars as pl
 
+from automl_assets.explanation.pace import Pace
 from automl_assets.records import Ensemble, Problem
 from automl_assets.text.steps.predict import answer
 
 FIRST_ROWS = 16  # that are always asked about, and tell how long a row takes
-MOST_TOGETHER = 6_000  # rows of one question
 
 
-class PacedModel:
+class PacedModel(Pace):
     """The first row of all is asked once without being counted: what it loads is not loaded again."""
 
     def __init__(self, ensemble: Ensemble):
+        super().__init__()
         self.ensemble = ensemble
-        self.n_asked, self.seconds = 0, 0.0
         self._is_warm = False
 
     @property
@@ -39,22 +37,7 @@ class PacedModel:
             answer(self.ensemble, table[:1])
             self._is_warm = True
         places, firsts = _distinct(table)
-        started = time.monotonic()
-        found = answer(self.ensemble, table[firsts])
-        self.seconds += time.monotonic() - started
-        self.n_asked += len(firsts)
-        return found[places]
-
-    def rows_until(self, deadline: float) -> int:
-        """Of how many rows it can be asked until then (time.monotonic), at most MOST_TOGETHER."""
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return 0
-        return int(min(MOST_TOGETHER, left / self.seconds_for(1) if self.seconds else MOST_TOGETHER))
-
-    def seconds_for(self, n_rows: int) -> float:
-        """What so many rows take, by those that were asked about so far."""
-        return n_rows * self.seconds / max(1, self.n_asked)
+        return self.timed(len(firsts), lambda: answer(self.ensemble, table[firsts]))[places]
 
     def first_answers(self, table: pl.DataFrame, deadline: float) -> np.ndarray:
         """Probabilities of as many rows, from the first on, as there is time for; of FIRST_ROWS always."""

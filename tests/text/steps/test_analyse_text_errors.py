@@ -9,10 +9,10 @@ import pytest
 
 from automl_assets.data.schema import NO_SCHEMA
 from automl_assets.execution.time_shares import TimeShares
+from automl_assets.features import language as module
+from automl_assets.features.language import is_language_known, language_column, languages_of
 from automl_assets.records import Dataset, Ensemble, Features, Problem, Roles, Split, Truth
-from automl_assets.text.features.language import is_language_known, languages_of
-from automl_assets.text.steps import analyse_errors as module
-from automl_assets.text.steps.analyse_errors import analyse_errors, language_column
+from automl_assets.text.steps.analyse_errors import analyse_errors
 
 SETS = Problem("text_classification_multilabel", "f1_score_micro", classes=("a", "b", "c"), is_multilabel=True)
 PROBLEM = Problem("text_classification", "accuracy", classes=("no", "yes"), positive=1)
