@@ -78,7 +78,7 @@ def headline(material: Material) -> str:
     asked = f'{experiment.task_part.title} {experiment.task.capitalize()} of "{experiment.target}".'
     if evaluation is None:
         return asked
-    if why := without_value(evaluation, experiment.metric):
+    if why := without_value(evaluation, experiment.metric, experiment.task):
         ensemble = material.get("ensemble")
         return f"{asked} {why}." + (f" Validation found {ensemble.score:.5g} on out-of-fold rows." if ensemble else "")
     value = f"{experiment.metric} {evaluation.metrics[experiment.metric]:.5g}"
