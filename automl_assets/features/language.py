@@ -8,6 +8,7 @@ import polars as pl
 from automl_assets.execution.time_shares import TimeShares
 
 FIRST_ROWS = 50  # whose languages tell how long those of all rows take
+LOADING_SECONDS = 1.0  # of the package, about
 LOOKED_AT = 1_000  # characters of a text
 
 
@@ -35,7 +36,7 @@ def language_column(texts: pl.Series, name: str, pace: TimeShares) -> list[pl.Se
     if not is_language_known():
         return []
     told = f"language of {name}"
-    if not pace.allows("columns", 0.0, told):
+    if not pace.allows("columns", LOADING_SECONDS, told):
         return []
     languages_of(texts.head(1))  # what is loaded is not loaded again
     started = time.monotonic()

@@ -73,7 +73,7 @@ def test_every_algorithm_without_weights_can_be_written_or_says_why(made: dict[s
         standing = replace(made["board"].standings[0], trial=member.trial, config={})
         alone = replace(made["ensemble"], members=(member,), predictions=np.empty((0, 1)))
         given = (made["experiment"], made["dataset"], alone, replace(made["board"], standings=(standing,)))
-        if part.requires in ("transformers", "lightgbm"):
+        if part.requires in ("transformers", "lightgbm"):  # pretrained weights, and trees of another family
             with pytest.raises(NotWritableError, match="no training code"):
                 write_training_code(*given)
         else:
