@@ -52,6 +52,8 @@ class RowSteps:
     `onnx_bytes(ensemble)` is the whole pipeline from raw columns to answers as a serialised ONNX model, and
     `matrix_onnx(ensemble)` is the same with one input for many columns of a kind, and which these are; None where none is.
     `input_types(featurizer)` names its raw columns: -> float, double or string.
+    `label_errors(dataset, features, ensemble)` is a table of likely errors of labels, and
+    `review_label_errors(dataset, features, ensemble)` the same for Label Studio, where a row has no label of its own.
     Where one of the others is None the asset of its name is not there.
     """
 
@@ -77,6 +79,8 @@ class RowSteps:
     analyse_errors: Callable[..., Any] | None = None
     assess_fairness: Callable[..., Any] | None = None
     write_training_code: Callable[..., Any] | None = None
+    label_errors: Callable[..., Any] | None = None
+    review_label_errors: Callable[..., bytes] | None = None
 
 
 @dataclass(frozen=True)
