@@ -11,6 +11,7 @@ FEWEST_KEPT = (
 )
 MOST_FILES = 5_000  # of a folder, which is looked through with every question
 MOST_NUMBERS = 10_000_000  # in memory, beside those of the last question
+MOST_AT_ALL = 100_000_000  # with those: in a notebook a question may be about all rows there are
 
 
 class Recent:
@@ -30,6 +31,7 @@ class Recent:
         return found
 
     def add(self, vectors: dict[bytes, np.ndarray]) -> None:
-        """Of further texts."""
-        self.held = self.held | vectors
-        self.n_numbers += sum(one.size for one in vectors.values())
+        """Of further texts, while there is room."""
+        n_numbers = self.n_numbers + sum(one.size for one in vectors.values())
+        if n_numbers <= MOST_AT_ALL:
+            self.held, self.n_numbers = self.held | vectors, n_numbers
