@@ -75,6 +75,8 @@ def test_an_error_of_a_library_leaves_no_secret_in_the_log_of_events(home, monke
 
 
 def test_texts_in_tables_are_cut_short() -> None:
-    (row,) = table([{"text": "a" * 1_000_000, "word": "Oslo", "n": 3, "share": float("nan"), "none": None}]).value.records
+    (row,) = table(
+        [{"text": "a" * 1_000_000, "word": "Oslo", "n": 3, "share": float("nan"), "none": None}]
+    ).value.records
     assert len(row.data["text"]) < 1_100 and row.data["text"].endswith("a …")
     assert {**row.data, "text": ""} == {"text": "", "word": "Oslo", "n": 3, "share": "nan", "none": ""}
