@@ -11,12 +11,13 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from automl_assets.encoders import recent
 from automl_assets.encoders.network import model_bytes, model_of, tokenizer_content, windows_of
 from automl_assets.encoders.reference import Reference
 from automl_assets.encoders.tokens import Tokenizer, tokenizer
@@ -55,23 +56,27 @@ class Reader:
         said. Raises LearningError when the time is up; what was read by then is kept."""
         place: dict[str, int] = {}
         rows = [place.setdefault(str(text), len(place)) for text in texts]
-        each, folder = list(place), own_folder()
+        each = list(place)
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16] for text in each]
-        most = self.windows.most
-        shelf = _kept(folder / f"vectors_{self._window_key}", most) if folder else _Shelf(None, most)
+        shelf, read = _shelf(own_folder(), self._window_key, self.windows.most), partial(self._read_now, n_threads)
+        found = shelf.recent.among(keys)
         for chunk in self._chunks(each):
-            lacking = [i for i in chunk if keys[i] not in shelf.vectors()]
+            found |= shelf.among([keys[i] for i in chunk])
+            lacking = [i for i in chunk if keys[i] not in found]
             if lacking and time.monotonic() > deadline:
-                n_read = sum(key in shelf.vectors() for key in keys)
+                n_read = len(found | shelf.among(keys))
                 raise LearningError(f"only {n_read} of {len(keys)} texts were read in time by {self.encoder.name}")
             if lacking:
-                windows = self.tokens([each[i] for i in lacking])
-                means = means_alone if self.encoder.is_int8 else window_means
-                session = _session(self.encoder, n_threads or threads_for(len(texts)))
-                made = means(session, windows, self.windows.marks.filling)
-                shelf.add([keys[i] for i in lacking], made, np.array([len(tokens) for tokens, _ in windows]))
-        vectors = shelf.vectors()
-        return np.stack([vectors[key] for key in keys])[rows]
+                some = [keys[i] for i in lacking]
+                found |= shelf.add(some, *read([each[i] for i in lacking], len(texts)), len(each))
+        return np.stack([found[key] for key in keys])[rows]
+
+    def _read_now(self, n_threads: int, texts: list[str], n_asked: int) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors, and of how many windows each is the mean."""
+        windows = self.tokens(texts)
+        means = means_alone if self.encoder.is_int8 else window_means
+        session = _session(self.encoder, n_threads or threads_for(n_asked))
+        return means(session, windows, self.windows.marks.filling), np.array([len(tokens) for tokens, _ in windows])
 
     def add(self, graph: Graph, texts: str) -> str:
         """Adds the vectors of texts [n_rows, 1], float32 [n_rows, n_dims], once for all who need them."""
@@ -147,7 +152,7 @@ def add_vectors(graph: Graph, texts: str, read: Reader, model: Any) -> str:
 
 class _Shelf:
     """Vectors of texts of `most` windows at most, in a folder, in files that are never changed: what others write becomes
-    known at the next look. Without a folder they are held in memory alone.
+    known at the next look. Those of few texts, and all without a folder, are in memory alone.
 
     A text that is read to its end by readers of more windows and of fewer has the same vector for all of them.
     """
@@ -156,29 +161,37 @@ class _Shelf:
         self.folder, self.most = folder, most
         self.known: set[str] = set()
         self.held: dict[bytes, np.ndarray] = {}
+        self.recent = recent.Recent()
         if folder:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def vectors(self) -> dict[bytes, np.ndarray]:
-        """All there are by now."""
+    def among(self, keys: list[bytes]) -> dict[bytes, np.ndarray]:
+        """Those of some texts that are in files by now."""
         for file in self.folder.glob("*.npz") if self.folder else ():
             if file.name not in self.known:
-                self.known.add(file.name)
                 with np.load(file) as content:
                     self._hold(content["keys"], content["vectors"], content["n_windows"], int(content["most"]))
-        return self.held
+                self.known.add(file.name)
+        held = self.held
+        return {key: held[key] for key in keys if key in held}
 
-    def add(self, keys: list[bytes], vectors: np.ndarray, n_windows: np.ndarray) -> None:
-        """`n_windows` is of how many each vector is the mean."""
+    def add(
+        self, keys: list[bytes], vectors: np.ndarray, n_windows: np.ndarray, n_asked: int
+    ) -> dict[bytes, np.ndarray]:
+        """`n_windows` is of how many each vector is the mean, `n_asked` of how many texts vectors are asked for together.
+        Gives the vectors by their keys."""
+        found = dict(zip(keys, vectors, strict=True))
+        if self.folder is None or n_asked < recent.FEWEST_KEPT or len(self.known) >= recent.MOST_FILES:
+            self.recent.add(found)
+            return found
         packed = np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1)
         self._hold(packed, vectors, n_windows, self.most)
-        if self.folder is None:
-            return
         name = self.folder / uuid.uuid4().hex
+        self.known.add(f"{name.name}.npz")
         with name.open("wb") as file:
             np.savez(file, keys=packed, vectors=vectors, n_windows=n_windows, most=self.most)
-        self.known.add(f"{name.name}.npz")
         os.replace(name, name.with_suffix(".npz"))
+        return found
 
     def _hold(self, keys: np.ndarray, vectors: np.ndarray, n_windows: np.ndarray, most: int) -> None:
         suits = (n_windows <= self.most) & (n_windows < most) if most != self.most else np.ones(len(keys), bool)
@@ -186,9 +199,9 @@ class _Shelf:
 
 
 @cache
-def _kept(folder: Path, most: int) -> _Shelf:
+def _shelf(folder: Path | None, key: str, most: int) -> _Shelf:
     """One in a process, so that no file is opened twice."""
-    return _Shelf(folder, most)
+    return _Shelf(folder / f"vectors_{key}" if folder else None, most)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 Every word is cut into pieces by itself, so that pieces and words can be told together in ONNX as well. A text longer than
 a window is read in windows that overlap: a piece counts where it has others on both sides. What is read is kept in the
-run's own folder, where all folds find it, as `reader` does for whole texts.
+run's own folder, where all folds find it, as `reader` does for whole texts; what little is asked for at once is not.
 """
 
 import hashlib
@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from automl_assets.encoders import recent
 from automl_assets.encoders.network import states_model_of, tokenizer_content, windows_of
 from automl_assets.encoders.reference import Reference
 from automl_assets.encoders.tokens import Marks, Tokenizer, tokenizer
 from automl_assets.encoders.windows import batches
 from automl_assets.errors import LearningError, SettingError
 from automl_assets.execution.temporary import own_folder
-from automl_assets.onnx.session import open_session
+from automl_assets.onnx.session import open_session, threads_for
 from automl_assets.stored import stored_as
 
 MOST_PIECES = 6  # of a word; links and long names have more, which say little
@@ -58,24 +59,25 @@ class WordReader:
         return self.inner // 4
 
     def read(
-        self, texts: Sequence[Sequence[str]], n_threads: int = 1, deadline: float = float("inf")
+        self, texts: Sequence[Sequence[str]], n_threads: int = 0, deadline: float = float("inf")
     ) -> list[np.ndarray]:
-        """The vectors of each text's words, float16 [n_words, n_dims]. Raises LearningError when the time is up; what was
-        read by then is kept."""
+        """The vectors of each text's words, float16 [n_words, n_dims]; on as many threads as may compute here unless it is
+        said. Raises LearningError when the time is up; what was read by then is kept."""
         place: dict[tuple[str, ...], int] = {}
         rows = [place.setdefault(tuple(words), len(place)) for words in texts]
-        each, folder = list(place), own_folder()
+        each, n_threads = list(place), n_threads or threads_for(len(texts))
         keys = [_key(words) for words in each]
-        shelf = _Shelf(folder / f"vectors_{self.key}" if folder else None)
+        shelf = _shelf(own_folder(), self.key)
+        found = shelf.recent.among(keys)
         for chunk in _chunks(each):
-            known = shelf.texts()
-            lacking = [number for number in chunk if keys[number] not in known]
+            found |= shelf.among([keys[i] for i in chunk])
+            lacking = [i for i in chunk if keys[i] not in found]
             if lacking and time.monotonic() > deadline:
-                n_read = sum(key in known for key in keys)
+                n_read = len(found | shelf.among(keys))
                 raise LearningError(f"only {n_read} of {len(keys)} texts were read in time by {self.encoder.name}")
             if lacking:
-                shelf.add([keys[number] for number in lacking], self._read_now([each[i] for i in lacking], n_threads))
-        found = shelf.texts()
+                made = self._read_now([each[i] for i in lacking], n_threads)
+                found |= shelf.add([keys[i] for i in lacking], made, len(each))
         return [found[keys[row]] for row in rows]
 
     def pieces(self, words: Sequence[str]) -> list[np.ndarray]:
@@ -176,30 +178,34 @@ def _means(states: np.ndarray, pieces: list[np.ndarray]) -> np.ndarray:
 
 class _Shelf:
     """Vectors of texts in a folder, in files that are never changed and that processes map: what others write becomes known
-    at the next look. Without a folder they are held in memory alone."""
+    at the next look. Those of few texts, and all without a folder, are in memory alone."""
 
     def __init__(self, folder: Path | None):
         self.folder = folder
         self.known: set[str] = set()
         self.held: dict[bytes, np.ndarray] = {}
+        self.recent = recent.Recent()
         if folder:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def texts(self) -> dict[bytes, np.ndarray]:
-        """All that are there now, by the key of their text."""
+    def among(self, keys: list[bytes]) -> dict[bytes, np.ndarray]:
+        """Those of some texts that are in files by now."""
         for file in self.folder.glob("*.keys.npy") if self.folder else ():
             if file.name not in self.known:
-                self.known.add(file.name)
                 vectors = np.load(file.with_name(file.name.replace(".keys", ".vectors")), mmap_mode="r")
                 content = np.load(file)
-                keys, ends = [key.tobytes() for key in content["key"]], content["end"]
-                self.held |= dict(zip(keys, np.split(vectors, ends[:-1]), strict=True))
-        return self.held
+                every, ends = [key.tobytes() for key in content["key"]], content["end"]
+                self.held |= dict(zip(every, np.split(vectors, ends[:-1]), strict=True))
+                self.known.add(file.name)
+        held = self.held
+        return {key: held[key] for key in keys if key in held}
 
-    def add(self, keys: list[bytes], vectors: list[np.ndarray]) -> None:
-        if self.folder is None:
-            self.held |= dict(zip(keys, vectors, strict=True))
-            return
+    def add(self, keys: list[bytes], vectors: list[np.ndarray], n_asked: int) -> dict[bytes, np.ndarray]:
+        """`n_asked` is of how many texts vectors are asked for together. Gives the vectors by their keys."""
+        found = dict(zip(keys, vectors, strict=True))
+        if self.folder is None or n_asked < recent.FEWEST_KEPT or len(self.known) >= recent.MOST_FILES:
+            self.recent.add(found)
+            return found
         content = np.zeros(len(keys), [("key", np.uint8, 16), ("end", np.int64)])
         content["key"] = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 16)
         content["end"] = np.cumsum([len(one) for one in vectors])
@@ -207,6 +213,13 @@ class _Shelf:
         np.save(self.folder / f"{name}.vectors.npy", np.concatenate(vectors))
         np.save(self.folder / f"{name}.npy", content)
         os.replace(self.folder / f"{name}.npy", self.folder / f"{name}.keys.npy")
+        return found
+
+
+@cache
+def _shelf(folder: Path | None, key: str) -> _Shelf:
+    """One in a process, so that no file is opened twice."""
+    return _Shelf(folder / f"vectors_{key}" if folder else None)
 
 
 @cache

@@ -2,6 +2,7 @@
 that are swept. Not here: which is tried next."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -61,15 +62,16 @@ def _possible(algorithm: Algorithm, problem: Problem) -> dict[str, tuple[Value, 
 
 def _suits(value: Value, possible: tuple[Value, ...] | type) -> bool:
     if isinstance(possible, tuple):
-        return value in possible or (_is_count(possible) and _is_count((value,)) and float(value) > 0)
-    if possible in (float, int):
-        return _is_number(value) and (possible is float or float(value).is_integer()) and float(value) >= 0
-    return isinstance(value, possible)
+        known = [one for one in possible if isinstance(value, type(one))]  # 1 is no True
+        return value in known or (_is_count(possible) and _is_count((value,)) and float(value) > 0)
+    if possible is float:
+        return _is_number(value) and 0 <= float(value) < math.inf
+    return _is_count((value,)) and float(value) >= 0 if possible is int else isinstance(value, possible)
 
 
 def _is_count(values: tuple[Any, ...]) -> bool:
     """Whether they are whole numbers, of which others than those that are searched do as well."""
-    return all(_is_number(value) and float(value).is_integer() for value in values)
+    return all(isinstance(value, int) and not isinstance(value, bool) for value in values)
 
 
 def _is_number(value: Any) -> bool:
@@ -78,8 +80,10 @@ def _is_number(value: Any) -> bool:
 
 def _told(possible: tuple[Value, ...] | type) -> str:
     if isinstance(possible, tuple):
-        return "a positive whole number" if _is_count(possible) else f"one of {listed(possible)}"
-    return {float: "a number from 0 up", int: "a whole number from 0 up"}.get(possible, possible.__name__)
+        return "a positive whole number, without a point" if _is_count(possible) else f"one of {listed(possible)}"
+    return {float: "a number from 0 up", int: "a whole number from 0 up, without a point"}.get(
+        possible, possible.__name__
+    )
 
 
 def _several(values: Value | Sequence[Value]) -> tuple[Value, ...]:

@@ -1,5 +1,6 @@
 """Words as vectors of a tiny BERT made here: windows of long texts, vectors that are kept, and a network that keeps its time."""
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import polars as pl
 import pytest
 
 from automl_assets import registry
+from automl_assets.encoders import recent, words
 from automl_assets.encoders.reference import Reference, reference
 from automl_assets.encoders.words import MOST_PIECES, WordReader, word_reader
 from automl_assets.entities.records import TokenInputs
@@ -36,6 +38,7 @@ def reader(encoder: Reference, tmp_path_factory: pytest.TempPathFactory, monkeyp
     own = tmp_path_factory.mktemp("run") / "automl_node_1_own_name"  # as a run's own folder is called
     own.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(own))
+    monkeypatch.setattr(recent, "FEWEST_KEPT", 1)
     return word_reader(encoder, WORDS, is_exported=True)
 
 
@@ -64,6 +67,23 @@ def test_what_was_read_is_there_when_the_time_is_up(reader: WordReader) -> None:
     assert len(reader.read(TEXTS, deadline=0.0)) == len(TEXTS)
     with pytest.raises(LearningError, match="only 4 of 5 texts were read in time"):
         reader.read([*TEXTS[:4], ["never", "read"]], deadline=0.0)
+
+
+def test_what_a_server_is_asked_is_not_put_down_and_forgotten_in_time(
+    reader: WordReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Path(tempfile.gettempdir())
+    monkeypatch.setattr(recent, "FEWEST_KEPT", 64)
+    monkeypatch.setattr(recent, "MOST_NUMBERS", 5_000)
+    first = reader.read([["ako", "0"]])
+    assert np.array_equal(reader.read([["ako", "0"]], deadline=0.0)[0], first[0]), "the next member asks for the same"
+    for number in range(1, 60):
+        reader.read([["ako", str(number)]])
+    held = words._shelf(own, reader.key).recent.held.values()
+    assert sum(one.size for one in held) <= 5_000 + 2 * first[0].size
+    assert [*own.glob("vectors_*/*")] == []
+    reader.read([["ako", str(number)] for number in range(64)])
+    assert len([*own.glob("vectors_*/*.keys.npy")]) == 1
 
 
 def test_a_fit_whose_time_is_up_gives_what_a_step_has_learnt(encoder: Reference, reader: WordReader) -> None:

@@ -1,9 +1,12 @@
 """Values that an experiment gives hold for every trial, are swept where there are several, and are refused where they are
 none of the algorithm's."""
 
+import re
 from itertools import islice
+from pathlib import Path
 
 import pytest
+import yaml
 
 from automl_assets import registry
 from automl_assets.experiment.experiment import parse
@@ -66,6 +69,9 @@ def test_every_algorithm_takes_its_own_default_and_what_it_searches() -> None:
         ),
         ({"fine_tuned_encoder": {"epochs": []}}, r"fine_tuned_encoder.epochs: got \[\]; it is a number"),
         ({"fine_tuned_encoder": {"schedule": ["linear", "stairs"]}}, r"got 'stairs'; it is one of linear, cosine"),
+        ({"fine_tuned_encoder": {"batch_rows": 16.0}}, r"got 16.0; it is a positive whole number, without a point"),
+        ({"fine_tuned_encoder": {"epochs": float("inf")}}, r"got inf; it is a number from 0 up"),
+        ({"text_boosting": {"rounds": 100.0}}, r"got 100.0; it is a whole number from 0 up, without a point"),
         ({"fine_tuned_encoder": {"batch_rows": -8}}, r"got -8; it is a positive whole number"),
     ],
 )
@@ -77,3 +83,10 @@ def test_what_an_algorithm_does_not_have_is_refused(given: dict, message: str) -
 def test_what_it_has_is_taken() -> None:
     given = {"fine_tuned_encoder": {"epochs": 2, "schedule": ["linear", "cosine"], "batch_rows": 8}}
     assert parse(TEXTS | {"algorithms": {"settings": given}}, "any").algorithms.settings == given
+
+
+def test_the_example_of_the_readme_is_taken() -> None:
+    """It stands in the table of settings."""
+    (told,) = re.findall(r"`\{settings: (\{.*?\}\})\}`", Path("README.md").read_text())
+    asked = {"task": "classification", "source": "rows.csv", "target": "y"}
+    parse(asked | {"algorithms": {"settings": yaml.safe_load(told)}}, "any")

@@ -11,7 +11,7 @@ import polars as pl
 
 from automl_assets.entities.features.tokens import token_places
 from automl_assets.entities.records import TokenInputs
-from automl_assets.entities.steps.featurize import tokenized
+from automl_assets.entities.steps.featurize import texts_of, tokenized
 from automl_assets.entities.steps.predict import answer_inputs
 from automl_assets.execution.time_shares import TimeShares
 from automl_assets.explanation.pace import Pace
@@ -202,8 +202,7 @@ def explain_rows(
     model, inputs = EntityModel(ensemble), tokenized(recipe, table)
     answered = model.entities(inputs, model.answers(inputs)) if len(inputs) else []
     found, _ = entity_contributions(model, answered, seconds)
-    texts = table[recipe.column].cast(pl.String).fill_null("").to_list()
-    places = [token_places(text, recipe.is_parted_by_blanks) for text in texts]
+    places = [token_places(text, recipe.is_parted_by_blanks) for text in texts_of(recipe, table)]
     ends = [places[row][number] for row, number in found.select("row", "start").iter_rows()]
     return found.with_columns(
         pl.Series("start", [start for start, _ in ends], pl.Int64),

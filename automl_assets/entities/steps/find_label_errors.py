@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets.entities.features.token_attributes import bare_place
-from automl_assets.entities.features.tokens import token_places
+from automl_assets.entities.features.tokens import Place, token_places
 from automl_assets.records import Dataset, Ensemble, Features
 from automl_assets.steps.find_label_errors import MOST, as_tasks, suspects, task
 from automl_assets.tagging import entities, labels_of
@@ -88,6 +88,7 @@ class _Places:
         recipe = ensemble.featurizer
         self.inputs, self.is_parted = features.inputs, recipe.is_parted_by_blanks
         self.texts = dataset.table[recipe.column].cast(pl.String).fill_null("").to_list()
+        self.known: tuple[int, list[Place]] = (-1, [])  # a row, and the places of its tokens
         starts = features.inputs.texts.starts
         self.first = dict(zip(features.inputs.text[starts].tolist(), starts.tolist(), strict=True))
 
@@ -95,7 +96,9 @@ class _Places:
         """The number of a token's text, the text, and where the token is in it without marks that stick to it."""
         row = int(self.inputs.text[token])
         text = self.texts[row]
-        return row, text, bare_place(text, token_places(text, self.is_parted)[token - self.first[row]])
+        if self.known[0] != row:
+            self.known = (row, token_places(text, self.is_parted))
+        return row, text, bare_place(text, self.known[1][token - self.first[row]])
 
     def spans(self, tokens: np.ndarray, codes: np.ndarray, labels: tuple[str, ...]) -> list[Span]:
         """The entities that the tags of a text's tokens mean, in characters."""

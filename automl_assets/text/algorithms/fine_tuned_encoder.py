@@ -35,8 +35,9 @@ SHARE_OF_LOOK = 0.1  # of the time at most, for a look at validation rows; where
 ROWS_OF_LOOK = 64  # that are judged together
 FULL_EPOCHS = 1.0  # as many must fit into the time, else the lower half of the layers stays as it is
 PATIENCE = 3  # looks without a better loss
+MOST_THREADS = 1_000_000  # of what takes as many as it is given
 
-_ANSWERING: dict[str, Any] = {}  # what answers for a model, by its key and the number of its threads
+_ANSWERING: dict[str, tuple[Any, int]] = {}  # what answers for a model, by its key, and on how many threads it can
 
 
 @stored_as("text.FineTunedEncoder")
@@ -296,7 +297,7 @@ class _Training:
         model = Model(self.read, learnt, linear, epochs, _digest(linear, learnt))
         if learnt:
             _put(self.network, learnt)
-            _answer_by(model, network.Answering(self.network))
+            _answer_by(model, network.Answering(self.network), MOST_THREADS)
         return model
 
     def _prepared(self, rows: Rows) -> "_Prepared":
@@ -360,20 +361,24 @@ def _put(changing: Any, tensors: dict[str, np.ndarray]) -> None:
     )
 
 
-def _answer_by(model: Model, answering: Any) -> None:
+def _answer_by(model: Model, answering: Any, n_threads: int) -> None:
     """Kept for the model that was asked last: each takes as much memory as the encoder."""
     _ANSWERING.clear()
-    _ANSWERING[model.key] = answering
+    _ANSWERING[model.key] = answering, n_threads
 
 
 def _answering(model: Model, n_threads: int) -> Any:
     """What gives vectors of windows: the very network that learnt, where it did in this process, else one of its own on a
-    GPU, or an ONNX session where there is none."""
-    if model.key not in _ANSWERING:
+    GPU, or an ONNX session where there is none. That of a row alone is opened anew when many are asked about."""
+    answering, n_able = _ANSWERING.get(model.key, (None, 0))
+    if n_able < n_threads:
         changed = _changed(model)
-        on_gpu = network.on_gpu(changed)
-        _answer_by(model, on_gpu or open_session(network.exported(changed).SerializeToString(), n_threads))
-    return _ANSWERING[model.key]
+        if on_gpu := network.on_gpu(changed):
+            answering, n_able = on_gpu, MOST_THREADS
+        else:
+            answering, n_able = open_session(network.exported(changed).SerializeToString(), n_threads), n_threads
+        _answer_by(model, answering, n_able)
+    return answering
 
 
 def _predict(model: Model, x: TextInputs) -> np.ndarray:

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from automl_assets import registry
+from automl_assets.entities.steps import find_label_errors as module
 from automl_assets.entities.steps.analyse_errors import analyse_errors
 from automl_assets.entities.steps.find_label_errors import find_label_errors, review_label_errors
 from automl_assets.entities.steps.judged_entities import judged_entities
@@ -137,3 +138,12 @@ def test_in_no_time_parts_are_left_out_and_told_and_texts_without_entities_are_s
     split = replace(nothing.truth.split, is_test=np.zeros(len(nothing.truth.y), bool))
     found = analyse_errors(case.dataset, replace(nothing, truth=replace(nothing.truth, split=split)), none, seed=0)
     assert (found.n_rows, found.mean_loss, found.cohorts) == (0, 0.0, ())
+
+
+def test_a_text_is_parted_once_however_many_entities_it_names(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    parted = module.token_places
+    monkeypatch.setattr(module, "token_places", lambda text, *form: asked.append(text) or parted(text, *form))
+    ensemble = _with_answers(case, lambda codes, features: codes.__setitem__(slice(0, 40), 0))
+    tasks = json.loads(review_label_errors(case.dataset, case.features, ensemble))
+    assert len(asked) <= len(tasks) and any(", " in one["data"]["given"] for one in tasks)

@@ -1,5 +1,6 @@
 """Which words speak for an entity: its own, and those that stand by it."""
 
+import json
 import time
 from typing import Any
 
@@ -36,6 +37,13 @@ def test_words_of_an_entity_add_up_to_its_log_odds_and_say_where_they_are(case: 
         assert ROWS["text"][row][start:stop] == value
     says = dict(found.filter(pl.col("entity") == "Kalo").select("value", "contribution").iter_rows())
     assert max(says, key=lambda word: says[word]) in ("Mr", "Kalo") and says["Mr"] > abs(says["nobody"])
+
+
+def test_lists_of_tokens_are_explained_with_places_in_the_text_that_is_answered(case: Any) -> None:
+    table = ROWS.head(1)
+    listed = table.with_columns(text=pl.lit(json.dumps(table["text"][0].split())))
+    one, other = (explain_rows(case.ensemble, case.dataset, case.features, rows, 0.0) for rows in (table, listed))
+    assert one.equals(other) and one.height > 0
 
 
 def test_a_column_that_is_missing_is_told(case: Any) -> None:

@@ -104,6 +104,22 @@ def test_looks_and_answers_are_foreseen_and_half_the_layers_rest_where_time_is_s
     np.testing.assert_allclose(algorithm.predict(model, _rows(valid).x), here, atol=1e-4)  # as it is stored
 
 
+def test_many_rows_are_answered_on_all_threads_after_a_row_alone(
+    algorithm, context: FitContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a server, or in an explanation, which asks about one row first."""
+    every = np.ones(len(TEXTS), bool)
+    x, model = _rows(every).x, algorithm.fit(CONFIG | {"epochs": 1.0}, _rows(every), None, context)
+    fine_tuned_encoder._ANSWERING.clear()
+    asked: list[int] = []
+    opened = fine_tuned_encoder.open_session
+    monkeypatch.setattr(fine_tuned_encoder, "threads_for", lambda n_rows: min(n_rows, 2))
+    monkeypatch.setattr(fine_tuned_encoder, "open_session", lambda content, n: asked.append(n) or opened(content, n))
+    for rows in ([0], [0, 1], [0], [0, 1, 2]):
+        algorithm.predict(model, x[np.array(rows)])
+    assert asked == [1, 2]
+
+
 def test_what_has_no_time_for_a_step_says_so(algorithm, context: FitContext, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, valid = Clock(monkeypatch, seconds_a_row=1.0), np.arange(len(TEXTS)) % 4 == 0
     short = replace(context, deadline=clock.now + 90)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from automl_assets import registry
-from automl_assets.encoders import network
+from automl_assets.encoders import network, recent
 from automl_assets.encoders import reader as readers
 from automl_assets.encoders.reference import files_of, reference, wished
 from automl_assets.errors import ArtifactError, ServiceError, SettingError
@@ -41,6 +41,7 @@ def context(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     own = tmp_path_factory.mktemp("run") / "automl_node_1_own_name"  # as a run's own folder is called
     own.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(own))
+    monkeypatch.setattr(recent, "FEWEST_KEPT", 1)
     return FitContext(Problem("text_classification", "accuracy", ("red", "blue")), encoder=reference(str(folder)))
 
 
@@ -98,6 +99,21 @@ def test_vectors_are_kept_in_the_own_folder_of_a_run_alone(
     np.testing.assert_allclose(raw[7:], algorithm.predict(model, inputs[np.arange(7, len(TEXTS))]), atol=1e-5)
     assert ((raw[:, 0] > 0) == Y).mean() > 0.95
     assert [*tmp_path.iterdir()] == []
+
+
+def test_what_a_server_is_asked_is_not_put_down_and_forgotten_in_time(
+    context: FitContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, read = Path(tempfile.gettempdir()), readers.reader(context.encoder, TEXTS.tolist())
+    monkeypatch.setattr(recent, "FEWEST_KEPT", 64)
+    monkeypatch.setattr(recent, "MOST_NUMBERS", 1_000)
+    first = read.read(["red 0"])
+    np.testing.assert_array_equal(read.read(["red 0"], deadline=0.0), first)  # the next member asks for the same
+    for number in range(1, 60):
+        read.read([f"red {number}"])
+    held = readers._shelf(own, read._window_key, read.windows.most).recent.held.values()
+    assert sum(one.size for one in held) <= 1_000 + 2 * first.size
+    assert [*own.glob("vectors_*/*")] == []
 
 
 def test_a_text_is_read_once_for_readers_of_more_windows_and_of_fewer(
