@@ -29,3 +29,5 @@ class Ticking:
     def monotonic(self) -> float:
         self.now += self.seconds_a_look
         return self.now
+
+    perf_counter = monotonic

@@ -25,6 +25,7 @@ from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes, onnx_feeds
 from automl_assets.tabular.steps.predict import answer
+from tests.clocks import Ticking
 
 CASES = ["texts", "three_texts", "integers", "booleans", "regression"]
 TOLERANCE = 1e-5  # of a probability, or of the range of a target
@@ -148,6 +149,16 @@ def test_the_export_proves_itself(learned, case_name: str) -> None:
         "colour": "string",
         "label": "string",
     }
+
+
+def test_a_slow_model_is_proven_on_fewer_rows(learned, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, clock = learned("texts"), Ticking(seconds_a_look=1.0)
+    started = clock.now
+    monkeypatch.setattr("automl_assets.steps.export.time", clock)
+    model = export(case.ensemble, case.dataset.table)
+    assert (model.n_checked, model.latency_milliseconds) == (20, 1_000)
+    assert clock.now - started == 2 * 30, "a look before and after each row that is timed"
+    assert model.max_difference < TOLERANCE
 
 
 @pytest.mark.parametrize("case_name", ["texts", "three_texts", "integers", "booleans"])
