@@ -65,7 +65,7 @@ class Featurization(Frozen):
     blocked: tuple[Blockable, ...] = ()
     language: str | None = None
     text_embedding: str | None = None  # folder of a language model, its name on the hub; `auto`, for texts
-    text_embedding_precision: Precision = "float32"  # for texts; int8: a quarter of the size, half the time
+    text_embedding_precision: Precision = "float32"  # for texts; int8: a quarter of the size, .6 of the time
 
     @field_validator("language")
     @classmethod
