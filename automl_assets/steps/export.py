@@ -72,4 +72,4 @@ def _latency(session: Any, feeds: dict[str, np.ndarray]) -> float:
         seconds.append(time.perf_counter() - started)
         if len(seconds) >= N_FIRST + FEWEST and sum(seconds) > SECONDS:
             break
-    return float(np.median(seconds[N_FIRST:]))
+    return float(np.median(seconds[min(N_FIRST, n_rows) :]))

@@ -161,6 +161,15 @@ def test_a_slow_model_is_proven_on_fewer_rows(learned, monkeypatch: pytest.Monke
     assert model.max_difference < TOLERANCE
 
 
+@pytest.mark.parametrize("n_rows", [1, 2, 10])
+def test_few_rows_are_enough_for_a_time(learned, n_rows: int) -> None:
+    """As many as are asked before the clock counts, or fewer."""
+    case = learned("texts")
+    model = export(case.ensemble, case.dataset.table.head(n_rows))
+    assert model.n_checked == n_rows
+    assert model.latency_milliseconds > 0
+
+
 @pytest.mark.parametrize("case_name", ["texts", "three_texts", "integers", "booleans"])
 def test_labels_are_those_of_python(learned, case_name: str) -> None:
     case = learned(case_name)
