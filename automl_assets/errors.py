@@ -64,6 +64,10 @@ class ArtifactError(AutomlError):
     """A stored record is missing, was not written by this installation, or has been changed since."""
 
 
+class NotWritableError(AutomlError):
+    """A model cannot be written down as a program."""
+
+
 class ServiceError(AutomlError):
     """A service that the settings name, a database say, does not answer."""
 

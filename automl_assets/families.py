@@ -42,6 +42,7 @@ class RowSteps:
     `lay_out(folder, features, algorithm)` writes what fits read there; `fit_context(features, seed)` is what every fit is
     told; `fit_fold(folder, family, algorithm, config, fold, context)` gives a `learning.fit_fold.FoldFit`, in a child, where
     `read_inputs(folder)` are the rows that were laid out, which give some of themselves by `inputs[row_numbers]`.
+    `cells_a_row(features, algorithm)` is how many cells of a row an algorithm looks at, by which its time is guessed.
     `prune(ensemble, candidates, features, most_milliseconds)` may leave models out, so that one row is answered in time.
     `answer(ensemble, table)` gives probabilities [n_rows, n_classes] or values [n_rows, 1] for rows as they come, and
     `answer_inputs(ensemble, inputs)` for rows that are features already; inputs have `take(rows)`, and `sizes` to be shown.
@@ -51,6 +52,8 @@ class RowSteps:
     `onnx_bytes(ensemble)` is the whole pipeline from raw columns to answers as a serialised ONNX model, and
     `matrix_onnx(ensemble)` is the same with one input for many columns of a kind, and which these are; None where none is.
     `input_types(featurizer)` names its raw columns: -> float, double or string.
+    `label_errors(dataset, features, ensemble)` is a table of likely errors of labels, and
+    `review_label_errors(dataset, features, ensemble)` the same for Label Studio, where a row has no label of its own.
     Where one of the others is None the asset of its name is not there.
     """
 
@@ -67,6 +70,7 @@ class RowSteps:
     read_inputs: Callable[[Path], Any] = _matrix
     matrix_onnx: Callable[[Any], tuple[bytes, dict[str, tuple[str, ...]]] | None] = lambda ensemble: None
     choices: Callable[..., dict[str, tuple[str, ...]]] = lambda algorithm, features: {}
+    cells_a_row: Callable[..., int] = lambda features, algorithm: len(features.columns)
     prune: Callable[..., Any] = _unchanged
     most_milliseconds: float = 0.5  # that one row may take in ONNX at the median without a warning
     answer_columns: Callable[..., Any] | None = None
@@ -75,6 +79,8 @@ class RowSteps:
     analyse_errors: Callable[..., Any] | None = None
     assess_fairness: Callable[..., Any] | None = None
     write_training_code: Callable[..., Any] | None = None
+    label_errors: Callable[..., Any] | None = None
+    review_label_errors: Callable[..., bytes] | None = None
 
 
 @dataclass(frozen=True)

@@ -102,10 +102,27 @@ def _truth_apart(fields: Fields) -> Fields:
     }
 
 
+# What a CRF looked at before its table of attributes said so itself: aspects, and how many tokens to the right.
+_ENTITY_TEMPLATES = (
+    (("written", 0),),
+    *((("word", place),) for place in (-3, -2, -1, 0, 1, 2, 3)),
+    *((("shape", place),) for place in (-2, -1, 0, 1, 2)),
+    *((("kind", place),) for place in (-2, -1, 0, 1, 2)),
+    *(((name, 0),) for name in ("begins_2", "begins_3", "begins_4", "ends_1", "ends_2", "ends_3", "ends_4")),
+    *((("ends_3", place),) for place in (-1, 1)),
+    *((("word", place), ("word", place + 1)) for place in (-2, -1, 0, 1)),
+    *((("kind", place), ("kind", place + 1)) for place in (-1, 0)),
+    (("kind", -1), ("kind", 0), ("kind", 1)),
+    (("word", -1), ("kind", 0)),
+    (("kind", 0), ("word", 1)),
+    (("word", -1), ("word", 1)),
+)
+
 # Kind of a record or model, as it is called today -> what makes its fields of then into those of today, as they are
 # stored: of a record in its JSON, of a model pickled. It is given fields of today as well, and leaves them alone.
 FIELDS: dict[str, Callable[[Fields], Fields]] = {
     "OnnxModel": without("raw"),
     "Features": _truth_apart,
+    "entities.AttributeTable": lambda fields: {"templates": _ENTITY_TEMPLATES, "statistics": {}, **fields},
     "Contributions": lambda fields: {"n_compared": fields["n_background"], **fields},
 }

@@ -150,6 +150,8 @@ class ErrorAnalysis:
     pictures: tuple[Picture, ...]
     left_out: tuple[str, ...] = ()  # for want of time
     label_errors: pl.DataFrame | None = None  # rows whose label is likely wrong, see `steps.find_label_errors`
+    confusions: pl.DataFrame | None = None  # what is answered in the place of what, see `steps.tabulate_confusions`
+    by_group: pl.DataFrame | None = None  # column, group, n_rows, loss: of the columns whose groups differ most
 
 
 @dataclass(frozen=True)

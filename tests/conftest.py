@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from automl_assets.experiment.experiment import Experiment, parse
 from tests.cpu_seconds import CpuSeconds
@@ -23,6 +24,11 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 
 if "AUTOML_DATA" not in os.environ and DATA.is_dir():
     os.environ["AUTOML_DATA"] = str(DATA)
+
+# The halves of `make test` share the cores: threads that wait for threads which get none spin, for minutes on end. Whoever
+# asks for more threads by name gets them.
+os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})  # of what is loaded later, and of processes
+threadpool_limits(1)
 
 # The same examples at every run of `make test`; `make test-all` looks for others.
 settings.register_profile("repeatable", derandomize=True)

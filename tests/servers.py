@@ -46,7 +46,7 @@ def stop(process: subprocess.Popen) -> None:
     """Ends a server that has a session of its own, with those whom it started: some of them wait for each other."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)
-    process.wait(60)
+    process.wait(200)
 
 
 def listens(process: subprocess.Popen) -> set[str]:
@@ -60,7 +60,7 @@ def post(address: str, content: Any, kind: str = "application/json") -> tuple[in
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     request = urllib.request.Request(address, body, {"Content-Type": kind})
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)

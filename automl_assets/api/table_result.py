@@ -168,15 +168,21 @@ class Result(RunResult):
         """Writes them for review: `.json` for Label Studio, whose export `automl labels` takes back; else CSV."""
         from automl_assets.steps.find_label_errors import review_csv, review_tasks
 
-        found, is_json = self._label_errors(), Path(path).suffix == ".json"
-        Path(path).write_bytes(review_tasks(found, self.experiment.target) if is_json else review_csv(found))
+        if Path(path).suffix != ".json":
+            written = review_csv(self._label_errors())
+        elif review := self.experiment.family.steps.review_label_errors:
+            written = review(self._load("dataset"), self._load("features"), self.ensemble)
+        else:
+            are_sets = self.ensemble.problem.is_multilabel
+            written = review_tasks(self._label_errors(), self.experiment.target, are_sets)
+        Path(path).write_bytes(written)
 
     def _label_errors(self) -> "pl.DataFrame":
         from automl_assets.steps.find_label_errors import find_label_errors, with_columns_of
 
-        if self.experiment.task_part.parts:
-            raise SettingError(f"{self.experiment.name}: only rows that have one label each are looked through")
         dataset, features = self._load("dataset"), self._load("features")
+        if find := self.experiment.family.steps.label_errors:
+            return find(dataset, features, self.ensemble)
         found = find_label_errors(features.truth.y, self.ensemble.predictions, self.ensemble.problem)
         return with_columns_of(found, dataset)
 

@@ -6,6 +6,7 @@ import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, pictures, step, table
 from automl_assets.experiment.experiment import Experiment
+from automl_assets.learning.configurations import configured
 from automl_assets.metrics import oriented
 from automl_assets.parts import Algorithm
 from automl_assets.records import Candidate, Features, Trial
@@ -21,6 +22,7 @@ NONE_LEFT = "no trial was left"
 
 def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg.AssetsDefinition:
     name = f"candidate_{algorithm.name}"
+    algorithm = configured(algorithm, experiment.algorithms.settings.get(algorithm.name, {}))
     key = asset_key(experiment.name, name)
 
     @dg.asset(

@@ -1,5 +1,6 @@
 """The asset `ensemble`: the model that answers, a vote or a stack over trials."""
 
+from collections.abc import Collection
 from typing import Any
 
 import dagster as dg
@@ -55,7 +56,9 @@ def ensemble(experiment: Experiment) -> dg.AssetsDefinition:
             honest = calibrate(trimmed, features.truth, experiment.seed)
             decisive = choose_threshold(honest, features.truth, experiment)
             made = conformalize(decisive, features.truth, experiment.coverage, experiment.seed)
-            checks = [_better(why_a_guess(made, features.truth)), _all_tried(list(journal.events()), lost)]
+            lacking = {part.lacks(experiment) for part in experiment.candidates.values()}
+            tried = all_tried(list(journal.events()), lost, lacking)
+            checks = [_better(why_a_guess(made, features.truth)), tried]
         return dg.MaterializeResult(value=made, metadata=_metadata(made), check_results=checks)
 
     return asset
@@ -65,8 +68,8 @@ def _better(why: str) -> dg.AssetCheckResult:
     return warning(BETTER, f"{why}. {GUESS_ADVICE}") if why else dg.AssetCheckResult(check_name=BETTER, passed=True)
 
 
-def _all_tried(events: list[dict[str, Any]], lost: str) -> dg.AssetCheckResult:
-    """What the clock kept from being tried."""
+def all_tried(events: list[dict[str, Any]], lost: str, lacking: Collection[str]) -> dg.AssetCheckResult:
+    """What the clock kept from being tried, and what was not there; the reasons in `lacking` are none of time."""
     names: dict[str, list[str]] = {}
     for event in events:
         if event["event"] == "left_out":
@@ -74,7 +77,8 @@ def _all_tried(events: list[dict[str, Any]], lost: str) -> dg.AssetCheckResult:
     told = [f"{', '.join(of_reason)}: {reason}" for reason, of_reason in names.items()]
     if not told and not lost:
         return dg.AssetCheckResult(check_name=ALL_TRIED, passed=True)
-    return warning(ALL_TRIED, f"{'; '.join(filter(None, (lost, *told)))}. {TIME_ADVICE}")
+    advice = f" {TIME_ADVICE}" if lost or not names.keys() <= set(lacking) else ""
+    return warning(ALL_TRIED, f"{'; '.join(filter(None, (lost, *told))).rstrip('.')}.{advice}")
 
 
 def _metadata(made: Ensemble) -> dict[str, Any]:

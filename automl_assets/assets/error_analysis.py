@@ -11,6 +11,7 @@ from automl_assets.model_records import Cohort, ErrorAnalysis
 from automl_assets.records import Dataset, Ensemble, Features
 from automl_assets.resources.clock import Clock
 
+TABLES = ("confusions", "by_group", "label_errors")  # of the record, as they are
 TIME_SHARE = 0.15  # of what is left of the run, without what it cannot do without
 
 
@@ -62,7 +63,7 @@ def _metadata(made: ErrorAnalysis) -> dict[str, Any]:
         "n_cohorts": len(made.cohorts),
         "worst_cohorts": table([_row(one, made) for one in made.cohorts]),
         "loss_by_groups": table(heat if first else []),
-        **({"label_errors": table(made.label_errors.to_dicts())} if made.label_errors is not None else {}),
+        **{name: table(found.to_dicts()) for name in TABLES if (found := getattr(made, name)) is not None},
         **({"left_out": ", ".join(made.left_out)} if made.left_out else {}),
         **pictures(made.pictures),
     }

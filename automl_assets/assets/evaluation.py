@@ -42,7 +42,7 @@ def evaluation(experiment: Experiment) -> dg.AssetsDefinition:
             found = evaluate(
                 answers, ensemble.problem, truth, experiment.seed, ensemble.conformal, has_pictures=not no_pictures
             )
-        check = _beats(found, experiment.metric, ensemble.score)
+        check = _beats(found, experiment.metric, experiment.task, ensemble.score)
         metadata = _metadata(found, experiment.metric, ensemble.score)
         metadata |= {"pictures": no_pictures} if no_pictures else {}
         return dg.MaterializeResult(value=found, metadata=metadata, check_results=[check])
@@ -78,18 +78,18 @@ def _metadata(found: Evaluation, metric: str, validation_score: float) -> dict[s
     }
 
 
-def _beats(found: Evaluation, metric: str, validation_score: float) -> dg.AssetCheckResult:
+def _beats(found: Evaluation, metric: str, task: str, validation_score: float) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=BEATS,
         passed=beats_baseline(found, metric),
         severity=dg.AssetCheckSeverity.WARN,
-        description=_comparison(found, metric, validation_score),
+        description=_comparison(found, metric, task, validation_score),
     )
 
 
-def _comparison(found: Evaluation, metric: str, validation_score: float) -> str:
+def _comparison(found: Evaluation, metric: str, task: str, validation_score: float) -> str:
     """The model beside a guess, or why they cannot be compared and what counts then."""
-    if why := without_value(found, metric):
+    if why := without_value(found, metric, task):
         counted = f"The model counts with what validation found: {validation_score:.6g} on out-of-fold rows."
         return f"{why}. Nothing shows that it is better than a guess. {counted}"
     guess = found.baseline.get(metric)

@@ -24,6 +24,7 @@ from automl_assets.resources.run_log import Journal, boot, journal_of
 LAST = {"dagster/priority": "-1"}  # op tags of what may come after everything that people wait for
 MADE = "made"  # the check of what a run can do without
 MAX_TABLE_ROWS = 100  # rows of a table that is shown in the UI
+MAX_CHARACTERS = 1_000  # of a cell: a text has millions, and the tables of every run stay in the database
 
 
 def described(
@@ -158,11 +159,12 @@ def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
 
 
 def _cell(value: Any) -> str | int | float | bool:
-    if isinstance(value, bool | int | str):
+    if isinstance(value, bool | int):
         return value
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else str(value)
-    return "" if value is None else str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return round(value, 6)
+    text = "" if value is None else str(value)
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]} …"
 
 
 def pictures(drawn: tuple[Any, ...]) -> dict[str, dg.MarkdownMetadataValue]:

@@ -5,9 +5,10 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import MADE, described, input_of, made_check, step, without
+from automl_assets.assets.spec import MADE, described, input_of, made_check, step, warning, without
+from automl_assets.errors import NotWritableError
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.model_records import TrainingCode
+from automl_assets.model_records import TrainingCode, Unavailable
 from automl_assets.records import Dataset, Ensemble, Leaderboard
 from automl_assets.resources.clock import Clock
 from automl_assets.training_code.program import OWN_SECTION
@@ -37,11 +38,21 @@ def training_code(experiment: Experiment, write: Callable[..., TrainingCode]) ->
         if why := clock.left_out(context, experiment, "training_code"):
             return without(context, why)
         with step(context):
-            made = write(experiment, dataset, ensemble, leaderboard)
+            made = _written(lambda: write(experiment, dataset, ensemble, leaderboard))
+        if isinstance(made, Unavailable):
+            return dg.MaterializeResult(value=made, check_results=[warning(MADE, made.reason)])
         is_made = dg.AssetCheckResult(check_name=MADE, passed=True)
         return dg.MaterializeResult(value=made, metadata=code_told(made), check_results=[is_made])
 
     return asset
+
+
+def _written(write: Callable[[], TrainingCode]) -> TrainingCode | Unavailable:
+    """The program, or why there can be none."""
+    try:
+        return write()
+    except NotWritableError as error:
+        return Unavailable(str(error))
 
 
 def code_told(made: TrainingCode) -> dict[str, Any]:

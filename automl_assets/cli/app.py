@@ -302,7 +302,7 @@ def test(
     rows = None if data is None else written(source_like(data, result.schema))
     evaluation = result.test(trial, rows)
     console.print(as_table(printed_scores(evaluation)))
-    if why := without_value(evaluation, result.experiment.metric):
+    if why := without_value(evaluation, result.experiment.metric, result.experiment.task):
         console.print(plain(f"{why}."))
     for name, value in evaluation.coverage.items():
         console.print(f"{name}: {value:.5g}")

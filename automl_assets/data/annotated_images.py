@@ -19,6 +19,8 @@ KINDS: dict[AnnotationKind, str] = {
     "boxes": "boxes around objects",
     "masks": "outlines or masks of objects",
 }
+SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+SPLIT_FOLDERS = {"train": "train", "validation": "val", "test": "test", "": ""}
 PIXEL_DIGITS = 9  # behind the point; so that 100 / 499 of 499 pixels is 100 once more
 
 
@@ -96,6 +98,18 @@ def _kind(images: list[AnnotatedImage]) -> AnnotationKind:
         things = [one for image in images for one in image.objects or ()]
         return "masks" if any(one.polygons or one.mask for one in things) else "boxes"
     return "class" if all(image.labels is None or len(image.labels) == 1 for image in images) else "labels"
+
+
+def split_named(name: str | None, where: str) -> str:
+    """The split of a name, "" for none. Raises SourceError for one that is not known: formats of folders could not hold it.
+
+    >>> split_named("Val", "labels.csv"), split_named(None, "labels.csv")
+    ('validation', '')
+    """
+    key = (name or "").strip().lower()
+    if key and key not in SPLITS:
+        raise SourceError(f"{where}: no split is called {name!r}; possible are {listed(SPLITS)}")
+    return SPLITS.get(key, "")
 
 
 def shares(pixels: tuple[float, ...], size: tuple[int, int]) -> tuple[float, ...]:

@@ -63,8 +63,8 @@ class Coco(BaseModel):
     """What of a file is read."""
 
     images: list[Image]
-    annotations: list[Annotation] = []
-    categories: list[Category] = []
+    annotations: list[Annotation]
+    categories: list[Category]
 
     @property
     def classes(self) -> tuple[str, ...]:

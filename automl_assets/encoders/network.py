@@ -1,26 +1,37 @@
-"""The network of an encoder as torch and as ONNX: windows of tokens in, one vector for each window out.
+"""The network of an encoder as torch and as ONNX: windows of tokens in, one vector for each window or each token out.
 
-A vector is the mean of the last hidden states (Reimers & Gurevych 2019). Read as safetensors, never with code of others.
+A window's vector is the mean of the last hidden states (Reimers & Gurevych 2019); a token's are its states in layers of
+several depths (Peters et al. 2018). Read as safetensors, never with code of others.
 """
 
 import io
 import json
+import logging
 import os
 import tempfile
 import warnings
-from contextlib import suppress
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from automl_assets.encoders.reference import Files, Reference, files_of
 from automl_assets.encoders.tokens import Marks
-from automl_assets.encoders.windows import Windows
+from automl_assets.encoders.windows import TRAINING_TOKENS, Windows
 from automl_assets.errors import SettingError
 from automl_assets.weights import four_bits
 from automl_assets.weights.places import cache_folder
 
 EXPORTED = 1  # what is written down of exported networks; another number for other content
+DEPTHS = (
+    1 / 6,
+    1 / 2,
+    5 / 6,
+)  # of layers: words, their forms, what they mean here; the last says most of the whole text
 OPSET = 20  # the newest that torch's exporter by tracing writes; what it uses of it is the same in `graph.OPSET`
 
 
@@ -83,17 +94,78 @@ def windows_of(encoder: Reference, marks: Marks, most: int) -> Windows:
 
 
 def model_of(encoder: Reference) -> Any:
-    """The encoder as `exported`; written down where weights are kept, if that can be, since reading it by transformers
-    takes long."""
+    """The encoder as `exported`."""
     import onnx
 
-    file = cache_folder() / "exported" / f"{encoder.sha256}_{EXPORTED}.onnx"
+    return onnx.load_from_string(model_bytes(encoder))
+
+
+def states_model_of(encoder: Reference) -> Any:
+    """The encoder as `exported_states`."""
+    import onnx
+
+    return onnx.load_from_string(_kept(f"{encoder.sha256}_{EXPORTED}_states", partial(_of_states, encoder)))
+
+
+def model_bytes(encoder: Reference) -> bytes:
+    """The encoder as `exported`, as the content of a file."""
+    if encoder.is_int8:
+        return _kept(f"{encoder.sha256}_{EXPORTED}_int8", partial(_of_8_bits, replace(encoder, is_int8=False)))
+    return _kept(f"{encoder.sha256}_{EXPORTED}", partial(_of_32_bits, encoder))
+
+
+def _kept(name: str, export: Callable[[], bytes]) -> bytes:
+    """What was exported, written down where weights are kept, if that can be, since reading it by transformers takes long."""
+    file = cache_folder() / "exported" / f"{name}.onnx"
     if file.is_file():
-        return onnx.load(str(file))
-    made = exported(read(encoder))
+        return file.read_bytes()
+    content = export()
     with suppress(OSError):
-        _write_whole(file, made.SerializeToString())
-    return made
+        _write_whole(file, content)
+    return content
+
+
+def _of_states(encoder: Reference) -> bytes:
+    content: bytes = exported_states(read(encoder)).SerializeToString()
+    return content
+
+
+def _of_32_bits(encoder: Reference) -> bytes:
+    content: bytes = exported(read(encoder)).SerializeToString()
+    return content
+
+
+def _of_8_bits(encoder: Reference) -> bytes:
+    """Weights of 8 bits, one scale for each column, and what they are multiplied with as well. One of the bits is left
+    free: sums of all of them overflow on some processors, and answers would differ from one to the next."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        packed = Path(folder) / "int8.onnx"
+        quantize_dynamic(
+            onnx.load_from_string(model_bytes(encoder)),
+            packed,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            reduce_range=True,
+        )
+        return packed.read_bytes()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without advice to the authors of networks, which is given on the root of all logs."""
+    root = logging.getLogger()
+    root.addFilter(_is_grave)
+    try:
+        yield
+    finally:
+        root.removeFilter(_is_grave)
+
+
+def _is_grave(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.WARNING
 
 
 def _write_whole(file: Path, content: bytes) -> None:
@@ -115,29 +187,63 @@ def pooled(states: Any, mask: Any) -> Any:
 
 
 def exported(network: Any) -> Any:
-    """The network with its pooling as an onnx.ModelProto: tokens and mask [n, n_tokens] in, vectors [n, n_dims] out.
+    """The network with its pooling as an onnx.ModelProto: tokens and mask [n, n_tokens] in, vectors [n, n_dims] out."""
+    return _traced(_pooling(network), {"vectors": {0: "n_windows"}})
 
-    By torch's exporter that traces: its successor needs packages that nothing else here does.
-    """
+
+def exported_states(network: Any) -> Any:
+    """The network as an onnx.ModelProto: tokens and mask [n, n_tokens] in, states of the layers at `DEPTHS` side by side
+    out, [n, n_tokens, n_dims]."""
+    return _traced(_layers(network), {"states": {0: "n_windows", 1: "n_tokens"}})
+
+
+def _traced(module: Any, outputs: dict[str, dict[int, str]]) -> Any:
+    """By torch's exporter that traces: its successor needs packages that nothing else here does."""
     import onnx
     import torch
 
     file: Any = io.BytesIO()  # PyTorch takes it, and its types know of paths alone
     tokens = torch.ones((2, 5), dtype=torch.long)
-    axes = {name: {0: "n_windows", 1: "n_tokens"} for name in ("tokens", "mask")} | {"vectors": {0: "n_windows"}}
+    axes = {name: {0: "n_windows", 1: "n_tokens"} for name in ("tokens", "mask")} | outputs
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _pooling(network).eval(),
+            module.eval(),
             (tokens, tokens),
             file,
             dynamo=False,
             opset_version=OPSET,
             input_names=["tokens", "mask"],
-            output_names=["vectors"],
+            output_names=[*outputs],
             dynamic_axes=axes,
         )
     return onnx.load_from_string(file.getvalue())
+
+
+class Answering:
+    """A network in torch that answers as an ONNX session of what `exported` makes of it, on the device where it lies."""
+
+    batch_tokens = TRAINING_TOKENS
+
+    def __init__(self, network: Any):
+        self.network = network.eval()
+
+    def run(self, names: None, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """The vectors [n_windows, n_dims] of tokens and mask."""
+        import torch
+
+        device = next(self.network.parameters()).device
+        tokens, mask = (torch.from_numpy(feeds[name]).to(device) for name in ("tokens", "mask"))
+        with torch.inference_mode():
+            states = self.network(input_ids=tokens, attention_mask=mask).last_hidden_state
+            return [pooled(states, mask).cpu().numpy()]
+
+
+def on_gpu(network: Any) -> Answering | None:
+    """The network where it answers many times as fast; None where there is no GPU."""
+    import torch
+
+    return Answering(network.to("cuda")) if torch.cuda.is_available() else None
 
 
 def _pooling(network: Any) -> Any:
@@ -152,6 +258,22 @@ def _pooling(network: Any) -> Any:
             return pooled(self.network(input_ids=tokens, attention_mask=mask).last_hidden_state, mask)
 
     return Pooling()
+
+
+def _layers(network: Any) -> Any:
+    import torch
+
+    class Layers(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, tokens: Any, mask: Any) -> Any:
+            states = self.network(input_ids=tokens, attention_mask=mask, output_hidden_states=True).hidden_states
+            numbers = dict.fromkeys(round(depth * (len(states) - 1)) for depth in DEPTHS)
+            return torch.cat([states[number] for number in numbers], dim=2)
+
+    return Layers()
 
 
 def _first_line(error: Exception) -> str:

@@ -11,20 +11,21 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from automl_assets.encoders.network import model_of, tokenizer_content, windows_of
+from automl_assets.encoders import recent
+from automl_assets.encoders.network import model_bytes, model_of, tokenizer_content, windows_of
 from automl_assets.encoders.reference import Reference
 from automl_assets.encoders.tokens import Tokenizer, tokenizer
-from automl_assets.encoders.windows import Windows, batches
+from automl_assets.encoders.windows import BATCH_TOKENS, Windows, batches
 from automl_assets.errors import LearningError, SettingError
 from automl_assets.execution.temporary import own_folder
 from automl_assets.onnx.graph import DOUBLE, FLOAT, Graph
-from automl_assets.onnx.session import open_session
+from automl_assets.onnx.session import open_session, threads_for
 from automl_assets.stored import stored_as
 
 MOST_WINDOWS = 4  # of a text
@@ -43,25 +44,39 @@ class Reader:
     @property
     def key(self) -> str:
         """What tells its vectors from others'."""
-        return f"{self.encoder.key}_{int(self.is_in_graph)}_{self.windows.length}_{self.windows.most}"
+        return f"{self._window_key}_{self.windows.most}"
 
-    def read(self, texts: Any, n_threads: int = 1, deadline: float = float("inf")) -> np.ndarray:
-        """Vectors of a sequence of texts, float32 [n_texts, n_dims]. Raises LearningError when the time is up; what was read by then is kept."""
+    @property
+    def _window_key(self) -> str:
+        """What tells its windows from others', however many of them a text may have."""
+        return f"{self.encoder.key}_{int(self.is_in_graph)}_{self.windows.length}"
+
+    def read(self, texts: Any, n_threads: int = 0, deadline: float = float("inf")) -> np.ndarray:
+        """Vectors of a sequence of texts, float32 [n_texts, n_dims]; on as many threads as may compute here unless it is
+        said. Raises LearningError when the time is up; what was read by then is kept."""
         place: dict[str, int] = {}
         rows = [place.setdefault(str(text), len(place)) for text in texts]
-        each, folder = list(place), own_folder()
+        each = list(place)
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16] for text in each]
-        shelf = _Shelf(folder / f"vectors_{self.key}" if folder else None)
+        shelf, read = _shelf(own_folder(), self._window_key, self.windows.most), partial(self._read_now, n_threads)
+        found = shelf.recent.among(keys)
         for chunk in self._chunks(each):
-            lacking = [i for i in chunk if keys[i] not in shelf.vectors()]
+            found |= shelf.among([keys[i] for i in chunk])
+            lacking = [i for i in chunk if keys[i] not in found]
             if lacking and time.monotonic() > deadline:
-                n_read = sum(key in shelf.vectors() for key in keys)
+                n_read = len(found | shelf.among(keys))
                 raise LearningError(f"only {n_read} of {len(keys)} texts were read in time by {self.encoder.name}")
             if lacking:
-                made = self._read_now([each[i] for i in lacking], n_threads)
-                shelf.add([keys[i] for i in lacking], made)
-        vectors = shelf.vectors()
-        return np.stack([vectors[key] for key in keys])[rows]
+                some = [keys[i] for i in lacking]
+                found |= shelf.add(some, *read([each[i] for i in lacking], len(texts)), len(each))
+        return np.stack([found[key] for key in keys])[rows]
+
+    def _read_now(self, n_threads: int, texts: list[str], n_asked: int) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors, and of how many windows each is the mean."""
+        windows = self.tokens(texts)
+        means = means_alone if self.encoder.is_int8 else window_means
+        session = _session(self.encoder, n_threads or threads_for(n_asked))
+        return means(session, windows, self.windows.marks.filling), np.array([len(tokens) for tokens, _ in windows])
 
     def add(self, graph: Graph, texts: str) -> str:
         """Adds the vectors of texts [n_rows, 1], float32 [n_rows, n_dims], once for all who need them."""
@@ -83,9 +98,6 @@ class Reader:
         random.Random(os.getpid()).shuffle(chunks)
         return chunks
 
-    def _read_now(self, texts: list[str], n_threads: int) -> np.ndarray:
-        return window_means(_session(self.encoder, n_threads), self.tokens(texts), self.windows.marks.filling)
-
 
 def reader(
     encoder: Reference, texts: Sequence[str], most_windows: int = MOST_WINDOWS, is_exported: bool = False
@@ -104,12 +116,18 @@ def reader(
 def window_means(session: Any, windows: list[tuple[np.ndarray, np.ndarray]], filling: int) -> np.ndarray:
     """What an exported network answers, averaged over the windows of each text, float32 [n_texts, n_dims]."""
     total: Any = 0.0
-    for tokens, mask, text in batches(windows, filling):
+    for tokens, mask, text in batches(windows, filling, getattr(session, "batch_tokens", BATCH_TOKENS)):
         answers = session.run(None, {"tokens": tokens, "mask": mask})[0]
         if np.isscalar(total):
             total = np.zeros((len(windows), answers.shape[1]))
         np.add.at(total, text, answers)
     return (total / np.array([[len(tokens)] for tokens, _ in windows])).astype(np.float32)
+
+
+def means_alone(session: Any, windows: list[tuple[np.ndarray, np.ndarray]], filling: int) -> np.ndarray:
+    """The same, each text by itself as in ONNX: in 8 bits its numbers would depend on those read beside it."""
+    answers = (session.run(None, {"tokens": tokens, "mask": mask})[0] for tokens, mask in windows)
+    return np.array([answer.mean(axis=0, dtype=np.float64) for answer in answers], np.float32)
 
 
 def add_vectors(graph: Graph, texts: str, read: Reader, model: Any) -> str:
@@ -133,34 +151,57 @@ def add_vectors(graph: Graph, texts: str, read: Reader, model: Any) -> str:
 
 
 class _Shelf:
-    """Vectors in a folder, in files that are never changed: what others write becomes known at the next look. Without a
-    folder they are held in memory alone."""
+    """Vectors of texts of `most` windows at most, in a folder, in files that are never changed: what others write becomes
+    known at the next look. Those of few texts, and all without a folder, are in memory alone.
 
-    def __init__(self, folder: Path | None):
-        self.folder = folder
+    A text that is read to its end by readers of more windows and of fewer has the same vector for all of them.
+    """
+
+    def __init__(self, folder: Path | None, most: int):
+        self.folder, self.most = folder, most
         self.known: set[str] = set()
         self.held: dict[bytes, np.ndarray] = {}
+        self.recent = recent.Recent()
         if folder:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def vectors(self) -> dict[bytes, np.ndarray]:
-        """All that are there now, by the key of their text."""
+    def among(self, keys: list[bytes]) -> dict[bytes, np.ndarray]:
+        """Those of some texts that are in files by now."""
         for file in self.folder.glob("*.npz") if self.folder else ():
             if file.name not in self.known:
-                self.known.add(file.name)
                 with np.load(file) as content:
-                    keys = [key.tobytes() for key in content["keys"]]
-                    self.held |= dict(zip(keys, content["vectors"], strict=True))
-        return self.held
+                    self._hold(content["keys"], content["vectors"], content["n_windows"], int(content["most"]))
+                self.known.add(file.name)
+        held = self.held
+        return {key: held[key] for key in keys if key in held}
 
-    def add(self, keys: list[bytes], vectors: np.ndarray) -> None:
-        if self.folder is None:
-            self.held |= dict(zip(keys, vectors, strict=True))
-            return
+    def add(
+        self, keys: list[bytes], vectors: np.ndarray, n_windows: np.ndarray, n_asked: int
+    ) -> dict[bytes, np.ndarray]:
+        """`n_windows` is of how many each vector is the mean, `n_asked` of how many texts vectors are asked for together.
+        Gives the vectors by their keys."""
+        found = dict(zip(keys, vectors, strict=True))
+        if self.folder is None or n_asked < recent.FEWEST_KEPT or len(self.known) >= recent.MOST_FILES:
+            self.recent.add(found)
+            return found
+        packed = np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1)
+        self._hold(packed, vectors, n_windows, self.most)
         name = self.folder / uuid.uuid4().hex
+        self.known.add(f"{name.name}.npz")
         with name.open("wb") as file:
-            np.savez(file, keys=np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1), vectors=vectors)
+            np.savez(file, keys=packed, vectors=vectors, n_windows=n_windows, most=self.most)
         os.replace(name, name.with_suffix(".npz"))
+        return found
+
+    def _hold(self, keys: np.ndarray, vectors: np.ndarray, n_windows: np.ndarray, most: int) -> None:
+        suits = (n_windows <= self.most) & (n_windows < most) if most != self.most else np.ones(len(keys), bool)
+        self.held |= dict(zip([key.tobytes() for key in keys[suits]], vectors[suits], strict=True))
+
+
+@cache
+def _shelf(folder: Path | None, key: str, most: int) -> _Shelf:
+    """One in a process, so that no file is opened twice."""
+    return _Shelf(folder / f"vectors_{key}" if folder else None, most)
 
 
 @cache
@@ -170,4 +211,4 @@ def _tokenizer(encoder: Reference, is_in_graph: bool) -> Tokenizer:
 
 @cache
 def _session(encoder: Reference, n_threads: int) -> Any:
-    return open_session(model_of(encoder).SerializeToString(), n_threads)
+    return open_session(model_bytes(encoder), n_threads)

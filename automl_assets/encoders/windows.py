@@ -12,7 +12,8 @@ from automl_assets.encoders.tokens import Marks
 from automl_assets.onnx.graph import FLOAT, INT64, Graph
 from automl_assets.stored import stored_as
 
-BATCH_TOKENS = 4096  # windows of about the same length are read together
+BATCH_TOKENS = 512  # windows of about the same length are read together: more would not stay in a core's own memory
+TRAINING_TOKENS = 4096  # where they are learnt from, whose batches are given, or on a GPU
 
 
 @stored_as("encoders.Windows")
@@ -60,15 +61,17 @@ class Windows:
         )
 
 
-def batches(windows: Sequence[tuple[np.ndarray, np.ndarray]], filling: int) -> Iterator[tuple[np.ndarray, ...]]:
+def batches(
+    windows: Sequence[tuple[np.ndarray, np.ndarray]], filling: int, most_tokens: int = BATCH_TOKENS
+) -> Iterator[tuple[np.ndarray, ...]]:
     """Windows of all texts, the shortest first, padded to the longest of their batch: tokens and mask [n, n_tokens], and
-    the text that each is of [n]."""
+    the text that each is of [n]. A batch has no more tokens than `most_tokens`, but for a window that is longer."""
     every = sorted(
         ((tokens, mask, text) for text, found in enumerate(windows) for tokens, mask in zip(*found, strict=True)),
         key=lambda window: len(window[0]),
     )
     while every:
-        n_windows = _n_together([len(tokens) for tokens, _, _ in every])
+        n_windows = _n_together([len(tokens) for tokens, _, _ in every[: most_tokens // 2]], most_tokens)
         now, every = every[:n_windows], every[n_windows:]
         length = len(now[-1][0])
         tokens = np.stack([np.pad(one, (0, length - len(one)), constant_values=filling) for one, _, _ in now])
@@ -76,9 +79,9 @@ def batches(windows: Sequence[tuple[np.ndarray, np.ndarray]], filling: int) -> I
         yield tokens, mask, np.array([text for _, _, text in now])
 
 
-def _n_together(lengths: list[int]) -> int:
-    """How many windows, the shortest first, hold no more than `BATCH_TOKENS` when padded; one at least."""
-    fit = [(i + 1) * length <= BATCH_TOKENS for i, length in enumerate(lengths[: BATCH_TOKENS // 2])]
+def _n_together(lengths: list[int], most_tokens: int) -> int:
+    """How many windows, the shortest first, hold no more than so many tokens when padded; one at least."""
+    fit = [(i + 1) * length <= most_tokens for i, length in enumerate(lengths)]
     return max(1, sum(fit))
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from automl_assets.encoders.reference import Reference
 from automl_assets.tagging import Texts
 
 OUTPUTS = ("probabilities", "tags", "probability", "row", "start", "end")  # of the ONNX file, beside its one input
@@ -15,6 +16,8 @@ class Tokenizer:
 
     column: str
     is_parted_by_blanks: bool  # as texts are that come with a tag for each token; else words and marks are tokens
+    encoder: Reference | None = None  # the pretrained network that reads the texts, where one is named or here
+    is_exported: bool = False  # whether models become part of an ONNX file
 
     @property
     def raw_columns(self) -> tuple[str, ...]:

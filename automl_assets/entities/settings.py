@@ -11,5 +11,5 @@ def check_settings(experiment: Experiment) -> None:
         raise ValueError("positive_label: only a classification has one; remove it")
     if experiment.threshold != "auto":
         raise ValueError("threshold: how probable an entity must be is chosen for the metric; remove it")
-    if experiment.featurization.text_embedding:
-        raise ValueError("featurization.text_embedding: no algorithm of entities reads texts by an encoder; remove it")
+    if experiment.featurization.text_embedding_precision != "float32":
+        raise ValueError("featurization.text_embedding_precision: encoders read entities as float32; remove it")

@@ -30,9 +30,10 @@ from automl_assets.experiment.source_kind import kind_of
 from automl_assets.experiment.validation_messages import told
 from automl_assets.experiment.yaml_text import read_yaml
 from automl_assets.families import Family
+from automl_assets.learning.configurations import fault_of
 from automl_assets.masking import masked
 from automl_assets.parts import AlgorithmInfo, Source, Task
-from automl_assets.records import Label
+from automl_assets.records import Label, Problem
 
 
 class SourceSetting(Frozen):
@@ -155,10 +156,12 @@ class Test(Frozen):
 
 
 class Algorithms(Frozen):
-    """Which algorithms may try: all, only those allowed, or all but those blocked."""
+    """Which algorithms may try: all, only those allowed, or all but those blocked; and what of their configurations is not
+    left to the search: `settings` has a value for every trial, or a list of values that are swept."""
 
     allowed: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
+    settings: dict[str, dict[str, Any]] = {}
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -351,8 +354,23 @@ def _check_algorithms(experiment: Experiment) -> None:
     for name in (*experiment.algorithms.allowed, *experiment.algorithms.blocked):
         if name not in possible:
             raise ValueError(f"algorithms: got {name!r}; possible: {listed(possible)}.{nearest(name, possible)}")
+    for name, given in experiment.algorithms.settings.items():
+        _check_configuration(experiment, name, given, possible)
     if possible and set(experiment.algorithms.blocked) >= set(possible):
         raise ValueError("algorithms: every algorithm is blocked; leave at least one")
+
+
+def _check_configuration(experiment: Experiment, name: str, given: Mapping[str, Any], possible: list[str]) -> None:
+    if experiment.family.row_steps is None:
+        raise ValueError(f"algorithms.settings: forecasters of a {experiment.task} have none; remove it")
+    if name not in experiment.candidates or name not in possible:
+        tried = [name for name in possible if name in experiment.candidates]
+        raise ValueError(f"algorithms.settings: got {name!r}; may try: {listed(tried)}.{nearest(name, tried)}")
+    is_multilabel = experiment.task_part.metric_kinds == {"label_sets"}
+    classes = () if experiment.task_part.is_numeric else ("no", "yes")
+    problem = Problem(experiment.task, experiment.metric, classes, is_multilabel=is_multilabel)
+    if fault := fault_of(experiment.candidates[name], given, problem):
+        raise ValueError(f"algorithms.settings.{fault}")
 
 
 SHARED = {"forecasting.series_id_columns", "forecasting.partition_by"}

@@ -6,7 +6,15 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from automl_assets.experiment.base import Frozen, shorthand
-from automl_assets.experiment.featurizer_options import HASH_BITS, MAX_LENGTH, MAX_TERMS, Blockable, Strategy, Wishes
+from automl_assets.experiment.featurizer_options import (
+    HASH_BITS,
+    MAX_LENGTH,
+    MAX_TERMS,
+    Blockable,
+    Precision,
+    Strategy,
+    Wishes,
+)
 from automl_assets.records import Kind
 
 LANGUAGE = re.compile(r"^[a-z]{3}$")
@@ -56,7 +64,8 @@ class Featurization(Frozen):
     transformer_params: TransformerParams = TransformerParams()
     blocked: tuple[Blockable, ...] = ()
     language: str | None = None
-    text_embedding: str | None = None  # folder of a language model, or its name on the Hugging Face hub
+    text_embedding: str | None = None  # folder of a language model, its name on the hub; `auto`, for texts
+    text_embedding_precision: Precision = "float32"  # for texts; int8: a quarter of the size, .6 of the time
 
     @field_validator("language")
     @classmethod
@@ -75,5 +84,6 @@ class Featurization(Frozen):
             hash_bits=self.transformer_params.hash_one_hot_encoder.number_of_bits,
             language=self.language,
             text_embedding=self.text_embedding,
+            embedding_precision=self.text_embedding_precision,
             blocked=frozenset(self.blocked),
         )

@@ -8,6 +8,7 @@ MAX_TERMS = 100  # per text column
 MAX_LENGTH = 3  # words in a term
 HASH_BITS = 4  # 16 buckets for the categories that get no code of their own
 
+Precision = Literal["float32", "int8"]  # of a language model's weights
 Strategy = Literal["mean", "median", "most_frequent", "constant"]
 
 # What can be blocked. Azure's names in snake_case, and two that have none there. Columns, then what folds may try.
@@ -33,4 +34,5 @@ class Wishes:
     hash_bits: int = HASH_BITS
     language: str | None = None  # ISO 639-3
     text_embedding: str | None = None  # local folder of a language model, or its name on the hub
+    embedding_precision: Precision = "float32"
     blocked: frozenset[str] = frozenset()

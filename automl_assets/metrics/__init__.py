@@ -70,13 +70,15 @@ def score(name: str, truth: np.ndarray, prediction: np.ndarray, weight: np.ndarr
     return float(chosen.function(truth, answer, weight, problem))
 
 
-def needs_of(name: str) -> str:
-    """In words, what the rows must hold for a metric to have a value.
+def needs_of(name: str, task: str) -> str:
+    """In words, what the rows must hold for a metric of a task to have a value.
 
-    >>> needs_of("AUC_weighted"), needs_of("accuracy")
+    >>> needs_of("AUC_weighted", "classification"), needs_of("accuracy", "classification")
     ('rows of at least two classes', 'rows whose weight is not zero')
+    >>> needs_of("AUC_weighted", "text_classification_multilabel")
+    'a label that some rows have and others lack'
     """
-    return " and ".join(need.reason for need in METRICS[name].needs or (WEIGHED,))
+    return " and ".join(need.reason for need in metric(name, task).needs or (WEIGHED,))
 
 
 def oriented(name: str, value: float) -> float:

@@ -3,6 +3,7 @@
 Here belongs what every graph needs whatever it computes. Not here: trees, featurizers, algorithms.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Any
@@ -41,9 +42,10 @@ class Graph:
         self._outputs: list[Any] = []
         self._nodes: list[Any] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Any] = {}  # (type, shape, content) -> TensorProto
-        self._included: list[Any] = []  # TensorProto of models that became part of this one
+        self._included: dict[bytes, Any] = {}  # content -> TensorProto of models that became part of this one
         self._once: dict[Any, str] = {}  # what is computed but once -> the tensor
         self._numbers = count(1)  # of names; the inside of a loop goes on with those of the graph around it
+        self._is_inside = False  # a loop; what is included there lies in the graph around it
 
     def input(self, name: str, element_type: Any, shape: Shape | None) -> str:
         """Declares an input. `element_type` is a numpy type (`str` for text) or ONNX's number for it."""
@@ -80,11 +82,14 @@ class Graph:
         return self._once[key]
 
     def include(self, model: Any, inputs: dict[str, str]) -> tuple[str, ...]:
-        """Makes a whole onnx.ModelProto part of this graph; `inputs` are the tensors it takes. Returns its outputs."""
+        """Makes a whole onnx.ModelProto part of this graph; `inputs` are the tensors it takes. Returns its outputs. Tensors
+        of the same content are stored once, in whatever loops: encoders have hundreds of megabytes."""
         names = {"": ""} | inputs
         for tensor in model.graph.initializer:
-            names[tensor.name] = self._unique("included")
-            self._included.append(_renamed(tensor, names[tensor.name]))
+            key = _tensor_digest(tensor)
+            if key not in self._included:
+                self._included[key] = _renamed(tensor, self._unique("included"))
+            names[tensor.name] = self._included[key].name
         for node in model.graph.node:
             names |= {name: self._unique(node.op_type.lower()) for name in node.output if name}
             self._nodes.append(_rewired(node, names))
@@ -103,7 +108,7 @@ class Graph:
         returns what is carried on and, after that, what is to be collected. All of it is float64; `number` is int64 [].
         """
         inner = Graph(self.name)
-        inner._numbers = self._numbers
+        inner._numbers, inner._included, inner._is_inside = self._numbers, self._included, True
         number, goes_on = (inner.input(self._unique(name), kind, []) for name, kind in _COUNTER)
         states = [inner.input(self._unique("carried"), np.float64, None) for _ in carried]
         results = list(step(inner, number, *states))
@@ -126,7 +131,7 @@ class Graph:
 
     def work(self, first: int = 0) -> Work:
         """What one row costs in the nodes from number `first` on, and in the inputs when that is all."""
-        sizes = {tensor.name: tuple(tensor.dims) for tensor in (*self._constants.values(), *self._included)}
+        sizes = {tensor.name: tuple(tensor.dims) for tensor in (*self._constants.values(), *self._included.values())}
         return work_of(self._nodes[first:], sizes, 0 if first else len(self._inputs))
 
     def build(self, properties: dict[str, str] | None = None) -> Any:
@@ -150,12 +155,17 @@ class Graph:
         """All that was added, as onnx.GraphProto."""
         from onnx import helper
 
-        constants = [*self._constants.values(), *self._included]
+        constants = [*self._constants.values(), *([] if self._is_inside else self._included.values())]
         return helper.make_graph(self._nodes, self.name, self._inputs, self._outputs, constants)
 
     def _unique(self, stem: str) -> str:
         """A name that no raw column is likely to have: the graph's own begin with a slash."""
         return f"/{stem}_{next(self._numbers)}"
+
+
+def _tensor_digest(tensor: Any) -> bytes:
+    """Of the type, shape and content of a tensor, whatever it is called."""
+    return hashlib.sha256(_renamed(tensor, "").SerializeToString(deterministic=True)).digest()
 
 
 def _renamed(tensor: Any, name: str) -> Any:

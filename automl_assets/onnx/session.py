@@ -32,6 +32,17 @@ def open_session(content: bytes, n_threads: int = 1) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
+def threads_for(n_rows: int) -> int:
+    """How many threads may compute in this process: as many as linear algebra may, which fits and batches limit. A row
+    alone is answered on one, where threads would wait for one another."""
+    from threadpoolctl import threadpool_info
+
+    if n_rows < 2:
+        return 1
+    granted = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return min(granted, default=1)
+
+
 def extensions_library() -> str:
     """The library of onnxruntime-extensions. Found without its package, whose import loads transformers, which takes
     seconds. Raises ArtifactError where it is missing."""

@@ -3,6 +3,8 @@ tree of Nushi 2018, as in Azure's dashboard), and the other half says how bad th
 listed, too."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -19,23 +21,41 @@ from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps.evaluate import Answers
 from automl_assets.steps.find_label_errors import find_label_errors
 from automl_assets.steps.holdout_predictions import CHUNK, holdout_predictions_until, judged_rows
+from automl_assets.steps.tabulate_confusions import tabulate_confusions
 
 MOST_ROWS = 50_000  # a seeded sample of more
 CELLS_PER_SECOND = 100_000  # of raw columns; an idle core looks at several times as many
-ENDS = {"answers": 0.4, "cohorts": 0.6, "heat": 0.8, "pictures": 0.9}  # of the time, by when a part has to begin
+ANSWERS_PER_SECOND = 5_000_000  # rows x outputs that are looked through for errors of labels
+ENDS = {"answers": 0.4, "columns": 0.5, "cohorts": 0.6, "heat": 0.8, "pictures": 0.9, "label errors": 1.0}
+# of the time, by when a part has to begin
 LEAST_PROBABILITY = 0.01  # a wrong answer that is surer than this counts no more
 MOST_COHORTS = 5
 FEWEST_ROWS = 10  # that measure a cohort
 SURE = 2.0  # standard errors by which a cohort must be worse than all other rows
 HEAT_GROUPS = 6
+TOLD_COLUMNS = 8  # whose groups are told, those first that differ most
+BY_GROUP = {"column": pl.String, "group": pl.String, "n_rows": pl.Int64, "loss": pl.Float64}
 
 
-Readable = Callable[[pl.DataFrame, Answers], pl.DataFrame]  # raw columns -> those that cohorts are told by
+Readable = Callable[[pl.DataFrame, Answers, TimeShares], pl.DataFrame]  # raw columns -> those that cohorts are told by
 
 
-def as_they_are(table: pl.DataFrame, answers: Answers) -> pl.DataFrame:
+def as_they_are(table: pl.DataFrame, answers: Answers, pace: TimeShares) -> pl.DataFrame:
     """Cohorts of tables are told by the raw columns."""
     return table
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was answered, one by one: rows, or what is found in them; and how wrong each answer is."""
+
+    rows: Literal["test", "out_of_fold"]
+    table: pl.DataFrame  # columns that cohorts are told by
+    loss: np.ndarray  # float64 [n_rows]
+    loss_name: str
+    place: np.ndarray  # int64 [n_rows], a number for all that err together
+    metric: str
+    metric_of: Callable[[np.ndarray], float | None]  # of some, by number; None where they give it no value
 
 
 def analyse_errors(
@@ -54,25 +74,51 @@ def analyse_errors(
     answers, drawn = holdout_predictions_until(
         features, ensemble, rows[: _most_rows(len(names), seconds)], pace.end_of("answers")
     )
-    table = readable(dataset.table[drawn].select(names), answers)
-    loss, name = losses(answers, problem)
-    cohorts = _cohorts(table, loss, answers, problem, random) if pace.allows("cohorts") else ()
-    columns, heat = _heat(table if pace.allows("heat") else table.select(), loss)
-    drawings = [cohorts_picture(cohorts, float(loss.mean()), name)] if cohorts and pace.allows("pictures") else []
+    table = readable(dataset.table[drawn].select(names), answers, pace)
+    judged = Judged(
+        answers.rows,
+        table,
+        *losses(answers, problem),
+        answers.units.place,
+        problem.metric,
+        lambda some: _metric(answers.take(some), problem),
+    )
+    return replace(
+        told_errors(judged, pace, random),
+        confusions=tabulate_confusions(answers.truth, answers.prediction, problem),
+        label_errors=_label_errors(features, ensemble, pace) if problem.classes else None,
+        left_out=tuple(dict.fromkeys(pace.left_out)),
+    )
+
+
+def told_errors(judged: Judged, pace: TimeShares, random: np.random.Generator) -> ErrorAnalysis:
+    """Cohorts, the heat table, and the groups of each column, as far as there is time, and anything to judge."""
+    loss, table, name = judged.loss, judged.table, judged.loss_name
+    mean_loss = float(loss.mean()) if len(loss) else 0.0
+    cohorts = _cohorts(judged, random) if pace.allows("cohorts") and len(loss) > FEWEST_ROWS else ()
+    is_told = pace.allows("heat") and len(loss) > 0
+    groups = {column.name: grouped(column, HEAT_GROUPS) for column in table} if is_told else {}
+    columns, heat = _heat(groups, loss)
+    drawings = [cohorts_picture(cohorts, mean_loss, name)] if cohorts and pace.allows("pictures") else []
     drawings += [heat_picture(columns, heat, name)] if columns and pace.allows("pictures") else []
     return ErrorAnalysis(
-        rows=answers.rows,
+        rows=judged.rows,
         n_rows=len(loss),
-        metric=problem.metric,
+        metric=judged.metric,
         loss=name,
-        mean_loss=float(loss.mean()),
+        mean_loss=mean_loss,
         cohorts=cohorts,
         heat_columns=columns,
         heat=heat,
         pictures=tuple(drawings),
-        left_out=tuple(dict.fromkeys(pace.left_out)),
-        label_errors=find_label_errors(features.truth.y, ensemble.predictions, problem) if problem.classes else None,
+        by_group=_by_group(groups, loss),
     )
+
+
+def _label_errors(features: Features, ensemble: Ensemble, pace: TimeShares) -> pl.DataFrame | None:
+    if not pace.allows("label errors", ensemble.predictions.size / ANSWERS_PER_SECOND):
+        return None
+    return find_label_errors(features.truth.y, ensemble.predictions, ensemble.problem)
 
 
 def _most_rows(n_columns: int, seconds: float) -> int:
@@ -86,30 +132,26 @@ def losses(answers: Answers, problem: Problem) -> tuple[np.ndarray, str]:
     return kind.losses(answers.truth, answers.prediction, LEAST_PROBABILITY), kind.loss
 
 
-def _cohorts(
-    table: pl.DataFrame, loss: np.ndarray, answers: Answers, problem: Problem, random: np.random.Generator
-) -> tuple[Cohort, ...]:
-    is_learning = random.permutation(len(loss)) % 2 == 0
-    return _worst(_cohort(leaf, loss, ~is_learning, answers, problem) for leaf in leaves(table, loss, is_learning))
+def _cohorts(judged: Judged, random: np.random.Generator) -> tuple[Cohort, ...]:
+    is_learning = random.permutation(len(judged.loss)) % 2 == 0
+    return _worst(_cohort(leaf, judged, ~is_learning) for leaf in leaves(judged.table, judged.loss, is_learning))
 
 
-def _cohort(
-    leaf: Leaf, loss: np.ndarray, is_measuring: np.ndarray, answers: Answers, problem: Problem
-) -> Cohort | None:
+def _cohort(leaf: Leaf, judged: Judged, is_measuring: np.ndarray) -> Cohort | None:
     """None for one that is not surely worse than all other rows."""
     inside, outside = (np.flatnonzero(part & is_measuring) for part in (leaf.is_inside, ~leaf.is_inside))
     if len(inside) < FEWEST_ROWS or len(outside) < FEWEST_ROWS:
         return None
-    if not _is_surely_worse(leaf.is_inside[is_measuring], loss[is_measuring], answers.units.place[is_measuring]):
+    if not _is_surely_worse(leaf.is_inside[is_measuring], judged.loss[is_measuring], judged.place[is_measuring]):
         return None
     return Cohort(
         conditions=leaf.conditions,
         n_rows=int(leaf.is_inside.sum()),
         share=float(leaf.is_inside.mean()),
-        loss=float(loss[inside].mean()),
-        rest_loss=float(loss[outside].mean()),
-        metric=_metric(answers.take(inside), problem),
-        rest_metric=_metric(answers.take(outside), problem),
+        loss=float(judged.loss[inside].mean()),
+        rest_loss=float(judged.loss[outside].mean()),
+        metric=judged.metric_of(inside),
+        rest_metric=judged.metric_of(outside),
     )
 
 
@@ -130,9 +172,8 @@ def _worst(found: Iterable[Cohort | None]) -> tuple[Cohort, ...]:
 # Heat table
 
 
-def _heat(table: pl.DataFrame, loss: np.ndarray) -> tuple[tuple[str, ...], pl.DataFrame]:
+def _heat(groups: dict[str, Groups], loss: np.ndarray) -> tuple[tuple[str, ...], pl.DataFrame]:
     """The two columns whose groups differ most in their loss, and the mean loss where the groups meet."""
-    groups = {column.name: grouped(column, HEAT_GROUPS) for column in table}
     chosen: tuple[str, ...] = ()
     first = second = whole = Groups(("",), np.zeros(len(loss), np.int64))
     for _ in range(2):
@@ -158,6 +199,20 @@ def _heat_table(first: Groups, second: Groups, loss: np.ndarray) -> pl.DataFrame
     mean = pl.Series(total / np.maximum(n_rows, 1)).set(pl.Series(n_rows == 0), None)
     names = {"first": np.repeat(first.names, shape[1]), "second": np.tile(second.names, shape[0])}
     return pl.DataFrame({**names, "n_rows": n_rows, "loss": mean})
+
+
+def _by_group(groups: dict[str, Groups], loss: np.ndarray) -> pl.DataFrame | None:
+    """The mean loss of the groups of the columns that tell most of it, as in BY_GROUP."""
+    gains = {name: _explained(made, loss) for name, made in groups.items() if len(made.names) > 1}
+    leading = sorted((name for name in gains if gains[name] > 0), key=lambda name: -gains[name])[:TOLD_COLUMNS]
+    lines = [(name, *line) for name in leading for line in _means(groups[name], loss)]
+    return pl.DataFrame(lines, schema=BY_GROUP, orient="row") if groups else None
+
+
+def _means(groups: Groups, loss: np.ndarray) -> list[tuple[str, int, float]]:
+    n_rows = np.bincount(groups.codes, minlength=len(groups.names))
+    total = np.bincount(groups.codes, weights=loss, minlength=len(groups.names))
+    return [(name, int(n), float(sum_ / n)) for name, n, sum_ in zip(groups.names, n_rows, total, strict=True) if n]
 
 
 def _explained(groups: Groups, loss: np.ndarray) -> float:

@@ -30,7 +30,7 @@ from automl_assets.records import (
     Truth,
 )
 from automl_assets.steps.combine import combine, stack_inputs
-from automl_assets.steps.ensemble_selection import contenders, greedy_votes
+from automl_assets.steps.ensemble_selection import contenders, greedy_votes, has_thresholds, potential
 from automl_assets.steps.resample import ROWS, chunk_ends, permuted, units_of
 
 MAX_CELLS = 40_000  # rows x outputs on which votes are shared out, a seeded sample of more: about ten seconds
@@ -181,12 +181,16 @@ class _Contest:
 
     def contenders(self, rows: np.ndarray) -> list[Trial]:
         """The trials considered, the best on these rows first."""
-        if len(rows) < len(self.rows) or not self.is_same_for_all:  # their own scores are of other rows
-            looked_at = self.sampled(rows, MAX_CELLS // self.problem.n_outputs)
-            scores = (self.score(trial.known_predictions, looked_at) for trial in self.trials)
-            judged = [replace(trial, score=score) for trial, score in zip(self.trials, scores, strict=True)]
-            return contenders(judged, self.problem.metric)
-        return contenders(self.trials, self.problem.metric)
+        metric, are_own_of_these = self.problem.metric, len(rows) == len(self.rows) and self.is_same_for_all
+        if are_own_of_these and not has_thresholds(self.problem):
+            return contenders(self.trials, metric)
+        looked_at = self.sampled(rows, MAX_CELLS // self.problem.n_outputs)
+        values = self.goodness([trial.known_predictions[looked_at] for trial in self.trials], looked_at)
+        judged = [
+            replace(trial, score=metrics.oriented(metric, value))
+            for trial, value in zip(self.trials, values, strict=True)
+        ]
+        return contenders(judged, metric)
 
     def sampled(self, rows: np.ndarray, most: int) -> np.ndarray:
         """At most so many of the rows, and fewer for a part of them, which are chosen by FOLDS times."""
@@ -222,10 +226,10 @@ class _Contest:
         """Greater is better; what is no number is worst."""
         return metrics.oriented(self.problem.metric, score) if np.isfinite(score) else -np.inf
 
-    def goodness(self, many: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def goodness(self, many: Sequence[np.ndarray] | np.ndarray, rows: np.ndarray) -> np.ndarray:
         """The metric on these rows of each prediction [n_trials, n_sampled, n_outputs], greater is better."""
-        metric, y, weight = self.problem.metric, self.truth.y[rows], self.truth.weights_of(rows)
-        return np.array([metrics.oriented(metric, metrics.score(metric, y, one, weight, self.problem)) for one in many])
+        y, weight = self.truth.y[rows], self.truth.weights_of(rows)
+        return np.array([potential(y, one, weight, self.problem) for one in many])
 
 
 def _parts(truth: Truth, rows: np.ndarray, seed: int) -> np.ndarray:

@@ -12,7 +12,21 @@ from automl_assets.records import Ensemble
 from automl_assets.steps.calibrate import Judged
 from automl_assets.tagging import decoded_tags
 
-THRESHOLDS = (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.6, 0.7)  # the first is that without a choice
+THRESHOLDS = (
+    0.5,
+    0.45,
+    0.4,
+    0.35,
+    0.3,
+    0.25,
+    0.2,
+    0.15,
+    0.1,
+    0.07,
+    0.05,
+    0.6,
+    0.7,
+)  # the first is that without a choice
 N_REPEATS = 3
 
 

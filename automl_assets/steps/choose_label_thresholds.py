@@ -1,8 +1,7 @@
 """choose_label_thresholds: from which probability on each label is in the set that is answered.
 
-Three ways are tried on out-of-fold rows: 0.5, one threshold that suits the experiment's metric, and the F1 of each label
-by itself. That of few rows counts for little beside the common one, so that nothing is learnt from single rows (Lipton et
-al. 2014 say what else happens). What is best on rows that had no say in it is kept.
+Four ways are tried on out-of-fold rows: 0.5, one threshold that suits the experiment's metric, the F1 of each label by
+itself, and midway between these two. What is best on rows that had no say in it is kept.
 """
 
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from automl_assets import metrics
-from automl_assets.metrics.label_sets import ratio
+from automl_assets.metrics.label_thresholds import ROUNDING, label_thresholds
 from automl_assets.records import Ensemble, Truth
 from automl_assets.steps.calibrate import Judged, judged
 
@@ -19,9 +18,7 @@ MIN_ROWS = 50
 MAX_CELLS = 2_000_000  # rows x labels; a seeded sample of more rows
 N_REPEATS = 3
 GRID = np.round(np.arange(0.02, 1.0, 0.02), 2)  # common thresholds that are tried
-LABEL_ROWS = 20  # rows with a label, for its own threshold to count as much as the common one
 RANK_BY = "f1_score_macro"  # where the experiment's metric looks at no threshold
-ROUNDING = 1e-12  # sums that differ by less are equal
 
 Choose = Callable[[Judged, str], np.ndarray]  # rows, metric -> thresholds [n_labels]
 
@@ -34,7 +31,7 @@ def choose_label_thresholds(ensemble: Ensemble, truth: Truth, seed: int) -> Ense
         return ensemble
     is_decided = metrics.metric(problem.metric, problem.task).is_of_labels
     metric = problem.metric if is_decided else RANK_BY
-    chosen = {choose: _chosen(rows, choose, metric, seed) for choose in (common_threshold, label_thresholds)}
+    chosen = {choose: _chosen(rows, choose, metric, seed) for choose in WAYS}
     best = max(chosen, key=lambda choose: chosen[choose][1])
     thresholds, gain = chosen[best]
     if gain <= 0:
@@ -63,28 +60,15 @@ def common_threshold(rows: Judged, metric: str) -> np.ndarray:
     return np.full(rows.problem.n_classes, best[np.argmin(np.abs(best - 0.5))])
 
 
-def label_thresholds(rows: Judged, metric: str) -> np.ndarray:
-    """The one of the best F1 for each label, drawn towards the common one the more the fewer rows have the label."""
-    common = common_threshold(rows, "f1_score_micro")
-    own = np.array([best_threshold(rows.y[:, i], rows.predictions[:, i], rows.weight) for i in range(len(common))])
-    n_with = rows.y.sum(axis=0, dtype=np.int64)
-    trust = n_with / (n_with + LABEL_ROWS)
-    return np.where(n_with > 0, trust * own + (1 - trust) * common, common)
+def own_thresholds(rows: Judged, metric: str) -> np.ndarray:
+    """The one of the best F1 for each label, [n_labels]."""
+    return label_thresholds(rows.y, rows.predictions, rows.weight)
 
 
-def best_threshold(y: np.ndarray, probability: np.ndarray, weight: np.ndarray | None) -> float:
-    """Of all thresholds that part the rows in different ways the one of the best F1, midway between two probabilities.
+def midway_thresholds(rows: Judged, metric: str) -> np.ndarray:
+    """Between the common one and each label's own, [n_labels]: a rare label is found more often, and the rest hardly
+    less."""
+    return (common_threshold(rows, metric) + own_thresholds(rows, metric)) / 2
 
-    >>> best_threshold(np.array([1, 1, 0, 0]), np.array([0.4, 0.3, 0.2, 0.1]), None)
-    0.25
-    """
-    values, place = np.unique(probability, return_inverse=True)
-    rows = np.ones(len(y)) if weight is None else weight
-    true, every = (np.bincount(place, weights=one, minlength=len(values)) for one in (rows * y, rows))
-    right, answered = (np.append(np.cumsum(one[::-1])[::-1], 0.0) for one in (true, every))  # at or above each value
-    f1 = ratio(2 * right, answered + right[0])
-    f1[0] = f1[0] if values[0] > 0 else -1.0  # no threshold is below a probability of 0
-    ends = np.concatenate([[0.0], values, [1.0]])
-    between = (ends[1:] + ends[:-1]) / 2
-    best = np.flatnonzero(f1 >= f1.max() - ROUNDING)
-    return float(between[best[np.argmin(np.abs(between[best] - 0.5))]])
+
+WAYS: tuple[Choose, ...] = (common_threshold, midway_thresholds, own_thresholds)

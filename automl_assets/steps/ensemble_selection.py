@@ -4,11 +4,13 @@ It sees scores and predictions alone, of rows or of series. Not here: what an en
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from automl_assets import metrics
-from automl_assets.records import Trial
+from automl_assets.metrics.label_thresholds import label_thresholds, pooled_threshold
+from automl_assets.records import Problem, Trial
 
 MAX_MEMBERS = 24  # trials considered, the best first and the best of every algorithm among them
 
@@ -22,6 +24,23 @@ def contenders(finished: Iterable[Trial], metric: str) -> list[Trial]:
     kept = sorted(ordered, key=lambda trial: best_of_each[trial.algorithm] is not trial)[:MAX_MEMBERS]
     names = {trial.name for trial in kept}
     return [trial for trial in ordered if trial.name in names]
+
+
+def has_thresholds(problem: Problem) -> bool:
+    """Whether thresholds will be chosen, by which sets of labels are answered, before the metric judges."""
+    return problem.is_multilabel and metrics.metric(problem.metric, problem.task).is_decided
+
+
+def potential(y: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None, problem: Problem) -> float:
+    """The metric, greater is better, with the thresholds that suit these rows where some will be chosen: at 0.5 those who
+    shout are taken for those who know, above all of rare labels."""
+    name = problem.metric
+    plain = metrics.oriented(name, metrics.score(name, y, prediction, weight, problem))
+    if not has_thresholds(problem):
+        return plain
+    suited = label_thresholds if metrics.metric(name, problem.task).is_over_classes else pooled_threshold
+    decisive = replace(problem, thresholds=tuple(suited(y, prediction, weight)))
+    return max(plain, metrics.oriented(name, metrics.score(name, y, prediction, weight, decisive)))
 
 
 def greedy_votes(

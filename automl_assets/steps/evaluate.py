@@ -116,16 +116,16 @@ def figures(evaluation: Evaluation, metric: str, validation_score: float) -> Fig
     return Figures(every, rows, validation_score, "out_of_fold")
 
 
-def without_value(evaluation: Evaluation, metric: str) -> str:
+def without_value(evaluation: Evaluation, metric: str, task: str) -> str:
     """Why the rows give the metric no value; empty where they give it one.
 
-    >>> without_value(Evaluation("test", 8, {"accuracy": 1.0}, {}, {}, ()), "AUC_weighted")
+    >>> without_value(Evaluation("test", 8, {"accuracy": 1.0}, {}, {}, ()), "AUC_weighted", "classification")
     'AUC_weighted has no value on these 8 test rows: it needs rows of at least two classes'
     """
     if metric in evaluation.metrics:
         return ""
     rows = f"{evaluation.n_rows} {evaluation.rows.replace('_', '-')} rows"
-    return f"{metric} has no value on these {rows}: it needs {needs_of(metric)}"
+    return f"{metric} has no value on these {rows}: it needs {needs_of(metric, task)}"
 
 
 def _pictures(answers: Answers, problem: Problem) -> tuple[Picture, ...]:

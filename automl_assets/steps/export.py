@@ -17,6 +17,9 @@ from automl_assets.records import Ensemble
 
 N_CHECKED = 1_000  # rows on which ONNX and Python are compared
 N_TIMED = 200  # single rows that are timed
+N_FIRST = 10  # that are asked before, and don't count
+FEWEST = 20  # rows that are compared and timed however long one takes
+SECONDS = 5.0  # that either may take where a row takes long, as an encoder's does
 
 
 def export(ensemble: Ensemble, table: pl.DataFrame) -> OnnxModel:
@@ -24,19 +27,22 @@ def export(ensemble: Ensemble, table: pl.DataFrame) -> OnnxModel:
     steps, rows = registry.family_of(ensemble.problem.task).steps, table.head(N_CHECKED)
     content, inputs = steps.onnx_bytes(ensemble), steps.input_types(ensemble.featurizer)
     matrix, matrices = steps.matrix_onnx(ensemble) or (None, {})
-    session, feeds, expected = open_session(content), feeds_of(rows, inputs), steps.answer(ensemble, rows)
-    difference = np.abs(onnx_answer(session, feeds) - expected).max()
+    columns = feeds_of(rows, inputs)
+    files = [(open_session(content), columns)]
     if matrix is not None:
-        session, feeds = open_session(matrix), packed(feeds, matrices)
-        difference = max(difference, np.abs(onnx_answer(session, feeds) - expected).max())
+        files.append((open_session(matrix), packed(columns, matrices)))
+    latency = _latency(*files[-1])
+    checked = rows.head(max(FEWEST, int(SECONDS / latency)))
+    expected = steps.answer(ensemble, checked)
+    difference = max(np.abs(_answer(*file, checked.height) - expected).max() for file in files)
     low, high = ensemble.problem.target_range
     scale = 1.0 if ensemble.problem.classes else max(high - low, 1e-12)
     return OnnxModel(
         onnx=content,
         inputs=inputs,
-        n_checked=rows.height,
+        n_checked=checked.height,
         max_difference=float(difference / scale),
-        latency_milliseconds=_latency(session, feeds),
+        latency_milliseconds=1_000 * latency,
         example=_example(rows.select(*inputs)),
         schema=ensemble.schema.only(inputs),
         matrix_onnx=matrix,
@@ -51,13 +57,19 @@ def _example(rows: pl.DataFrame) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
 
 
+def _answer(session: Any, feeds: dict[str, np.ndarray], n_rows: int) -> np.ndarray:
+    return onnx_answer(session, {name: values[:n_rows] for name, values in feeds.items()})
+
+
 def _latency(session: Any, feeds: dict[str, np.ndarray]) -> float:
-    """Median milliseconds of one row, after ten that do not count."""
+    """Median seconds of one row, after the first ones, which do not count."""
     n_rows = len(next(iter(feeds.values())))
     singles = [{name: values[i : i + 1] for name, values in feeds.items()} for i in range(min(N_TIMED, n_rows))]
-    seconds = []
-    for single in [*singles[:10], *singles]:
+    seconds = list[float]()
+    for single in [*singles[:N_FIRST], *singles]:
         started = time.perf_counter()
         session.run(None, single)
         seconds.append(time.perf_counter() - started)
-    return float(np.median(seconds[-len(singles) :]) * 1000)
+        if len(seconds) >= N_FIRST + FEWEST and sum(seconds) > SECONDS:
+            break
+    return float(np.median(seconds[min(N_FIRST, n_rows) :]))

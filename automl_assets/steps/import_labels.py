@@ -92,8 +92,16 @@ def _as_the_source(labels: ScoredRows, known: pl.DataFrame, experiment: Experime
 
 
 def _shaped(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Lists and objects of the types that the source has, so that 10 and 10.0 in them are the same."""
+    """Lists and objects of the types that the source has, so that 10 and 10.0 in them are the same. Raises DataError where
+    the source has them and the labels texts."""
     both = [name for name in rows.columns if name in known.columns and known[name].dtype.is_nested()]
+    for name in both:
+        if rows[name].dtype == pl.String:
+            example = json.dumps(known[name].drop_nulls().head(1).to_list(), ensure_ascii=False)[1:-1]
+            raise DataError(
+                f"column {name!r}: the source has lists or objects there, such as {example}, and the labels have texts; write them "
+                "as the source does, in JSON lines"
+            )
     return rows.with_columns(rows[name].cast(known[name].dtype, strict=False) for name in both)
 
 

@@ -13,6 +13,7 @@ from automl_assets.model_records import Picture, Report, Unavailable
 from automl_assets.records import Guardrail
 
 TEMPLATE = "report.html.jinja"
+MOST_CHARACTERS = 1_000  # of a cell, which may be a word of a text
 MOST_ROWS = 50  # of a table
 
 
@@ -112,7 +113,10 @@ def _shown(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.5g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    text = str(value)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} …"
 
 
 def guardrails_table(guardrails: Sequence[Guardrail]) -> Table:

@@ -42,6 +42,7 @@ SHARED_BOUND = (
     "Too few rows taught a bound for each of these classes, so that they share that of all rows, and their sets may hold "
     "them less often than promised: {}."
 )
+CONFUSIONS = ("what is wrong", "label", "answered", "how many", "share of the label's")
 MOST_LABEL_ERRORS = 20
 MOST_INPUTS = 12  # that the snippet spells out
 KINDS = {
@@ -77,7 +78,7 @@ def headline(material: Material) -> str:
     asked = f'{experiment.task_part.title} {experiment.task.capitalize()} of "{experiment.target}".'
     if evaluation is None:
         return asked
-    if why := without_value(evaluation, experiment.metric):
+    if why := without_value(evaluation, experiment.metric, experiment.task):
         ensemble = material.get("ensemble")
         return f"{asked} {why}." + (f" Validation found {ensemble.score:.5g} on out-of-fold rows." if ensemble else "")
     value = f"{experiment.metric} {evaluation.metrics[experiment.metric]:.5g}"
@@ -249,8 +250,17 @@ def errors(material: Material) -> Section | None:
     told: Table | Text = Table.of("Groups of rows on which the model is surely worse", header, rows)
     none = "nobody has looked" if "cohorts" in found.left_out else "none was found"
     told = told if rows else Text(f"Groups of rows on which the model is surely worse than on the others: {none}.")
-    blocks = (told, *_left_out(found.left_out), Pictures.of(found.pictures), *_label_errors(found.label_errors))
+    blocks = (
+        *(told, *_left_out(found.left_out), Pictures.of(found.pictures)),
+        *_listed(found.by_group, "Groups of the columns that tell most", ("column", "group", "how many", found.loss)),
+        *_listed(found.confusions, "What is answered in the place of what", CONFUSIONS),
+        *_label_errors(found.label_errors),
+    )
     return Section("Where the model is wrong", blocks)
+
+
+def _listed(found: pl.DataFrame | None, caption: str, header: tuple[str, ...]) -> list[Table]:
+    return [Table.of(caption, header, found.rows())] if found is not None and found.height else []
 
 
 def _label_errors(found: pl.DataFrame | None) -> list[Table]:

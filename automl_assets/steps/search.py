@@ -101,7 +101,7 @@ class _Search:
         return Climb(
             n_rows=min(int(n_train), self.algorithm.max_rows or int(n_train)),
             n_folds=self.truth.split.n_folds,
-            n_cells_a_row=max(1, len(self.features.columns)) * problem.n_scores,
+            n_cells_a_row=max(1, self.steps.cells_a_row(self.features, self.algorithm)) * problem.n_scores,
             n_classes=problem.n_classes,
             n_cores=self.budget.n_cores,
             is_refitted=self.algorithm.is_refitted,

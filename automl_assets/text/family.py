@@ -11,9 +11,10 @@ from automl_assets.text.steps.describe import GUARDRAILS, describe
 from automl_assets.text.steps.draft import draft
 from automl_assets.text.steps.explain import explain, explain_rows
 from automl_assets.text.steps.featurize import featurize
-from automl_assets.text.steps.fit import choices_for, fit_context, lay_out, read_inputs
+from automl_assets.text.steps.fit import cells_a_row, choices_for, fit_context, lay_out, read_inputs
 from automl_assets.text.steps.pipeline_onnx import onnx_bytes
 from automl_assets.text.steps.predict import answer, answer_inputs
+from automl_assets.text.steps.write_training_code import write_training_code
 
 FAMILY = Family(
     name="text",
@@ -30,6 +31,7 @@ FAMILY = Family(
         describe=describe,
         featurize=featurize,
         choices=choices_for,
+        cells_a_row=cells_a_row,
         lay_out=lay_out,
         read_inputs=read_inputs,
         fit_context=fit_context,
@@ -40,6 +42,7 @@ FAMILY = Family(
         explain=explain,
         explain_rows=explain_rows,
         analyse_errors=analyse_errors,
+        write_training_code=write_training_code,
         onnx_bytes=onnx_bytes,
         input_types=input_types,
     ),

@@ -196,6 +196,11 @@ class Bundle:
             self._reached[key].append(use)
             self._reach(use.key, use.in_annotation, use.taken)
 
+    @property
+    def modules(self) -> set[str]:
+        """Those of which anything was reached."""
+        return {module for module, _ in self._reached}
+
     def needs(self, *statements: str) -> None:
         """Adds import statements."""
         self._imports.update(statements)

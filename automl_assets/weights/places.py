@@ -81,8 +81,14 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sha256_once(path: Path) -> str:
+    """Of a file, read once in a process for as long as it isn't written anew: weights are asked for with every fit."""
+    written = path.stat()
+    return _sha256(path, written.st_mtime_ns, written.st_size)
+
+
 def _check(member: Member, path: Path) -> None:
-    if (found := _sha256(path, path.stat().st_mtime_ns)) != member.sha256:
+    if (found := sha256_once(path)) != member.sha256:
         raise ArtifactError(
             f"{path} has the SHA-256 {found}, and not {member.sha256}, which is that of {member.wheel.requirement}; "
             "remove it and get it anew"
@@ -90,8 +96,8 @@ def _check(member: Member, path: Path) -> None:
 
 
 @cache
-def _sha256(path: Path, written: int) -> str:
-    """Once in a process for what was written then."""
+def _sha256(path: Path, written: int, n_bytes: int) -> str:
+    """Of what was written then."""
     return sha256_of(path)
 
 

@@ -21,7 +21,7 @@ def judged(truth: np.ndarray, weight: np.ndarray | None = None) -> Evaluation:
 def test_one_class_alone_is_told_and_the_score_is_that_of_validation() -> None:
     found = judged(np.zeros(8, np.int64))
     assert "AUC_weighted" not in found.metrics and found.metrics["accuracy"] == 1.0
-    check = _beats(found, "AUC_weighted", 0.93)
+    check = _beats(found, "AUC_weighted", "classification", 0.93)
     assert not check.passed
     assert check.description == (
         "AUC_weighted has no value on these 8 test rows: it needs rows of at least two classes. Nothing shows that it is "
@@ -33,7 +33,7 @@ def test_one_class_alone_is_told_and_the_score_is_that_of_validation() -> None:
 
 def test_two_classes_are_compared_with_a_guess() -> None:
     found = judged(np.array([0, 0, 1, 1]))
-    check = _beats(found, "AUC_weighted", 0.93)
+    check = _beats(found, "AUC_weighted", "classification", 0.93)
     assert check.passed and check.description == "AUC_weighted 1, a guess has 0.5"
     told = _metadata(found, "AUC_weighted", 0.93)
     assert (told["score"], told["score_rows"]) == (1.0, "test")
@@ -42,7 +42,7 @@ def test_two_classes_are_compared_with_a_guess() -> None:
 def test_rows_without_any_weight_give_no_metric_a_value() -> None:
     found = judged(np.array([0, 0, 1, 1]), np.zeros(4))
     assert found.metrics == found.intervals == {}
-    told = _beats(found, "accuracy", 0.9).description
+    told = _beats(found, "accuracy", "classification", 0.9).description
     assert told and told.startswith(
         "accuracy has no value on these 4 test rows: it needs rows whose weight is not zero."
     )

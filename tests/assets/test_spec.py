@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from automl_assets.assets.spec import MADE, best_effort, step
+from automl_assets.assets.spec import MADE, best_effort, step, table
 from automl_assets.errors import DataError
 from automl_assets.model_records import Unavailable
 
@@ -72,3 +72,11 @@ def test_an_error_of_a_library_leaves_no_secret_in_the_log_of_events(home, monke
     journal = "".join(file.read_text() for file in home.rglob("*.jsonl"))
     assert not done.success and "RuntimeError: sent ***" in said and "RuntimeError: sent ***" in journal
     assert "cdEF12gh" not in said + journal
+
+
+def test_texts_in_tables_are_cut_short() -> None:
+    (row,) = table(
+        [{"text": "a" * 1_000_000, "word": "Oslo", "n": 3, "share": float("nan"), "none": None}]
+    ).value.records
+    assert len(row.data["text"]) < 1_100 and row.data["text"].endswith("a …")
+    assert {**row.data, "text": ""} == {"text": "", "word": "Oslo", "n": 3, "share": "nan", "none": ""}

@@ -326,8 +326,8 @@ def test_two_at_once_lose_no_row_and_double_none(folder: Path, source: str) -> N
     with rows.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         both = begin_two(folder)
-        until(lambda: waiting(both), 60)
-    assert [one.wait(60) for one in both] == [0, 0]
+        until(lambda: waiting(both), 200)
+    assert [one.wait(200) for one in both] == [0, 0]
     found = pl.concat([pl.read_csv(file) for file in rows.parent.glob("*.csv") if "id,note,kind" in file.read_text()])
     assert sorted(found.rows()) == ALL
 
@@ -356,7 +356,7 @@ def test_two_at_once_double_no_row_of_a_database(folder: Path, database_of_rows:
     options = sql.SqlOptions(url=database_of_rows, table="rows")
     with sql.PART.alone(options):
         both = begin_two(folder)
-        until(lambda: waiting_in(database_of_rows, both), 60)
-    assert [one.wait(60) for one in both] == [0, 0]
+        until(lambda: waiting_in(database_of_rows, both), 200)
+    assert [one.wait(200) for one in both] == [0, 0]
     assert sorted(sql.PART.read(options).rows()) == ALL
     assert not list(folder.glob("rows.db-*"))

@@ -157,7 +157,7 @@ def test_a_category_never_seen_does_no_harm(tmp_path: Path) -> None:
     dataset, profile, split = _prepared(experiment)
     features = featurize(dataset, profile, split, experiment)
     quick = algorithms("tabular")["logistic_regression"]
-    candidate = search(features, quick, Budget(seconds=60, max_trials=1), seed=0)
+    candidate = search(features, quick, Budget(seconds=600, max_trials=1), seed=0)
     ensemble = build_ensemble([candidate], features, experiment.ensemble, seed=0)
     new = pl.DataFrame({"area": [50, None], "colour": ["ultraviolet", None]})
     answers = predict(ensemble, new).table

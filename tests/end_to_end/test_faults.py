@@ -58,12 +58,12 @@ def killed(
     file, home = slow_experiment(folder, tiny), new_home(folder / "home")
     with (folder / "output").open("wb") as output:
         run = subprocess.Popen([AUTOML, "run", file, "--home", home], stdout=output, stderr=subprocess.STDOUT)
-    until(lambda: is_fitting_catboost(home), 90)
-    fitting = until(lambda: fits(run.pid), 10)
+    until(lambda: is_fitting_catboost(home), 200)
+    fitting = until(lambda: fits(run.pid), 120)
     run.kill()
-    run.wait(10)
+    run.wait(120)
     killed_at = time.monotonic()
-    until(lambda: not any(Path(f"/proc/{fit}").exists() for fit in fitting), 10)
+    until(lambda: not any(Path(f"/proc/{fit}").exists() for fit in fitting), 120)
     return Killed(file, home, len(fitting), time.monotonic() - killed_at)
 
 
@@ -75,7 +75,7 @@ def resumed(killed: Killed) -> Answer:
 
 def test_fits_end_with_the_run_that_asked_for_them(killed: Killed) -> None:
     assert killed.n_fits >= 1
-    assert killed.seconds_until_fits_ended < 5
+    assert killed.seconds_until_fits_ended < 60  # a bound, not a wait
 
 
 def test_a_resumed_run_ends_well(resumed: Answer) -> None:
@@ -210,7 +210,7 @@ def test_a_disk_that_is_full_from_the_start_is_told(
 def test_a_full_disk_is_told_and_what_was_made_stays(small_disk: Path, tiny: Callable[..., Path]) -> None:
     file, home = slow_experiment(small_disk, tiny), small_disk / "home"
     with subprocess.Popen([AUTOML, "run", file, "--home", home], stderr=subprocess.PIPE, text=True) as run:
-        until(lambda: is_fitting_catboost(home), 90)
+        until(lambda: is_fitting_catboost(home), 200)
         filler = fill(small_disk)
         _, told = run.communicate(timeout=400)
     assert run.returncode == 1
@@ -308,11 +308,11 @@ def test_a_step_with_a_process_of_its_own_ends_with_its_run(home: Path) -> None:
         "PYTHONPATH": f"{home.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
     }
     with subprocess.Popen([sys.executable, "lasting.py"], cwd=home.parent, env=own, stderr=subprocess.DEVNULL) as run:
-        until(lambda: is_making(home, "lasting"), 90)
+        until(lambda: is_making(home, "lasting"), 200)
         step = process_making(home, "lasting")
         run.kill()
     assert step != run.pid
-    until(lambda: not Path(f"/proc/{step}").exists(), 10)
+    until(lambda: not Path(f"/proc/{step}").exists(), 120)
 
 
 SHOPS = """\

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from automl_assets.errors import DataError
+from automl_assets.errors import AutomlError, DataError
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.steps.import_labels import import_labels
 
@@ -48,3 +48,16 @@ def test_the_same_labels_at_other_places_contradict_the_source(experiment: Exper
     given = _write(tmp_path / "given.jsonl", _row(1, "Oslo and Bergen", (0, 15, "place")))
     with pytest.raises(DataError, match="the source has other labels for number = 1"):
         import_labels(experiment, given, None, ("number",), is_new=False)
+
+
+def test_texts_for_a_source_of_lists_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    rows = [{"tokens": ["in", "Oslo", str(number)], "tags": ["O", "B-place", "O"]} for number in range(3)]
+    source = _write(tmp_path / "lists.jsonl", *rows)
+    span = {"start": 3, "end": 6, "text": "Rom", "labels": ["place"]}
+    task = {"data": {"tokens": "in Rom 3"}, "annotations": [{"result": [{"type": "labels", "value": span}]}]}
+    (tmp_path / "back.json").write_text(json.dumps([task]))
+    asked = parse({"task": "text_ner", "source": source, "target": "tags"}, "lists")
+    with pytest.raises(
+        AutomlError, match=r'column \'tokens\': .*\["in", "Oslo", "0"\], and the labels have texts; write them'
+    ):
+        import_labels(asked, str(tmp_path / "back.json"), None, (), is_new=False)

@@ -150,6 +150,14 @@ CONTRADICTIONS = [
         r"^featurization\.text_embedding: runs outside of ONNX; say `onnx: false` and `explain: false`$",
     ),
     (
+        {"featurization": {"text_embedding": "auto"}, "onnx": False, "explain": False},
+        r"^featurization\.text_embedding: auto is for texts; name a folder or a network on the hub$",
+    ),
+    (
+        {"featurization": {"text_embedding_precision": "int8"}},
+        r"^featurization\.text_embedding_precision: encoders read tables as float32; remove it$",
+    ),
+    (
         {"featurization": {"language": "English"}},
         r"^featurization\.language: got 'English'; it is three lower-case letters",
     ),

@@ -102,7 +102,7 @@ def test_the_rare_of_three_classes_is_found_more_often_by_weights(algorithm) -> 
     default = algorithm.portfolio(THREE)[0]
     tried = variants(default, {"class_weight": choices(algorithm, THREE, imbalanced=True)["class_weight"]})
     assert tried == [default | {"class_weight": "balanced"}]
-    context = FitContext(THREE, seed=0, deadline=time.monotonic() + 10)
+    context = FitContext(THREE, seed=0, deadline=time.monotonic() + 600)
     models = [fit(algorithm, config, training, validation, context) for config in (default, *tried)]
     plain, balanced = (link_scores(mean_raw(algorithm, [one], new.x), algorithm.link)[:, 2].mean() for one in models)
     assert balanced > 1.3 * plain

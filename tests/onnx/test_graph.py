@@ -82,3 +82,24 @@ def test_loop_carries_on_and_collects(n_times, last, seen):
     graph.output("found", found, np.float64, [None])
     answers = _run(graph, times=np.array(n_times), factor=np.array(2.0))
     assert (answers[0].item(), answers[1].tolist()) == (last, seen)
+
+
+def test_a_model_that_is_included_several_times_is_stored_once() -> None:
+    """Whether in the graph itself or in its loops."""
+    own, matrix = Graph(), np.arange(250_000.0).reshape(500, 500) / 250_000
+    rows = own.input("rows", np.float64, [None, 500])
+    own.output("found", own.node("MatMul", rows, own.constant(matrix)), np.float64, [None, 500])
+    model, graph = own.build(), Graph()
+    x, once = graph.input("x", np.float64, [None, 500]), graph.constant(np.int64(1))
+    (outside,) = graph.include(model, {"rows": x})
+    (inside,) = graph.loop(once, [], lambda inner, number: inner.include(model, {"rows": x}))
+    other = graph.loop(once, [], lambda inner, number: inner.include(model, {"rows": outside}))[0]
+    graph.output("outside", outside, np.float64, [None, 500])
+    for name, tensor in {"inside": inside, "other": other}.items():
+        graph.output(name, tensor, np.float64, [None, None, 500])
+    assert len(graph.build().SerializeToString()) < 1.1 * 250_000 * 8
+    values = np.ones((2, 500))
+    found = _run(graph, x=values)
+    np.testing.assert_allclose(found[0], values @ matrix)
+    np.testing.assert_allclose(found[1][0], values @ matrix)
+    np.testing.assert_allclose(found[2][0], values @ matrix @ matrix)

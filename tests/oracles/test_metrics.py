@@ -318,8 +318,8 @@ def test_scores_that_ensemble_selection_calls_are_quick(name):
     given = (name, truth, np.column_stack([1 - probability, probability]), None, class_problem(2, positive=1))
 
     def seconds() -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         metrics.score(*given)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     assert min(seconds() for _ in range(10)) < 0.005

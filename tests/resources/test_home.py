@@ -143,7 +143,7 @@ def test_every_process_gets_the_same_key(home: Path) -> None:
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    keys = {process.communicate(timeout=60)[0].strip() for process in processes}
+    keys = {process.communicate(timeout=200)[0].strip() for process in processes}
     assert keys == {installation_key().hex()}
     assert [path.name for path in home.glob(".installation*")] == [], "temporary files are left"
 

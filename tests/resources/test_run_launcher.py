@@ -90,7 +90,7 @@ def test_the_last_process_of_a_run_counts(instance: dg.DagsterInstance, ended_pr
 
 def test_a_process_that_nobody_waits_for_is_dead() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while is_alive(process.pid, time.time()) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert Path(f"/proc/{process.pid}").exists(), "the process should still be there, as a zombie"

@@ -37,7 +37,7 @@ def test_a_line_half_written_is_not_read(home: Path) -> None:
 
 def test_lines_of_several_processes_stay_whole(home: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITE]) for _ in range(4)]
-    assert [writer.wait(60) for writer in writers] == [0] * 4
+    assert [writer.wait(200) for writer in writers] == [0] * 4
     assert len(list(Journal("j").events())) == 800
 
 

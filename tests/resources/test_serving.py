@@ -89,7 +89,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[OnnxModel, Ensemble
     profile = describe(dataset, experiment)
     features = featurize(dataset, profile, split_rows(dataset, profile, experiment), experiment)
     part = experiment.candidates["logistic_regression"]
-    made: Candidate = search(features, part, Budget(60, 2, max_trials=1), 0)
+    made: Candidate = search(features, part, Budget(600, 2, max_trials=1), 0)
     ensemble = build_ensemble((made,), features, experiment.ensemble, 0)
     return export(ensemble, dataset.table), ensemble
 

@@ -1,11 +1,19 @@
 """An ensemble is chosen from what there is time for."""
 
 import numpy as np
+import pytest
 
 from automl_assets.experiment.experiment import EnsembleSetting
 from automl_assets.steps.affordable_ensemble import affordable_ensemble
+from tests.clocks import Ticking
 
 EVERYTHING = EnsembleSetting()
+
+
+@pytest.fixture(autouse=True)
+def _quick_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A score takes a thousandth of a second, whatever else the machine does."""
+    monkeypatch.setattr("automl_assets.steps.affordable_ensemble.time", Ticking(seconds_a_look=0.001))
 
 
 def test_with_time_nothing_is_left_out(learned) -> None:

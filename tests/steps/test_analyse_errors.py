@@ -114,7 +114,8 @@ def test_leaves_hold_every_row_once() -> None:
 def test_in_no_time_parts_are_left_out_and_told(learned, seconds: float) -> None:
     case = learned("texts")
     made = analyse_errors(case.dataset, case.features, case.ensemble, seed=0, seconds=seconds)
-    assert made.left_out == ("cohorts", "heat")
+    assert made.left_out == ("cohorts", "heat", "label errors")
+    assert made.label_errors is None
     assert (made.cohorts, made.heat_columns, made.pictures) == ((), (), ())
     assert made.n_rows == case.features.truth.split.is_shown.sum() and made.mean_loss > 0
 

@@ -276,8 +276,12 @@ def test_rows_without_weight_do_not_count():
     assert intervals(weighted, BINARY, {"accuracy": 1.0}, seed=0)[0]["accuracy"] == (1.0, 1.0)
 
 
-def test_fifty_thousand_rows_take_seconds():
-    answers = class_answers(50_000, 2, rarest=5_000)
+def test_fifty_thousand_rows_take_seconds(monkeypatch):
+    """Of rows that are scored there are so many, on any machine; a million take a quarter of a second on a quiet one."""
+    answers, scored = class_answers(50_000, 2, rarest=5_000), []
+    take = Answers.take
+    monkeypatch.setattr(Answers, "take", lambda self, rows: scored.append(len(rows)) or take(self, rows))
     start = time.process_time()
     intervals(answers, BINARY, dict.fromkeys(METRICS, 0.5), seed=0)
-    assert time.process_time() - start < 3
+    assert sum(scored) < 10_000_000
+    assert time.process_time() - start < 20

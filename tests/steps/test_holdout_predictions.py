@@ -1,12 +1,20 @@
 """An ensemble is judged on test rows; without any, on rows its members validated on."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from automl_assets import registry
 from automl_assets.records import Split
-from automl_assets.steps.holdout_predictions import CHUNK, holdout_predictions, holdout_predictions_until
-from automl_assets.tabular.steps.predict import answer
+from automl_assets.steps.holdout_predictions import (
+    CHUNK,
+    FIRST_ROWS,
+    holdout_predictions,
+    holdout_predictions_until,
+)
+from automl_assets.tabular.steps.predict import answer, answer_inputs
 from tests.learned import with_truth
 
 
@@ -41,3 +49,23 @@ def test_an_end_bounds_how_many_rows_are_answered(learned) -> None:
     whole = holdout_predictions(features, case.ensemble)
     np.testing.assert_array_equal(answers.prediction, whole.prediction[judged])
     assert holdout_predictions_until(features, case.ensemble, rows, end=float("inf"))[0].n_rows == len(rows)
+
+
+def test_in_no_time_a_slow_model_answers_few_rows(learned, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoder of texts takes so long for a thousand rows that the run would end a minute late."""
+    case = learned("texts")
+    hand = {"seconds": 0.0, "rows": 0}
+
+    def slow(ensemble, inputs) -> np.ndarray:
+        hand["seconds"] += 0.075 * len(inputs.codes)
+        hand["rows"] += len(inputs.codes)
+        return answer_inputs(ensemble, inputs)
+
+    steps = replace(registry.family_of("classification").steps, answer_inputs=slow)
+    family = replace(registry.family_of("classification"), row_steps=steps)
+    monkeypatch.setattr(registry, "family_of", lambda task: family)
+    monkeypatch.setattr(time, "process_time", lambda: hand["seconds"])
+    features = with_truth(case.features, split=replace(case.split, is_test=np.ones(case.dataset.n_rows, bool)))
+    rows = np.tile(np.arange(case.dataset.n_rows), 10)
+    answers, _ = holdout_predictions_until(features, case.ensemble, rows, end=0.0)
+    assert answers.n_rows == hand["rows"] == FIRST_ROWS

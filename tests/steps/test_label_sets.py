@@ -15,6 +15,7 @@ from automl_assets.execution.budget import Budget
 from automl_assets.execution.processes import Job, Outcome
 from automl_assets.experiment.experiment import EnsembleSetting, Experiment, parse
 from automl_assets.learning.fitting import with_every_class
+from automl_assets.metrics.label_thresholds import best_threshold, label_thresholds
 from automl_assets.onnx.session import feeds_of, open_session
 from automl_assets.parts import Rows
 from automl_assets.records import VALID, Candidate, Dataset, Ensemble, Features, Fitted, Problem, Split, Trial, Truth
@@ -23,7 +24,6 @@ from automl_assets.steps.affordable_ensemble import affordable_ensemble
 from automl_assets.steps.build_ensemble import build_ensemble, sample
 from automl_assets.steps.calibrate import calibrate, calibrated
 from automl_assets.steps.challenge import challenge
-from automl_assets.steps.choose_label_thresholds import best_threshold
 from automl_assets.steps.choose_threshold import choose_threshold
 from automl_assets.steps.conformalize import class_sets, conformalize, coverage
 from automl_assets.steps.evaluate import baseline_prediction, evaluate
@@ -80,7 +80,7 @@ def asked(letters: None, tmp_path_factory: pytest.TempPathFactory) -> Asked:
     profile = steps.describe(dataset, experiment)
     split = split_rows(dataset, profile, experiment)
     features = steps.featurize(dataset, profile, split, experiment)
-    budget = Budget(seconds=60, n_cores=1, max_trials=2)
+    budget = Budget(seconds=600, n_cores=1, max_trials=2)
     parts = registry.algorithms("letters").values()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(searching, "wait_until_warm", lambda: None)
@@ -241,6 +241,34 @@ def test_the_best_threshold_is_found_among_all() -> None:
     assert f1(ours) == pytest.approx(max(f1(one) for one in np.arange(0.005, 1.0, 0.01)))
 
 
+def test_few_rows_with_a_label_say_little_beside_its_probabilities() -> None:
+    """Two rows have it, by chance those of the highest probability: rows alone would answer with it hardly ever."""
+    chance = np.linspace(0.001, 0.4, 200)[:, None]
+    y = np.zeros((200, 1), np.int8)
+    y[-2:] = 1
+    assert best_threshold(y[:, 0], chance[:, 0], None) > 0.39
+    f1 = [2 * chance[chance > one].sum() / ((chance > one).sum() + chance.sum()) for one in np.arange(0.0, 0.4, 0.005)]
+    promised = 0.005 * int(np.argmax(f1))
+    assert label_thresholds(y, chance, None)[0] == pytest.approx(promised, abs=0.05)
+    assert label_thresholds(0 * y, chance, None)[0] == pytest.approx(promised, abs=0.006)
+
+
+def test_labels_of_which_too_little_is_believed_have_lower_thresholds_under_any_metric() -> None:
+    shares, believed = (0.5, 0.4, 0.03, 0.03, 0.03), np.array([1.0, 1.0, 0.4, 0.4, 0.4])
+    y, honest = _rows(4_000, shares, seed=1)
+    problem = _problem(5, "f1_score_micro")
+    made = choose_threshold(*_ensemble(problem, y, honest * believed), AUTO).problem
+    assert max(made.thresholds[2:]) < min(made.thresholds[:2]) - 0.02
+    new, chances = _rows(40_000, shares, seed=2)
+    chances = chances * believed
+    common = replace(made, thresholds=(float(np.mean(made.thresholds[:2])),) * 5)
+    micro, macro = (
+        metrics.score(name, new, chances, None, made) - metrics.score(name, new, chances, None, common)
+        for name in ("f1_score_micro", "f1_score_macro")
+    )
+    assert micro > 0 and macro > 0.02
+
+
 def test_conformal_sets_hold_the_labels_of_new_rows() -> None:
     shares = (0.3, 0.1, 0.05)
     y, honest = _rows(8_000, shares)
@@ -278,6 +306,21 @@ def test_a_stack_learns_whom_to_believe_of_each_label() -> None:
     believed = [made.members[place].algorithm for place in own[:, np.eye(4, dtype=bool)].argmax(axis=0)]
     assert believed == ["one", "one", "two", "two"]
     assert made.score < min(one.trials[0].score or 0.0 for one in candidates) - 0.05
+
+
+def test_who_knows_is_believed_though_another_shouts() -> None:
+    """At 0.5 a trial whose probabilities are low finds nothing; thresholds are chosen once the ensemble stands."""
+    problem, (y, honest) = _problem(3), _rows(1_500, (0.05, 0.05, 0.05))
+    random = np.random.default_rng(1)
+    quiet = honest * 0.4
+    loud = np.clip(3 * honest * np.exp(random.normal(size=honest.shape)), 0, 1)
+    candidates = [_candidate(name, problem, y, said) for name, said in (("quiet", quiet), ("loud", loud))]
+    assert candidates[0].trials[0].score < candidates[1].trials[0].score
+    features = Features(_ensemble(problem, y, honest)[1], None, None)
+    for settings in (EnsembleSetting(voting=False, stacking=False), EnsembleSetting(stacking=False)):
+        made = build_ensemble(candidates, features, settings, 0)
+        weights = {member.algorithm: member.weight for member in made.members}
+        assert weights["quiet"] > weights.get("loud", 0.0)
 
 
 def test_a_sample_holds_every_label_and_a_guess_is_the_share_of_each() -> None:

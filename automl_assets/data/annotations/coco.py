@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from upath import UPath
 
-from automl_assets.data.annotated_images import AnnotatedImage, Annotations, annotations_of
+from automl_assets.data.annotated_images import SPLITS, AnnotatedImage, Annotations, annotations_of, split_named
 from automl_assets.data.coco_file import read_coco, written_coco
 from automl_assets.data.image_files import ImageFiles, named_from, with_size
 from automl_assets.data.locations import beginning_of, called, files_below, read_bytes, write_new
@@ -13,7 +13,6 @@ from automl_assets.errors import SourceError, listed
 from automl_assets.parts import AnnotationFormat
 
 FILE = "annotations.json"  # in a folder
-SPLITS = {"train": "train", "val": "validation", "valid": "validation", "test": "test"}  # in the name of a file
 BEGINNING = 1 << 16  # bytes in which one of the lists is named
 
 
@@ -32,7 +31,10 @@ def read(location: UPath) -> Annotations:
             )
         classes, places = coco.classes, ImageFiles(file.parent)
         split = _split(file.stem) if location.is_dir() else ""
-        images += [replace(one, image=places.find(one.image), split=one.split or split) for one in found]
+        images += [
+            replace(one, image=places.find(one.image), split=split_named(one.split, called(file)) or split)
+            for one in found
+        ]
     return annotations_of(images, classes, called(location))
 
 

@@ -2,14 +2,11 @@
 
 from upath import UPath
 
-from automl_assets.data.annotated_images import AnnotatedImage, Annotations, annotations_of
+from automl_assets.data.annotated_images import SPLIT_FOLDERS, SPLITS, AnnotatedImage, Annotations, annotations_of
 from automl_assets.data.image_files import copied, stem_of, suffix_of
 from automl_assets.data.locations import called, files_below, is_image
 from automl_assets.errors import SourceError
 from automl_assets.parts import AnnotationFormat
-
-SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
-FOLDERS = {"train": "train", "validation": "val", "test": "test", "": ""}
 
 
 def read(location: UPath) -> Annotations:
@@ -35,7 +32,7 @@ def _image(image: UPath, root: UPath) -> AnnotatedImage:
 def write(annotations: Annotations, location: UPath) -> None:
     """Copies of the images. Raises SourceError for two images of one class and one name."""
     for image in annotations.images:
-        to = location.joinpath(FOLDERS[image.split], *(image.labels or ()))
+        to = location.joinpath(SPLIT_FOLDERS[image.split], *(image.labels or ()))
         copied(image, to.joinpath(f"{stem_of(image)}{suffix_of(image)}"))
 
 

@@ -20,6 +20,7 @@ from automl_assets.data.annotated_images import (
     annotations_of,
     box_around,
     cell_of,
+    split_named,
 )
 from automl_assets.data.image_files import ImageFiles, named_from, suffix_of
 from automl_assets.data.locations import called, files_below, read_bytes, write_new
@@ -101,7 +102,7 @@ def _image(text: str, places: ImageFiles, where: str) -> AnnotatedImage:
         tuple(_object(one, where) for one in things) if things else None,
         _number(details.width),
         _number(details.height),
-        line.split,
+        split_named(line.split, where),
     )
 
 

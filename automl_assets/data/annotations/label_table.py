@@ -9,7 +9,14 @@ import polars as pl
 from upath import UPath
 
 from automl_assets import registry
-from automl_assets.data.annotated_images import AnnotatedImage, Annotations, ImageObject, annotations_of, shares
+from automl_assets.data.annotated_images import (
+    AnnotatedImage,
+    Annotations,
+    ImageObject,
+    annotations_of,
+    shares,
+    split_named,
+)
 from automl_assets.data.image_files import ImageFiles, named_from, with_size
 from automl_assets.data.label_sets import label_sets
 from automl_assets.data.locations import called, files_below, write_new
@@ -21,7 +28,6 @@ SUFFIXES = (".csv", ".tsv")
 IMAGE = ("image", "filename", "file_name", "file", "image_url", "image_path", "path", "image_id", "id")
 LABEL = ("label", "labels", "class", "classes", "category", "tags", "target", "name")
 PLURAL = ("labels", "classes", "tags")
-SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 KNOWN = frozenset({*IMAGE, *LABEL, *CORNERS, "split", "width", "height"})  # however their letters are written
 
@@ -41,7 +47,11 @@ def read(location: UPath) -> Annotations:
         )
     places = ImageFiles(file.parent)
     table = table.with_columns(pl.Series(image, [places.find(name) for name in table[image].to_list()]))
-    images = _boxed(table, image) if set(CORNERS) <= set(table.columns) else _labelled(table, image, called(file))
+    images = (
+        _boxed(table, image, called(file))
+        if set(CORNERS) <= set(table.columns)
+        else _labelled(table, image, called(file))
+    )
     return annotations_of(images, where=called(file))
 
 
@@ -49,7 +59,7 @@ def _labelled(table: pl.DataFrame, image: str, where: str) -> list[AnnotatedImag
     """An image for each row, by one column of labels or by one for each label."""
     column = next((name for name in LABEL if name in table.columns), None)
     sets = _marked(table, image, where) if column is None else _sets(table[column])
-    rows = zip(table[image].to_list(), sets, _splits(table), strict=True)
+    rows = zip(table[image].to_list(), sets, _splits(table, where), strict=True)
     return [AnnotatedImage(name, labels, split=split) for name, labels, split in rows]
 
 
@@ -73,11 +83,13 @@ def _marked(table: pl.DataFrame, image: str, where: str) -> list[tuple[str, ...]
     return [tuple(name for name in marks if row[name] == "1") for row in others.iter_rows(named=True)]
 
 
-def _boxed(table: pl.DataFrame, image: str) -> list[AnnotatedImage]:
+def _boxed(table: pl.DataFrame, image: str, where: str) -> list[AnnotatedImage]:
     """A row is a box; one without a label says that there is nothing to be seen."""
     column = next((name for name in LABEL if name in table.columns), LABEL[0])
     found = []
-    for (name,), rows in table.with_columns(pl.Series("split", _splits(table))).group_by(image, maintain_order=True):
+    for (name,), rows in table.with_columns(pl.Series("split", _splits(table, where))).group_by(
+        image, maintain_order=True
+    ):
         first = rows.row(0, named=True)
         width, height = (int(first[side]) if first.get(side) else None for side in ("width", "height"))
         whole = with_size(AnnotatedImage(str(name), None, None, width, height, first["split"]))
@@ -95,9 +107,9 @@ def _object(row: dict[str, str], column: str, image: AnnotatedImage) -> ImageObj
     return ImageObject(row[column], (left, top, right, bottom))
 
 
-def _splits(table: pl.DataFrame) -> list[str]:
+def _splits(table: pl.DataFrame, where: str) -> list[str]:
     given = table["split"].fill_null("").to_list() if "split" in table.columns else [""] * table.height
-    return [SPLITS.get(split.lower(), split) for split in given]
+    return [split_named(split, where) for split in given]
 
 
 def write(annotations: Annotations, location: UPath) -> None:

@@ -10,7 +10,14 @@ from typing import Any
 import yaml
 from upath import UPath
 
-from automl_assets.data.annotated_images import AnnotatedImage, Annotations, ImageObject, box_around
+from automl_assets.data.annotated_images import (
+    SPLIT_FOLDERS,
+    SPLITS,
+    AnnotatedImage,
+    Annotations,
+    ImageObject,
+    box_around,
+)
 from automl_assets.data.image_files import copied, stem_of, suffix_of
 from automl_assets.data.locations import called, files_below, is_image, read_bytes, write_new
 from automl_assets.errors import SourceError, listed
@@ -18,8 +25,6 @@ from automl_assets.parts import AnnotationFormat
 
 DATA = ("data.yaml", "dataset.yaml", "data.yml")
 NAMES = ("classes.txt", "obj.names", "labels/classes.txt")
-SPLITS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
-FOLDERS = {"train": "train", "validation": "val", "test": "test", "": ""}
 BOX, OUTLINE = 4, 6  # numbers behind the class: of a box, and of an outline at least
 
 
@@ -93,12 +98,12 @@ def _object(words: list[str], classes: tuple[str, ...], where: str) -> ImageObje
 def write(annotations: Annotations, location: UPath) -> None:
     """`images/`, `labels/` and `data.yaml`. Raises SourceError for two images of one name."""
     for image in annotations.images:
-        folder = FOLDERS[image.split]
+        folder = SPLIT_FOLDERS[image.split]
         copied(image, location.joinpath("images", folder, f"{stem_of(image)}{suffix_of(image)}"))
         lines = "".join(f"{_line(one, annotations.classes)}\n" for one in image.objects or ())
         write_new(location.joinpath("labels", folder, f"{stem_of(image)}.txt"), lines.encode())
     splits = dict.fromkeys(image.split for image in annotations.images)
-    told: dict[str, Any] = {FOLDERS[one] or "train": f"images/{FOLDERS[one]}".rstrip("/") for one in splits}
+    told: dict[str, Any] = {SPLIT_FOLDERS[one] or "train": f"images/{SPLIT_FOLDERS[one]}".rstrip("/") for one in splits}
     told["names"] = dict(enumerate(annotations.classes))
     write_new(location / DATA[0], yaml.safe_dump(told, sort_keys=False, allow_unicode=True).encode())
 

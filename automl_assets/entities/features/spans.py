@@ -26,6 +26,10 @@ def written_tags(cell: Any) -> list[str] | None:
     words = cell
     if isinstance(cell, str):
         words = _parsed(cell) if cell.startswith("[") else cell.split()
+    if isinstance(words, list) and words and all(isinstance(word, int) for word in words):
+        raise ValueError(
+            f"{words[:3]} are numbers in place of tags; write the tags that they stand for, such as {BEGIN}person"
+        )
     if not isinstance(words, list) or not words or not all(isinstance(word, str) and is_tag(word) for word in words):
         return None
     return to_iob2(words)

@@ -15,9 +15,9 @@ from automl_assets.entities.features.token_attributes import (
     MARKS_BEFORE,
     MOST_LETTERS,
     SMALL,
-    TEMPLATES,
     UNKNOWN,
     AttributeTable,
+    Template,
 )
 from automl_assets.entities.features.tokens import BLANKS_IN_ONNX, WORDS_IN_ONNX
 from automl_assets.onnx.graph import BOOL, INT64, ML, RUNTIME, Graph
@@ -56,17 +56,24 @@ def add_tokens(graph: Graph, texts: str, is_parted_by_blanks: bool) -> TokenTens
 def add_attributes(graph: Graph, table: AttributeTable, tensors: TokenTensors) -> list[str]:
     """The number of the attribute of each template, int64 [n_tokens] each; 0 where it is not known."""
     tokens = graph.node("Concat", tensors.tokens, graph.constant(np.array(["x"], object)), axis=0)  # never none at all
-    aspects = _aspects(graph, tokens).items()
-    codes = {
-        name: graph.node("Slice", _codes(graph, text, table.values[name]), *_slice(graph, 0, -1, 0))
-        for name, text in aspects
-    }
+    aspects = _aspects(graph, tokens)
+    wide = {name: _codes(graph, aspects[name], values, UNKNOWN) for name, values in table.values.items()}
+    for name, known in table.statistics.items():
+        values = {word: FIRST_CODE + code for word, code in known.items()}
+        wide[name] = _codes(graph, aspects["word"], values, FIRST_CODE)
+    codes = {name: graph.node("Slice", one, *_slice(graph, 0, -1, 0)) for name, one in wide.items()}
     found, first = [], 1
-    for template, keys in zip(TEMPLATES, table.keys, strict=True):
-        combined = _combined(graph, codes, table, template, tensors.text)
+    for template, keys in zip(table.templates, table.keys, strict=True):
+        combined = _combined(graph, codes, table.sizes, template, tensors.text)
         found.append(_encoded(graph, combined, keys, first))
         first += len(keys)
     return found
+
+
+def add_shapes(graph: Graph, tokens: str) -> str:
+    """The shapes of tokens [n_tokens], one at least, as strings."""
+    letters, _ = _bare(graph, tokens)
+    return _joined(graph, _runs_cut(graph, _kinds(graph, letters), 2))
 
 
 def _encoded(graph: Graph, combined: str, keys: np.ndarray, first: int) -> str:
@@ -77,12 +84,11 @@ def _encoded(graph: Graph, combined: str, keys: np.ndarray, first: int) -> str:
     )
 
 
-def _combined(graph: Graph, codes: dict[str, str], table: AttributeTable, template: tuple, text: str) -> str:
+def _combined(graph: Graph, codes: dict[str, str], sizes: dict[str, int], template: Template, text: str) -> str:
     key = ""
     for name, offset in template:
         code = _beside(graph, codes[name], text, offset)
-        size = graph.constant(np.int64(FIRST_CODE + len(table.values[name])))
-        key = graph.node("Add", graph.node("Mul", key, size), code) if key else code
+        key = graph.node("Add", graph.node("Mul", key, graph.constant(np.int64(sizes[name]))), code) if key else code
     return key
 
 
@@ -237,14 +243,14 @@ def _joined(graph: Graph, letters: str, most: int = MOST_LETTERS) -> str:
     return _flat(graph, text)
 
 
-def _codes(graph: Graph, texts: str, values: dict[str, int]) -> str:
+def _codes(graph: Graph, texts: str, values: dict[str, int], default: int) -> str:
     return graph.node(
         "LabelEncoder",
         texts,
         domain=ML,
         keys_strings=[*values],
         values_int64s=np.array([*values.values()]),
-        default_int64=UNKNOWN,
+        default_int64=default,
     )
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import polars as pl
 
-from automl_assets.entities.features.tokens import tokens_of
+from automl_assets.encoders.reference import wished
+from automl_assets.entities.features.tokens import joined_tokens, tokens_of
 from automl_assets.entities.records import TokenInputs, Tokenizer
 from automl_assets.entities.steps.load_texts import is_parted_by_blanks
 from automl_assets.experiment.experiment import Experiment
@@ -17,7 +18,10 @@ def featurize(dataset: Dataset, profile: Profile, split: Split, experiment: Expe
     truth = truth_of(dataset, profile.problem, split, experiment)
     is_tagged = dataset.table[target].is_not_null()
     rows = dataset.table.filter(is_tagged)
-    recipe = Tokenizer(column, is_parted_by_blanks(rows[column].to_list(), rows[target].to_list()))
+    is_parted = is_parted_by_blanks(rows[column].to_list(), rows[target].to_list())
+    wishes = experiment.featurization.wishes
+    encoder = wished(wishes.text_embedding, rows[column].to_list(), wishes.language)
+    recipe = Tokenizer(column, is_parted, encoder, experiment.onnx)
     inputs = tokenized(recipe, rows)
     inputs = TokenInputs(inputs.tokens, np.flatnonzero(is_tagged.to_numpy())[inputs.text])
     return Features(truth, inputs, recipe, (FeatureColumn("tokens", column, "parted into tokens"),), dataset.schema)
@@ -25,4 +29,10 @@ def featurize(dataset: Dataset, profile: Profile, split: Split, experiment: Expe
 
 def tokenized(recipe: Tokenizer, table: pl.DataFrame) -> TokenInputs:
     """The tokens of every row; a row without a text has none."""
-    return TokenInputs(*tokens_of(table[recipe.column].cast(pl.String).to_list(), recipe.is_parted_by_blanks))
+    return TokenInputs(*tokens_of(texts_of(recipe, table), recipe.is_parted_by_blanks))
+
+
+def texts_of(recipe: Tokenizer, table: pl.DataFrame) -> list[str]:
+    """The text of every row, "" where there is none. What is parted by blanks may also come as lists of tokens."""
+    texts = table[recipe.column].cast(pl.String).fill_null("").to_list()
+    return [joined_tokens(text) or text for text in texts] if recipe.is_parted_by_blanks else texts

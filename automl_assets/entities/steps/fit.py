@@ -29,4 +29,5 @@ def read_inputs(folder: Path) -> TokenInputs:
 
 def fit_context(features: Features, seed: int) -> FitContext:
     """What every fit is told about the question; threads and deadline are the caller's."""
-    return FitContext(problem=features.truth.problem, seed=seed)
+    recipe = features.featurizer
+    return FitContext(features.truth.problem, seed=seed, encoder=recipe.encoder, is_exported=recipe.is_exported)

@@ -8,14 +8,15 @@ import polars as pl
 from automl_assets.data.schema import Schema
 from automl_assets.data.typing import stacked
 from automl_assets.entities.features.spans import refused, spans_of, tags_of_spans, written_tags
-from automl_assets.entities.features.tokens import token_places
+from automl_assets.entities.features.tokens import joined_tokens, token_places
 from automl_assets.entities.records import OUTPUTS
 from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import SOURCE, Roles
 from automl_assets.steps.named_columns import check_columns, named_columns
 
-TEXT = "text"  # the column that is read where several could be
+TEXT, TOKENS = "text", "tokens"
+TEXTS = (TEXT, TOKENS)  # columns that are read where several could be: the first that is there
 
 
 def load_texts(
@@ -29,12 +30,21 @@ def load_texts(
     for mark, rows in tables.items():
         check_columns(named_columns(experiment), rows, places[mark])
     roles = _roles(experiment, tables[SOURCE])
+    tables = {mark: _with_texts(rows, roles.features[0]) for mark, rows in tables.items()}
     kept = list(dict.fromkeys([*roles.features, *filter(None, (roles.weight, roles.group, roles.time)), *roles.folds]))
     tagged = [
         rows.select(kept).with_columns(tags_of_rows(rows, roles.features[0], experiment.target, places[mark]))
         for mark, rows in tables.items()
     ]
     return stacked(tagged), roles
+
+
+def _with_texts(rows: pl.DataFrame, column: str) -> pl.DataFrame:
+    """The rows with texts where each one's is a list of tokens."""
+    cells = rows[column].cast(pl.String).to_list()
+    texts = [None if cell is None else joined_tokens(cell) for cell in cells]
+    is_listed = all(text is not None for cell, text in zip(cells, texts, strict=True) if cell)
+    return rows.with_columns(pl.Series(column, texts, pl.String)) if is_listed else rows
 
 
 def tags_of_rows(rows: pl.DataFrame, column: str, target: str, where: str) -> pl.Series:
@@ -83,8 +93,8 @@ def _roles(experiment: Experiment, rows: pl.DataFrame) -> Roles:
         raise SettingError(
             f"source: no column of texts beside the target; it has {listed(rows.columns)}. Entities are looked for in texts"
         )
-    text = TEXT if TEXT in left else left[0]
-    if len(left) > 1 and text != TEXT:
+    text = next((name for name in TEXTS if name in left), left[0])
+    if len(left) > 1 and text not in TEXTS:
         raise SettingError(
             f"source: {len(left)} columns of texts ({listed(left)}), and entities are looked for in one; call it {TEXT!r}, or "
             "name the others under drop_columns"

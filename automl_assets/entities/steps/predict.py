@@ -6,7 +6,7 @@ import polars as pl
 from automl_assets.entities.features.token_attributes import bare_place
 from automl_assets.entities.features.tokens import token_places
 from automl_assets.entities.records import TokenInputs
-from automl_assets.entities.steps.featurize import tokenized
+from automl_assets.entities.steps.featurize import texts_of, tokenized
 from automl_assets.learning.preparation import mean_raw
 from automl_assets.parts import link_scores
 from automl_assets.records import Ensemble
@@ -37,7 +37,7 @@ def answer_columns(ensemble: Ensemble, table: pl.DataFrame) -> pl.DataFrame:
     """Column `prediction`: the entities of each text as JSON, a list of objects with start, end, text, label and
     probability; start and end count characters of the text."""
     recipe, inputs, problem = ensemble.featurizer, tokenized(ensemble.featurizer, table), ensemble.problem
-    texts = table[recipe.column].cast(pl.String).fill_null("").to_list()
+    texts = texts_of(recipe, table)
     places = np.array(
         [bare_place(text, place) for text in texts for place in token_places(text, recipe.is_parted_by_blanks)]
     ).reshape(-1, 2)

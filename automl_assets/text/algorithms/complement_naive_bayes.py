@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from automl_assets.learning.linear_scores import Linear, between_classes
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.text.models.term_scores import (
     TermScores,
     add_term_scores,
-    between_scores,
-    columns_of,
     fit_odds_of_margins,
     term_scores,
 )
@@ -35,16 +32,15 @@ def _space(trial: Any, problem: Problem) -> Config:
 
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> TermScores:
     """Its own probabilities count what two terms say alike twice, so odds are learnt from them as from margins."""
-    return fit_odds_of_margins(lambda some, asked: _unlikeness(config, some), training, context)
+    parts = WHICH[config["terms"]]
+    return fit_odds_of_margins(lambda some, asked: _unlikeness(config["alpha"], some), parts, training, context)
 
 
-def _unlikeness(config: Config, rows: Rows) -> TermScores:
+def _unlikeness(alpha: float, rows: Rows) -> Linear:
     from sklearn.naive_bayes import ComplementNB
 
-    parts = WHICH[config["terms"]]
-    learner = ComplementNB(alpha=config["alpha"]).fit(columns_of(rows.x, parts), rows.y, sample_weight=rows.weight)
-    coefficients = learner.feature_log_prob_.T
-    return between_scores(TermScores(parts, coefficients.astype(np.float32), learner.class_log_prior_))
+    learner = ComplementNB(alpha=alpha).fit(rows.x, rows.y, sample_weight=rows.weight)
+    return between_classes(Linear(learner.feature_log_prob_.T, learner.class_log_prior_))
 
 
 PART = Algorithm(

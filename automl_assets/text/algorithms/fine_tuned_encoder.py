@@ -13,12 +13,12 @@ from automl_assets.encoders import network
 from automl_assets.encoders import reader as readers
 from automl_assets.encoders.reader import Reader
 from automl_assets.encoders.reference import automatic, lacks_weights
-from automl_assets.encoders.windows import batches
+from automl_assets.encoders.windows import TRAINING_TOKENS, batches
 from automl_assets.errors import LearningError
 from automl_assets.learning.linear_scores import Linear, add_linear, linear_scores
 from automl_assets.learning.torch_training import AdamW, threads
 from automl_assets.onnx.graph import Graph
-from automl_assets.onnx.session import open_session
+from automl_assets.onnx.session import open_session, threads_for
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.stored import stored_as
@@ -31,10 +31,13 @@ MOST_WINDOWS = 2  # of a text: each costs as much as a text
 HEAD_STRENGTH = 0.3  # C of the scores that it begins with
 SHARE_OF_READING = 0.4  # of the time at most, for the vectors that it begins with
 SHARE_OF_STEPS = 0.85  # of what is left then; the rest is for what comes after the last step
+SHARE_OF_LOOK = 0.1  # of the time at most, for a look at validation rows; where all take longer, at a part of them
+ROWS_OF_LOOK = 64  # that are judged together
 FULL_EPOCHS = 1.0  # as many must fit into the time, else the lower half of the layers stays as it is
 PATIENCE = 3  # looks without a better loss
+MOST_THREADS = 1_000_000  # of what takes as many as it is given
 
-_SESSIONS: dict[str, Any] = {}  # of a model, by its key
+_ANSWERING: dict[str, tuple[Any, int]] = {}  # what answers for a model, by its key, and on how many threads it can
 
 
 @stored_as("text.FineTunedEncoder")
@@ -92,13 +95,15 @@ class _Training:
             "intercept": torch.tensor(head.intercept, dtype=torch.float32, device=self.device),
         }
         self.random = np.random.default_rng(context.seed)
+        self.learnt: dict[str, Any] = {}
+        self.look_seconds = self.answer_seconds = 0.0  # of a look at validation rows, and of answering for all of them
         self.best: tuple[float, float, dict[str, Any], dict[str, Any]] | None = None
 
     def run(self, training: Rows, validation: Rows | None) -> Model:
         """Learns until the epochs, the time or the patience end, and gives the best that was seen."""
         rows, judged = self._prepared(training), None if validation is None else self._prepared(validation)
         n_batches = -(-len(training.y) // self.config["batch_rows"])
-        self._look(judged, 0.0)
+        judged = self._look_first(judged)
         n_looked, n_done, n_seen = 0, 0, 0
         n_steps = round(self.config["epochs"] * n_batches)
         for n_done, is_last in self._steps(rows, n_steps, n_batches):
@@ -111,29 +116,59 @@ class _Training:
             self._look(judged, n_done / n_batches)
         return self._model()
 
+    def _look_first(self, judged: "_Prepared | None") -> "_Prepared | None":
+        """Looks before the first step, and gives the rows that later looks judge: in an order of chance as many as there is
+        time for. What they take says what the last look and the answers for all of them will take."""
+        if judged is None:
+            self._look(None, 0.0)
+            return None
+        n_rows, started = len(judged.answers), time.monotonic()
+        until = started + SHARE_OF_LOOK * (self.context.deadline - started)
+        order, total, n_seen = self.random.permutation(n_rows), 0.0, 0
+        while n_seen < n_rows and (n_seen == 0 or time.monotonic() < until):
+            part = judged.take(order[n_seen : n_seen + ROWS_OF_LOOK])
+            total += self._total_loss(part)
+            n_seen += len(part.answers)
+        a_row = (time.monotonic() - started) / n_seen
+        self.look_seconds, self.answer_seconds = a_row * n_seen, a_row * n_rows
+        self._keep(total / n_seen, 0.0)
+        return judged if n_seen == n_rows else judged.take(np.sort(order[:n_seen]))
+
     def _steps(self, rows: "_Prepared", n_steps: int, n_batches: int) -> Iterator[tuple[int, bool]]:
-        """One step after another: how many are done, and whether no more are planned. What the first takes shows how many
-        there is time for."""
+        """One step after another: how many are done, and whether no more are planned."""
         self._learn_all()
         started, order = time.monotonic(), self._order(len(rows.answers))
-        end = started + SHARE_OF_STEPS * (self.context.deadline - started)
-        n_planned = n_steps
+        left = self.context.deadline - started
+        end = started + min(SHARE_OF_STEPS * left, left - self.look_seconds - self.answer_seconds)
+        n_planned = self._planned(rows, n_steps, n_batches, end) if n_steps and np.isfinite(end) else n_steps
         for step in range(n_steps):
             self._step(rows, next(order), self._rate(step, n_planned))
-            if step == 0 and np.isfinite(end):
-                n_planned = self._planned(n_steps, n_batches, time.monotonic() - started, end)
             is_last = step + 1 >= n_planned or time.monotonic() >= end
             yield step + 1, is_last
             if is_last:
                 return
 
-    def _planned(self, n_steps: int, n_batches: int, seconds: float, end: float) -> int:
-        """How many steps there is time for; where they are few, half the layers stay as they are from now on."""
-        affordable = max(1, int((end - time.monotonic()) / seconds))
-        if affordable < FULL_EPOCHS * n_batches and affordable < n_steps:
+    def _planned(self, rows: "_Prepared", n_steps: int, n_batches: int, end: float) -> int:
+        """How many steps there is time for, as a trial of one shows; where they are few, half the layers stay as they are.
+        Raises LearningError where there is time for none."""
+        seconds = self._tried_seconds(rows) + self.look_seconds / n_batches
+        if (end - time.monotonic()) / seconds < min(FULL_EPOCHS * n_batches, n_steps):
             self._learn_upper_half()
-            affordable = int(1.5 * affordable)
-        return min(n_steps, 1 + affordable)
+            seconds = self._tried_seconds(rows) + self.look_seconds / n_batches
+        affordable = int((end - time.monotonic()) / seconds)
+        if affordable < 1:
+            raise LearningError(
+                f"no step of fine-tuning would have ended in time: one takes {seconds:.1f} s, and answering for the "
+                f"validation rows then {self.answer_seconds:.1f} s; give the run more time or a smaller encoder"
+            )
+        return min(n_steps, affordable)
+
+    def _tried_seconds(self, rows: "_Prepared") -> float:
+        """What one step takes: of rows of chance, and without moving anything."""
+        chosen = self.random.permutation(len(rows.answers))[: self.config["batch_rows"]]
+        started = time.monotonic()
+        self._slopes(rows, chosen)
+        return time.monotonic() - started
 
     def _order(self, n_rows: int) -> Iterator[np.ndarray]:
         """Rows of one batch after another, each row once in an epoch."""
@@ -179,21 +214,25 @@ class _Training:
     def _step(self, rows: "_Prepared", chosen: np.ndarray, rate: float) -> None:
         import torch
 
+        slopes = self._slopes(rows, chosen)
+        with torch.no_grad():
+            self.optimizers[0].step(slopes[: len(self.learnt)], rate)
+            self.optimizers[1].step(slopes[len(self.learnt) :], rate)
+
+    def _slopes(self, rows: "_Prepared", chosen: np.ndarray) -> list[Any]:
+        """Of the mean loss of a batch, by what is learnt of the network and then by the scores."""
+        import torch
+
         tensors = [*self.learnt.values(), *self.head.values()]
         for tensor in self.head.values():
             tensor.requires_grad_(True)
         self.network.train()
-        total: Any = None
+        total = [torch.zeros_like(tensor) for tensor in tensors]
         for part in np.array_split(chosen, min(len(chosen), self.config.get("accumulation", 1))):
-            loss = self._loss(self._raw(rows, part), rows, part) * (len(part) / len(chosen))
+            loss = self._loss(self._raw(rows, part), rows, part).mean() * (len(part) / len(chosen))
             slopes = torch.autograd.grad(loss, tensors, allow_unused=True)
-            found = [
-                torch.zeros_like(one) if slope is None else slope for one, slope in zip(tensors, slopes, strict=True)
-            ]
-            total = found if total is None else [one + other for one, other in zip(total, found, strict=True)]
-        with torch.no_grad():
-            self.optimizers[0].step(total[: len(self.learnt)], rate)
-            self.optimizers[1].step(total[len(self.learnt) :], rate)
+            total = [one if slope is None else one.add_(slope) for one, slope in zip(total, slopes, strict=True)]
+        return total
 
     def _raw(self, rows: "_Prepared", chosen: np.ndarray) -> Any:
         """Raw scores of rows, [n, n_scores]: linear in the mean over their windows."""
@@ -203,7 +242,7 @@ class _Training:
             (len(chosen), self.head["coefficients"].shape[0] - rows.others.shape[1]), device=self.device
         )
         windows = [rows.windows[row] for row in chosen]
-        for tokens, mask, text in batches(windows, self.read.windows.marks.filling):
+        for tokens, mask, text in batches(windows, self.read.windows.marks.filling, TRAINING_TOKENS):
             on_device = [torch.from_numpy(one).to(self.device) for one in (tokens, mask)]
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
                 states = self.network(input_ids=on_device[0], attention_mask=on_device[1]).last_hidden_state
@@ -214,6 +253,7 @@ class _Training:
         return torch.cat([vectors, others], 1) @ self.head["coefficients"] + self.head["intercept"]
 
     def _loss(self, raw: Any, rows: "_Prepared", chosen: np.ndarray) -> Any:
+        """Of each row, [n]."""
         import torch
         from torch.nn import functional
 
@@ -222,36 +262,43 @@ class _Training:
             each = -(functional.log_softmax(raw, 1) * answers).sum(1)
         else:
             each = functional.binary_cross_entropy_with_logits(raw, answers, reduction="none").sum(1)
-        return (each * torch.from_numpy(rows.weight[chosen]).to(self.device)).mean()
+        return each * torch.from_numpy(rows.weight[chosen]).to(self.device)
 
     # The best that was seen
 
     def _look(self, judged: "_Prepared | None", epochs: float) -> bool:
         """Keeps what there is now when no loss on validation rows was lower; without such rows the last is kept."""
-        loss = float("inf") if judged is None else self._mean_loss(judged)
+        loss = float("inf") if judged is None else self._total_loss(judged) / len(judged.answers)
         is_better = self.best is None or judged is None or loss < self.best[0]
         if is_better:
-            kept = {name: tensor.detach().clone() for name, tensor in getattr(self, "learnt", {}).items()}
-            before = self.best[2] if self.best else {}
-            self.best = (loss, epochs, before | kept, {name: one.detach().clone() for name, one in self.head.items()})
+            self._keep(loss, epochs)
         return is_better
 
-    def _mean_loss(self, judged: "_Prepared") -> float:
+    def _keep(self, loss: float, epochs: float) -> None:
+        network, head = (
+            {name: tensor.detach().clone() for name, tensor in tensors.items()} for tensors in (self.learnt, self.head)
+        )
+        self.best = loss, epochs, network, head
+
+    def _total_loss(self, judged: "_Prepared") -> float:
         import torch
 
         self.network.eval()
-        parts = np.array_split(np.arange(len(judged.answers)), -(-len(judged.answers) // 64))
+        parts = np.array_split(np.arange(len(judged.answers)), -(-len(judged.answers) // ROWS_OF_LOOK))
         with torch.inference_mode():
-            losses = [float(self._loss(self._raw(judged, part), judged, part)) * len(part) for part in parts]
-        return sum(losses) / len(judged.answers)
+            return sum(float(self._loss(self._raw(judged, part), judged, part).sum()) for part in parts)
 
     def _model(self) -> Model:
-        if self.best is None:
-            raise LearningError("no step of fine-tuning ended in time")
+        """The best that was seen; the network answers for it in this process from now on."""
+        assert self.best is not None
         _, epochs, tensors, head = self.best
         learnt = {name: tensor.cpu().numpy().astype(np.float16) for name, tensor in tensors.items()}
         linear = Linear(head["coefficients"].cpu().numpy(), head["intercept"].cpu().numpy())
-        return Model(self.read, learnt, linear, epochs, _digest(linear, learnt))
+        model = Model(self.read, learnt, linear, epochs, _digest(linear, learnt))
+        if learnt:
+            _put(self.network, learnt)
+            _answer_by(model, network.Answering(self.network), MOST_THREADS)
+        return model
 
     def _prepared(self, rows: Rows) -> "_Prepared":
         answers, is_exclusive = score_targets(rows, self.context)
@@ -275,6 +322,11 @@ class _Prepared:
     weight: np.ndarray  # float32 [n_rows]
     is_exclusive: bool
 
+    def take(self, rows: np.ndarray) -> "_Prepared":
+        """Some of them, by number."""
+        windows = [self.windows[row] for row in rows]
+        return _Prepared(windows, self.others[rows], self.answers[rows], self.weight[rows], self.is_exclusive)
+
 
 def _digest(linear: Linear, tensors: dict[str, np.ndarray]) -> str:
     """Of all that was learnt."""
@@ -293,37 +345,68 @@ def _layer(name: str) -> int | None:
     return next((int(part) for part in name.split(".") if part.isdigit()), None)
 
 
-def _exported(model: Model) -> Any:
-    """The network as it became, as an onnx.ModelProto."""
+def _changed(model: Model) -> Any:
+    """The network as it became."""
+    made = network.read(model.reader.encoder)
+    _put(made, model.tensors)
+    return made.eval()
+
+
+def _put(changing: Any, tensors: dict[str, np.ndarray]) -> None:
+    """Gives a network what was learnt."""
     import torch
 
-    changed = network.read(model.reader.encoder)
-    learnt = {name: torch.from_numpy(values.astype(np.float32)) for name, values in model.tensors.items()}
-    changed.load_state_dict(learnt, strict=False)
-    return network.exported(changed.eval())
+    changing.load_state_dict(
+        {name: torch.from_numpy(values.astype(np.float32)) for name, values in tensors.items()}, strict=False
+    )
 
 
-def _session(model: Model) -> Any:
+def _answer_by(model: Model, answering: Any, n_threads: int) -> None:
     """Kept for the model that was asked last: each takes as much memory as the encoder."""
-    if model.key not in _SESSIONS:
-        _SESSIONS.clear()
-        _SESSIONS[model.key] = open_session(_exported(model).SerializeToString())
-    return _SESSIONS[model.key]
+    _ANSWERING.clear()
+    _ANSWERING[model.key] = answering, n_threads
+
+
+def _answering(model: Model, n_threads: int) -> Any:
+    """What gives vectors of windows: the very network that learnt, where it did in this process, else one of its own on a
+    GPU, or an ONNX session where there is none. That of a row alone is opened anew when many are asked about."""
+    answering, n_able = _ANSWERING.get(model.key, (None, 0))
+    if n_able < n_threads:
+        changed = _changed(model)
+        if on_gpu := network.on_gpu(changed):
+            answering, n_able = on_gpu, MOST_THREADS
+        else:
+            answering, n_able = open_session(network.exported(changed).SerializeToString(), n_threads), n_threads
+        _answer_by(model, answering, n_able)
+    return answering
 
 
 def _predict(model: Model, x: TextInputs) -> np.ndarray:
-    assert x.texts is not None
-    windows = model.reader.tokens(x.texts.tolist())
-    vectors = readers.window_means(_session(model), windows, model.reader.windows.marks.filling)
-    return linear_scores(model.linear, joined(vectors, x))
+    return linear_scores(model.linear, joined(_vectors(model, x.texts), x))
+
+
+def _vectors(model: Model, texts: Any) -> np.ndarray:
+    """Float32 [n_texts, n_dims]."""
+    n_threads = threads_for(len(texts))
+    if not model.tensors:  # no step was better than the encoder as it is, whose vectors may have been read
+        return model.reader.read(texts, n_threads)
+    windows = model.reader.tokens(texts.tolist())
+    with threads(n_threads):
+        return readers.window_means(_answering(model, n_threads), windows, model.reader.windows.marks.filling)
 
 
 def _to_onnx(models: Sequence[Model], graph: Graph, x: TextTensors) -> str:
     raws = []
     for model in models:
-        vectors = readers.add_vectors(graph, x.texts, model.reader, _exported(model))
+        vectors = _add_vectors(model, graph, x.texts)
         raws.append(add_linear([model.linear], graph, graph.node("Concat", vectors, x.others, axis=1)))
     return raws[0] if len(raws) == 1 else graph.node("Mean", *raws)
+
+
+def _add_vectors(model: Model, graph: Graph, texts: str) -> str:
+    if not model.tensors:
+        return model.reader.add(graph, texts)
+    return readers.add_vectors(graph, texts, model.reader, network.exported(_changed(model)))
 
 
 PART = Algorithm(

@@ -30,7 +30,7 @@ class Model:
 
 
 def _portfolio(problem: Problem) -> Sequence[Config]:
-    return [{"C": strength} for strength in (0.03, 0.3, 0.003)]
+    return [{"C": strength} for strength in (0.03, 0.003, 0.3)]
 
 
 def _space(trial: Any, problem: Problem) -> Config:

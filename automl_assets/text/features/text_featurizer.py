@@ -1,12 +1,12 @@
 """From raw columns to what algorithms of texts take: learnt once from the training rows, without looking at the target."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from automl_assets.encoders.reference import Reference, found_here, reference
+from automl_assets.encoders.reference import Reference, wished
 from automl_assets.experiment.featurizer_options import Wishes
 from automl_assets.features.featurizer import Featurizer, densify, encode, fit_featurizer
 from automl_assets.records import FeatureColumn, Kind
@@ -57,11 +57,19 @@ def fit_text_featurizer(
     """Learns the recipe from the training rows `table`; `n_scores` is how many numbers an answer has."""
     names = tuple(name for name, kind in kinds.items() if kind == "text")
     texts = joined_texts(table.select(names))
-    most = max(FEWEST_TERMS, MOST_COEFFICIENTS // n_scores)
     others: dict[str, Kind] = {name: kind for name, kind in kinds.items() if kind != "text"}
-    words, characters = (fit_terms(texts, unit, min(MOST_TERMS[unit], most)) for unit in LENGTHS)
-    encoder = reference(wishes.text_embedding) if wishes.text_embedding else found_here(texts.to_list())
+    words, characters = learnt_terms(texts, n_scores)
+    encoder = wished(wishes.text_embedding, texts.to_list(), wishes.language)
+    if encoder and wishes.embedding_precision == "int8":
+        encoder = replace(encoder, is_int8=True)
     return TextFeaturizer(names, words, characters, fit_featurizer(table, others, wishes), encoder)
+
+
+def learnt_terms(texts: pl.Series, n_scores: int) -> tuple[Terms, Terms]:
+    """Of words and of characters, as many as answers of so many numbers have coefficients for."""
+    most = max(FEWEST_TERMS, MOST_COEFFICIENTS // n_scores)
+    words, characters = (fit_terms(texts, unit, min(MOST_TERMS[unit], most)) for unit in LENGTHS)
+    return words, characters
 
 
 def encode_texts(featurizer: TextFeaturizer, table: pl.DataFrame, parts: Collection[str] = PARTS) -> TextInputs:

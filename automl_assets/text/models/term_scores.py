@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets.learning.fitting import prepared
-from automl_assets.learning.linear_scores import Linear, between_classes
+from automl_assets.learning.linear_scores import Linear, linear_scores
 from automl_assets.learning.platt_scaling import with_odds
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import FitContext, Rows
@@ -34,7 +34,7 @@ class TermScores:
     intercept: np.ndarray  # float64 [n_scores]
 
 
-FitScores = Callable[[Rows, FitContext], TermScores]
+FitMargins = Callable[[Rows, FitContext], Linear]  # of rows whose `x` is a csr_matrix float32 [n_rows, n_columns]
 
 
 def columns_of(x: TextInputs, parts: Sequence[str]) -> Any:
@@ -49,24 +49,27 @@ def term_scores(model: TermScores, x: TextInputs) -> np.ndarray:
     return columns_of(x, model.parts) @ model.coefficients.astype(np.float64) + model.intercept
 
 
-def fit_odds_of_margins(margins: FitScores, training: Rows, context: FitContext) -> TermScores:
-    """Log-odds where `margins` learns scores that have no scale of their own; of sets of labels each label by itself."""
+def fit_odds_of_margins(margins: FitMargins, parts: tuple[str, ...], training: Rows, context: FitContext) -> TermScores:
+    """Log-odds where `margins` learns scores that have no scale of their own; of sets of labels each label by itself. The
+    parts are put side by side once, however many labels there are."""
 
-    def fit(rows: Rows, asked: FitContext) -> TermScores:
-        return with_odds(lambda some: margins(some, asked), term_scores, rows, asked)
+    def fit(some: Rows, asked: FitContext) -> Linear:
+        return with_odds(lambda learnt: margins(learnt, asked), linear_scores, some, asked)
 
     rows, _ = prepared(training, context.problem)
-    return _of_each_label(fit, rows, context) if context.problem.is_multilabel else fit(rows, context)
+    joined = replace(rows, x=columns_of(rows.x, parts))
+    linear = _of_each_label(fit, joined, context) if context.problem.is_multilabel else fit(joined, context)
+    return TermScores(parts, linear.coefficients.astype(np.float32), linear.intercept)
 
 
-def _of_each_label(fit: FitScores, rows: Rows, context: FitContext) -> TermScores:
+def _of_each_label(fit: FitMargins, rows: Rows, context: FitContext) -> Linear:
     """Scores of sets of labels: whether each label is there is a question of two classes by itself."""
     asked = replace(context.problem, classes=("no", "yes"), positive=1, is_multilabel=False, thresholds=())
     models = [
         fit(Rows(rows.x, label.astype(np.int64), rows.weight), replace(context, problem=asked)) for label in rows.y.T
     ]
     coefficients = np.hstack([model.coefficients for model in models])
-    return TermScores(models[0].parts, coefficients, np.concatenate([model.intercept for model in models]))
+    return Linear(coefficients, np.concatenate([model.intercept for model in models]))
 
 
 def add_term_scores(models: Sequence[TermScores], graph: Graph, x: TextTensors) -> str:
@@ -84,9 +87,3 @@ def _add_sum(graph: Graph, x: TextTensors, parts: tuple[str, ...], share: float,
     intercept = (share * np.mean([model.intercept for model in models], axis=0)).astype(np.float32)
     joined = graph.node("Concat", *(getattr(x, part) for part in parts), axis=1)
     return graph.node("Gemm", joined, graph.constant(coefficients), graph.constant(intercept))
-
-
-def between_scores(log_probabilities: TermScores) -> TermScores:
-    """What tells classes apart, from a log-probability per class: the log-odds of two, or each less the mean of all."""
-    linear = between_classes(Linear(log_probabilities.coefficients, log_probabilities.intercept))
-    return TermScores(log_probabilities.parts, linear.coefficients, linear.intercept)

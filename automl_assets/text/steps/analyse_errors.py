@@ -1,20 +1,24 @@
-"""analyse_errors: on which texts the ensemble does worst, told by their length, language, capitals, digits, links, label and the
+"""analyse_errors: on which texts the ensemble does worst, told by their length, language, capitals, digits, links, labels and the
 columns beside them."""
 
+import time
 from functools import partial
 
 import numpy as np
 import polars as pl
 
+from automl_assets.answer_kinds import answers_of
+from automl_assets.execution.time_shares import TimeShares
+from automl_assets.features.language import language_column
 from automl_assets.model_records import ErrorAnalysis
 from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps import analyse_errors as shared
 from automl_assets.steps.evaluate import Answers
-from automl_assets.text.features.language import is_language_known, languages_of
 
 WORD = r"[\p{L}\p{N}]+"
 LINK = r"https?:|www\."
 TOLD = 3  # decimals of a share
+MOST_LABELS = 12  # of sets, the most frequent, that rows are told apart by
 
 
 def analyse_errors(
@@ -25,26 +29,46 @@ def analyse_errors(
     return shared.analyse_errors(dataset, features, ensemble, seed, seconds, readable)
 
 
-def told_columns(table: pl.DataFrame, answers: Answers, texts: tuple[str, ...], problem: Problem) -> pl.DataFrame:
-    """What cohorts of texts are told by: of each text column its measures, the label, and the other columns as they are."""
-    measures = [column for name in texts for column in _measures(table[name].cast(pl.String).fill_null(""), name)]
-    labels = [_labels(answers.truth, problem)] if answers.truth.ndim == 1 else []
-    taken = {column.name for column in (*measures, *labels)}
+def told_columns(
+    table: pl.DataFrame, answers: Answers, pace: TimeShares, texts: tuple[str, ...], problem: Problem
+) -> pl.DataFrame:
+    """What cohorts of texts are told by: of each text column its measures, the labels, and the other columns as they are. What
+    there is no time for is left out, and told."""
+    cells = {name: table[name].cast(pl.String).fill_null("") for name in texts}
+    measures = [column for name in texts for column in _measures(cells[name], name, pace)]
+    measures += [column for name in texts for column in language_column(cells[name], name, pace)]
+    measures += _LABELS[problem.answers](answers.truth, problem)
+    taken = {column.name for column in measures}
     others = [name for name in table.columns if name not in texts and name not in taken]
-    return pl.DataFrame([*measures, *labels, *table.select(others)])
+    return pl.DataFrame([*measures, *table.select(others)])
 
 
-def _measures(texts: pl.Series, name: str) -> list[pl.Series]:
-    n_characters = texts.str.len_chars().cast(pl.Float64)
-    shares = {"capitals": r"\p{Lu}", "digits": r"\d"}
+def _measures(texts: pl.Series, name: str, pace: TimeShares) -> list[pl.Series]:
+    """Numbers of words first; each of the others takes about as long."""
+    started = time.monotonic()
     found = [texts.str.count_matches(WORD).cast(pl.Int64).alias(f"words in {name}")]
-    for what, pattern in shares.items():
-        share = texts.str.count_matches(pattern) / pl.select(pl.max_horizontal(n_characters, 1.0)).to_series()
-        found.append(share.round(TOLD).alias(f"share of {what} in {name}"))
-    has_link = pl.Series(f"links in {name}", np.where(texts.str.contains(LINK).to_numpy(), "yes", "no"))
-    language = [languages_of(texts).alias(f"language of {name}")] if is_language_known() else []
-    return [*found, has_link, *language]
+    needed = time.monotonic() - started
+    n_characters = texts.str.len_chars().cast(pl.Float64).clip(1.0)
+    for what, pattern in (("capitals", r"\p{Lu}"), ("digits", r"\d")):
+        if pace.allows("columns", needed, f"share of {what} in {name}"):
+            share = (texts.str.count_matches(pattern) / n_characters).round(TOLD)
+            found.append(share.alias(f"share of {what} in {name}"))
+    if pace.allows("columns", needed, f"links in {name}"):
+        found.append(pl.Series(f"links in {name}", np.where(texts.str.contains(LINK).to_numpy(), "yes", "no")))
+    return found
 
 
-def _labels(truth: np.ndarray, problem: Problem) -> pl.Series:
-    return pl.Series("label", [str(problem.classes[code]) for code in truth], pl.String)
+def _label(truth: np.ndarray, problem: Problem) -> list[pl.Series]:
+    return [pl.Series("label", [str(problem.classes[code]) for code in truth], pl.String)]
+
+
+def _label_set(truth: np.ndarray, problem: Problem) -> list[pl.Series]:
+    """How many labels there are, and whether the most frequent are among them."""
+    is_true = answers_of(problem).indicator(truth, problem.n_classes)
+    often = np.argsort(-is_true.sum(axis=0), kind="stable")[:MOST_LABELS]
+    named = [(f"has label {problem.classes[code]}", is_true[:, code]) for code in np.sort(often)]
+    has = [pl.Series(name, np.where(own, "yes", "no")) for name, own in named]
+    return [pl.Series("number of labels", is_true.sum(axis=1)), *has]
+
+
+_LABELS = {"classes": _label, "label_sets": _label_set}

@@ -1,8 +1,7 @@
 """explain: which words speak for which class, over many texts and in single ones, and what each column is worth. Words are cut
-out and the answer is watched, so that every ensemble can be asked. Each part has its share of the time."""
+out and the answer is watched, so that every ensemble can be asked. Each part has its share of the time, and asks about as
+many rows as that allows."""
 
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +15,9 @@ from automl_assets.pictures.words import terms_picture, text_picture
 from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps.build_ensemble import sample
 from automl_assets.steps.combine import check_columns
-from automl_assets.text.features.pieces import cut
+from automl_assets.text.features.pieces import MOST_PIECES, cut
 from automl_assets.text.features.tokens import MOST_WORDS, WORD
-from automl_assets.text.steps.predict import answer
+from automl_assets.text.steps.paced_model import FIRST_ROWS, PacedModel
 from automl_assets.text.steps.word_contributions import (
     MOST_PASSES,
     log_odds,
@@ -31,40 +30,65 @@ N_ROWS, MOST_LETTERS = 300, 4_000  # rows that are looked at, and of each text s
 N_REPEATS = 3  # shuffles of a column
 EXPLAINED_ROWS, DRAWN_TEXTS = 12, 3
 MOST_TERMS = 2_000  # that are cut out, time allowing
-FEWEST_ROWS = 3  # that hold a term
+FEWEST_ROWS = 3  # that hold a term, and from which it is cut out
 KEPT_TERMS = 20  # of each class
-TERMS_AT_ONCE = 20
-ENDS = {"importances": 0.25, "terms": 0.6, "contributions": 1.0}  # of the time, by when
+TERMS_AT_ONCE, WANTED_TERMS = 20, 100
+ENDS = {"answers": 0.15, "importances": 0.3, "terms": 0.6, "contributions": 1.0}  # of the time, by when
 DEPENDENCE = {"column": pl.String, "value": pl.String, "output": pl.String, "mean": pl.Float64}
 TERMS = {"output": pl.String, "term": pl.String, "n_rows": pl.Int64, "push": pl.Float64}
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Rows that are looked at, with what is true of them and what the model says."""
+
+    rows: np.ndarray  # int64 [n_rows], numbers in the data
+    table: pl.DataFrame
+    truth: np.ndarray
+    answers: np.ndarray  # float64 [n_rows, n_classes]
+
+    def head(self, n_rows: int) -> "Sample":
+        """The first of them."""
+        return Sample(self.rows[:n_rows], self.table[:n_rows], self.truth[:n_rows], self.answers[:n_rows])
+
+
 def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int, seconds: float) -> Explanation:
-    """On rows that nobody has learnt from, where there are any. In no time every column is shuffled once, twenty words are cut
-    out, and three texts are compared once."""
+    """On rows that nobody has learnt from, where there are any. In no time 16 rows are looked at, every column is shuffled
+    once, a few words are cut out of them, and one text is compared once."""
     problem, random, pace = ensemble.problem, np.random.default_rng(seed), TimeShares(seconds, ENDS)
-    shown = np.flatnonzero(features.truth.split.is_shown)
-    rows = random.permutation(shown[sample(features.truth.y[shown], N_ROWS, problem, random)])
-    table = shortened(ensemble, dataset.table[rows])
-    importances = _importances(ensemble, table, features.truth.y[rows], random, pace.end_of("importances"))
-    terms = term_pushes(ensemble, table, pace.end_of("terms"))
-    found, n_passes = word_contributions(
-        ensemble, table[:EXPLAINED_ROWS], background_of(ensemble, table), pace.seconds_for("contributions"), DRAWN_TEXTS
-    )
+    model = PacedModel(ensemble)
+    sampled = _sample(model, dataset, features, random, pace.end_of("answers"))
+    importances = _importances(model, sampled, random, pace.end_of("importances"))
+    terms = term_pushes(model, sampled.table, sampled.answers, pace.end_of("terms"))
+    background = background_of(ensemble, sampled.table)
+    n_explained = model.rows_until(pace.end_of("contributions")) // (2 * MOST_PIECES + background.height)
+    explained = sampled.table[: min(EXPLAINED_ROWS, max(DRAWN_TEXTS, n_explained))]
+    found, n_passes = word_contributions(model, explained, background, pace.seconds_for("contributions"), least_rows=1)
     pictures = [importance_picture(importances, problem.metric)] if importances else []
     pictures += [terms_picture(terms)] if terms.height else []
-    pictures += _text_pictures(found, answer(ensemble, table[:DRAWN_TEXTS]), rows, problem)
-    numbers = pl.Series("row", rows)[found["row"]] if found.height else pl.Series("row", [], pl.Int64)
-    columns = ("row", "output", "column", "value", "contribution", "standard_error")
-    contributions = Contributions(
-        output_names(problem),
-        _base(found, problem),
-        found.with_columns(numbers.alias("row")).select(columns),
-        n_passes,
-        min(MOST_PASSES, background_of(ensemble, table).height),
-    )
+    pictures += _text_pictures(found, sampled.head(DRAWN_TEXTS), problem)
+    contributions = _contributions(found, sampled.rows, problem, (n_passes, min(MOST_PASSES, background.height)))
     no_curves = pl.DataFrame(schema=DEPENDENCE)
     return Explanation(problem.metric, importances, (), contributions, no_curves, tuple(pictures), terms)
+
+
+def _sample(
+    model: PacedModel, dataset: Dataset, features: Features, random: np.random.Generator, deadline: float
+) -> Sample:
+    """As many rows as are answered in time."""
+    y, shown = features.truth.y, np.flatnonzero(features.truth.split.is_shown)
+    rows = random.permutation(shown[sample(y[shown], N_ROWS, model.problem, random)])
+    table = shortened(model.ensemble, dataset.table[rows])
+    answers = model.first_answers(table, deadline)
+    return Sample(rows, table, y[rows], answers).head(len(answers))
+
+
+def _contributions(found: pl.DataFrame, rows: np.ndarray, problem: Problem, compared: tuple[int, int]) -> Contributions:
+    """As records have them, by the numbers of rows in the data; `compared` are the passes, and the rows of the background."""
+    numbers = pl.Series("row", rows)[found["row"]] if found.height else pl.Series("row", [], pl.Int64)
+    columns = ("row", "output", "column", "value", "contribution", "standard_error")
+    table = found.with_columns(numbers.alias("row")).select(columns)
+    return Contributions(output_names(problem), _base(found, problem), table, *compared)
 
 
 def explain_rows(
@@ -77,7 +101,7 @@ def explain_rows(
     """
     check_columns(ensemble.featurizer.raw_columns, table)
     shown = dataset.table.filter(features.truth.split.is_shown)
-    return word_contributions(ensemble, table, background_of(ensemble, shown), seconds)[0]
+    return word_contributions(PacedModel(ensemble), table, background_of(ensemble, shown), seconds)[0]
 
 
 def background_of(ensemble: Ensemble, shown: pl.DataFrame) -> pl.DataFrame:
@@ -101,16 +125,20 @@ def _base(found: pl.DataFrame, problem: Problem) -> tuple[float, ...]:
 
 
 def _importances(
-    ensemble: Ensemble, table: pl.DataFrame, truth: np.ndarray, random: np.random.Generator, deadline: float
+    model: PacedModel, sampled: Sample, random: np.random.Generator, deadline: float
 ) -> tuple[Importance, ...]:
-    """How much the metric suffers when a raw column is shuffled; every one once, whatever the time."""
-    best = _goodness(ensemble, table, truth)
+    """How much the metric suffers when a raw column is shuffled; every one once, whatever the time, on as many rows as can
+    be answered for all of them."""
+    names = sampled.table.columns
+    judged = sampled.head(max(FIRST_ROWS, model.rows_until(deadline) // len(names)))
+    best = _goodness(judged.answers, judged.truth, model.problem)
     losses: dict[str, list[float]] = {}
-    for shuffle, name in enumerate([*table.columns] * N_REPEATS if best is not None else []):
-        if shuffle >= table.width and time.monotonic() > deadline:
+    for shuffle, name in enumerate(names * N_REPEATS if best is not None else []):
+        if shuffle >= len(names) and model.rows_until(deadline) < len(judged.rows):
             break
-        other = table[name][random.permutation(table.height)]
-        found = _goodness(ensemble, table.with_columns(other.alias(name)), truth)
+        other = judged.table[name][random.permutation(len(judged.rows))]
+        answers = model.answers(judged.table.with_columns(other.alias(name)))
+        found = _goodness(answers, judged.truth, model.problem)
         losses.setdefault(name, []).append((best or 0.0) - (found or 0.0))
     every = [
         Importance(name, float(np.mean(lost)), float(np.std(lost, ddof=1)) if len(lost) > 1 else float("nan"))
@@ -119,11 +147,10 @@ def _importances(
     return tuple(sorted(every, key=lambda one: -one.mean))
 
 
-def _goodness(ensemble: Ensemble, table: pl.DataFrame, truth: np.ndarray) -> float | None:
+def _goodness(answers: np.ndarray, truth: np.ndarray, problem: Problem) -> float | None:
     """The metric, greater is better; None where these rows give it no value."""
-    metric, problem = ensemble.problem.metric, ensemble.problem
-    scores = metrics.scores_of([metric], truth, answer(ensemble, table), None, problem)
-    return metrics.oriented(metric, scores[metric]) if metric in scores else None
+    scores = metrics.scores_of([problem.metric], truth, answers, None, problem)
+    return metrics.oriented(problem.metric, scores[problem.metric]) if problem.metric in scores else None
 
 
 # Terms
@@ -161,22 +188,28 @@ def _words(column: pl.Series) -> pl.Series:
     return column.fill_null("").str.extract_all(WORD).list.head(MOST_WORDS).list.eval(pl.element().str.to_lowercase())
 
 
-def term_pushes(ensemble: Ensemble, table: pl.DataFrame, deadline: float) -> pl.DataFrame:
+def term_pushes(model: PacedModel, table: pl.DataFrame, answers: np.ndarray, deadline: float) -> pl.DataFrame:
     """The words that change the log-odds of each class most where they are cut out, as in TERMS: above zero what speaks for
-    the class. The mean is over the texts that hold the word."""
-    texts = ensemble.featurizer.texts
-    scores = log_odds(answer(ensemble, table), ensemble.problem)
-    held = _Occurrences.of(table, texts)
-    outputs = output_names(ensemble.problem)
+    the class. The mean is over the texts that hold the word, or where time is short over some of these. `answers` are those
+    of the rows as they are."""
+    scores = log_odds(answers, model.problem)
+    held = _Occurrences.of(table, model.texts)
+    outputs = output_names(model.problem)
     lines: list[tuple[str, str, int, float]] = []
-    for words in _groups(held.by_promise(scores)):
-        for word, push in zip(words, _pushes(ensemble, table, held, words, scores), strict=True):
+    most = max(FEWEST_ROWS, model.rows_until(deadline) // WANTED_TERMS)  # rows of a word
+    words = held.by_promise(scores)
+    while words and (not lines or model.rows_until(deadline) >= FIRST_ROWS):
+        asked = _affordable(words, held, most, model.rows_until(deadline))
+        for word, push in zip(asked, _pushes(model, table, asked, scores), strict=True):
             lines += [
                 (output, word, len(held.rows[word]), float(value)) for output, value in zip(outputs, push, strict=True)
             ]
-        if time.monotonic() > deadline:
-            break
-    found = pl.DataFrame(lines, schema=TERMS, orient="row")
+        words = words[len(asked) :]
+    return _strongest(pl.DataFrame(lines, schema=TERMS, orient="row"), outputs)
+
+
+def _strongest(found: pl.DataFrame, outputs: tuple[str, ...]) -> pl.DataFrame:
+    """Of each class the terms that push most, in the order of classes."""
     strongest = (
         found.sort(pl.col("push").abs(), descending=True).group_by("output", maintain_order=True).head(KEPT_TERMS)
     )
@@ -186,18 +219,26 @@ def term_pushes(ensemble: Ensemble, table: pl.DataFrame, deadline: float) -> pl.
     ).select(*TERMS)
 
 
-def _groups(words: list[str]) -> Iterator[list[str]]:
-    return (words[first : first + TERMS_AT_ONCE] for first in range(0, len(words), TERMS_AT_ONCE))
+def _affordable(words: list[str], held: _Occurrences, most: int, n_rows: int) -> dict[str, np.ndarray]:
+    """The next words that are cut out together, with the rows that they are cut out of: about as many as can be asked
+    about."""
+    asked: dict[str, np.ndarray] = {}
+    for word in words[:TERMS_AT_ONCE]:
+        asked[word] = held.rows[word][:most]
+        n_rows -= len(asked[word])
+        if n_rows <= 0 and sum(map(len, asked.values())) >= FIRST_ROWS:
+            break
+    return asked
 
 
 def _pushes(
-    ensemble: Ensemble, table: pl.DataFrame, held: _Occurrences, words: list[str], scores: np.ndarray
+    model: PacedModel, table: pl.DataFrame, asked: dict[str, np.ndarray], scores: np.ndarray
 ) -> list[np.ndarray]:
     """Log-odds that are lost without each word, [n_outputs] each, asked for together."""
-    parts = [_without(table[held.rows[word]], word, ensemble.featurizer.texts) for word in words]
+    parts = [_without(table[rows], word, model.texts) for word, rows in asked.items()]
     ends = np.cumsum([part.height for part in parts])
-    without = np.split(log_odds(answer(ensemble, pl.concat(parts)), ensemble.problem), ends[:-1])
-    return [(scores[held.rows[word]] - part).mean(axis=0) for word, part in zip(words, without, strict=True)]
+    without = np.split(log_odds(model.answers(pl.concat(parts)), model.problem), ends[:-1])
+    return [(scores[rows] - part).mean(axis=0) for rows, part in zip(asked.values(), without, strict=True)]
 
 
 def _without(table: pl.DataFrame, word: str, texts: tuple[str, ...]) -> pl.DataFrame:
@@ -220,15 +261,15 @@ def _cut_out(text: str, word: str) -> str:
 # Single texts
 
 
-def _text_pictures(found: pl.DataFrame, answers: np.ndarray, rows: np.ndarray, problem: Problem) -> list[Picture]:
-    """The first texts with their words coloured by what they say about the class that was answered."""
+def _text_pictures(found: pl.DataFrame, drawn: Sample, problem: Problem) -> list[Picture]:
+    """The texts with their words coloured by what they say about the class that was answered."""
     pictures = []
-    for place, probabilities in enumerate(answers):
+    for place, probabilities in enumerate(drawn.answers):
         codes = output_codes(problem)
         code = codes[0] if len(codes) == 1 else int(probabilities.argmax())
         label = str(problem.classes[code])
         own = found.filter((pl.col("row") == place) & (pl.col("output") == label) & pl.col("start").is_not_null())
-        title = f"Row {rows[place]}: {label} with probability {probabilities[code]:.2f}"
+        title = f"Row {drawn.rows[place]}: {label} with probability {probabilities[code]:.2f}"
         if own.height:
             words = list(own.select("value", "contribution").iter_rows())
             pictures.append(text_picture(f"text_{place + 1}", title, words))

@@ -54,3 +54,10 @@ def choices_for(algorithm: Algorithm, features: Features) -> dict[str, tuple[str
     truth = features.truth
     is_rare = is_imbalanced(truth.y[truth.split.is_training], truth.problem)
     return choices(algorithm, truth.problem, is_rare)
+
+
+def cells_a_row(features: Features, algorithm: Algorithm) -> int:
+    """Terms that a row has on the mean, and the columns beside them."""
+    inputs = features.inputs.view(algorithm.view)
+    n_terms = sum(matrix.nnz for part in SPARSE_PARTS if (matrix := getattr(inputs, part)) is not None)
+    return n_terms // max(1, len(inputs)) + inputs.others.shape[1]

@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 import polars as pl
 
+from automl_assets.features.language import is_language_known, languages_of
 from automl_assets.records import SOURCE, TEST_FILE, ColumnProfile, Dataset, Guardrail
-from automl_assets.text.features.language import is_language_known, languages_of
 from automl_assets.text.features.tokens import MOST_CHARACTERS, WORD, joined_texts
 
 LEAST_ROWS = 50  # as in Azure

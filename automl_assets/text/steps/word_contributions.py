@@ -11,12 +11,13 @@ import numpy as np
 import polars as pl
 
 from automl_assets.explanation.shapley import Feeds, Shapley, shapley
-from automl_assets.records import Ensemble, Problem
+from automl_assets.records import Problem
 from automl_assets.steps.combine import PROBABILITY_FLOOR
-from automl_assets.text.features.pieces import Pieces, cut
-from automl_assets.text.steps.predict import answer
+from automl_assets.text.features.pieces import MOST_PIECES, Pieces, cut
+from automl_assets.text.steps.paced_model import PacedModel
 
 MOST_PASSES = 16  # rows of the background, each with an order of its own
+FEWEST_PIECES = 8  # that a text is cut into, where there is time for no more
 SCHEMA = {
     **{"row": pl.Int64, "output": pl.String, "base": pl.Float64, "column": pl.String, "value": pl.String},
     **{"start": pl.Int64, "stop": pl.Int64, "contribution": pl.Float64, "standard_error": pl.Float64},
@@ -65,11 +66,10 @@ class Explained:
 class _Row:
     """One row whose words come and go."""
 
-    def __init__(self, ensemble: Ensemble, row: pl.DataFrame, background: pl.DataFrame):
-        self.ensemble, self.row, self.background = ensemble, row, background
-        texts = ensemble.featurizer.texts
-        self.pieces = {name: cut(str(row[name][0] or "")) for name in texts}
-        self.others = [name for name in ensemble.featurizer.raw_columns if name not in texts]
+    def __init__(self, model: PacedModel, row: pl.DataFrame, background: pl.DataFrame, most_pieces: int):
+        self.model, self.row, self.background = model, row, background
+        self.pieces = {name: cut(str(row[name][0] or ""), most_pieces) for name in model.texts}
+        self.others = [name for name in model.ensemble.featurizer.raw_columns if name not in model.texts]
         self.places = [(name, place) for name, cuts in self.pieces.items() for place in range(len(cuts))]
 
     def explained(self, deadline: float) -> Explained:
@@ -78,7 +78,8 @@ class _Row:
         absent = {_key(*place): [""] * self.background.height for place in self.places}
         absent |= {name: self.background[name].to_list() for name in self.others}
         rows, background = ({name: _cells(values) for name, values in given.items()} for given in (mine, absent))
-        found = shapley(self._scores, rows, background, [(name,) for name in rows], np.random.default_rng(0), deadline)
+        begun_by = deadline - self.model.seconds_for(2 * len(rows))  # a further pass
+        found = shapley(self._scores, rows, background, [(name,) for name in rows], np.random.default_rng(0), begun_by)
         cuts = [(self.pieces[name], place) for name, place in self.places]
         none = (None,) * len(self.others)
         return Explained(
@@ -93,7 +94,7 @@ class _Row:
         n_rows = len(next(iter(feeds.values())))
         columns = {name: self._texts(name, cuts, feeds, n_rows) for name, cuts in self.pieces.items()}
         columns |= {name: pl.Series(feeds[name][:, 0].tolist(), dtype=self.row.schema[name]) for name in self.others}
-        return log_odds(answer(self.ensemble, pl.DataFrame(columns)), self.ensemble.problem)
+        return log_odds(self.model.answers(pl.DataFrame(columns)), self.model.problem)
 
     def _texts(self, name: str, cuts: Pieces, feeds: Feeds, n_rows: int) -> list[str]:
         if not len(cuts):
@@ -117,23 +118,32 @@ def _told(value: object) -> str | None:
 
 
 def word_contributions(
-    ensemble: Ensemble, table: pl.DataFrame, background: pl.DataFrame, seconds: float, least_rows: int | None = None
+    model: PacedModel, table: pl.DataFrame, background: pl.DataFrame, seconds: float, least_rows: int | None = None
 ) -> tuple[pl.DataFrame, int]:
     """A line per row, output and word or column, as in SCHEMA, and the passes that every row had at least.
 
     Each row has an equal share of the time, and one pass at least, which has no standard error. When the time is up no
-    row is begun but the first `least_rows`; None: all are explained, whatever that takes.
+    row is begun but the first `least_rows`, and texts are cut into as many pieces as there is time for; None: all are
+    explained word by word, whatever that takes.
     """
-    outputs, started = output_names(ensemble.problem), time.monotonic()
+    outputs, started = output_names(model.problem), time.monotonic()
     lines: list[tuple] = []
-    n_passes = MOST_PASSES
+    n_passes, background = MOST_PASSES, background.head(MOST_PASSES)
     for place in range(table.height):
         if least_rows is not None and place >= least_rows and time.monotonic() > started + seconds:
             break
-        row = _Row(ensemble, table[place : place + 1], background.head(MOST_PASSES))
+        deadline = started + seconds * (place + 1) / table.height
+        most = MOST_PIECES if least_rows is None else _affordable_pieces(model, background.height, deadline)
+        row = _Row(model, table[place : place + 1], background, most)
         if not row.places and not row.others:
             continue
-        explained = row.explained(started + seconds * (place + 1) / table.height)
+        explained = row.explained(deadline)
         n_passes = min(n_passes, explained.found.n_passes)
         lines += explained.lines(place, outputs)
     return pl.DataFrame(lines, schema=SCHEMA, orient="row"), n_passes
+
+
+def _affordable_pieces(model: PacedModel, n_background: int, deadline: float) -> int:
+    """Of a text that is asked about twice for each piece, beside the background."""
+    n_twice = (model.rows_until(deadline) - n_background) // 2
+    return int(np.clip(n_twice // max(1, len(model.texts)), FEWEST_PIECES, MOST_PIECES))

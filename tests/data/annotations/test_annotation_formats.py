@@ -238,6 +238,16 @@ def test_folders_of_splits_and_classes() -> None:
         ),
         ("csv", {"a_at_csv": "x,label\n1,2\n"}, "no column names images; call it 'image'. It has x, label"),
         ("csv", {"a_at_csv": "image,x\n1.jpg,7\n"}, "no column of labels; call it 'label', or give each label"),
+        (
+            "csv",
+            {"a_at_csv": "image,label,split\n1.jpg,x,week 1\n"},
+            "no split is called 'week 1'; possible are train, val",
+        ),
+        (
+            "jsonl",
+            {"a_at_jsonl": '{"image_url": "1.jpg", "label": "x", "split": "odd"}'},
+            "line 1: no split is called 'odd'",
+        ),
         ("folders", {"1_at_jpg": b"1"}, "no image lies in a folder that is called as its class"),
     ],
 )

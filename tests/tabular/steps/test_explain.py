@@ -84,9 +84,9 @@ def test_every_picture_is_drawn(learned) -> None:
 
 def test_without_time_every_column_is_shuffled_once(learned) -> None:
     case = learned("texts")
-    started = time.monotonic()
+    started = time.process_time()
     hurried = explained(case, seconds=-1)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert all(np.isnan(importance.std) for importance in hurried.importances), "one shuffle has no spread"
     assert set(case.ensemble.featurizer.raw_columns) == {importance.column for importance in hurried.importances}
     assert hurried.contributions.n_compared == 1 and hurried.contributions.table["row"].n_unique() == 20

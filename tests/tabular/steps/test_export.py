@@ -25,6 +25,7 @@ from automl_assets.tabular.steps.describe import describe
 from automl_assets.tabular.steps.featurize import featurize
 from automl_assets.tabular.steps.pipeline_onnx import onnx_bytes, onnx_feeds
 from automl_assets.tabular.steps.predict import answer
+from tests.clocks import Ticking
 
 CASES = ["texts", "three_texts", "integers", "booleans", "regression"]
 TOLERANCE = 1e-5  # of a probability, or of the range of a target
@@ -87,7 +88,7 @@ def test_texts_and_encodings_answer_alike_in_onnx(ask, monkeypatch: pytest.Monke
         part, portfolio=lambda problem: [default | {"encoding": name} for name in features.featurizer.encodings]
     )
     monkeypatch.setattr("automl_assets.steps.suggest.most_trials", lambda n_rows: 8)
-    candidate = search(features, part, Budget(seconds=60, n_cores=2, max_trials=4), seed=0)
+    candidate = search(features, part, Budget(seconds=600, n_cores=2, max_trials=4), seed=0)
     assert [(trial.status, trial.config["encoding"]) for trial in candidate.trials] == [
         ("finished", name) for name in ("target", "weight_of_evidence", "text_naive_bayes", "cluster_distance")
     ]
@@ -148,6 +149,25 @@ def test_the_export_proves_itself(learned, case_name: str) -> None:
         "colour": "string",
         "label": "string",
     }
+
+
+def test_a_slow_model_is_proven_on_fewer_rows(learned, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, clock = learned("texts"), Ticking(seconds_a_look=1.0)
+    started = clock.now
+    monkeypatch.setattr("automl_assets.steps.export.time", clock)
+    model = export(case.ensemble, case.dataset.table)
+    assert (model.n_checked, model.latency_milliseconds) == (20, 1_000)
+    assert clock.now - started == 2 * 30, "a look before and after each row that is timed"
+    assert model.max_difference < TOLERANCE
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 10])
+def test_few_rows_are_enough_for_a_time(learned, n_rows: int) -> None:
+    """As many as are asked before the clock counts, or fewer."""
+    case = learned("texts")
+    model = export(case.ensemble, case.dataset.table.head(n_rows))
+    assert model.n_checked == n_rows
+    assert model.latency_milliseconds > 0
 
 
 @pytest.mark.parametrize("case_name", ["texts", "three_texts", "integers", "booleans"])

@@ -23,9 +23,11 @@ from automl_assets.records import Ensemble, Leaderboard
 from automl_assets.steps.load import load
 from automl_assets.steps.rank import rank
 from automl_assets.steps.read_source import learn
+from automl_assets.steps.training_program import prepare_data
+from automl_assets.steps.write_training_code import STEPS
+from automl_assets.tabular.steps import write_training_code as own
 from automl_assets.tabular.steps.predict import answer
-from automl_assets.tabular.steps.training_program import prepare_data
-from automl_assets.tabular.steps.write_training_code import STEPS, write_training_code
+from automl_assets.tabular.steps.write_training_code import write_training_code
 from automl_assets.training_code.source_bundle import Bundle
 
 CLEAN = "import runpy, sys\nsys.modules['automl_assets'] = None\nsys.path[0] = '.'\n"
@@ -105,7 +107,7 @@ def test_every_algorithm_can_be_copied(name: str) -> None:
     part = registry.algorithms("tabular")[name]
     bundle = Bundle()
     expression = bundle.value((part.fit, part.predict))
-    bundle.value(STEPS)
+    bundle.value((*STEPS, *own.STEPS))
     text = "\n\n".join(
         ["from __future__ import annotations", bundle.imports()] + [text for _, text in bundle.sections()]
     )

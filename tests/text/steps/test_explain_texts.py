@@ -1,5 +1,6 @@
 """Which words speak for which class: over many texts, and in single ones, where they add up to the answer."""
 
+import time
 from functools import cache
 from typing import Any
 from xml.etree import ElementTree
@@ -16,7 +17,9 @@ from automl_assets.parts import FitContext, Rows
 from automl_assets.pictures.words import text_picture
 from automl_assets.records import Dataset, Ensemble, Features, Fitted, Member, Problem, Roles, Split, Truth
 from automl_assets.text.features.text_featurizer import encode_texts, fit_text_featurizer
+from automl_assets.text.steps import paced_model
 from automl_assets.text.steps.explain import explain, explain_rows, term_pushes
+from automl_assets.text.steps.paced_model import PacedModel
 from automl_assets.text.steps.predict import answer
 from automl_assets.text.steps.word_contributions import log_odds
 
@@ -55,7 +58,7 @@ def _made(columns: tuple[str, ...] = ("text", "stars")) -> tuple[Ensemble, Datas
 def test_contributions_add_up_to_the_answer_of_texts_of_any_script_and_length() -> None:
     ensemble, dataset, features = _made()
     table = pl.DataFrame({"text": ODD, "stars": [0.0, 1.0, -1.0, 2.0]})
-    found = explain_rows(ensemble, dataset, features, table, 30.0)
+    found = explain_rows(ensemble, dataset, features, table, 1.0)
     total = found.group_by("row", maintain_order=True).agg(pl.col("contribution").sum() + pl.col("base").first())
     assert total["row"].to_list() == [0, 1, 2, 3]
     assert total["contribution"].to_numpy() == pytest.approx(log_odds(answer(ensemble, table), PROBLEM)[:, 0], abs=1e-9)
@@ -95,13 +98,14 @@ def test_a_column_that_is_missing_is_told() -> None:
 
 def test_terms_of_each_class_are_found_in_the_same_way_each_time() -> None:
     ensemble, dataset, _ = _made()
-    found = term_pushes(ensemble, dataset.table, float("inf"))
+    model, answers = PacedModel(ensemble), answer(ensemble, dataset.table)
+    found = term_pushes(model, dataset.table, answers, float("inf"))
     leading = found.head(4)
     assert dict(leading.select("term", pl.col("push") > 0).iter_rows()) == {
         **dict.fromkeys(WORDS["sport"], True),
         **dict.fromkeys(WORDS["food"], False),
     }
-    assert found.equals(term_pushes(ensemble, dataset.table, float("inf")))
+    assert found.equals(term_pushes(model, dataset.table, answers, float("inf")))
 
 
 def test_without_time_there_is_an_explanation_all_the_same() -> None:
@@ -109,11 +113,47 @@ def test_without_time_there_is_an_explanation_all_the_same() -> None:
     found = explain(ensemble, dataset, features, seed=0, seconds=0.0)
     assert found.importances[0].column == "text"
     assert found.terms is not None and found.terms.height > 0
-    assert found.contributions.table["row"].n_unique() == 3, (
-        "an encoder takes long for each text whose words come and go"
-    )
+    assert found.contributions.table["row"].n_unique() == 1
     assert {one.name for one in found.pictures} >= {"importance", "terms", "text_1"}
     assert max(len(one.image) for one in found.pictures) < 100_000
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """A model that takes 75 ms a row, and seconds to load, on a clock that nothing else moves."""
+    hand = {"seconds": 0.0, "rows": 0, "loading": 3.0}
+
+    def asked(ensemble: Ensemble, table: pl.DataFrame) -> np.ndarray:
+        hand["seconds"] += hand.pop("loading", 0.0) + 0.075 * table.height
+        hand["rows"] += table.height
+        return answer(ensemble, table)
+
+    monkeypatch.setattr(paced_model, "answer", asked)
+    monkeypatch.setattr(time, "monotonic", lambda: hand["seconds"])
+    return hand
+
+
+@pytest.mark.parametrize(("columns", "seconds"), [(("text",), 12.0), (("text", "stars"), 40.0)])
+def test_the_explanation_of_a_slow_model_ends_in_its_time(slow, columns, seconds: float) -> None:
+    ensemble, dataset, features = _made(columns)
+    found = explain(ensemble, dataset, features, seed=0, seconds=seconds)
+    assert 0.6 * seconds < slow["seconds"] < 1.05 * seconds + 2.0
+    assert found.terms.height > 0 and found.contributions.table.height > 0
+    assert {one.column for one in found.importances} == {*columns}
+
+
+def test_without_time_a_slow_model_is_asked_about_few_rows(slow) -> None:
+    ensemble, dataset, features = _made()
+    explain(ensemble, dataset, features, seed=0, seconds=0.0)
+    assert slow["rows"] < 110
+
+
+def test_the_same_row_is_asked_about_once(slow) -> None:
+    ensemble, dataset, _ = _made()
+    table = dataset.table[[5, 7, 5, 5]]
+    answers = PacedModel(ensemble).answers(table)
+    np.testing.assert_array_equal(answers, answer(ensemble, table))
+    assert slow["rows"] == 1 + 2
 
 
 def test_words_from_data_are_no_markup_in_the_picture_of_a_text() -> None:

@@ -16,7 +16,7 @@ from automl_assets.steps.load import load
 from automl_assets.steps.split_rows import split_rows
 from automl_assets.text.steps.describe import describe, text_profiles
 from automl_assets.text.steps.featurize import featurize
-from automl_assets.text.steps.fit import lay_out, read_inputs
+from automl_assets.text.steps.fit import cells_a_row, lay_out, read_inputs
 
 
 def _experiment(folder: Path, table: pl.DataFrame, **settings: object) -> Experiment:
@@ -111,3 +111,10 @@ def test_features_are_stored_and_read_back(features) -> None:
     assert (read.inputs.characters != features.inputs.characters).nnz == 0
     assert read.inputs.texts.tolist() == features.inputs.texts.tolist()
     assert read.featurizer.words.names == features.featurizer.words.names
+
+
+def test_terms_are_counted_when_time_is_guessed(features: Features) -> None:
+    """A text is a single column, of which a fit looks at hundreds of terms."""
+    parts = registry.algorithms("text")
+    of_terms, of_words = (cells_a_row(features, parts[name]) for name in ("linear_svm", "baseline"))
+    assert of_terms > 50 > of_words > len(features.columns)

@@ -1,0 +1,1 @@
+"""Models that several algorithms of entities learn: what they are, how they answer and how they become ONNX."""
