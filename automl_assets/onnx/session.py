@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from automl_assets.data.pixels import pixels_at
 from automl_assets.data.typing import as_floats, seconds_since_1970
 from automl_assets.errors import ArtifactError
 
@@ -16,6 +17,7 @@ LIBRARIES = (".so", ".pyd", ".dylib")
 MOST_ROWS, MOST_CHARACTERS = 10_000, 1_000_000  # that a model is asked together: rows, and rows times the longest text
 ROWS_TOGETHER = "rows_together"  # key of a model's metadata: how many rows at most, where that is fewer
 ROW = "row"  # output of a model that answers for parts of rows: the number of each one's row
+PIXELS = "tensor(uint8)"  # type of an input that takes images, [n_rows, height, width, 3]
 MATRICES = "matrices"  # key of a model's metadata: JSON of its inputs that take many columns -> these, in their order
 
 
@@ -81,8 +83,9 @@ def packed(feeds: Mapping[str, np.ndarray], matrices: Mapping[str, tuple[str, ..
 
 
 def feed(column: pl.Series, kind: str) -> np.ndarray:
-    """One raw column as a tensor [n_rows, 1] of the element type `kind`; missing values are NaN or ""."""
-    if kind == "string":
+    """One raw column as a tensor [n_rows, 1] of the element type `kind`; missing values are NaN or "". Cells of the kind
+    `image` say where an image lies: `ask` reads it."""
+    if kind in ("string", "image"):
         values = column.cast(pl.String).fill_null("").to_numpy().astype(object)
     elif kind == "double":
         values = as_floats(column) if column.dtype.is_numeric() else seconds_since_1970(column)
@@ -99,6 +102,15 @@ def onnx_answer(session: Any, feeds: dict[str, np.ndarray]) -> np.ndarray:
     return run_in_parts(session, feeds, (asked,))[asked].astype(np.float64)
 
 
+def ask(session: Any, names: Sequence[str] | None, feeds: Mapping[str, np.ndarray]) -> list[Any]:
+    """The outputs of these names, or all, for rows that are asked together. Where the model takes images their cells are
+    read; together they must be of one size. Raises DataError for what is no image."""
+    images = {one.name for one in session.get_inputs() if one.type == PIXELS and feeds[one.name].dtype == object}
+    read = {name: np.stack([pixels_at(str(cell)) for cell in feeds[name].flat]) for name in images}
+    answers: list[Any] = session.run(names, {**feeds, **read})
+    return answers
+
+
 def run_in_parts(session: Any, feeds: Mapping[str, np.ndarray], asked: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """The outputs that are asked for, or all, by name; a few rows at a time, so that memory stays bounded. What is told
     with the number of its row counts from the first of all rows."""
@@ -106,7 +118,7 @@ def run_in_parts(session: Any, feeds: Mapping[str, np.ndarray], asked: Sequence[
     most = int(session.get_modelmeta().custom_metadata_map.get(ROWS_TOGETHER, MOST_ROWS))
     parts = []
     for rows in _parts(feeds, most):
-        answers = session.run(names, {name: values[rows] for name, values in feeds.items()})
+        answers = ask(session, names, {name: values[rows] for name, values in feeds.items()})
         moved = (values + rows.start if name == ROW else values for name, values in zip(names, answers, strict=True))
         parts.append(dict(zip(names, moved, strict=True)))
     return {name: np.concatenate([part[name] for part in parts]) for name in names}

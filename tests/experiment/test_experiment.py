@@ -59,7 +59,7 @@ WRONG_VALUES = [
     ({"algorithms": {"blocked": ["elastic_net"]}}, r"^algorithms: got 'elastic_net'; possible: .*knn, "),
     (
         {"source": "rows.xlsx"},
-        r"^source: 'rows\.xlsx' is of no known kind; say `kind:` with one of conll, csv, jsonl, ",
+        r"^source: 'rows\.xlsx' is of no known kind; say `kind:` with one of conll, csv, images, jsonl, ",
     ),
     (
         {"source": {"kind": "cvs", "path": "a"}},

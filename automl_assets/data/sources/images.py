@@ -22,7 +22,6 @@ from automl_assets.masking import without_secrets
 from automl_assets.parts import Source
 
 IMAGE, LABEL = "image", "label"
-SPLITS = ("train", "validation", "test")
 
 
 class ImagesOptions(BaseModel):

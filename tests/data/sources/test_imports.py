@@ -10,4 +10,4 @@ def test_discovery_loads_no_heavy_package() -> None:
         "print(*sorted({'sklearn', 'pandas', 'torch', 'sqlalchemy', 'pyarrow', 'requests'} & set(sys.modules)))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.splitlines() == ["conll csv jsonl openml parquet sklearn sql statsmodels", ""]
+    assert answer.stdout.splitlines() == ["conll csv images jsonl openml parquet sklearn sql statsmodels", ""]

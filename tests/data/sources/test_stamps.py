@@ -15,18 +15,27 @@ def _write_sentences(rows: pl.DataFrame, path: Path) -> None:
     path.write_text("\n".join(f"{word} O\n" for word in rows["y"]))
 
 
+def _write_annotations(rows: pl.DataFrame, path: Path) -> None:
+    """Beside an image each, that lies where the rows do."""
+    for number in rows["x"]:
+        (path.parent / f"{number}.jpg").write_bytes(b"an image")
+    rows.select(image_url=pl.format("{}.jpg", "x"), label="y").write_ndjson(path)
+
+
 WRITERS = {
     "conll": _write_sentences,
     "csv": pl.DataFrame.write_csv,
+    "images": _write_annotations,
     "jsonl": pl.DataFrame.write_ndjson,
     "parquet": pl.DataFrame.write_parquet,
 }
-ROWS = pl.DataFrame({"x": [1, 2], "y": ["a", "b"]})
+ENDINGS = {"images": "jsonl"}  # where the kind is no ending
+ROWS = pl.DataFrame({"x": [1, 2], "y": ["zz", "b"]})
 
 
 @pytest.fixture(params=sorted(WRITERS))
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[SourceSetting, Path]:
-    path = tmp_path / f"rows.{request.param}"
+    path = tmp_path / f"rows.{ENDINGS.get(request.param, request.param)}"
     WRITERS[request.param](ROWS, path)
     return SourceSetting.model_validate({"kind": request.param, "path": str(tmp_path)}), path
 
@@ -55,7 +64,7 @@ def test_another_file_of_the_same_size_and_time(folder: tuple[SourceSetting, Pat
     os.utime(path, (1e9, 1e9))
     before = _seen(setting)
     beside = path.with_name(f"_new_{path.name}")
-    beside.write_bytes(path.read_bytes().replace(b"a", b"c"))
+    beside.write_bytes(path.read_bytes().replace(b"zz", b"cc"))
     os.utime(beside, (1e9, 1e9))
     beside.replace(path)
     assert _seen(setting)[0] != before[0]

@@ -1,14 +1,16 @@
 """Images as files hold them: grey, wide, transparent, turned, animated, cut off, enormous."""
 
+import base64
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from automl_assets.data import pixels
+from automl_assets.data.pixels import pixels_at, pixels_of
 from automl_assets.errors import DataError
-from automl_assets.vision.features import pixels
-from automl_assets.vision.features.pixels import pixels_of
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -99,3 +101,32 @@ def test_a_large_photograph_is_read_at_a_part_of_its_size(monkeypatch: pytest.Mo
     monkeypatch.setattr(pixels, "LARGE_SIDE", 40)
     found = pixels_of(stored(two_colours().resize((320, 160)), "jpeg"), "x")
     assert found.shape == (40, 80, 3)
+
+
+def test_a_cell_names_a_file_or_a_url_or_holds_its_image(tmp_path: Path) -> None:
+    import fsspec
+
+    content = stored(two_colours(), "PNG")
+    (tmp_path / "1.png").write_bytes(content)
+    fsspec.filesystem("memory").pipe_file("/pixels/1.png", content)
+    cells = [
+        str(tmp_path / "1.png"),
+        "memory://pixels/1.png",
+        f"data:image/png;base64,{base64.b64encode(content).decode()}",
+    ]
+    for cell in cells:
+        np.testing.assert_array_equal(pixels_at(cell), np.asarray(two_colours()))
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("data:image/png,abc", "base64"),
+        ("data:image/png;base64,***", "not base64"),
+        ("data:image/png;base64,AAAA", "cannot be read as an image"),
+        ("/no/such/image.png", "/no/such/image.png"),
+    ],
+)
+def test_what_a_cell_lacks_is_told(cell: str, told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        pixels_at(cell)

@@ -1,1 +1,0 @@
-"""What models see of images."""
