@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from automl_assets.records import Problem
 
 Config = dict[str, Any]
-View = Literal["codes", "dense", "words", "characters", "terms", "texts", "tokens"]  # of tables, of texts, of tokens
+View = Literal["codes", "dense", "words", "characters", "terms", "texts", "tokens", "descriptors"]  # each family's own
 Link = Literal["value", "logit", "sigmoid", "probability"]
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from automl_assets.data.column_schema import ColumnSchema
-from automl_assets.data.schema import Schema
 from automl_assets.model_records import OnnxModel
+from automl_assets.onnx.images import run_held
 from automl_assets.onnx.session import EXTENSIONS, feed, run_in_parts
 from automl_assets.serving.respond import for_mlflow
 from automl_assets.steps.outputs_onnx import LABEL_NAMES
@@ -22,11 +22,13 @@ from automl_assets.training_code.source_bundle import FUTURE, Bundle
 
 SERVED = Path(__file__).with_name("serving.py")
 NEEDED = ("mlflow", "numpy", "onnxruntime", "pandas", "polars")
+IMAGES = b"exif_transpose"  # what code names that reads images
 ENTITIES = (told_entities, parted)  # what answers for tokens become
 SERVED_TYPES = {  # what each input of the ONNX model is called for people who ask over HTTP
     "float": "number or null",
     "double": "number, or date or date-time as ISO 8601 text or seconds since 1970 (UTC), or null",
     "string": "text or null",
+    "image": "an image as a data URI: data:image/jpeg;base64,…",
 }
 MOST_TOLD = 500  # inputs
 READER = (read_rows, feed, Notes, for_mlflow)  # what the code that answers calls, copied beside it with all it needs
@@ -43,17 +45,17 @@ def table_model(onnx: OnnxModel, is_strict: bool = True) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
         file, reader = Path(folder) / "model.onnx", Path(folder) / "reader.py"
         file.write_bytes(onnx.matrix_onnx or onnx.onnx)  # ONNX Runtime takes long to look at thousands of inputs
-        reader.write_text(reader_code(onnx.schema, is_strict), "utf-8")
+        reader.write_text(reader_code(onnx, is_strict), "utf-8")
         yield save_model(Path(folder) / "model", SERVED, {"onnx": file, "reader": reader}, signature, inputs, example)
 
 
-def reader_code(schema: Schema, is_strict: bool) -> str:
-    """A module that stands alone and reads rows by a schema, as this package does."""
+def reader_code(onnx: OnnxModel, is_strict: bool) -> str:
+    """A module that stands alone and reads rows by the schema of a model, as this package does."""
     bundle = Bundle()
     functions = ", ".join(bundle.reference(function) for function in READER)
     entities = ", ".join(bundle.reference(function) for function in ENTITIES)
-    run = bundle.reference(run_in_parts)
-    own = f"SCHEMA = {bundle.value(schema)}\nIS_STRICT = {is_strict}\nREADER = {functions}\nENTITIES = {entities}\nRUN = {run}"
+    run = bundle.reference(run_held if "image" in onnx.inputs.values() else run_in_parts)
+    own = f"SCHEMA = {bundle.value(onnx.schema)}\nIS_STRICT = {is_strict}\nREADER = {functions}\nENTITIES = {entities}\nRUN = {run}"
     sections = [text for _, text in bundle.sections()]
     parts = [f"{FUTURE}\n\n{bundle.imports()}", *sections, bundle.resolved(own)]
     return (
@@ -87,13 +89,15 @@ def save_model(
 def _needed(artifacts: dict[str, Path]) -> tuple[str, ...]:
     """The packages that the model needs to answer."""
     cuts_texts = any(EXTENSIONS in file.read_bytes() for file in artifacts.values() if file.suffix == ".onnx")
-    return (*NEEDED, "onnxruntime-extensions") if cuts_texts else NEEDED
+    reads_images = any(IMAGES in file.read_bytes() for file in artifacts.values() if file.suffix == ".py")
+    return (*NEEDED, *["onnxruntime-extensions"] * cuts_texts, *["pillow"] * reads_images)
 
 
 def _told(name: str, kind: str, learnt: ColumnSchema | None) -> dict[str, str]:
     """An input in words. They stand in the order of the signature, and are found by name."""
     gap = ", or null, or left out" if learnt and learnt.has_gaps else ""
-    return {"name": name, "takes": (learnt.in_words if learnt else SERVED_TYPES[kind]) + gap}
+    words = learnt.in_words if learnt and kind != "image" else SERVED_TYPES[kind]
+    return {"name": name, "takes": words + gap}
 
 
 def _table_signature(onnx: OnnxModel, is_strict: bool) -> Any:

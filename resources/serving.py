@@ -18,7 +18,7 @@ import pandas as pd
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # looked at when the first session is made
 
 SERVER = "mlflow.pyfunc.scoring_server"
-KINDS = {"tensor(string)": "string", "tensor(double)": "double", "tensor(float)": "float"}
+KINDS = {"tensor(string)": "string", "tensor(double)": "double", "tensor(float)": "float", "tensor(uint8)": "image"}
 UNREADABLE = "unreadable"
 EXTENSIONS = b"ai.onnx.contrib"  # operators of onnxruntime-extensions, as a model names them
 MOST_CHARACTERS = 60  # of a value that a message shows
@@ -44,7 +44,7 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
         read = self._read(model_input, list(kinds))
         feeds = self._packed({name: self.feed(read.table[name], kind) for name, kind in kinds.items()})
         names = [output.name for output in self.session.get_outputs()]
-        found = self.reader.RUN(self.session, feeds)
+        found = self._run(feeds)
         if "row" in found:  # answers for parts of texts
             texts = next(iter(feeds.values())).reshape(-1).tolist()
             told_entities, parted = self.reader.ENTITIES
@@ -58,6 +58,13 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
         answers = pd.DataFrame(columns, index=model_input.index)
         answers.attrs["notes"] = self._notes(read)
         return answers
+
+    def _run(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The outputs of the model by name."""
+        try:
+            return self.reader.RUN(self.session, feeds)
+        except self.reader.DataError as error:  # of an image
+            raise _refused(str(error)) from None
 
     def _label_names(self) -> list[str]:
         """Of a model that answers with sets of labels, in the order of its outputs."""

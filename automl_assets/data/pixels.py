@@ -11,40 +11,28 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets.data.locations import called, location_of, read_bytes
-from automl_assets.errors import DataError, SourceError
+from automl_assets.errors import DataError
 
 HELD = "data:"  # how a cell begins that holds its image itself
+SHOWN = 40  # characters of a cell in a message
 MOST_PIXELS = 200_000_000  # that are decoded; a file of few bytes may hold many more
 LARGE_SIDE = 4_096  # pixels; JPEG files whose shorter side is twice as long are read at a part of their size
 WHITE = (255, 255, 255)  # behind what is transparent
 WIDE = ("I", "I;16", "I;16B", "I;16L", "F")  # one channel of more than 8 bits
 
 
-def pixels_at(cell: str) -> np.ndarray:
-    """The image that a cell of a table names by its path or URL, or holds itself as a data URI, as `pixels_of` gives it.
+def held_pixels(cell: str) -> np.ndarray:
+    """The image that a cell holds itself as a data URI (RFC 2397) in base64, as `pixels_of` gives it.
 
-    Raises DataError, also for what cannot be found.
+    Raises DataError for what is no such URI, or no image.
     """
-    if cell.startswith(HELD):
-        return pixels_of(_held(cell), f"{cell[:40]}…")
-    location = location_of(cell)
-    try:
-        content = read_bytes(location)
-    except SourceError as error:
-        raise DataError(str(error)) from None
-    return pixels_of(content, called(location))
-
-
-def _held(cell: str) -> bytes:
-    """The bytes of a data URI (RFC 2397) in base64."""
     start, comma, content = cell.partition(",")
-    if not comma or not start.endswith(";base64"):
-        raise DataError(f"{start[:40]}…: a data URI of an image is data:image/png;base64,… in base64")
+    if not cell.startswith(HELD) or not comma or not start.endswith(";base64"):
+        raise DataError(f"{cell[:SHOWN]!r}… holds no image; write it as a data URI: data:image/png;base64,…")
     try:
-        return base64.b64decode(content, validate=True)
+        return pixels_of(base64.b64decode(content, validate=True), f"{cell[:SHOWN]}…")
     except binascii.Error as error:
-        raise DataError(f"{start},…: what follows is not base64: {error}") from None
+        raise DataError(f"{cell[:SHOWN]}…: what follows is not base64: {error}") from None
 
 
 def pixels_of(content: bytes, name: str) -> np.ndarray:

@@ -1,23 +1,22 @@
 """Asking an ONNX model: sessions that answer one row fast, and columns as tensors."""
 
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from automl_assets.data.pixels import pixels_at
 from automl_assets.data.typing import as_floats, seconds_since_1970
 from automl_assets.errors import ArtifactError
 
+Ask = Callable[[Any, Sequence[str], Mapping[str, np.ndarray]], list[Any]]
 EXTENSIONS = b"ai.onnx.contrib"  # the domain of the operators of onnxruntime-extensions, as a model names it
 LIBRARIES = (".so", ".pyd", ".dylib")
 MOST_ROWS, MOST_CHARACTERS = 10_000, 1_000_000  # that a model is asked together: rows, and rows times the longest text
 ROWS_TOGETHER = "rows_together"  # key of a model's metadata: how many rows at most, where that is fewer
 ROW = "row"  # output of a model that answers for parts of rows: the number of each one's row
-PIXELS = "tensor(uint8)"  # type of an input that takes images, [n_rows, height, width, 3]
 MATRICES = "matrices"  # key of a model's metadata: JSON of its inputs that take many columns -> these, in their order
 
 
@@ -84,7 +83,7 @@ def packed(feeds: Mapping[str, np.ndarray], matrices: Mapping[str, tuple[str, ..
 
 def feed(column: pl.Series, kind: str) -> np.ndarray:
     """One raw column as a tensor [n_rows, 1] of the element type `kind`; missing values are NaN or "". Cells of the kind
-    `image` say where an image lies: `ask` reads it."""
+    `image` say where an image lies: `images.ask` reads it."""
     if kind in ("string", "image"):
         values = column.cast(pl.String).fill_null("").to_numpy().astype(object)
     elif kind == "double":
@@ -95,25 +94,17 @@ def feed(column: pl.Series, kind: str) -> np.ndarray:
     return values.reshape(-1, 1)
 
 
-def onnx_answer(session: Any, feeds: dict[str, np.ndarray]) -> np.ndarray:
-    """Probabilities [n_rows, n_classes] or values [n_rows, 1]."""
-    names = [output.name for output in session.get_outputs()]
-    asked = names[1] if names[0].startswith("label") else names[0]
-    return run_in_parts(session, feeds, (asked,))[asked].astype(np.float64)
-
-
-def ask(session: Any, names: Sequence[str] | None, feeds: Mapping[str, np.ndarray]) -> list[Any]:
-    """The outputs of these names, or all, for rows that are asked together. Where the model takes images their cells are
-    read; together they must be of one size. Raises DataError for what is no image."""
-    images = {one.name for one in session.get_inputs() if one.type == PIXELS and feeds[one.name].dtype == object}
-    read = {name: np.stack([pixels_at(str(cell)) for cell in feeds[name].flat]) for name in images}
-    answers: list[Any] = session.run(names, {**feeds, **read})
+def ask(session: Any, names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[Any]:
+    """The outputs of these names."""
+    answers: list[Any] = session.run(names, feeds)
     return answers
 
 
-def run_in_parts(session: Any, feeds: Mapping[str, np.ndarray], asked: Sequence[str] = ()) -> dict[str, np.ndarray]:
+def run_in_parts(
+    session: Any, feeds: Mapping[str, np.ndarray], asked: Sequence[str] = (), ask: Ask = ask
+) -> dict[str, np.ndarray]:
     """The outputs that are asked for, or all, by name; a few rows at a time, so that memory stays bounded. What is told
-    with the number of its row counts from the first of all rows."""
+    with the number of its row counts from the first of all rows. `ask` asks for some rows, whose cells it may read."""
     names = [*asked] or [output.name for output in session.get_outputs()]
     most = int(session.get_modelmeta().custom_metadata_map.get(ROWS_TOGETHER, MOST_ROWS))
     parts = []

@@ -11,8 +11,10 @@ import numpy as np
 import polars as pl
 
 from automl_assets import registry
+from automl_assets.data.image_cells import small_copy
 from automl_assets.model_records import OnnxModel
-from automl_assets.onnx.session import ask, feeds_of, onnx_answer, open_session, packed
+from automl_assets.onnx.images import ask, onnx_answer
+from automl_assets.onnx.session import feeds_of, open_session, packed
 from automl_assets.records import Ensemble
 
 N_CHECKED = 1_000  # rows on which ONNX and Python are compared
@@ -43,18 +45,24 @@ def export(ensemble: Ensemble, table: pl.DataFrame) -> OnnxModel:
         n_checked=checked.height,
         max_difference=float(difference / scale),
         latency_milliseconds=1_000 * latency,
-        example=_example(rows.select(*inputs)),
+        example=_example(rows.select(*inputs), inputs),
         schema=ensemble.schema.only(inputs),
         matrix_onnx=matrix,
         matrices=matrices,
     )
 
 
-def _example(rows: pl.DataFrame) -> dict[str, Any]:
-    """The row with the fewest gaps, as JSON takes it."""
+def _example(rows: pl.DataFrame, inputs: dict[str, str]) -> dict[str, Any]:
+    """The row with the fewest gaps, as JSON takes it; an image as a small copy."""
     fullest = int(rows.select(pl.sum_horizontal(pl.all().is_null())).to_series().arg_min() or 0)
     row = rows.row(fullest, named=True)
-    return {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
+    return {name: _as_json(value, inputs[name]) for name, value in row.items()}
+
+
+def _as_json(value: Any, kind: str) -> Any:
+    if kind == "image":
+        return small_copy(value)
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _answer(session: Any, feeds: dict[str, np.ndarray], n_rows: int) -> np.ndarray:

@@ -17,7 +17,8 @@ from automl_assets import registry
 from automl_assets.data.label_sets import set_texts
 from automl_assets.errors import SettingError, listed
 from automl_assets.model_records import OnnxModel
-from automl_assets.onnx.session import feeds_of, open_session, packed, run_in_parts
+from automl_assets.onnx.images import run
+from automl_assets.onnx.session import feeds_of, open_session, packed
 from automl_assets.records import Label, Problem
 from automl_assets.steps.combine import check_columns
 from automl_assets.tagging import told_entities
@@ -35,7 +36,7 @@ def answerer(model: OnnxModel, problem: Problem) -> Answer:
     def answer(rows: pl.DataFrame) -> pl.DataFrame:
         check_columns(tuple(model.inputs), rows)
         feeds = feeds_of(rows, model.inputs)
-        found = run_in_parts(session, packed(feeds, model.matrices))
+        found = run(session, packed(feeds, model.matrices))
         if registry.tasks()[problem.task].parts:
             texts = next(iter(feeds.values())).reshape(-1).tolist()
             return pl.DataFrame({"prediction": told_entities(found, texts)})

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from automl_assets.data import pixels
-from automl_assets.data.pixels import pixels_at, pixels_of
+from automl_assets.data.image_cells import pixels_at
+from automl_assets.data.pixels import pixels_of
 from automl_assets.errors import DataError
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from automl_assets.entities.features.tokens_onnx import add_tokens
+from automl_assets.onnx import images
 from automl_assets.onnx import session as sessions
 from automl_assets.onnx.graph import DOUBLE, Graph
 from automl_assets.onnx.session import ROWS_TOGETHER, feed, open_session, run_in_parts
@@ -49,5 +50,5 @@ def test_cells_of_images_become_their_pixels(tmp_path: Path) -> None:
         Image.new("RGB", size, (number + 1, 0, 0)).save(tmp_path / f"{number}.png")
     cells = pl.Series([str(tmp_path / "1.png"), str(tmp_path / "0.png")])
     session = open_session(graph.build().SerializeToString())
-    answers = run_in_parts(session, {"image": feed(cells, "image")})
+    answers = images.run(session, {"image": feed(cells, "image")})
     np.testing.assert_array_equal(answers["sum"], [2 * 30, 12])

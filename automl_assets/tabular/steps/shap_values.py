@@ -13,7 +13,8 @@ import polars as pl
 
 from automl_assets.explanation.shapley import Feeds, Shapley, shapley
 from automl_assets.model_records import Contributions
-from automl_assets.onnx.session import onnx_answer, open_session, packed
+from automl_assets.onnx.images import onnx_answer
+from automl_assets.onnx.session import open_session, packed
 from automl_assets.records import Ensemble, Problem
 from automl_assets.steps.combine import PROBABILITY_FLOOR
 from automl_assets.tabular.steps.pipeline_onnx import matrix_onnx, onnx_bytes, onnx_feeds

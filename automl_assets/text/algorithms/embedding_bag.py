@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from automl_assets.learning.odds_fit import score_targets
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.stored import stored_as
-from automl_assets.text.models.odds_fit import score_targets
 from automl_assets.text.models.term_scores import WHICH, TermScores, add_term_scores, columns_of, term_scores
 from automl_assets.text.records import TextInputs, TextTensors
 

@@ -16,14 +16,15 @@ from automl_assets.encoders.reference import automatic, lacks_weights
 from automl_assets.encoders.windows import TRAINING_TOKENS, batches
 from automl_assets.errors import LearningError
 from automl_assets.learning.linear_scores import Linear, add_linear, linear_scores
+from automl_assets.learning.odds_fit import score_targets
+from automl_assets.learning.standardised_odds import learn_scores
 from automl_assets.learning.torch_training import AdamW, threads
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.session import open_session, threads_for
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.stored import stored_as
-from automl_assets.text.models.odds_fit import score_targets
-from automl_assets.text.models.vector_scores import joined, learn_scores
+from automl_assets.text.models.vector_scores import joined
 from automl_assets.text.records import TextInputs, TextTensors
 
 SCHEDULES = ("linear", "cosine", "constant")

@@ -10,11 +10,12 @@ from automl_assets.encoders.reader import Reader, reader
 from automl_assets.encoders.reference import automatic, lacks_weights
 from automl_assets.errors import ArtifactError
 from automl_assets.learning.linear_scores import Linear, add_linear, linear_scores
+from automl_assets.learning.standardised_odds import learn_scores
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.stored import stored_as
-from automl_assets.text.models.vector_scores import joined, learn_scores
+from automl_assets.text.models.vector_scores import joined
 from automl_assets.text.records import TextInputs, TextTensors
 
 SECONDS_A_TEXT = 0.008  # of one core, for the smallest of the encoders and a text of some sentences

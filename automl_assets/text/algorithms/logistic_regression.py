@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from automl_assets.learning.fitting import prepared
+from automl_assets.learning.odds_fit import fit_odds
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
-from automl_assets.text.models.odds_fit import fit_odds
 from automl_assets.text.models.term_scores import WHICH, TermScores, add_term_scores, columns_of, term_scores
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from automl_assets.execution.budget import Budget
 from automl_assets.features import featurizer_onnx
-from automl_assets.onnx.session import onnx_answer, open_session, packed
+from automl_assets.onnx.images import onnx_answer
+from automl_assets.onnx.session import open_session, packed
 from automl_assets.records import Calibration, Candidate, Conformal, Ensemble, Member, Spread, Stack
 from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.export import export

@@ -1,0 +1,1 @@
+"""One file per algorithm that learns from images."""

@@ -1,0 +1,18 @@
+"""Which settings of an experiment fit together when it is about images."""
+
+from automl_assets.experiment.experiment import Experiment
+from automl_assets.experiment.row_settings import check_rows
+
+
+def check_settings(experiment: Experiment) -> None:
+    """Raises ValueError for what cannot be in a question about images."""
+    check_rows(experiment)
+    if experiment.featurization.mode == "off":
+        raise ValueError("featurization: off leaves nothing to learn from; remove it")
+    if experiment.featurization.column_types:
+        raise ValueError("featurization.column_types: images are read as they are; name other columns in drop_columns")
+
+
+def text_columns(experiment: Experiment) -> frozenset[str]:
+    """Columns that stay as they are written: labels, whatever they look like."""
+    return frozenset({experiment.target})

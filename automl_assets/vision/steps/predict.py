@@ -1,0 +1,30 @@
+"""predict: what an ensemble over images says about rows, in Python."""
+
+import numpy as np
+import polars as pl
+
+from automl_assets.learning.preparation import mean_raw
+from automl_assets.parts import link_of, link_scores
+from automl_assets.records import Ensemble, Member, Problem
+from automl_assets.steps.calibrate import calibrated
+from automl_assets.steps.combine import algorithm_of, combine
+from automl_assets.vision.features.image_featurizer import encode_images
+from automl_assets.vision.records import ImageInputs
+
+
+def answer(ensemble: Ensemble, table: pl.DataFrame) -> np.ndarray:
+    """Probabilities [n_rows, n_classes]."""
+    return answer_inputs(ensemble, encode_images(ensemble.featurizer, table))
+
+
+def answer_inputs(ensemble: Ensemble, inputs: ImageInputs) -> np.ndarray:
+    """The same from rows that are featurized already."""
+    parts = [_member_answer(member, inputs, ensemble.problem) for member in ensemble.members]
+    combined = combine(parts, [member.weight for member in ensemble.members], ensemble.stack, ensemble.problem)
+    return calibrated(combined, ensemble.calibration)
+
+
+def _member_answer(member: Member, inputs: ImageInputs, problem: Problem) -> np.ndarray:
+    algorithm = algorithm_of(member, problem)
+    raw = mean_raw(algorithm, member.fitted.models, inputs.view(algorithm.view))
+    return link_scores(raw, link_of(algorithm.link, problem))
