@@ -212,7 +212,10 @@ class RowParts:
 
 @dataclass(frozen=True)
 class Task:
-    """A kind of question. The functions are the task's way to take each step that differs between tasks."""
+    """A kind of question. The functions are the task's way to take each step that differs between tasks.
+
+    `labels_like(rows, known, target)` gives rows with labels, written as the known rows of the source write theirs.
+    """
 
     name: str
     title: str
@@ -227,7 +230,7 @@ class Task:
     stratify: bool  # whether folds keep the class shares
     sample: Callable[[int], tuple[pl.DataFrame, str]]  # tiny seeded data and its target, for contract tests
     labels_of: Callable[[pl.Series], list[tuple[str, ...] | None]] = one_label  # that each target names; None: it lacks
-    labels_like: Callable[[pl.Series, pl.Series], pl.Series] = lambda given, known: given  # written as the source does
+    labels_like: Callable[[pl.DataFrame, pl.DataFrame, str], pl.DataFrame] = lambda rows, known, target: rows
     parts: RowParts | None = None  # where a row has several answers, one below the other in what `encode_target` gives
 
     def encode_rows(self, target: pl.Series, problem: Problem) -> np.ndarray:

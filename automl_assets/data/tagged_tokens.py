@@ -60,7 +60,7 @@ def read_conll(content: bytes, name: str, target: str) -> pl.DataFrame:
 def write_conll(rows: pl.DataFrame, target: str) -> bytes:
     """Sentences as `read_conll` reads them, a blank line after each."""
     texts = zip(rows["text"].to_list(), rows[target].to_list(), strict=True)
-    lines = ("".join(f"{a} {b}\n" for a, b in zip(t.split(" "), tags.split(" "), strict=True)) for t, tags in texts)
+    lines = ("".join(f"{a} {b}\n" for a, b in zip(_words(t), tags.split(" "), strict=True)) for t, tags in texts)
     return "\n".join([*lines, ""]).encode()
 
 
@@ -75,7 +75,7 @@ def _sentences(lines: Iterable[str], name: str) -> Iterator[list[tuple[str, str]
     """Tokens with their tags. The words of a sentence's lines are as many in each."""
     sentence, n_words = list[tuple[str, str]](), 0
     for number, line in enumerate(lines, start=1):
-        words = [word for word in re.split(rf"[{BLANKS}]+", line) if word]
+        words = _words(line)
         if words and not _is_comment(line, words):
             n_words = n_words if sentence else len(words)
             _check(words, n_words, f"{name}: line {number}", line)
@@ -85,6 +85,11 @@ def _sentences(lines: Iterable[str], name: str) -> Iterator[list[tuple[str, str]
             sentence = []
     if sentence:
         yield sentence
+
+
+def _words(text: str) -> list[str]:
+    """What blanks and ends of lines part."""
+    return [word for word in re.split(rf"[{BLANKS}\r\n]+", text) if word]
 
 
 def _is_comment(line: str, words: list[str]) -> bool:

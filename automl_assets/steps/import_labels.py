@@ -64,7 +64,7 @@ def import_labels(
         rows_of_source = written(experiment.source)
         schema = learn(experiment.source, rows_of_source, experiment)
         known, labels = _typed(rows_of_source, schema), read_labels(location, experiment.target, schema, rows_of_source)
-        labels = _as_the_source(labels, rows_of_source, experiment)
+        labels = _as_the_source(labels, known, experiment)
         is_whole = set(known.typed.columns) <= {*labels.typed.columns, *experiment.drop_columns}
         source = source_like(rows, schema) if rows else None if is_whole else experiment.predict_source
         scored = _typed(written(like(source, schema)), schema) if source else None
@@ -81,28 +81,30 @@ def _typed(rows: pl.DataFrame, schema: Schema) -> ScoredRows:
     return ScoredRows(rows, found.table, schema)
 
 
-def _as_the_source(labels: ScoredRows, known: pl.DataFrame, experiment: Experiment) -> ScoredRows:
-    """Labels written as those of the source, of which there may be several ways."""
-    name = experiment.target
-    if name not in labels.written.columns or name not in known.columns:
-        return labels
-    given = labels.written[name]
-    found = experiment.task_part.labels_like(given, known[name])
-    return labels if found is given else _typed(labels.written.with_columns(found), labels.schema)
+def _as_the_source(rows: ScoredRows, known: ScoredRows, experiment: Experiment) -> ScoredRows:
+    """Rows written as those of the source, of which there may be several ways."""
+    own = known.written.drop(experiment.drop_columns, strict=False)
+    found = experiment.task_part.labels_like(rows.written, own, experiment.target)
+    return rows if found is rows.written else _typed(_shaped(found, known.written), known.schema)
 
 
-def _shaped(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Lists and objects of the types that the source has, so that 10 and 10.0 in them are the same. Raises DataError where
-    the source has them and the labels texts."""
-    both = [name for name in rows.columns if name in known.columns and known[name].dtype.is_nested()]
-    for name in both:
-        if rows[name].dtype == pl.String:
+def _check_shapes(rows: pl.DataFrame, known: pl.DataFrame) -> None:
+    """Raises DataError where the source has lists or objects, and the labels texts."""
+    for name in rows.columns:
+        if name in known.columns and known[name].dtype.is_nested() and rows[name].dtype == pl.String:
             example = json.dumps(known[name].drop_nulls().head(1).to_list(), ensure_ascii=False)[1:-1]
             raise DataError(
                 f"column {name!r}: the source has lists or objects there, such as {example}, and the labels have texts; write them "
                 "as the source does, in JSON lines"
             )
-    return rows.with_columns(rows[name].cast(known[name].dtype, strict=False) for name in both)
+
+
+def _shaped(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Lists and objects of the types that the source has, so that 10 and 10.0 in them are the same."""
+    both = [name for name in rows.columns if name in known.columns and known[name].dtype.is_nested()]
+    return rows.with_columns(
+        rows[name].cast(known[name].dtype, strict=False) for name in both if rows[name].dtype.is_nested()
+    )
 
 
 def read_labels(location: str, target: str, schema: Schema, known: pl.DataFrame) -> ScoredRows:
@@ -117,7 +119,7 @@ def read_labels(location: str, target: str, schema: Schema, known: pl.DataFrame)
         for found in formats:
             if found.is_of(content):
                 rows = found.read(content, name, target)
-                return _typed(_shaped(rows, known), schema)
+                return _typed(_shaped(rows, known.drop(target, strict=False)), schema)
     raise SourceError(f"{name} is none of {listed(one.title for one in formats)}; export it as one of them")
 
 
@@ -136,6 +138,8 @@ def label(
     once = _once(given, key, experiment) if key else given
     rows = _joined(once, scored, key, target) if scored else once
     n_found, n_given = rows.typed.height, once.typed.height
+    rows = _as_the_source(rows, known, experiment)
+    _check_shapes(rows.written, known.written)
     rows = ScoredRows(rows.written, _as_known(rows.typed, known.typed, experiment))
     fresh = rows.of(_is_fresh(rows, known, key, experiment))
     n_twice, n_empty = given.typed.height - n_given, n_labels - given.typed.height

@@ -11,6 +11,9 @@ from functools import cache
 
 import numpy as np
 
+from automl_assets.errors import DataError
+
+TEXTS = ("text", "tokens")  # columns that are read where several could be: the first that is there
 # Scripts without spaces, from Thai to Han, and marks that belong to the letter before them, by the numbers of characters.
 UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF))
 MARKS = ((0x0300, 0x036F), (0x0591, 0x05BD), (0x064B, 0x065F), (0x0670, 0x0670), (0x0900, 0x0963), (0x0966, 0x0DFF))
@@ -89,3 +92,14 @@ def tokens_of(texts: Sequence[str | None], is_parted_by_blanks: bool) -> tuple[n
     found = [BLANKS.findall(text or "") if is_parted_by_blanks else WORDS.findall(text or "") for text in texts]
     tokens = np.array([token for tokens in found for token in tokens], dtype=object)
     return tokens, np.repeat(np.arange(len(found)), [len(one) for one in found])
+
+
+def is_parted_by_blanks(texts: Sequence[str], tags: Sequence[str]) -> bool:
+    """Whether the tags are those of words between blanks; else they are of words and marks. Raises DataError for both."""
+    pairs = [*zip(texts, tags, strict=True)]
+    for is_parted in (True, False):
+        if all(len(token_places(text, is_parted)) == len(found.split()) for text, found in pairs):
+            return is_parted
+    raise DataError(
+        "some texts have a tag for each word between blanks, others entities by places; write all in one way"
+    )
