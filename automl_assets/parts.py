@@ -4,7 +4,7 @@ Each is a frozen value of names and functions; there is no base class to inherit
 `algorithms/`, `sources/` or `tasks/` declares such a value (PART, or PARTS for a family) and is found by `registry`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -137,6 +137,7 @@ class Source:
     `read` and `batches(options, most_rows)` give rows as they are written, cells of text formats as texts; a schema types
     them (`data.schema`). Without `batches` the rows are known to fit into memory. `dialect(options)` are the options that
     say how texts are written, and `like(options, dialect)` those of a further place whose texts are written so.
+    `correct(options, rows, column, cells)` writes cells anew, by the numbers of the rows as they were read, and says where.
     """
 
     name: str
@@ -154,6 +155,9 @@ class Source:
     stamp: Callable[[Any], str] | None = None
     read_marked: Callable[[Any], tuple[pl.DataFrame, str]] | None = None  # all rows, and the fingerprint of just these
     add: Callable[[Any, pl.DataFrame], str] | None = None  # keeps further rows, and says where; whole, or not at all
+    correct: Callable[[Any, pl.DataFrame, str, Mapping[int, Any]], str] | None = (
+        None  # other cells in a column of its rows
+    )
     alone: Callable[[Any], AbstractContextManager[None]] = lambda options: nullcontext()  # nobody else adds meanwhile
 
 

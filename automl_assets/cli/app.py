@@ -432,6 +432,30 @@ def labels(
 
 
 @app.command()
+def correct(
+    experiment: str,
+    file: Annotated[str, typer.Argument(help="Corrected labels: what Label Studio exports of a review, or .csv.")],
+    new_classes: Annotated[bool, typer.Option(help="Take classes that the source has never had.")] = False,
+    home: Home = None,
+) -> None:
+    """Puts labels that people corrected in the place of those that the source has; what these were is kept in the home."""
+    from automl_assets.api.run import find
+    from automl_assets.experiment.experiment import load
+    from automl_assets.resources.home import prepare
+    from automl_assets.steps.correct_labels import correct_labels, told
+
+    asked = load(find(experiment))
+    log = prepare(home) / "corrections" / f"{asked.name}.jsonl"
+    found = correct_labels(asked, file, new_classes, log)
+    left_out = "".join(f", {number} {what}" for what, number in told(found) if number)
+    counted = f"{found.n_labels} labels: {found.n_corrected} rows corrected{left_out}"
+    if found.where:
+        _print_written(f"{counted} (as they were: {log})", ", ".join(found.where))
+    else:
+        console.print(f"{counted}; nothing was written")
+
+
+@app.command()
 def convert(
     given: Annotated[str, typer.Argument(metavar="IN", help="Annotations of images: a file or a folder.")],
     to: Annotated[str, typer.Argument(metavar="OUT", help="A new file (.jsonl, .json, .csv), or a new folder.")],

@@ -4,7 +4,7 @@ Here belongs the format alone, for whoever reads it as a source or as labels. No
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import polars as pl
 
@@ -62,6 +62,22 @@ def write_conll(rows: pl.DataFrame, target: str) -> bytes:
     texts = zip(rows["text"].to_list(), rows[target].to_list(), strict=True)
     lines = ("".join(f"{a} {b}\n" for a, b in zip(_words(t), tags.split(" "), strict=True)) for t, tags in texts)
     return "\n".join([*lines, ""]).encode()
+
+
+def retagged_conll(content: bytes, name: str, tags: Mapping[int, str]) -> bytes:
+    """The same lines with other tags in the sentences of these numbers; a tag is the last word of its line."""
+    lines, sentence, left, is_inside = content.decode("utf-8-sig").split("\n"), -1, list[str](), False
+    for place, line in enumerate(lines):
+        words = _words(line)
+        is_token = bool(words) and not _is_comment(line.rstrip("\r"), words)
+        if is_token and not is_inside:
+            sentence += 1
+            left = tags.get(sentence, "").split(" ")[::-1] if sentence in tags else []
+        is_inside = is_token or (is_inside and bool(words))
+        if is_token and left:
+            before, _, behind = line.rpartition(words[-1])
+            lines[place] = before + left.pop() + behind
+    return "\n".join(lines).encode()
 
 
 def _lines(content: bytes, name: str) -> list[str]:

@@ -23,7 +23,6 @@ from automl_assets.entities.features.spans import (
     written_tags,
 )
 from automl_assets.entities.features.tokens import (
-    BLANKS,
     TEXTS,
     WORDS,
     Place,
@@ -149,7 +148,7 @@ class _Way:
     def _names_of_places(self) -> list[str]:
         """What the source calls start, end and label of an entity; none where it writes them one after the other."""
         cells = (as_list(cell) for cell in self.targets.drop_nulls().head(LOOKED_AT).to_list())
-        example = next((cell[0] for cell in cells if cell), {})
+        example: Any = next((cell[0] for cell in cells if cell), {})
         if not isinstance(example, dict):
             return []
         return [next((name for name in names if name in example), names[0]) for names in (STARTS, ENDS, LABELS)]
