@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +26,7 @@ from automl_assets.errors import (
     GuessError,
     LearningError,
     SettingError,
+    TimeUpWarning,
     holds_secret,
     trace,
 )
@@ -277,12 +279,17 @@ def explain(
         check_output(output)
     result = last_result(experiment, home)
     rows = written(source_like(data, result.schema))
-    made = pl.from_pandas(result.explain(rows if output else rows.head(SHOWN_ROWS), seconds))
+    with warnings.catch_warnings(record=True) as noticed:
+        warnings.simplefilter("always", TimeUpWarning)
+        made = pl.from_pandas(result.explain(rows if output else rows.head(SHOWN_ROWS), seconds))
+    for one in noticed:
+        console.print(str(one.message), markup=False)
     if output is None:
         console.print(contributions(made))
         return
     write([made], output)
-    _print_written(f"{rows.height} rows explained{_by_version(result)}", output)
+    n_rows = made["row"].n_unique() if noticed else rows.height
+    _print_written(f"{n_rows} rows explained{_by_version(result)}", output)
 
 
 @app.command()
