@@ -27,11 +27,10 @@ from automl_assets.entities.features.tokens import (
     WORDS,
     Place,
     is_parted_by_blanks,
-    joined_tokens,
     token_places,
 )
 from automl_assets.errors import DataError
-from automl_assets.tagging import BEGIN, OUTSIDE
+from automl_assets.tagging import BEGIN, OUTSIDE, joined_tokens
 
 LOOKED_AT = 1_000  # cells, to see how they are written
 MOST_JOINED = 0.1  # of a source's tokens that may be several words or marks, where words and marks are its tokens

@@ -4,7 +4,6 @@ Words with what joins them (don't, links, @names, #tags) are one token, every ot
 that begins a run of a script without spaces.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -53,27 +52,7 @@ def _words(form: str) -> str:
 WORDS_IN_ONNX = _words("\\x{%04x}")
 WORDS = re.compile(_words("\\u%04x"))
 
-BLANK = "\u00a0"  # within a token: it parts none
-_BLANKS_WITHIN = re.compile(r"[ \t\r\n]+")
-
 Place = tuple[int, int]  # where a token begins, and where the next character is
-
-
-def joined_tokens(cell: str) -> str | None:
-    """The text of a cell that is a list of tokens as JSON, with a blank after each; None for another.
-
-    >>> joined_tokens('["in", "New York", "."]')
-    'in New\\xa0York .'
-    """
-    if not cell.startswith("["):
-        return None
-    try:
-        tokens = json.loads(cell)
-    except ValueError:
-        return None
-    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-        return None
-    return " ".join(_BLANKS_WITHIN.sub(BLANK, token) or BLANK for token in tokens)
 
 
 def token_places(text: str, is_parted_by_blanks: bool) -> list[Place]:

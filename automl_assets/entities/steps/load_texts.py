@@ -8,12 +8,13 @@ import polars as pl
 from automl_assets.data.schema import Schema
 from automl_assets.data.typing import stacked
 from automl_assets.entities.features.spans import refused, spans_of, tags_of_spans, written_tags
-from automl_assets.entities.features.tokens import TEXTS, joined_tokens, token_places
+from automl_assets.entities.features.tokens import TEXTS, token_places
 from automl_assets.entities.records import OUTPUTS
 from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import SOURCE, Roles
 from automl_assets.steps.named_columns import check_columns, named_columns
+from automl_assets.tagging import joined_tokens
 
 TEXT = TEXTS[0]
 
