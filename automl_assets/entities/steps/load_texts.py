@@ -30,7 +30,7 @@ def load_texts(
     for mark, rows in tables.items():
         check_columns(named_columns(experiment), rows, places[mark])
     roles = _roles(experiment, tables[SOURCE])
-    tables = {mark: _with_texts(rows, roles.features[0]) for mark, rows in tables.items()}
+    tables = {mark: with_texts(rows, roles.features[0]) for mark, rows in tables.items()}
     kept = list(dict.fromkeys([*roles.features, *filter(None, (roles.weight, roles.group, roles.time)), *roles.folds]))
     tagged = [
         rows.select(kept).with_columns(tags_of_rows(rows, roles.features[0], experiment.target, places[mark]))
@@ -39,7 +39,7 @@ def load_texts(
     return stacked(tagged), roles
 
 
-def _with_texts(rows: pl.DataFrame, column: str) -> pl.DataFrame:
+def with_texts(rows: pl.DataFrame, column: str) -> pl.DataFrame:
     """The rows with texts where each one's is a list of tokens."""
     cells = rows[column].cast(pl.String).to_list()
     texts = [None if cell is None else joined_tokens(cell) for cell in cells]
