@@ -76,6 +76,10 @@ class DiscoveryError(AutomlError):
     """A module in a folder of parts does not declare what it must."""
 
 
+class TimeUpWarning(UserWarning):
+    """An answer is there for some of what was asked alone: the time that was given was up."""
+
+
 def _guard() -> None:
     AutomlError.shown = masked
 

@@ -4,7 +4,7 @@ Each is a frozen value of names and functions; there is no base class to inherit
 `algorithms/`, `sources/` or `tasks/` declares such a value (PART, or PARTS for a family) and is found by `registry`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -137,6 +137,7 @@ class Source:
     `read` and `batches(options, most_rows)` give rows as they are written, cells of text formats as texts; a schema types
     them (`data.schema`). Without `batches` the rows are known to fit into memory. `dialect(options)` are the options that
     say how texts are written, and `like(options, dialect)` those of a further place whose texts are written so.
+    `correct(options, rows, column, cells)` writes cells anew, by the numbers of the rows as they were read, and says where.
     """
 
     name: str
@@ -154,6 +155,9 @@ class Source:
     stamp: Callable[[Any], str] | None = None
     read_marked: Callable[[Any], tuple[pl.DataFrame, str]] | None = None  # all rows, and the fingerprint of just these
     add: Callable[[Any, pl.DataFrame], str] | None = None  # keeps further rows, and says where; whole, or not at all
+    correct: Callable[[Any, pl.DataFrame, str, Mapping[int, Any]], str] | None = (
+        None  # other cells in a column of its rows
+    )
     alone: Callable[[Any], AbstractContextManager[None]] = lambda options: nullcontext()  # nobody else adds meanwhile
 
 
@@ -212,7 +216,10 @@ class RowParts:
 
 @dataclass(frozen=True)
 class Task:
-    """A kind of question. The functions are the task's way to take each step that differs between tasks."""
+    """A kind of question. The functions are the task's way to take each step that differs between tasks.
+
+    `labels_like(rows, known, target)` gives rows with labels, written as the known rows of the source write theirs.
+    """
 
     name: str
     title: str
@@ -227,7 +234,7 @@ class Task:
     stratify: bool  # whether folds keep the class shares
     sample: Callable[[int], tuple[pl.DataFrame, str]]  # tiny seeded data and its target, for contract tests
     labels_of: Callable[[pl.Series], list[tuple[str, ...] | None]] = one_label  # that each target names; None: it lacks
-    labels_like: Callable[[pl.Series, pl.Series], pl.Series] = lambda given, known: given  # written as the source does
+    labels_like: Callable[[pl.DataFrame, pl.DataFrame, str], pl.DataFrame] = lambda rows, known, target: rows
     parts: RowParts | None = None  # where a row has several answers, one below the other in what `encode_target` gives
 
     def encode_rows(self, target: pl.Series, problem: Problem) -> np.ndarray:

@@ -6,6 +6,7 @@ Here belong formulas in numpy alone. Not here: reading texts, scoring (`metrics`
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,8 @@ from automl_assets.records import Label
 
 OUTSIDE = "O"
 BEGIN, INSIDE = "B-", "I-"
+BLANK = "\u00a0"  # within a token: it parts none
+LISTS = "lists_of_tokens"  # key of a model's metadata: texts may come as such lists, written as JSON
 LEAST_INSIDE = 1e-3  # the probability of an I- below which none is answered, which cuts sequences short
 
 
@@ -164,7 +167,37 @@ def _best_before(best: np.ndarray) -> np.ndarray:
     return came
 
 
-# What a person is told
+# How texts come, and what a person is told
+
+
+def joined_tokens(cell: str) -> str | None:
+    """The text of a cell that is a list of tokens as JSON, with a blank after each; None for another.
+
+    >>> joined_tokens('["in", "New York", "."]')
+    'in New\\xa0York .'
+    """
+    if not cell.startswith("["):
+        return None
+    try:
+        tokens = json.loads(cell)
+    except ValueError:
+        return None
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+        return None
+    return " ".join(re.sub(r"[ \t\r\n]+", BLANK, token) or BLANK for token in tokens)
+
+
+def without_lists(feeds: Mapping[str, np.ndarray], properties: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Columns for a model as it reads them: lists of tokens as texts, where its metadata say that it knows such."""
+    if LISTS not in properties:
+        return dict(feeds)
+    return {name: _without_lists(values) for name, values in feeds.items()}
+
+
+def _without_lists(values: np.ndarray) -> np.ndarray:
+    found = values.copy()
+    found[:] = [[joined_tokens(text) or text for text in row] for row in values]
+    return found
 
 
 def told_entities(tokens: Mapping[str, np.ndarray], texts: Sequence[str]) -> list[str]:

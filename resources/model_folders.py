@@ -17,13 +17,13 @@ from automl_assets.onnx.session import EXTENSIONS, feed, run_in_parts
 from automl_assets.serving.respond import for_mlflow
 from automl_assets.steps.outputs_onnx import LABEL_NAMES
 from automl_assets.steps.read_rows import UNREADABLE, Notes, read_rows
-from automl_assets.tagging import parted, told_entities
+from automl_assets.tagging import parted, told_entities, without_lists
 from automl_assets.training_code.source_bundle import FUTURE, Bundle
 
 SERVED = Path(__file__).with_name("serving.py")
 NEEDED = ("mlflow", "numpy", "onnxruntime", "pandas", "polars")
 IMAGES = b"exif_transpose"  # what code names that reads images
-ENTITIES = (told_entities, parted)  # what answers for tokens become
+ENTITIES = (told_entities, parted, without_lists)  # what answers for tokens become
 SERVED_TYPES = {  # what each input of the ONNX model is called for people who ask over HTTP
     "float": "number or null",
     "double": "number, or date or date-time as ISO 8601 text or seconds since 1970 (UTC), or null",

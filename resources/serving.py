@@ -44,10 +44,11 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
         read = self._read(model_input, list(kinds))
         feeds = self._packed({name: self.feed(read.table[name], kind) for name, kind in kinds.items()})
         names = [output.name for output in self.session.get_outputs()]
+        told_entities, parted, without_lists = self.reader.ENTITIES
+        feeds = without_lists(feeds, self.session.get_modelmeta().custom_metadata_map)
         found = self._run(feeds)
         if "row" in found:  # answers for parts of texts
             texts = next(iter(feeds.values())).reshape(-1).tolist()
-            told_entities, parted = self.reader.ENTITIES
             columns = {"prediction": told_entities(found, texts), "probabilities": parted(found, len(texts))}
         else:
             columns = {name: _column(answer) for name, answer in found.items()}

@@ -165,11 +165,11 @@ class Result(RunResult):
         return self._label_errors().to_pandas()
 
     def write_label_errors(self, path: str | Path) -> None:
-        """Writes them for review: `.json` for Label Studio, whose export `automl labels` takes back; else CSV."""
+        """Writes them for review: `.json` for Label Studio, whose export `automl correct` takes back; else CSV."""
         from automl_assets.steps.find_label_errors import review_csv, review_tasks
 
         if Path(path).suffix != ".json":
-            written = review_csv(self._label_errors())
+            written = review_csv(self._label_errors(), self.experiment.target)
         elif review := self.experiment.family.steps.review_label_errors:
             written = review(self._load("dataset"), self._load("features"), self.ensemble)
         else:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +26,7 @@ from automl_assets.errors import (
     GuessError,
     LearningError,
     SettingError,
+    TimeUpWarning,
     holds_secret,
     trace,
 )
@@ -277,12 +279,17 @@ def explain(
         check_output(output)
     result = last_result(experiment, home)
     rows = written(source_like(data, result.schema))
-    made = pl.from_pandas(result.explain(rows if output else rows.head(SHOWN_ROWS), seconds))
+    with warnings.catch_warnings(record=True) as noticed:
+        warnings.simplefilter("always", TimeUpWarning)
+        made = pl.from_pandas(result.explain(rows if output else rows.head(SHOWN_ROWS), seconds))
+    for one in noticed:
+        console.print(str(one.message), markup=False)
     if output is None:
         console.print(contributions(made))
         return
     write([made], output)
-    _print_written(f"{rows.height} rows explained{_by_version(result)}", output)
+    n_rows = made["row"].n_unique() if noticed else rows.height
+    _print_written(f"{n_rows} rows explained{_by_version(result)}", output)
 
 
 @app.command()
@@ -427,6 +434,30 @@ def labels(
     counted = f"{found.n_labels} labels: {found.rows.height} new{told}"
     if found.where:
         _print_written(counted, found.where)
+    else:
+        console.print(f"{counted}; nothing was written")
+
+
+@app.command()
+def correct(
+    experiment: str,
+    file: Annotated[str, typer.Argument(help="Corrected labels: what Label Studio exports of a review, or .csv.")],
+    new_classes: Annotated[bool, typer.Option(help="Take classes that the source has never had.")] = False,
+    home: Home = None,
+) -> None:
+    """Puts labels that people corrected in the place of those that the source has; what these were is kept in the home."""
+    from automl_assets.api.run import find
+    from automl_assets.experiment.experiment import load
+    from automl_assets.resources.home import prepare
+    from automl_assets.steps.correct_labels import correct_labels, told
+
+    asked = load(find(experiment))
+    log = prepare(home) / "corrections" / f"{asked.name}.jsonl"
+    found = correct_labels(asked, file, new_classes, log)
+    left_out = "".join(f", {number} {what}" for what, number in told(found) if number)
+    counted = f"{found.n_labels} labels: {found.n_corrected} rows corrected{left_out}"
+    if found.where:
+        _print_written(f"{counted} (as they were: {log})", ", ".join(found.where))
     else:
         console.print(f"{counted}; nothing was written")
 

@@ -76,7 +76,7 @@ def add_rows(location: str, extensions: tuple[str, ...], rows: pl.DataFrame, dum
     folder = path if filesystem.isdir(path) else first.path.rpartition("/")[0]
     ending = Path(first.path.removesuffix(".gz")).suffix
     target = f"{folder}/labels_{tables.fingerprint_table(rows)}{ending}"
-    _write(filesystem, target, dump(rows))
+    write_whole(filesystem, target, dump(rows))
     if target not in {file.path for file in files.files(location, extensions)}:
         filesystem.rm_file(target)
         raise SourceError(
@@ -94,17 +94,18 @@ def _into(file: files.File, rows: pl.DataFrame, join: Join) -> str:
         )
     before = os.stat(file.path)
     made = join(file.filesystem.cat_file(file.path), rows)
-    if _is_changed(before, os.stat(file.path)):
+    if is_changed(before, os.stat(file.path)):
         raise SourceError(f"{file.name} was written to meanwhile; nothing was added, try again")
-    _write(file.filesystem, file.path, made)
+    write_whole(file.filesystem, file.path, made)
     return file.path
 
 
-def _is_changed(before: os.stat_result, now: os.stat_result) -> bool:
+def is_changed(before: os.stat_result, now: os.stat_result) -> bool:
+    """Whether a file was written to between two looks."""
     return (before.st_ino, before.st_size, before.st_mtime_ns) != (now.st_ino, now.st_size, now.st_mtime_ns)
 
 
-def _write(filesystem: fsspec.AbstractFileSystem, path: str, content: bytes) -> None:
+def write_whole(filesystem: fsspec.AbstractFileSystem, path: str, content: bytes) -> None:
     """In one move: an object store shows no object before it is whole, a local file gets its name last."""
     if not files.is_local(filesystem):
         filesystem.pipe_file(path, content)

@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from automl_assets.data import append_rows, files
+from automl_assets.data.correct_cells import Cells, correct_files
 from automl_assets.masking import without_secrets
 from automl_assets.parts import Source
 
@@ -22,7 +23,9 @@ class FileFormat:
     """A format of files. `options` has a `path`: a file, a folder or a glob, which may hold ${NAME}.
 
     `read`, `batches`, `code` and `dialect` are those of `parts.Source`. `dump(rows, options)` is the content of a new file,
-    and `join(content, rows, options)` that of an old one with rows below; both get options whose variables are filled in.
+    and `join(content, rows, options)` that of an old one with rows below; `parse(content, name, options)` gives the rows of
+    one, and `correct(content, column, cells, options)` its content with other cells there, by the numbers of its rows. All get
+    options whose variables are filled in.
     """
 
     name: str
@@ -34,6 +37,8 @@ class FileFormat:
     code: Callable[[Any], str]
     dump: Callable[[pl.DataFrame, Any], bytes]
     join: Callable[[bytes, pl.DataFrame, Any], bytes]
+    parse: Callable[[bytes, str, Any], pl.DataFrame]
+    correct: Callable[[bytes, str, Cells, Any], bytes]
     dialect: Callable[[Any], dict[str, Any]] = lambda options: {}
     like: Callable[[Any, dict[str, Any]], Any] = lambda options, dialect: options.model_copy(update=dialect)
 
@@ -47,6 +52,7 @@ class FileFormat:
             fingerprint=self.fingerprint,
             stamp=self.stamp,
             add=self.add,
+            correct=self.correct_cells,
             alone=self.alone,
             describe=self.describe,
             code=self.code,
@@ -75,6 +81,18 @@ class FileFormat:
             return self.join(content, rows, given)
 
         return append_rows.add_rows(given.path, self.extensions, rows, dump, join)
+
+    def correct_cells(self, options: Any, rows: pl.DataFrame, column: str, cells: Cells) -> str:
+        """Other cells in a column, by the numbers of all rows. Raises SourceError where a file is not to be written."""
+        given = files.expanded(options)
+
+        def parse(content: bytes, name: str) -> pl.DataFrame:
+            return self.parse(content, name, given)
+
+        def correct(content: bytes, column: str, cells: Cells) -> bytes:
+            return self.correct(content, column, cells, given)
+
+        return correct_files(given.path, self.extensions, column, cells, parse, correct)
 
     def alone(self, options: Any) -> AbstractContextManager[None]:
         """One process of this machine at a time adds rows."""

@@ -59,12 +59,18 @@ def label_set_problem(task: str) -> Callable[[pl.Series, str, Label | None], Pro
     return problem
 
 
-def label_sets_like(given: pl.Series, known: pl.Series) -> pl.Series:
-    """Sets of labels, written as another column writes its own. Raises DataError for a label that it could not hold.
+def label_sets_like(rows: pl.DataFrame, known: pl.DataFrame, target: str) -> pl.DataFrame:
+    """Rows whose sets of labels are written as other rows write their own. Raises DataError for a label that they could not
+    hold.
 
-    >>> label_sets_like(pl.Series("y", ["b, a", "[]"]), pl.Series("y", ["['a']"])).to_list()
+    >>> rows, known = pl.DataFrame({"y": ["b, a", "[]"]}), pl.DataFrame({"y": ["['a']"]})
+    >>> label_sets_like(rows, known, "y")["y"].to_list()
     ['["b", "a"]', '[]']
     """
+    return rows.with_columns(_sets_like(rows[target], known[target])) if target in known.columns else rows
+
+
+def _sets_like(given: pl.Series, known: pl.Series) -> pl.Series:
     sets, cells = label_sets(given), _cells(known).drop_nulls()
     if known.dtype.is_nested():
         return pl.Series(given.name, sets, known.dtype)

@@ -32,11 +32,17 @@ def identities(table: pl.DataFrame) -> np.ndarray:
     >>> len(set(identities(rows).tolist())), set(identities(rows[:2]).tolist()) <= set(identities(rows).tolist())
     (3, True)
     """
+    total = contents(table)
+    copies = pl.Series("row", total).to_frame().select(pl.col("row").cum_count().over("row")).to_series()
+    return _mixed(total + copies.to_numpy().astype(np.uint64) * _GOLDEN)
+
+
+def contents(table: pl.DataFrame) -> np.ndarray:
+    """Of each row, uint64 [n_rows]; copies of a row share theirs."""
     total = np.zeros(table.height, np.uint64)
     for column in table:
         total += _mixed(_values(column) ^ _of_text(column.name))
-    copies = pl.Series("row", total).to_frame().select(pl.col("row").cum_count().over("row")).to_series()
-    return _mixed(total + copies.to_numpy().astype(np.uint64) * _GOLDEN)
+    return total
 
 
 def shuffled(identities: np.ndarray, seed: int) -> np.ndarray:

@@ -4,7 +4,7 @@ Here belongs the format alone, for whoever reads it as a source or as labels. No
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import polars as pl
 
@@ -60,8 +60,24 @@ def read_conll(content: bytes, name: str, target: str) -> pl.DataFrame:
 def write_conll(rows: pl.DataFrame, target: str) -> bytes:
     """Sentences as `read_conll` reads them, a blank line after each."""
     texts = zip(rows["text"].to_list(), rows[target].to_list(), strict=True)
-    lines = ("".join(f"{a} {b}\n" for a, b in zip(t.split(" "), tags.split(" "), strict=True)) for t, tags in texts)
+    lines = ("".join(f"{a} {b}\n" for a, b in zip(_words(t), tags.split(" "), strict=True)) for t, tags in texts)
     return "\n".join([*lines, ""]).encode()
+
+
+def retagged_conll(content: bytes, name: str, tags: Mapping[int, str]) -> bytes:
+    """The same lines with other tags in the sentences of these numbers; a tag is the last word of its line."""
+    lines, sentence, left, is_inside = content.decode("utf-8-sig").split("\n"), -1, list[str](), False
+    for place, line in enumerate(lines):
+        words = _words(line)
+        is_token = bool(words) and not _is_comment(line.rstrip("\r"), words)
+        if is_token and not is_inside:
+            sentence += 1
+            left = tags.get(sentence, "").split(" ")[::-1] if sentence in tags else []
+        is_inside = is_token or (is_inside and bool(words))
+        if is_token and left:
+            before, _, behind = line.rpartition(words[-1])
+            lines[place] = before + left.pop() + behind
+    return "\n".join(lines).encode()
 
 
 def _lines(content: bytes, name: str) -> list[str]:
@@ -75,7 +91,7 @@ def _sentences(lines: Iterable[str], name: str) -> Iterator[list[tuple[str, str]
     """Tokens with their tags. The words of a sentence's lines are as many in each."""
     sentence, n_words = list[tuple[str, str]](), 0
     for number, line in enumerate(lines, start=1):
-        words = [word for word in re.split(rf"[{BLANKS}]+", line) if word]
+        words = _words(line)
         if words and not _is_comment(line, words):
             n_words = n_words if sentence else len(words)
             _check(words, n_words, f"{name}: line {number}", line)
@@ -85,6 +101,11 @@ def _sentences(lines: Iterable[str], name: str) -> Iterator[list[tuple[str, str]
             sentence = []
     if sentence:
         yield sentence
+
+
+def _words(text: str) -> list[str]:
+    """What blanks and ends of lines part."""
+    return [word for word in re.split(rf"[{BLANKS}\r\n]+", text) if word]
 
 
 def _is_comment(line: str, words: list[str]) -> bool:

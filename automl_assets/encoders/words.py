@@ -72,12 +72,16 @@ class WordReader:
         for chunk in _chunks(each):
             found |= shelf.among([keys[i] for i in chunk])
             lacking = [i for i in chunk if keys[i] not in found]
-            if lacking and time.monotonic() > deadline:
+            if not lacking:
+                continue
+            try:
+                made = self._read_now([each[i] for i in lacking], n_threads, deadline)
+            except TimeoutError:
                 n_read = len(found | shelf.among(keys))
-                raise LearningError(f"only {n_read} of {len(keys)} texts were read in time by {self.encoder.name}")
-            if lacking:
-                made = self._read_now([each[i] for i in lacking], n_threads)
-                found |= shelf.add([keys[i] for i in lacking], made, len(each))
+                raise LearningError(
+                    f"only {n_read} of {len(keys)} texts were read in time by {self.encoder.name}"
+                ) from None
+            found |= shelf.add([keys[i] for i in lacking], made, len(each))
         return [found[keys[row]] for row in rows]
 
     def pieces(self, words: Sequence[str]) -> list[np.ndarray]:
@@ -100,29 +104,26 @@ class WordReader:
         """Pieces that a window answers for where a text has several."""
         return self.inner - 2 * self.context
 
-    def _read_now(self, texts: list[tuple[str, ...]], n_threads: int) -> list[np.ndarray]:
+    def _read_now(self, texts: list[tuple[str, ...]], n_threads: int, deadline: float) -> list[np.ndarray]:
+        """The vectors of each text's words. Raises TimeoutError when the time is up, which is looked at with every batch: a
+        single text may have thousands of windows."""
         cut = self.pieces([word for words in texts for word in words])
         ends = np.cumsum([len(words) for words in texts])
         pieces = [cut[end - len(words) : end] for words, end in zip(texts, ends, strict=True)]
-        states = self._states([np.concatenate(some) for some in pieces], n_threads)
-        return [_means(*one) for one in zip(states, pieces, strict=True)]
-
-    def _states(self, texts: list[np.ndarray], n_threads: int) -> list[np.ndarray]:
-        """States of the pieces of each text, float32 [n_pieces, n_dims]."""
         session, first = _session(self.encoder, n_threads), len(self.marks.before)
-        starts = [self.starts(len(ids)) for ids in texts]
+        ids, means = [np.concatenate(some) for some in pieces], [_Means(some) for some in pieces]
+        starts = [self.starts(len(some)) for some in ids]
         where = [(text, number) for text, some in enumerate(starts) for number in range(len(some))]
-        windows = [self._window(texts[text], starts[text][number]) for text, number in where]
-        made: list[Any] = [None] * len(texts)
+        windows = [self._window(ids[text], starts[text][number]) for text, number in where]
         for tokens, mask, chosen in batches(windows, self.marks.filling):
+            if time.monotonic() > deadline:
+                raise TimeoutError
             answers = session.run(None, {"tokens": tokens, "mask": mask})[0]
             for states, (text, number) in zip(answers, (where[one] for one in chosen), strict=True):
-                if made[text] is None:
-                    made[text] = np.empty((len(texts[text]), states.shape[1]), np.float32)
-                start, length = starts[text][number], min(len(texts[text]), self.inner)
-                from_, to = self._answered(number, starts[text], len(texts[text]))
-                made[text][from_:to] = states[first : first + length][from_ - start : to - start]
-        return made
+                from_, to = self._answered(number, starts[text], len(ids[text]))
+                ahead = first - starts[text][number]
+                means[text].add(states[from_ + ahead : to + ahead])
+        return [one.found for one in means]
 
     def _window(self, ids: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
         """Tokens and mask, int64 [1, n_tokens] each."""
@@ -169,11 +170,30 @@ def _chunks(texts: list[tuple[str, ...]]) -> Iterator[list[int]]:
     return iter([chunk for chunk in chunks if chunk])
 
 
-def _means(states: np.ndarray, pieces: list[np.ndarray]) -> np.ndarray:
-    """Mean over the pieces of each word, float16 [n_words, n_dims]."""
-    lengths = np.array([len(some) for some in pieces])
-    starts = np.append(0, np.cumsum(lengths)[:-1])
-    return (np.add.reduceat(states, starts, axis=0) / lengths[:, None]).astype(np.float16)
+class _Means:
+    """Means over the pieces of each word of a text, whose states come some at a time: all of a long text would take memory
+    without end."""
+
+    def __init__(self, pieces: list[np.ndarray]):
+        self.lengths = np.array([len(some) for some in pieces])
+        self.ends = np.cumsum(self.lengths)
+        self.found = np.zeros((0, 0), np.float16)  # [n_words, n_dims] when all have come
+        self.n_seen = 0
+        self.left: Any = 0.0  # sum of the pieces of a word that has more
+
+    def add(self, states: np.ndarray) -> None:
+        """States of the next pieces, [n_pieces, n_dims]."""
+        if not self.n_seen:
+            self.found = np.empty((len(self.ends), states.shape[1]), np.float16)
+        end = self.n_seen + len(states)
+        first, last = np.searchsorted(self.ends, [self.n_seen, end - 1], side="right")
+        starts = np.append(self.n_seen, self.ends[first:last]) - self.n_seen
+        sums = np.add.reduceat(states, starts, axis=0)
+        sums[0] += self.left
+        is_whole = self.ends[last] == end
+        whole = slice(first, last + is_whole)
+        self.found[whole] = sums[: whole.stop - first] / self.lengths[whole, None]
+        self.left, self.n_seen = 0.0 if is_whole else sums[-1], end
 
 
 class _Shelf:

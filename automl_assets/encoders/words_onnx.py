@@ -3,7 +3,6 @@
 Words are cut into pieces one by one, and texts are read one after another, long ones window by window.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,6 @@ from automl_assets.onnx.graph import DOUBLE, FLOAT, INT64, Graph
 
 FLOAT16 = 10  # onnx.TensorProto element type
 LAST = np.iinfo(np.int64).max
-Score = Callable[[Graph, str, str, str], list[str]]  # a graph, vectors, first word and end -> [n_words, n] each
 
 
 @dataclass(frozen=True)
@@ -26,38 +24,26 @@ class WordTensors:
     is_first: str  # bool [n_words], whether a word begins a text
 
 
-def add_text_scores(graph: Graph, tensors: WordTensors, reader: WordReader, model: Any, score: Score) -> list[str]:
-    """Adds what `score` makes of the vectors of each text's words, float [n_words, n] each.
+def add_word_vectors(graph: Graph, tensors: WordTensors, reader: WordReader, model: Any) -> str:
+    """Adds the vectors of words, float [n_words, n_dims], once for all who read the same by the same encoder.
 
-    `score` adds nodes to the inside of a loop over texts; `model` is `network.exported_states`.
+    `model` is `network.exported_states`. Nothing is padded: a text takes as long, and as much memory, as it needs by itself.
     """
+    return graph.once((reader.key, tensors.words), lambda: _add_texts(graph, tensors, reader, model))
+
+
+def _add_texts(graph: Graph, tensors: WordTensors, reader: WordReader, model: Any) -> str:
     pieces = _add_pieces(graph, tensors.words, cutter_of(reader), reader.marks.filling)
     starts = _flat(graph, graph.node("NonZero", tensors.is_first))
-    n_words = graph.node("Shape", tensors.words)
-    ends = graph.node("Concat", _slice(graph, starts, 1, LAST), n_words, axis=0)
-    longest = graph.node("ReduceMax", graph.node("Sub", ends, starts), keepdims=1)
+    ends = graph.node("Concat", _slice(graph, starts, 1, LAST), graph.node("Shape", tensors.words), axis=0)
 
-    def one(inner: Graph, number: str) -> list[str]:
+    def one(inner: Graph, number: str) -> str:
         place = inner.node("Reshape", number, inner.constant(np.array([1])))
         start, end = (inner.node("Gather", some, place) for some in (starts, ends))
-        vectors = _add_vectors(
-            inner, inner.node("Slice", pieces, start, end, inner.constant(np.array([0]))), reader, model
-        )
-        lacking = inner.node("Sub", longest, inner.node("Sub", end, start))
-        zeros = inner.constant(np.zeros(2, np.int64))
-        pads = inner.node("Concat", zeros, lacking, inner.constant(np.array([0])), axis=0)
-        return [
-            inner.node("Cast", inner.node("Pad", made, pads), to=DOUBLE) for made in score(inner, vectors, start, end)
-        ]
+        own = inner.node("Slice", pieces, start, end, inner.constant(np.array([0])))
+        return _add_vectors(inner, own, reader, model)
 
-    found = graph.loop(graph.node("Squeeze", graph.node("Shape", starts)), [], one)
-    text = graph.node("Sub", _running(graph, tensors.is_first), graph.constant(np.int64(1)))
-    numbers = graph.node(
-        "Range", *(graph.constant(np.int64(0)), graph.node("Squeeze", n_words)), graph.constant(np.int64(1))
-    )
-    inside = graph.node("Sub", numbers, graph.node("Gather", starts, text))
-    places = _columns(graph, text, inside)
-    return [graph.node("Cast", graph.node("GatherND", scores, places), to=FLOAT) for scores in found]
+    return graph.loop_rows(graph.node("Squeeze", graph.node("Shape", starts)), one)
 
 
 def _add_pieces(graph: Graph, words: str, cutter: Tokenizer, filling: int) -> str:
@@ -105,9 +91,11 @@ def _add_states(graph: Graph, ids: str, reader: WordReader, model: Any) -> str:
     last = graph.node("Max", graph.node("Sub", n_pieces, whole), _numbers(graph, 0))
     starts = graph.node("Max", graph.node("Min", first, last), _numbers(graph, 0))
     length = graph.node("Min", n_pieces, whole)
+    last_window = graph.node("Sub", n_windows, _numbers(graph, 1))
 
-    def one(inner: Graph, place: str) -> list[str]:
-        start = inner.node("Gather", starts, inner.node("Reshape", place, inner.constant(np.array([1]))))
+    def one(inner: Graph, place: str) -> str:
+        number = inner.node("Reshape", place, inner.constant(np.array([1])))
+        start = inner.node("Gather", starts, number)
         inside = inner.node("Slice", ids, start, inner.node("Add", start, length), inner.constant(np.array([0])))
         marks = (inner.constant(np.array(some, np.int64)) for some in (reader.marks.before, reader.marks.after))
         before, after = marks
@@ -116,28 +104,15 @@ def _add_states(graph: Graph, ids: str, reader: WordReader, model: Any) -> str:
         )
         ones = inner.node("Add", inner.node("Sub", tokens, tokens), inner.constant(np.int64(1)))
         (states,) = inner.include(model, {"tokens": tokens, "mask": ones})
-        begin = _numbers(inner, len(reader.marks.before))
-        kept = inner.node("Slice", states, begin, inner.node("Add", begin, length), inner.constant(np.array([1])))
-        return [inner.node("Cast", inner.node("Squeeze", kept, inner.constant(np.array([0]))), to=DOUBLE)]
+        from_ = inner.node("Mul", number, step)
+        is_last = inner.node("Equal", number, last_window)
+        to = inner.node("Where", is_last, n_pieces, inner.node("Add", from_, step))
+        ahead = inner.node("Sub", _numbers(inner, len(reader.marks.before)), start)
+        bounds = (inner.node("Add", some, ahead) for some in (from_, to))
+        kept = inner.node("Slice", states, *bounds, inner.constant(np.array([1])))
+        return inner.node("Squeeze", kept, inner.constant(np.array([0])))
 
-    (read,) = graph.loop(graph.node("Squeeze", n_windows), [], one)
-    piece = graph.node(
-        "Range", *(graph.node("Squeeze", one) for one in (_numbers(graph, 0), n_pieces, _numbers(graph, 1)))
-    )
-    last_window = graph.node("Sub", n_windows, _numbers(graph, 1))
-    window = graph.node("Min", graph.node("Div", piece, step), last_window)
-    place = graph.node("Sub", piece, graph.node("Gather", starts, window))
-    return graph.node("Cast", graph.node("GatherND", read, _columns(graph, window, place)), to=FLOAT)
-
-
-def _running(graph: Graph, flags: str) -> str:
-    return graph.node("CumSum", graph.node("Cast", flags, to=INT64), graph.constant(np.int64(0)))
-
-
-def _columns(graph: Graph, *numbers: str) -> str:
-    """[n] each as [n, n_numbers]."""
-    one = graph.constant(np.array([1]))
-    return graph.node("Concat", *(graph.node("Unsqueeze", some, one) for some in numbers), axis=1)
+    return graph.loop_rows(graph.node("Squeeze", n_windows), one)
 
 
 def _numbers(graph: Graph, *values: int) -> str:

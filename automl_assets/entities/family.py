@@ -11,6 +11,7 @@ from automl_assets.entities.steps.fit import fit_context, lay_out, read_inputs
 from automl_assets.entities.steps.load_texts import load_texts
 from automl_assets.entities.steps.pipeline_onnx import onnx_bytes
 from automl_assets.entities.steps.predict import answer, answer_columns, answer_inputs
+from automl_assets.entities.steps.write_training_code import write_training_code
 from automl_assets.families import Family, RowSteps
 from automl_assets.learning.fit_fold import fit_fold
 from automl_assets.row_family import drift_sensors, graph_of_rows, result_of_rows
@@ -41,6 +42,7 @@ FAMILY = Family(
         analyse_errors=analyse_errors,
         label_errors=find_label_errors,
         review_label_errors=review_label_errors,
+        write_training_code=write_training_code,
         onnx_bytes=onnx_bytes,
         input_types=lambda recipe: {recipe.column: "string"},
     ),

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from automl_assets.entities.features.label_rows import rows_like
 from automl_assets.entities.features.spans import ADVICE, spans_of, written_tags
 from automl_assets.errors import DataError, listed
 from automl_assets.parts import RowParts, Task
@@ -100,5 +101,6 @@ PART = Task(
     stratify=True,
     sample=_sample,
     labels_of=_labels_of,
+    labels_like=rows_like,
     parts=RowParts(_rows_of, _row_codes),
 )

@@ -1,10 +1,23 @@
 """Pace: how long a model took for what it was asked so far, and so of how many more rows it can be asked in time."""
 
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+from automl_assets.errors import TimeUpWarning
+
 MOST_TOGETHER = 6_000  # rows of one question
+
+
+LEAST_EXPLAINED = 4  # rows, or entities, that are explained in no time
+
+
+def tell_of_rest(n_done: int, n_asked: int, what: str, seconds: float) -> None:
+    """Warns where the time was up before all was explained."""
+    if n_done < n_asked:
+        text = f"{n_done} of {n_asked} {what} were explained in {seconds:g} seconds; give more seconds, or fewer rows"
+        warnings.warn(text, TimeUpWarning, stacklevel=2)
 
 
 class Pace:

@@ -107,8 +107,7 @@ class Graph:
         `step(inner, number, *carried)` adds nodes to the graph `inner`, where every tensor of this one is known too, and
         returns what is carried on and, after that, what is to be collected. All of it is float64; `number` is int64 [].
         """
-        inner = Graph(self.name)
-        inner._numbers, inner._included, inner._is_inside = self._numbers, self._included, True
+        inner = self._inner()
         number, goes_on = (inner.input(self._unique(name), kind, []) for name, kind in _COUNTER)
         states = [inner.input(self._unique("carried"), np.float64, None) for _ in carried]
         results = list(step(inner, number, *states))
@@ -117,6 +116,28 @@ class Graph:
             inner.output(self._unique("next"), tensor, np.float64, None)
         found = self.node("Loop", n_times, "", *carried, n_outputs=len(results), body=inner._proto())
         return (found,) if len(results) == 1 else found
+
+    def loop_rows(self, n_times: str, step: Callable[..., str]) -> str:
+        """Repeats a step once at least, and puts what it gives, float [n_rows, n], one below the other: each time may give
+        another number of rows. `step(inner, number)` is as in `loop`."""
+        from onnx import helper
+
+        inner = self._inner()
+        number, goes_on = (inner.input(self._unique(name), kind, []) for name, kind in _COUNTER)
+        before, after = self._unique("carried"), self._unique("next")
+        inner._inputs.append(helper.make_tensor_sequence_value_info(before, FLOAT, None))
+        rows = step(inner, number)
+        inner.output(self._unique("next"), goes_on, np.bool_, [])
+        inner._nodes.append(helper.make_node("SequenceInsert", [before, rows], [after]))
+        inner._outputs.append(helper.make_tensor_sequence_value_info(after, FLOAT, None))
+        found = self.node("Loop", n_times, "", self.node("SequenceEmpty", dtype=FLOAT), body=inner._proto())
+        return self.node("ConcatFromSequence", found, axis=0)
+
+    def _inner(self) -> "Graph":
+        """The body of a loop, in which every tensor of this graph is known."""
+        inner = Graph(self.name)
+        inner._numbers, inner._included, inner._is_inside = self._numbers, self._included, True
+        return inner
 
     def output(self, name: str, tensor: str, element_type: Any, shape: Shape | None) -> None:
         """Declares that `tensor` is an output of the model, under `name`."""

@@ -21,7 +21,7 @@ JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.par
 KINDS = f'content types: "{JSON}", "{CSV}" and "{PARQUET}", in UTF-8'
 FORMS = (
     'send {"dataframe_records": [{"column": value, …}, …]} or {"dataframe_split": {"columns": […], "data": [[…], …]}}; '
-    '"instances" and "inputs" take records, or a list of values for each column'
+    '"instances" and "inputs" take records, or a list of values for each column, or texts alone where a model takes one column'
 )
 FORM_NAMES = "dataframe_records", "dataframe_split", "instances", "inputs"
 SINGLE = "send a number, a text, true, false or null"
@@ -49,7 +49,7 @@ def read_request(
         return _parquet_rows(body, names, limits)
     text = _text(body)
     bounds = _Bounds(limits, len(names) + MOST_FURTHER)
-    rows, notes = _json_rows(body, text, bounds) if kind == JSON else (_csv_rows(text, bounds), [])
+    rows, notes = _json_rows(body, text, bounds, names) if kind == JSON else (_csv_rows(text, bounds), [])
     _check_cells(rows)
     return rows, notes
 
@@ -108,8 +108,10 @@ def _check_cells(rows: pd.DataFrame) -> None:
 # JSON
 
 
-def _json_rows(body: bytes, text: str, bounds: _Bounds) -> tuple[pd.DataFrame, list[str]]:
+def _json_rows(body: bytes, text: str, bounds: _Bounds, names: Collection[str]) -> tuple[pd.DataFrame, list[str]]:
     content = _parsed(text, bool(HALF_CHARACTER.search(body)))
+    if (texts := _of_texts(content, names, bounds)) is not None:
+        return texts, []
     if not isinstance(content, dict):
         told = "a bare list" if isinstance(content, list) else f"the bare value {shown(content)}"
         raise Refusal(400, f"the body is {told}; rows stand below a key that says their form", FORMS)
@@ -118,7 +120,18 @@ def _json_rows(body: bytes, text: str, bounds: _Bounds) -> tuple[pd.DataFrame, l
         keys = ", ".join(map(quoted, list(content)[:10])) or "no key"
         raise Refusal(400, f"the body has {keys}; exactly one key with rows is needed", FORMS)
     notes = [f"{quoted(key)} was ignored; only {quoted(forms[0])} is read." for key in content if key != forms[0]]
-    return _table(forms[0], content[forms[0]], bounds), notes[:10]
+    rows = content[forms[0]]
+    texts = None if forms[0].startswith("dataframe") else _of_texts(rows, names, bounds)
+    return _table(forms[0], rows, bounds) if texts is None else texts, notes[:10]
+
+
+def _of_texts(content: Any, names: Collection[str], bounds: _Bounds) -> pd.DataFrame | None:
+    """Rows of a model that takes one column alone, which needs no name: a text, or a list of such; None for others."""
+    texts = [content] if isinstance(content, str) else content
+    if len(names) != 1 or not isinstance(texts, list) or not texts or not all(isinstance(one, str) for one in texts):
+        return None
+    bounds.check(len(texts), names)
+    return pd.DataFrame({next(iter(names)): texts})
 
 
 def _parsed(text: str, has_halves: bool) -> Any:

@@ -5,6 +5,7 @@ looked at by itself: whether it should be there (Thyagarajan et al. 2023)."""
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,6 +20,9 @@ SCHEMA = {
     **{"probability": pl.Float64, "likely_probability": pl.Float64},
 }
 CHOICES = "choices"
+FORMULAS = "=+-@\t\r"  # how a cell begins that a spreadsheet would run
+AS_TEXT = rf"^'([{re.escape(FORMULAS)}])"  # how it begins where it does not
+GIVEN = "given"  # what a task calls the label that a row has
 
 
 def find_label_errors(truth: np.ndarray, predictions: np.ndarray, problem: Problem) -> pl.DataFrame:
@@ -83,27 +87,29 @@ def with_columns_of(found: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
     return found.hstack(own.rename({name: f"{name}_" for name in own.columns if name in found.columns}))
 
 
-def review_csv(found: pl.DataFrame) -> bytes:
-    """For a spreadsheet; a cell that a spreadsheet would run as a formula is told as text."""
+def review_csv(found: pl.DataFrame, target: str) -> bytes:
+    """For a spreadsheet, with a column of the target, in which people correct what `automl correct` takes back; a cell that a spreadsheet would run as a formula is told as text."""
     sheet = io.StringIO()
     writer = csv.writer(sheet)
+    if target not in found.columns and "word" not in found.columns:  # words are no rows of the data
+        found = found.rename({"label": GIVEN}).with_columns(found["label"].alias(target))
     writer.writerow(found.columns)
     writer.writerows([_harmless(cell) for cell in line] for line in found.rows())
     return sheet.getvalue().encode()
 
 
 def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in tuple(FORMULAS) else cell
 
 
 def review_tasks(found: pl.DataFrame, target: str, are_sets: bool = False) -> bytes:
     """For Label Studio: a task for each row, with the likely label, or labels, as its prediction. What people choose there
-    comes back by `automl labels`."""
+    comes back by `automl correct`."""
     shown = [name for name in found.columns if name not in ("likely", "probability", "likely_probability", "label")]
     tasks = []
     for line in found.iter_rows(named=True):
         likely = json.loads(line["likely"]) if are_sets else [line["likely"]]
-        data = {name: _plain(line[name]) for name in shown} | {"given": line["label"]}
+        data = {name: _plain(line[name]) for name in shown} | {GIVEN: line["label"]}
         tasks.append(task(data, line["likely_probability"], [_choice(target, shown, likely)] if likely else []))
     return as_tasks(tasks)
 

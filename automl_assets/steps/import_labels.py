@@ -14,11 +14,14 @@ from automl_assets import registry
 from automl_assets.data import bounds, files
 from automl_assets.data.column_schema import DECIMAL_COMMA, ColumnSchema
 from automl_assets.data.dates import ISO, ISO_ZONED
+from automl_assets.data.label_sets import EMPTY
 from automl_assets.data.row_ids import identities
 from automl_assets.data.schema import NO_SCHEMA, Schema
 from automl_assets.errors import DataError, SettingError, SourceError, listed, nearest
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.masking import without_secrets
+from automl_assets.parts import one_label
+from automl_assets.steps.find_label_errors import GIVEN
 from automl_assets.steps.read_rows import check_fit
 from automl_assets.steps.read_source import learn, like, source_like, written
 
@@ -36,7 +39,7 @@ class ScoredRows:
 
     def of(self, chosen: pl.Series) -> "ScoredRows":
         """The chosen rows alone, by mask [n_rows]."""
-        return ScoredRows(self.written.filter(chosen), self.typed.filter(chosen))
+        return ScoredRows(self.written.filter(chosen), self.typed.filter(chosen), self.schema)
 
 
 @dataclass(frozen=True)
@@ -63,46 +66,61 @@ def import_labels(
     with experiment.source.part.alone(experiment.source.options):
         rows_of_source = written(experiment.source)
         schema = learn(experiment.source, rows_of_source, experiment)
-        known, labels = _typed(rows_of_source, schema), read_labels(location, experiment.target, schema, rows_of_source)
-        labels = _as_the_source(labels, rows_of_source, experiment)
+        known, labels = (
+            typed_rows(rows_of_source, schema),
+            read_labels(location, experiment.target, schema, rows_of_source),
+        )
+        _check_new(labels, known)
+        labels = as_the_source(labels, known, experiment)
         is_whole = set(known.typed.columns) <= {*labels.typed.columns, *experiment.drop_columns}
         source = source_like(rows, schema) if rows else None if is_whole else experiment.predict_source
-        scored = _typed(written(like(source, schema)), schema) if source else None
+        scored = typed_rows(written(like(source, schema)), schema) if source else None
         found = label(labels, known, experiment, scored, key)
         if not is_new:
             check_classes(found.rows, known.typed, experiment)
         return replace(found, where=_add(experiment, found.rows)) if found.rows.height else found
 
 
-def _typed(rows: pl.DataFrame, schema: Schema) -> ScoredRows:
+def _check_new(labels: ScoredRows, known: ScoredRows) -> None:
+    """Raises SettingError for a review of rows that the source has: beside the wrong label there would be the right one."""
+    if {GIVEN, "row"} <= {*labels.written.columns} and GIVEN not in known.written.columns:
+        raise SettingError(
+            "these labels correct rows that the source has, as `write_label_errors` gave them for review; take them back by "
+            "automl correct NAME FILE"
+        )
+
+
+def typed_rows(rows: pl.DataFrame, schema: Schema) -> ScoredRows:
     """Rows as the source has them. Raises DataError for cells that are not as the source's."""
     found = schema.read(rows)
     check_fit(found.misfits, "labels and their rows", "Write these cells like those of the source; nothing was added")
     return ScoredRows(rows, found.table, schema)
 
 
-def _as_the_source(labels: ScoredRows, known: pl.DataFrame, experiment: Experiment) -> ScoredRows:
-    """Labels written as those of the source, of which there may be several ways."""
-    name = experiment.target
-    if name not in labels.written.columns or name not in known.columns:
-        return labels
-    given = labels.written[name]
-    found = experiment.task_part.labels_like(given, known[name])
-    return labels if found is given else _typed(labels.written.with_columns(found), labels.schema)
+def as_the_source(rows: ScoredRows, known: ScoredRows, experiment: Experiment) -> ScoredRows:
+    """Rows written as those of the source, of which there may be several ways."""
+    own = known.written.drop(experiment.drop_columns, strict=False)
+    found = experiment.task_part.labels_like(rows.written, own, experiment.target)
+    return rows if found is rows.written else typed_rows(_shaped(found, known.written), known.schema)
 
 
-def _shaped(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Lists and objects of the types that the source has, so that 10 and 10.0 in them are the same. Raises DataError where
-    the source has them and the labels texts."""
-    both = [name for name in rows.columns if name in known.columns and known[name].dtype.is_nested()]
-    for name in both:
-        if rows[name].dtype == pl.String:
+def _check_shapes(rows: pl.DataFrame, known: pl.DataFrame) -> None:
+    """Raises DataError where the source has lists or objects, and the labels texts."""
+    for name in rows.columns:
+        if name in known.columns and known[name].dtype.is_nested() and rows[name].dtype == pl.String:
             example = json.dumps(known[name].drop_nulls().head(1).to_list(), ensure_ascii=False)[1:-1]
             raise DataError(
                 f"column {name!r}: the source has lists or objects there, such as {example}, and the labels have texts; write them "
                 "as the source does, in JSON lines"
             )
-    return rows.with_columns(rows[name].cast(known[name].dtype, strict=False) for name in both)
+
+
+def _shaped(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Lists and objects of the types that the source has, so that 10 and 10.0 in them are the same."""
+    both = [name for name in rows.columns if name in known.columns and known[name].dtype.is_nested()]
+    return rows.with_columns(
+        rows[name].cast(known[name].dtype, strict=False) for name in both if rows[name].dtype.is_nested()
+    )
 
 
 def read_labels(location: str, target: str, schema: Schema, known: pl.DataFrame) -> ScoredRows:
@@ -110,14 +128,14 @@ def read_labels(location: str, target: str, schema: Schema, known: pl.DataFrame)
     for cells that are not as those of the source, which are `known`."""
     formats = [one for one in registry.label_formats().values() if files.has_extension(location, one.extensions)]
     if not formats:
-        return _typed(written(source_like(location, schema)), schema)
+        return typed_rows(written(source_like(location, schema)), schema)
     name = without_secrets(location)
     with files.explained(name, location), fsspec.open(location, "rb") as file:
         content = bounds.read_all(file, name)
         for found in formats:
             if found.is_of(content):
                 rows = found.read(content, name, target)
-                return _typed(_shaped(rows, known), schema)
+                return typed_rows(_shaped(rows, known.drop(target, strict=False)), schema)
     raise SourceError(f"{name} is none of {listed(one.title for one in formats)}; export it as one of them")
 
 
@@ -132,10 +150,12 @@ def label(
     """
     target, n_labels = experiment.target, labels.typed.height
     _check_there((target, *key), labels.typed, "the labels have")
-    given = labels.of(_as_text(labels.typed[target]).str.strip_chars().fill_null("") != "")
+    given = given_labels(labels, experiment)
     once = _once(given, key, experiment) if key else given
     rows = _joined(once, scored, key, target) if scored else once
     n_found, n_given = rows.typed.height, once.typed.height
+    rows = as_the_source(rows, known, experiment)
+    _check_shapes(rows.written, known.written)
     rows = ScoredRows(rows.written, _as_known(rows.typed, known.typed, experiment))
     fresh = rows.of(_is_fresh(rows, known, key, experiment))
     n_twice, n_empty = given.typed.height - n_given, n_labels - given.typed.height
@@ -144,10 +164,17 @@ def label(
     )
 
 
+def given_labels(labels: ScoredRows, experiment: Experiment) -> ScoredRows:
+    """Rows with a label; none at all is one where answers are sets of labels, or places in a text."""
+    texts = as_text(labels.typed[experiment.target]).str.strip_chars().fill_null("")
+    none = ["", EMPTY] if experiment.task_part.labels_of is one_label else [""]
+    return labels.of(~texts.is_in(none))
+
+
 def _once(labels: ScoredRows, key: Sequence[str], experiment: Experiment) -> ScoredRows:
     """One label for each key. Raises DataError where there are two that differ."""
     names = _texts(labels.written, key)
-    different = pl.DataFrame({"key": names, "label": _label_texts(labels.typed, experiment)}).unique()
+    different = pl.DataFrame({"key": names, "label": label_texts(labels.typed, experiment)}).unique()
     torn = different.filter(different["key"].is_duplicated())["key"].unique(maintain_order=True)
     if len(torn):
         raise DataError(f"the labels contradict each other for {_of(key, torn)}; keep one of each, nothing was added")
@@ -185,7 +212,7 @@ def _as_known(rows: pl.DataFrame, known: pl.DataFrame, experiment: Experiment) -
     if not experiment.task_part.stratify:
         _check_numbers(rows, experiment)
     filled = rows.with_columns(pl.lit(None).alias(name) for name in known.columns if name not in rows.columns)
-    return pl.DataFrame([_as_type(filled[name], known.schema[name]) for name in known.columns])
+    return pl.DataFrame([as_type(filled[name], known.schema[name]) for name in known.columns])
 
 
 def _check_numbers(rows: pl.DataFrame, experiment: Experiment) -> None:
@@ -213,17 +240,17 @@ def _classes(column: pl.Series, experiment: Experiment) -> list[str]:
     return sorted({label for labels in experiment.task_part.labels_of(column) for label in labels or ()})
 
 
-def _label_texts(table: pl.DataFrame, experiment: Experiment) -> pl.Series:
+def label_texts(table: pl.DataFrame, experiment: Experiment) -> pl.Series:
     """Of each row its label, or its set of labels whatever their order, as a text."""
     column = table[experiment.target]
     if experiment.task_part.parts:  # the same labels at other places are another answer
-        return _as_text(column)
-    sets = experiment.task_part.labels_of(_as_text(column))
+        return as_text(column)
+    sets = experiment.task_part.labels_of(as_text(column))
     texts = [None if labels is None else ", ".join(sorted(labels)) for labels in sets]
     return pl.Series(column.name, texts, pl.String)
 
 
-def _as_type(column: pl.Series, wanted: pl.DataType) -> pl.Series:
+def as_type(column: pl.Series, wanted: pl.DataType) -> pl.Series:
     """A column that the source's schema has read; whole numbers give way to fractions."""
     return column if wanted.is_integer() and column.dtype.is_float() else column.cast(wanted)
 
@@ -233,9 +260,9 @@ def _is_fresh(rows: ScoredRows, known: ScoredRows, key: Sequence[str], experimen
     source has another label for the same key."""
     if not key or any(name not in known.typed.columns for name in key):
         return ~pl.Series(_is_in(rows.typed, known.typed), dtype=pl.Boolean)
-    names, labels = _texts(known.written, key), _label_texts(known.typed, experiment)
+    names, labels = _texts(known.written, key), label_texts(known.typed, experiment)
     answers = pl.DataFrame({"key": names, "label": labels}).drop_nulls()
-    asked = pl.DataFrame({"key": _texts(rows.written, key), "given": _label_texts(rows.typed, experiment)})
+    asked = pl.DataFrame({"key": _texts(rows.written, key), "given": label_texts(rows.typed, experiment)})
     both = asked.join(answers.unique(), on="key", how="inner")
     torn = both.filter(pl.col("given") != pl.col("label"))["key"].unique(maintain_order=True)
     if len(torn):
@@ -248,11 +275,11 @@ def _as_written(rows: ScoredRows, known: ScoredRows) -> pl.DataFrame:
     down to the letter; dates and truth values as the source writes them."""
     columns = {one.name: one for one in known.schema.columns}
     return pl.DataFrame(
-        [_written(rows, known.written[values.name], columns.get(values.name), values) for values in rows.typed]
+        [written_column(rows, known.written[values.name], columns.get(values.name), values) for values in rows.typed]
     )
 
 
-def _written(rows: ScoredRows, source: pl.Series, learnt: ColumnSchema | None, values: pl.Series) -> pl.Series:
+def written_column(rows: ScoredRows, source: pl.Series, learnt: ColumnSchema | None, values: pl.Series) -> pl.Series:
     letters = rows.written[values.name] if values.name in rows.written.columns else values
     if letters.dtype == source.dtype and (source.dtype.is_nested() or _are_letters(letters, values, learnt)):
         return letters
@@ -286,10 +313,10 @@ def _is_in(rows: pl.DataFrame, known: pl.DataFrame) -> list[bool]:
 
 
 def _flat(table: pl.DataFrame) -> pl.DataFrame:
-    return table.with_columns(_as_text(column) for column in table if column.dtype.is_nested())
+    return table.with_columns(as_text(column) for column in table if column.dtype.is_nested())
 
 
-def _as_text(column: pl.Series) -> pl.Series:
+def as_text(column: pl.Series) -> pl.Series:
     """Lists and objects as JSON."""
     if not column.dtype.is_nested():
         return column.cast(pl.String)
@@ -299,7 +326,7 @@ def _as_text(column: pl.Series) -> pl.Series:
 
 def _texts(table: pl.DataFrame, key: Sequence[str]) -> pl.Series:
     """The values of the key columns of each row as one text, other ones for other values."""
-    values = [_as_text(table[name]).fill_null("") for name in key]
+    values = [as_text(table[name]).fill_null("") for name in key]
     escaped = values if len(key) == 1 else [value.str.replace_all(f"([{SEPARATOR}\x1b])", "\x1b$1") for value in values]
     return table.select(pl.concat_str(escaped, separator=SEPARATOR).alias("key")).to_series()
 

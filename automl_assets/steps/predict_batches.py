@@ -21,7 +21,7 @@ from automl_assets.onnx.images import run
 from automl_assets.onnx.session import feeds_of, open_session, packed
 from automl_assets.records import Label, Problem
 from automl_assets.steps.combine import check_columns
-from automl_assets.tagging import told_entities
+from automl_assets.tagging import told_entities, without_lists
 
 BATCH_ROWS = 10_000
 
@@ -32,10 +32,11 @@ Write = Callable[[pl.DataFrame], None]
 def answerer(model: OnnxModel, problem: Problem) -> Answer:
     """What asks the ONNX file about rows read by the model's schema; its answers are called as in `predict`."""
     session = open_session(model.matrix_onnx or model.onnx)
+    properties = session.get_modelmeta().custom_metadata_map
 
     def answer(rows: pl.DataFrame) -> pl.DataFrame:
         check_columns(tuple(model.inputs), rows)
-        feeds = feeds_of(rows, model.inputs)
+        feeds = without_lists(feeds_of(rows, model.inputs), properties)
         found = run(session, packed(feeds, model.matrices))
         if registry.tasks()[problem.task].parts:
             texts = next(iter(feeds.values())).reshape(-1).tolist()

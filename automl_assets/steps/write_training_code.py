@@ -15,6 +15,7 @@ from automl_assets import metrics, registry
 from automl_assets.errors import NotWritableError
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.model_records import TrainingCode
+from automl_assets.parts import lacks_nothing
 from automl_assets.records import Dataset, Ensemble, Leaderboard
 from automl_assets.steps import training_program
 from automl_assets.steps.combine import algorithm_of
@@ -31,7 +32,9 @@ STEPS = (
     training_program.build_model,
     training_program.save_model,
 )
-Steps = tuple[Callable[..., Any], Callable[..., Any]]  # train_model and calculate_metrics, of a family
+Steps = tuple[
+    Callable[..., Any], ...
+]  # train_model and calculate_metrics of a family, and others in the place of STEPS
 INTRODUCTION = """\
 Trains the best model of the experiment {name} again, and tests it on the same rows.
 
@@ -63,6 +66,17 @@ def write_training_code(
             f"no training code: of {names} one is built of parts of this system that it finds by name"
         )
     return program(bundle, _introduction(experiment, ensemble), own)
+
+
+def check_stands_alone(ensemble: Ensemble) -> None:
+    """Raises NotWritableError where a member reads pretrained weights."""
+    algorithms = [algorithm_of(member, ensemble.problem) for member in ensemble.members]
+    reading = [one.name for one in algorithms if one.lacks is not lacks_nothing]
+    if reading:
+        raise NotWritableError(
+            f"no training code: {reading[0]} reads pretrained weights, which a program that stands alone has not; name it "
+            "under algorithms.blocked to get one of the others"
+        )
 
 
 def _introduction(experiment: Experiment, ensemble: Ensemble) -> str:
@@ -114,13 +128,12 @@ def _recipe(
 def _settings(experiment: Experiment) -> Any:
     """Of the experiment, what the split looks at."""
     task = experiment.task_part
+    rows_of = task.parts.row_codes if task.parts else task.encode_target
     return SimpleNamespace(
         seed=experiment.seed,
         strict=experiment.strict,
         group_column=experiment.group_column,
         test=namespace(experiment.test),
         validation=namespace(experiment.validation),
-        task_part=SimpleNamespace(
-            stratify=task.stratify, encode_target=task.encode_target, encode_rows=task.encode_target
-        ),
+        task_part=SimpleNamespace(stratify=task.stratify, encode_target=task.encode_target, encode_rows=rows_of),
     )

@@ -78,9 +78,9 @@ def test_one_label_is_no_question() -> None:
 )
 def test_labels_that_come_back_are_written_as_the_source_does(known: list, expected: list) -> None:
     given = pl.Series("y", ["a, b", "[]", None])
-    assert label_sets_like(given, pl.Series("y", known)).to_list() == expected
+    assert label_sets_like(given.to_frame(), pl.DataFrame({"y": known}), "y")["y"].to_list() == expected
 
 
 def test_a_label_that_would_fall_apart_is_refused() -> None:
     with pytest.raises(DataError, match="'a, b' cannot be a label where ',' stands between labels"):
-        label_sets_like(pl.Series("y", ['["a, b"]']), pl.Series("y", ["a, c"]))
+        label_sets_like(pl.DataFrame({"y": ['["a, b"]']}), pl.DataFrame({"y": ["a, c"]}), "y")

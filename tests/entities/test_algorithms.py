@@ -107,6 +107,21 @@ def test_onnx_says_of_raw_strings_what_python_says(fitted, is_parted: bool) -> N
     )
 
 
+def test_members_share_what_an_encoder_reads(fitted) -> None:
+    algorithm, model, problem, _ = fitted
+    if algorithm.name != "frozen_encoder":
+        pytest.skip("reads no encoder")
+
+    def n_layers(n_members: int) -> int:
+        fits = Fitted((model,))
+        members = tuple(Member(f"{algorithm.name}_{i}", algorithm.name, 0.5, fits) for i in range(n_members))
+        recipe = Tokenizer("text", True)
+        ensemble = Ensemble("voting", members, None, 0.0, {}, np.zeros((0, problem.n_classes)), recipe, problem, None)
+        return onnx_bytes(ensemble).count(b"Softmax")
+
+    assert n_layers(3) == n_layers(1) > 0
+
+
 def test_a_fit_ends_when_its_time_is_up() -> None:
     rows, problem, _ = rows_of(0)
     algorithm = registry.algorithms("entities")["crf"]

@@ -5,10 +5,19 @@ import math
 import numpy as np
 
 from automl_assets import former_names
-from automl_assets.entities.features.token_attributes import ASPECTS, TEMPLATES, AttributeTable, learn_attributes
+from automl_assets.entities.features.token_attributes import (
+    ASPECTS,
+    FIRST_CODE,
+    STATISTIC_CODES,
+    TEMPLATES,
+    AttributeTable,
+    learn_attributes,
+)
 from automl_assets.entities.features.tokens import tokens_of
 from automl_assets.entities.features.word_statistics import STATISTICS, WordStatistics
 from automl_assets.entities.records import TokenInputs
+from automl_assets.entities.tasks import MOST_LABELS
+from automl_assets.tagging import Texts
 
 TEXTS = ["in Oslo Oslo grew", "we saw Oslo", "it was in oslo", "Never met Ann"]
 Y = np.array([0, 3, 3, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 1])
@@ -34,6 +43,14 @@ def test_words_that_are_met_later_are_known_by_all_texts() -> None:
     assert [later[name]["oslo"] for name in STATISTICS] == [3, 5, 7]
     assert [later[name]["ann"] for name in STATISTICS] == [1, 6, 4]
     assert all("bergen" not in later[name] for name in STATISTICS)
+
+
+def test_as_many_labels_as_a_task_takes_have_codes_of_their_own() -> None:
+    y = np.arange(1, 2 * MOST_LABELS, 2)
+    words = np.array([f"w{number}" for number in range(MOST_LABELS)] * 2, object)
+    counts = WordStatistics.of(words, np.zeros(len(words)), np.tile(y, 2), Texts(np.arange(len(words))))
+    codes = counts.later["labels"].values()
+    assert len({*codes}) == MOST_LABELS and FIRST_CODE + max(codes) < STATISTIC_CODES
 
 
 def test_the_most_frequent_attributes_are_kept() -> None:

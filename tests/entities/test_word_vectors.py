@@ -12,6 +12,8 @@ from automl_assets import registry
 from automl_assets.encoders import recent, words
 from automl_assets.encoders.reference import Reference, reference
 from automl_assets.encoders.words import MOST_PIECES, WordReader, word_reader
+from automl_assets.entities.models import word_tagger
+from automl_assets.entities.models.word_tagger import WordTagger
 from automl_assets.entities.records import TokenInputs
 from automl_assets.entities.steps.featurize import featurize
 from automl_assets.entities.steps.fit import fit_context
@@ -20,6 +22,7 @@ from automl_assets.experiment.experiment import parse
 from automl_assets.parts import FitContext, Rows
 from automl_assets.steps.load import load
 from automl_assets.steps.split_rows import split_rows
+from tests.clocks import Ticking
 from tests.tiny_bert import save_tiny_bert
 
 WORDS = [f"{first}{second}o" for first in "abcdef" for second in "klmn"]
@@ -67,6 +70,42 @@ def test_what_was_read_is_there_when_the_time_is_up(reader: WordReader) -> None:
     assert len(reader.read(TEXTS, deadline=0.0)) == len(TEXTS)
     with pytest.raises(LearningError, match="only 4 of 5 texts were read in time"):
         reader.read([*TEXTS[:4], ["never", "read"]], deadline=0.0)
+
+
+def test_a_long_text_is_read_as_long_as_there_is_time(reader: WordReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has windows for many batches; every one looks at the clock."""
+    clock = Ticking(1.0)
+    started = clock.now
+    monkeypatch.setattr(words, "time", clock)
+    with pytest.raises(LearningError, match="only 0 of 1 texts were read in time"):
+        reader.read([[*WORDS] * 400], deadline=started + 3.0)
+    assert clock.now == started + 4.0
+
+
+def test_a_word_is_the_mean_of_its_pieces_wherever_they_are_seen() -> None:
+    pieces = [np.zeros(n) for n in (2, 1, 5, 1, 3)]
+    states = RANDOM.random((12, 4)).astype(np.float32)
+    ends = np.cumsum([len(some) for some in pieces])
+    expected = [part.mean(axis=0) for part in np.split(states, ends[:-1])]
+    for cuts in ([], [3], [1, 4, 6], [2, 7, 8, 11]):
+        means = words._Means(pieces)
+        for part in np.split(states, cuts):
+            means.add(part)
+        np.testing.assert_allclose(means.found, expected, atol=1e-3)
+
+
+def test_words_are_tagged_the_same_however_many_together(reader: WordReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [word for text in TEXTS for word in text]
+    inputs = TokenInputs(np.array(words, object), np.repeat(np.arange(len(TEXTS)), [len(text) for text in TEXTS]))
+    vectors, n_dims = reader.read(TEXTS), reader.read(TEXTS[:1])[0].shape[1]
+    sizes = {"projection": (n_dims, 6), "offset": 6, "shapes": (2, 3), "window": (27, 5), "window_offset": 5}
+    weights = {
+        name: RANDOM.normal(size=size) for name, size in (sizes | {"output": (5, 3), "output_offset": 3}).items()
+    }
+    tagger = WordTagger({"x": 1}, weights, np.zeros((3, 3)), np.zeros(3), 1.0)
+    whole = tagger.probabilities(vectors, inputs)
+    monkeypatch.setattr(word_tagger, "WORDS_TOGETHER", 7)
+    np.testing.assert_allclose(tagger.probabilities(vectors, inputs), whole, atol=1e-6)
 
 
 def test_what_a_server_is_asked_is_not_put_down_and_forgotten_in_time(

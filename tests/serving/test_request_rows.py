@@ -174,3 +174,13 @@ def test_a_fault_of_the_model_is_in_the_log_and_not_in_the_answer(caplog: pytest
     answer = respond(b'{"inputs": [{"size": 1}]}', JSON, object(), limits_here())
     assert answer.status == 500 and json.loads(answer.text)["message"] == "the model could not answer"
     assert "metadata" not in answer.text and "AttributeError" in caplog.text
+
+
+@pytest.mark.parametrize("form", ["{}", '{{"inputs": {}}}', '{{"instances": {}}}'])
+@pytest.mark.parametrize(("given", "texts"), [('"Oslo"', ["Oslo"]), ('["Oslo", "[1, 2]", ""]', ["Oslo", "[1, 2]", ""])])
+def test_texts_need_no_name_where_a_model_takes_one_column(form: str, given: str, texts: list[str]) -> None:
+    body = form.format(given).encode()
+    rows, notes = read_request(body, JSON, ["text"], LIMITS)
+    assert rows.to_dict("list") == {"text": texts} and notes == []
+    with pytest.raises(Refusal):
+        read_request(body, JSON, ["text", "stars"], LIMITS)

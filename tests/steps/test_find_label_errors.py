@@ -83,7 +83,7 @@ def test_a_reviewed_set_comes_back_as_the_labels_that_are_between_commas() -> No
     for task in tasks:
         task["annotations"] = [{"result": task["predictions"][0]["result"]}]
     read = registry.label_formats()["label_studio"].read(json.dumps(tasks).encode(), "review.json", "y")
-    assert read["y"].to_list() == ["a, b"]
+    assert read["y"].to_list() == ["a, b", "[]"]
 
 
 def _found() -> pl.DataFrame:
@@ -102,9 +102,10 @@ def _found() -> pl.DataFrame:
 
 
 def test_a_spreadsheet_gets_the_rows_themselves_and_no_formulas() -> None:
-    read = pl.read_csv(review_csv(_found()))
+    read = pl.read_csv(review_csv(_found(), "y"))
     assert read["text"].to_list() == ["🍲 مرق", "'=cmd()"]
     assert read["row_"].to_list() == ["z", "x"]
+    assert read["given"].to_list() == read["y"].to_list() == ["a", "b"]
 
 
 def test_label_studio_gets_tasks_whose_review_is_read_back() -> None:

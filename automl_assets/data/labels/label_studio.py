@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import BaseModel, RootModel
 
 from automl_assets.data import tables
+from automl_assets.data.label_sets import EMPTY
 from automl_assets.errors import SourceError, listed
 from automl_assets.parts import LabelFormat
 
@@ -61,6 +62,8 @@ def read(content: bytes, name: str, target: str) -> pl.DataFrame:
         )
     told = zip(numbers, tasks, answers, strict=True)
     rows = [{"id": number, **task.data, target: _plain(found[0])} for number, task, found in told if found]
+    if not any(isinstance(row[target], list) and row[target] for row in rows):
+        rows = [row | {target: EMPTY if row[target] == [] else row[target]} for row in rows]
     if not rows:
         raise SourceError(f"{name}: no task has a label; possible are {listed([*ANSWERS, *SPANS])}")
     return pl.DataFrame(rows, infer_schema_length=None, strict=False)
@@ -74,7 +77,10 @@ def _answers(task: Task) -> list[Any]:
 
 
 def _labels(annotation: Annotation) -> Iterator[Any]:
-    """The label of one annotation: several choices are one text, and all spans one label, in the order of their places."""
+    """The label of one annotation: several choices are one text, and all spans one label, in the order of their places. Where a
+    person looked and chose nothing, none is the label."""
+    if not annotation.result:
+        yield ()
     spans = [span for result in annotation.result or () if result.type in SPANS for span in _spans(result.value or {})]
     if spans:
         yield tuple(sorted(spans))

@@ -1,5 +1,6 @@
 """Rows from CoNLL: a sentence each, its tokens in `text` and their tags in `tags`. Knowledge of files alone belongs here."""
 
+import gzip
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -8,8 +9,10 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from automl_assets.data import files, tables
+from automl_assets.data.correct_cells import Cells
 from automl_assets.data.file_source import FileFormat
-from automl_assets.data.tagged_tokens import EXTENSIONS, read_conll, write_conll
+from automl_assets.data.tagged_tokens import EXTENSIONS, read_conll, retagged_conll, write_conll
+from automl_assets.errors import SourceError
 
 TARGET = "tags"
 CLAIMED = tuple(
@@ -64,6 +67,13 @@ def _join(content: bytes, rows: pl.DataFrame, options: ConllOptions) -> bytes:
     return content.rstrip(b"\r\n") + b"\n\n" + _dump(rows, options)
 
 
+def _correct(content: bytes, column: str, cells: Cells, options: ConllOptions) -> bytes:
+    if column != TARGET:
+        raise SourceError(f"{column!r} cannot be changed in CoNLL, where the tags alone are labels")
+    made = retagged_conll(files.unpacked(content, "the file"), "the file", cells)
+    return gzip.compress(made) if content.startswith(b"\x1f\x8b") else made
+
+
 PART = replace(
     FileFormat(
         name="conll",
@@ -75,6 +85,8 @@ PART = replace(
         code=code,
         dump=_dump,
         join=_join,
+        parse=lambda content, name, options: _parse(content, name),
+        correct=_correct,
     ).source(),
     claims=partial(files.has_extension, extensions=(*CLAIMED, *(f"{ending}.gz" for ending in CLAIMED))),
 )

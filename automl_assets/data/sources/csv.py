@@ -17,6 +17,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from automl_assets.data import files, tables
+from automl_assets.data.correct_cells import Cells
 from automl_assets.data.file_source import FileFormat
 from automl_assets.errors import SourceError, listed
 from automl_assets.masking import without_secrets
@@ -113,6 +114,36 @@ def _join(content: bytes, rows: pl.DataFrame, options: CsvOptions) -> bytes:
     )
     made = _encoded(texts + ("" if texts.endswith("\n") else end) + below, options)
     return gzip.compress(made) if content.startswith(b"\x1f\x8b") else made
+
+
+def _correct(content: bytes, column: str, cells: Cells, options: CsvOptions) -> bytes:
+    """Lines of other rows stay as they are."""
+    text = files.unpacked(content, options.path).decode(options.encoding or "utf-8")
+    sample = text[: files.CHUNK_BYTES].removeprefix("\ufeff")
+    delimiter = options.delimiter or sniffed(sample)
+    header = _checked_header(sample, delimiter, options.path)
+    lines, records = [*io.StringIO(text, newline="")], _records(text, delimiter)
+    next(filter(None, records))
+    row, first = 0, records.line_num
+    for record in records:
+        if len(record) > 1 or "".join(record).strip():
+            if row in cells:
+                record[header.index(column)] = str(cells[row])
+                end = lines[records.line_num - 1]
+                lines[first : records.line_num] = [
+                    _line(record, delimiter) + end[len(end.rstrip("\r\n")) :],
+                    *[""] * (records.line_num - first - 1),
+                ]
+            row += 1
+        first = records.line_num
+    made = _encoded("".join(lines), options)
+    return gzip.compress(made) if content.startswith(b"\x1f\x8b") else made
+
+
+def _line(record: list[str], delimiter: str) -> str:
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter, lineterminator="").writerow(record)
+    return written.getvalue()
 
 
 def _encoded(text: str, options: CsvOptions) -> bytes:
@@ -323,6 +354,8 @@ PART = FileFormat(
     code=code,
     dump=_dump,
     join=_join,
+    parse=lambda content, name, options: _without_missing(_texts(content, name, options), options.null_values),
+    correct=_correct,
     dialect=_dialect,
     like=_like,
 ).source()

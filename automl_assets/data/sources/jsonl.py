@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from automl_assets.data import bounds, files, tables
+from automl_assets.data.correct_cells import Cells
 from automl_assets.data.file_source import FileFormat
 from automl_assets.errors import SourceError
 
@@ -72,6 +73,18 @@ def _join(content: bytes, rows: pl.DataFrame, options: JsonlOptions) -> bytes:
     return gzip.compress(joined) if is_packed else joined
 
 
+def _correct(content: bytes, column: str, cells: Cells, options: JsonlOptions) -> bytes:
+    is_packed, lines, row = content.startswith(b"\x1f\x8b"), files.unpacked(content, "the file").split(b"\n"), 0
+    for place, line in enumerate(lines):
+        if line.strip():
+            if row in cells:
+                changed = json.loads(line) | {column: cells[row]}
+                lines[place] = json.dumps(changed, ensure_ascii=False).encode() + line[len(line.rstrip()) :]
+            row += 1
+    joined = b"\n".join(lines)
+    return gzip.compress(joined) if is_packed else joined
+
+
 def _parse(content: bytes, name: str, first_line: int = 1) -> pl.DataFrame:
     utf8 = tables.as_utf8(files.unpacked(content, name), None, name)
     if not utf8.strip():
@@ -115,4 +128,6 @@ PART = FileFormat(
     code=code,
     dump=_dump,
     join=_join,
+    parse=lambda content, name, options: _parse(content, name),
+    correct=_correct,
 ).source()

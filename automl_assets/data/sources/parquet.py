@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from automl_assets.data import bounds, files, tables
+from automl_assets.data.correct_cells import Cells
 from automl_assets.data.file_source import FileFormat
 
 EXTENSIONS = (".parquet", ".pq")
@@ -53,6 +54,12 @@ def _join(content: bytes, rows: pl.DataFrame, options: ParquetOptions) -> bytes:
     return _dump(known.vstack(rows.select(known.columns).cast(known.schema)), options)
 
 
+def _correct(content: bytes, column: str, cells: Cells, options: ParquetOptions) -> bytes:
+    known = pl.read_parquet(io.BytesIO(content))
+    found = [cells.get(number, cell) for number, cell in enumerate(known[column].to_list())]
+    return _dump(known.with_columns(pl.Series(column, found, known.schema[column], strict=False)), options)
+
+
 def _parse(content: bytes, name: str) -> pl.DataFrame:
     with files.explained(name):
         bounds.check_parquet(io.BytesIO(content), name)
@@ -76,4 +83,6 @@ PART = FileFormat(
     code=code,
     dump=_dump,
     join=_join,
+    parse=lambda content, name, options: _parse(content, name),
+    correct=_correct,
 ).source()

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -114,6 +114,35 @@ def add(options: SqlOptions, rows: pl.DataFrame) -> str:
         connection.execute(insert(_table(connection, given.table)), rows.to_dicts())
         connection.commit()
     return describe(options)
+
+
+def correct(options: SqlOptions, rows: pl.DataFrame, column: str, cells: Mapping[int, Any]) -> str:
+    """Updates the cells of all these rows or of none: found by their primary key where there is one, else by all that they
+    hold. Raises SourceError for a query, and for a row that is no longer as it was read."""
+    from sqlalchemy import and_, update
+
+    given = files.expanded(options)
+    if given.table is None:
+        raise SourceError("a query brings rows but takes none; name a `table`, or correct the rows yourself")
+    with _connected(given, is_read_only=False) as connection:
+        table = _table(connection, given.table)
+        names = list(dict.fromkeys([*(one.name for one in table.primary_key), column]))
+        names = names if len(names) > 1 and {*names} <= {*rows.columns} else rows.columns
+        for number, cell in cells.items():
+            own = rows.row(number, named=True)
+            is_it = and_(*(table.columns[name].is_not_distinct_from(own[name]) for name in names))
+            wanted = and_(is_it, table.columns[column].is_distinct_from(cell))
+            done = connection.execute(update(table).where(wanted).values({column: cell}))
+            if done.rowcount < 1 and not _is_copy(rows, number, cells):
+                raise SourceError(f"row {number + 1} is no longer as it was read; nothing was changed, try again")
+        connection.commit()
+    return describe(options)
+
+
+def _is_copy(rows: pl.DataFrame, number: int, cells: Mapping[int, Any]) -> bool:
+    """Whether a row was changed along with an earlier one that holds the same."""
+    own = rows.row(number)
+    return any(rows.row(one) == own for one in cells if one < number)
 
 
 @contextmanager
@@ -388,6 +417,7 @@ PART = Source(
     code=code,
     text_option="url",
     add=add,
+    correct=correct,
     alone=alone,
     batches=batches,
 )

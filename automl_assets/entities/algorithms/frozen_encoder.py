@@ -11,7 +11,7 @@ import numpy as np
 from automl_assets.encoders.network import states_model_of
 from automl_assets.encoders.reference import automatic, lacks_weights
 from automl_assets.encoders.words import WordReader, word_reader
-from automl_assets.encoders.words_onnx import WordTensors, add_text_scores
+from automl_assets.encoders.words_onnx import WordTensors, add_word_vectors
 from automl_assets.entities.features.chains_onnx import add_is_first, add_marginals
 from automl_assets.entities.features.tokens_onnx import TokenTensors, add_shapes
 from automl_assets.entities.models.learn_tagger import learn_tagger
@@ -19,11 +19,13 @@ from automl_assets.entities.models.word_tagger import WordTagger
 from automl_assets.entities.records import TokenInputs
 from automl_assets.errors import ArtifactError
 from automl_assets.onnx.graph import FLOAT, Graph
+from automl_assets.onnx.session import ROWS_TOGETHER
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.stored import stored_as
 
 SECONDS_A_WORD = 0.0006  # of one core, for the smallest of the encoders
+TEXTS_TOGETHER = 100  # that an ONNX file is asked about: their vectors are there for all who tag by them
 SHARE_OF_READING = 0.7  # of the time at most
 
 
@@ -86,14 +88,11 @@ def _to_onnx(models: Sequence[Model], graph: Graph, x: TokenTensors) -> str:
     reader = models[0].reader
     tokens = graph.once(("one more", x.tokens), lambda: _with_one_more(graph, x.tokens))
     kinds = graph.once(("shapes", x.tokens), lambda: add_shapes(graph, tokens))
-    shapes = [model.tagger.add_codes(graph, kinds) for model in models]
-
-    def score(inner: Graph, vectors: str, start: str, end: str) -> list[str]:
-        codes = [inner.node("Slice", one, start, end, inner.constant(np.array([0]))) for one in shapes]
-        return [model.tagger.add_scores(inner, vectors, one) for model, one in zip(models, codes, strict=True)]
-
-    words = WordTensors(tokens, add_is_first(graph, x.text))
-    found = add_text_scores(graph, words, reader, states_model_of(reader.encoder), score)
+    is_first = graph.once(("first", x.text), lambda: add_is_first(graph, x.text))
+    vectors = add_word_vectors(graph, WordTensors(tokens, is_first), reader, states_model_of(reader.encoder))
+    graph.properties[ROWS_TOGETHER] = str(TEXTS_TOGETHER)
+    taggers = [model.tagger for model in models]
+    found = [one.add_scores(graph, vectors, one.add_codes(graph, kinds), is_first) for one in taggers]
     shares = [add_marginals(graph, *_chain(graph, *one, x.text)) for one in zip(found, models, strict=True)]
     return graph.node("Cast", shares[0] if len(shares) == 1 else graph.node("Mean", *shares), to=FLOAT)
 

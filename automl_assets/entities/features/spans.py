@@ -37,11 +37,15 @@ def written_tags(cell: Any) -> list[str] | None:
 
 def spans_of(cell: Any) -> list[Span]:
     """The spans of a cell: a list of objects or of triples, or one written as JSON. Raises ValueError for others."""
-    if isinstance(cell, str):
-        cell = _parsed(cell)
-    if not isinstance(cell, list):
+    return sorted(_span(one) for one in as_list(cell))
+
+
+def as_list(cell: Any) -> list[Any]:
+    """A cell that is a list, or one written as JSON. Raises ValueError for others."""
+    found = _parsed(cell) if isinstance(cell, str) else cell
+    if not isinstance(found, list):
         raise ValueError(f"{cell!r} is no list of entities")
-    return sorted(_span(one) for one in cell)
+    return found
 
 
 def _parsed(text: str) -> Any:

@@ -4,13 +4,15 @@ Words with what joins them (don't, links, @names, #tags) are one token, every ot
 that begins a run of a script without spaces.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
+from automl_assets.errors import DataError
+
+TEXTS = ("text", "tokens")  # columns that are read where several could be: the first that is there
 # Scripts without spaces, from Thai to Han, and marks that belong to the letter before them, by the numbers of characters.
 UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF))
 MARKS = ((0x0300, 0x036F), (0x0591, 0x05BD), (0x064B, 0x065F), (0x0670, 0x0670), (0x0900, 0x0963), (0x0966, 0x0DFF))
@@ -50,27 +52,7 @@ def _words(form: str) -> str:
 WORDS_IN_ONNX = _words("\\x{%04x}")
 WORDS = re.compile(_words("\\u%04x"))
 
-BLANK = "\u00a0"  # within a token: it parts none
-_BLANKS_WITHIN = re.compile(r"[ \t\r\n]+")
-
 Place = tuple[int, int]  # where a token begins, and where the next character is
-
-
-def joined_tokens(cell: str) -> str | None:
-    """The text of a cell that is a list of tokens as JSON, with a blank after each; None for another.
-
-    >>> joined_tokens('["in", "New York", "."]')
-    'in New\\xa0York .'
-    """
-    if not cell.startswith("["):
-        return None
-    try:
-        tokens = json.loads(cell)
-    except ValueError:
-        return None
-    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-        return None
-    return " ".join(_BLANKS_WITHIN.sub(BLANK, token) or BLANK for token in tokens)
 
 
 def token_places(text: str, is_parted_by_blanks: bool) -> list[Place]:
@@ -89,3 +71,14 @@ def tokens_of(texts: Sequence[str | None], is_parted_by_blanks: bool) -> tuple[n
     found = [BLANKS.findall(text or "") if is_parted_by_blanks else WORDS.findall(text or "") for text in texts]
     tokens = np.array([token for tokens in found for token in tokens], dtype=object)
     return tokens, np.repeat(np.arange(len(found)), [len(one) for one in found])
+
+
+def is_parted_by_blanks(texts: Sequence[str], tags: Sequence[str]) -> bool:
+    """Whether the tags are those of words between blanks; else they are of words and marks. Raises DataError for both."""
+    pairs = [*zip(texts, tags, strict=True)]
+    for is_parted in (True, False):
+        if all(len(token_places(text, is_parted)) == len(found.split()) for text, found in pairs):
+            return is_parted
+    raise DataError(
+        "some texts have a tag for each word between blanks, others entities by places; write all in one way"
+    )

@@ -17,6 +17,7 @@ from automl_assets.tagging import Texts
 
 UNKNOWN_SHAPE = 0
 WORDS_TOGETHER = 4_000
+LAST = np.iinfo(np.int64).max
 LEAST_SHAPES = 5  # words of a shape, for it to be known
 
 
@@ -39,11 +40,12 @@ class WordTagger:
     def probabilities(self, vectors: Sequence[np.ndarray], inputs: TokenInputs) -> np.ndarray:
         """Of each tag at each token, [n_tokens, n_tags], by the vectors of each text."""
         texts, shapes = inputs.texts, shape_codes(self.shapes, inputs.tokens)
-        found, ends = np.empty((len(inputs), len(self.first))), texts.starts + texts.lengths
-        for some in _together(ends):
-            rows = slice(texts.starts[some][0], ends[some][-1])
-            part = np.concatenate([vectors[text] for text in some]).astype(np.float32)
-            found[rows] = self._scores(part, shapes[rows], Texts(inputs.text[rows]))
+        found = np.empty((len(inputs), len(self.first)))
+        for start in range(0, len(inputs), WORDS_TOGETHER):
+            end = min(start + WORDS_TOGETHER, len(inputs))
+            rows = slice(max(0, start - 1), min(end + 1, len(inputs)))  # with both neighbours
+            scores = self._scores(_part(vectors, texts, rows), shapes[rows], Texts(inputs.text[rows]))
+            found[start:end] = scores[start - rows.start :][: end - start]
         found[texts.is_first] += self.first
         return marginals(found, self.transitions, texts)[0]
 
@@ -57,14 +59,18 @@ class WordTagger:
         beside = np.hstack([before, hidden, after])
         return np.maximum(beside @ w["window"] + w["window_offset"], 0) @ w["output"] + w["output_offset"]
 
-    def add_scores(self, graph: Graph, vectors: str, shapes: str) -> str:
-        """The same as nodes, float [n_words, n_tags], from vectors [n_words, n_dims] and codes of shapes [n_words]."""
+    def add_scores(self, graph: Graph, vectors: str, shapes: str, is_first: str) -> str:
+        """The same as nodes, float [n_words, n_tags], from vectors [n_words, n_dims], codes of shapes [n_words], and whether
+        a word begins a text [n_words]."""
         w = {name: graph.constant(values) for name, values in self.weights.items()}
         inner = graph.node("Add", graph.node("MatMul", vectors, w["projection"]), w["offset"])
         hidden = graph.node("Concat", graph.node("Tanh", inner), graph.node("Gather", w["shapes"], shapes), axis=1)
         nothing = graph.constant(np.zeros((1, len(self.weights["window"]) // 3), np.float32))
-        padded = graph.node("Concat", nothing, hidden, nothing, axis=0)
-        before, after = (_cut(graph, padded, *bounds) for bounds in ((0, -2), (2, np.iinfo(np.int64).max)))
+        before = graph.node("Concat", nothing, _cut(graph, hidden, 0, -1), axis=0)
+        before = graph.node("Where", _column(graph, is_first), nothing, before)
+        is_next = graph.node("Concat", _cut(graph, is_first, 1, LAST), graph.constant(np.array([True])), axis=0)
+        after = graph.node("Concat", _cut(graph, hidden, 1, LAST), nothing, axis=0)
+        after = graph.node("Where", _column(graph, is_next), nothing, after)
         beside = graph.node("Concat", before, hidden, after, axis=1)
         inner = graph.node("Add", graph.node("MatMul", beside, w["window"]), w["window_offset"])
         return graph.node("Add", graph.node("MatMul", graph.node("Relu", inner), w["output"]), w["output_offset"])
@@ -81,10 +87,13 @@ class WordTagger:
         )
 
 
-def _together(ends: np.ndarray) -> list[np.ndarray]:
-    """Numbers of texts that are answered together, by where each ends."""
-    part = ends // WORDS_TOGETHER
-    return np.split(np.arange(len(ends)), np.flatnonzero(part[1:] != part[:-1]) + 1)
+def _part(vectors: Sequence[np.ndarray], texts: Texts, rows: slice) -> np.ndarray:
+    """The vectors of some words, float32 [n_words, n_dims], by those of each text."""
+    first, last = np.searchsorted(texts.starts, [rows.start, rows.stop - 1], side="right") - 1
+    starts = texts.starts[first : last + 1]
+    some = zip(vectors[first : last + 1], starts.tolist(), strict=True)
+    parts = [own[max(0, rows.start - start) : rows.stop - start] for own, start in some]
+    return np.concatenate(parts).astype(np.float32)
 
 
 def known_shapes(tokens: np.ndarray) -> dict[str, int]:
@@ -105,3 +114,7 @@ def _shape(token: str) -> str:
 
 def _cut(graph: Graph, rows: str, start: int, end: int) -> str:
     return graph.node("Slice", rows, *(graph.constant(np.array([value])) for value in (start, end, 0)))
+
+
+def _column(graph: Graph, flags: str) -> str:
+    return graph.node("Unsqueeze", flags, graph.constant(np.array([1])))

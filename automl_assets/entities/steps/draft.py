@@ -4,11 +4,10 @@ import polars as pl
 
 from automl_assets import registry
 from automl_assets.entities.features.spans import spans_of, written_tags
-from automl_assets.entities.features.tokens import joined_tokens, token_places
-from automl_assets.entities.steps.load_texts import TEXTS
+from automl_assets.entities.features.tokens import TEXTS, token_places
 from automl_assets.errors import SettingError, listed
 from automl_assets.steps.draft import DraftRequest, algorithm_names, as_yaml
-from automl_assets.tagging import BEGIN, OUTSIDE
+from automl_assets.tagging import BEGIN, OUTSIDE, joined_tokens
 
 TASK = "text_ner"
 LOOKED_AT = 100  # rows

@@ -14,7 +14,7 @@ from automl_assets.entities.records import TokenInputs
 from automl_assets.entities.steps.featurize import texts_of, tokenized
 from automl_assets.entities.steps.predict import answer_inputs
 from automl_assets.execution.time_shares import TimeShares
-from automl_assets.explanation.pace import Pace
+from automl_assets.explanation.pace import LEAST_EXPLAINED, Pace, tell_of_rest
 from automl_assets.explanation.shapley import Feeds, Shapley, shapley
 from automl_assets.model_records import Contributions, Explanation, Picture
 from automl_assets.pictures.words import terms_picture, text_picture
@@ -173,10 +173,10 @@ def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int,
     model = EntityModel(ensemble)
     shown = np.flatnonzero(features.truth.split.is_shown)
     rows = permuted(features.inputs.text, shown, random)[:MOST_TOKENS]
-    answered = _answered(model, features.inputs[rows], pace.end_of("answers"))
+    answered, _ = _answered(model, features.inputs[rows], pace.end_of("answers"))
     terms = term_pushes(model, answered, pace.end_of("terms"))
     chosen = _of_all_labels(answered)[:EXPLAINED]
-    found, n_passes = entity_contributions(model, chosen, pace.seconds_for("contributions"), least=1)
+    found, _, n_passes = entity_contributions(model, chosen, pace.seconds_for("contributions"), least=1)
     pictures: list[Picture] = [terms_picture(terms)] if terms.height else []
     pictures += [_picture(one, found, problem) for one in chosen[: min(DRAWN, found["row"].n_unique())]]
     base = dict(found.group_by("output").agg(pl.col("base").mean()).iter_rows())
@@ -195,13 +195,17 @@ def explain_rows(
     """What each word around and in an entity says for its label, for each entity that is answered, as in SCHEMA: start and
     stop are places of the word in its text, in characters.
 
-    Raises DataError when the column of texts is not there.
+    Where the time is up entities are left out, of which a TimeUpWarning tells. Raises DataError when the column of texts is not
+    there.
     """
-    recipe = ensemble.featurizer
+    recipe, started = ensemble.featurizer, time.monotonic()
     check_columns(recipe.raw_columns, table)
     model, inputs = EntityModel(ensemble), tokenized(recipe, table)
-    answered = model.entities(inputs, model.answers(inputs)) if len(inputs) else []
-    found, _ = entity_contributions(model, answered, seconds)
+    answered, n_texts = _answered(model, inputs, started + ENDS["answers"] * seconds)
+    tell_of_rest(n_texts, len(inputs.texts.starts), "texts", seconds)
+    left = started + seconds - time.monotonic()
+    found, n_explained, _ = entity_contributions(model, answered, left, LEAST_EXPLAINED)
+    tell_of_rest(n_explained, len(answered), "entities", seconds)
     places = [token_places(text, recipe.is_parted_by_blanks) for text in texts_of(recipe, table)]
     ends = [places[row][number] for row, number in found.select("row", "start").iter_rows()]
     return found.with_columns(
@@ -210,8 +214,8 @@ def explain_rows(
     )
 
 
-def _answered(model: EntityModel, inputs: TokenInputs, deadline: float) -> list[Answered]:
-    """The entities of as many texts as are answered in time."""
+def _answered(model: EntityModel, inputs: TokenInputs, deadline: float) -> tuple[list[Answered], int]:
+    """The entities of as many texts as are answered in time, and how many these are."""
     found: list[Answered] = []
     starts = [*inputs.texts.starts.tolist(), len(inputs)]
     first, size = 0, FIRST_TEXTS
@@ -222,7 +226,7 @@ def _answered(model: EntityModel, inputs: TokenInputs, deadline: float) -> list[
         part = inputs[np.arange(starts[first], starts[last])]
         found += model.entities(part, model.answers(part))
         first, size = last, 2 * size
-    return found
+    return found, first
 
 
 def _of_all_labels(answered: list[Answered]) -> list[Answered]:
@@ -289,16 +293,17 @@ def _strongest(pushes: dict[tuple[int, str], list[float]], labels: tuple[str, ..
 
 
 def entity_contributions(
-    model: EntityModel, answered: list[Answered], seconds: float, least: int | None = None
-) -> tuple[pl.DataFrame, int]:
-    """A line per entity and word, as in SCHEMA, where start is the number of the word in its text; and the passes that every
-    entity had at least. When the time is up none is begun but the first `least`; None: all are explained."""
-    started, n_passes = time.monotonic(), MOST_PASSES
+    model: EntityModel, answered: list[Answered], seconds: float, least: int
+) -> tuple[pl.DataFrame, int, int]:
+    """A line per entity and word, as in SCHEMA, where start is the number of the word in its text; how many entities there was
+    time for, and the passes that every one had at least. When the time is up none is begun but the first `least`."""
+    started, n_passes, n_explained = time.monotonic(), MOST_PASSES, 0
     lines: list[tuple] = []
     labels = labels_of(model.problem.classes)
     for place, one in enumerate(answered):
-        if least is not None and place >= least and time.monotonic() > started + seconds:
+        if place >= least and time.monotonic() > started + seconds:
             break
+        n_explained = place + 1
         found = _explained(model, one, started + seconds * (place + 1) / len(answered))
         n_passes = min(n_passes, found.n_passes)
         told = (one.row, one.name, labels[one.label], float(found.base[0]), model.ensemble.featurizer.column)
@@ -306,7 +311,7 @@ def entity_contributions(
         numbers = (one.asked + one.n_before).tolist()
         words = zip(one.words, numbers, mean, errors, strict=True)
         lines += [(*told, word, number, number + 1, says, doubt) for word, number, says, doubt in words]
-    return pl.DataFrame(lines, schema=SCHEMA, orient="row"), n_passes
+    return pl.DataFrame(lines, schema=SCHEMA, orient="row"), n_explained, n_passes
 
 
 def _explained(model: EntityModel, one: Answered, deadline: float) -> Shapley:

@@ -4,12 +4,12 @@ import numpy as np
 import polars as pl
 
 from automl_assets.encoders.reference import wished
-from automl_assets.entities.features.tokens import joined_tokens, tokens_of
+from automl_assets.entities.features.tokens import is_parted_by_blanks, tokens_of
 from automl_assets.entities.records import TokenInputs, Tokenizer
-from automl_assets.entities.steps.load_texts import is_parted_by_blanks
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, FeatureColumn, Features, Profile, Split
 from automl_assets.steps.truth import truth_of
+from automl_assets.tagging import joined_tokens
 
 
 def featurize(dataset: Dataset, profile: Profile, split: Split, experiment: Experiment) -> Features:

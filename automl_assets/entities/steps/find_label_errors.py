@@ -7,7 +7,7 @@ import polars as pl
 from automl_assets.entities.features.token_attributes import bare_place
 from automl_assets.entities.features.tokens import Place, token_places
 from automl_assets.records import Dataset, Ensemble, Features
-from automl_assets.steps.find_label_errors import MOST, as_tasks, suspects, task
+from automl_assets.steps.find_label_errors import GIVEN, MOST, as_tasks, suspects, task
 from automl_assets.tagging import entities, labels_of
 
 SCHEMA = {
@@ -34,7 +34,7 @@ def find_label_errors(dataset: Dataset, features: Features, ensemble: Ensemble) 
 
 
 def review_label_errors(dataset: Dataset, features: Features, ensemble: Ensemble) -> bytes:
-    """A task for each text with such words: what people mark there comes back by `automl labels`."""
+    """A task for each text with such words: what people mark there comes back by `automl correct`."""
     found, places = _Suspects.of(features, ensemble), _Places(dataset, features, ensemble)
     of_text: dict[int, list[int]] = {}
     for i in found.order[:MOST].tolist():
@@ -49,7 +49,7 @@ def review_label_errors(dataset: Dataset, features: Features, ensemble: Ensemble
         likely[np.searchsorted(tokens, found.tokens[some])] = found.likely[some]
         sure = float(ensemble.predictions[found.tokens[some[0]], found.likely[some[0]]])
         text = places.texts[row]
-        data = {"row": row, names[1]: text, "given": _told(places.spans(tokens, given, labels), text)}
+        data = {"row": row, names[1]: text, GIVEN: _told(places.spans(tokens, given, labels), text)}
         proposed = [_span(one, text, names) for one in places.spans(tokens, likely, labels)]
         tasks.append(task(data, sure, proposed))
     return as_tasks(tasks)

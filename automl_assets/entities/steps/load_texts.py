@@ -1,6 +1,6 @@
 """load_texts: texts with a tag for each token, whether tags were written or places in the text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -8,15 +8,15 @@ import polars as pl
 from automl_assets.data.schema import Schema
 from automl_assets.data.typing import stacked
 from automl_assets.entities.features.spans import refused, spans_of, tags_of_spans, written_tags
-from automl_assets.entities.features.tokens import joined_tokens, token_places
+from automl_assets.entities.features.tokens import TEXTS, token_places
 from automl_assets.entities.records import OUTPUTS
 from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import SOURCE, Roles
 from automl_assets.steps.named_columns import check_columns, named_columns
+from automl_assets.tagging import joined_tokens
 
-TEXT, TOKENS = "text", "tokens"
-TEXTS = (TEXT, TOKENS)  # columns that are read where several could be: the first that is there
+TEXT = TEXTS[0]
 
 
 def load_texts(
@@ -30,7 +30,7 @@ def load_texts(
     for mark, rows in tables.items():
         check_columns(named_columns(experiment), rows, places[mark])
     roles = _roles(experiment, tables[SOURCE])
-    tables = {mark: _with_texts(rows, roles.features[0]) for mark, rows in tables.items()}
+    tables = {mark: with_texts(rows, roles.features[0]) for mark, rows in tables.items()}
     kept = list(dict.fromkeys([*roles.features, *filter(None, (roles.weight, roles.group, roles.time)), *roles.folds]))
     tagged = [
         rows.select(kept).with_columns(tags_of_rows(rows, roles.features[0], experiment.target, places[mark]))
@@ -39,7 +39,7 @@ def load_texts(
     return stacked(tagged), roles
 
 
-def _with_texts(rows: pl.DataFrame, column: str) -> pl.DataFrame:
+def with_texts(rows: pl.DataFrame, column: str) -> pl.DataFrame:
     """The rows with texts where each one's is a list of tokens."""
     cells = rows[column].cast(pl.String).to_list()
     texts = [None if cell is None else joined_tokens(cell) for cell in cells]
@@ -72,17 +72,6 @@ def _tags(text: str | None, cell: Any, where: str, row: int) -> str | None:
             "tags as there are words between blanks"
         )
     return " ".join(found)
-
-
-def is_parted_by_blanks(texts: Sequence[str], tags: Sequence[str]) -> bool:
-    """Whether the tags are those of words between blanks; else they are of words and marks. Raises DataError for both."""
-    pairs = [*zip(texts, tags, strict=True)]
-    for is_parted in (True, False):
-        if all(len(token_places(text, is_parted)) == len(found.split()) for text, found in pairs):
-            return is_parted
-    raise DataError(
-        "some texts have a tag for each word between blanks, others entities by places; write all in one way"
-    )
 
 
 def _roles(experiment: Experiment, rows: pl.DataFrame) -> Roles:

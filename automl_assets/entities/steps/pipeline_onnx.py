@@ -15,6 +15,7 @@ from automl_assets.records import Ensemble
 from automl_assets.steps.combine import algorithm_of
 from automl_assets.steps.ensemble_onnx import add_combination
 from automl_assets.steps.outputs_onnx import add_calibrated
+from automl_assets.tagging import LISTS
 
 MOST_TEXTS = 1_000  # that are asked together: a token is cut into thirty strings
 
@@ -24,6 +25,8 @@ def onnx_bytes(ensemble: Ensemble) -> bytes:
     graph, recipe, problem = Graph(), ensemble.featurizer, ensemble.problem
     text = graph.input(recipe.column, str, [None, 1])
     graph.properties[ROWS_TOGETHER] = str(MOST_TEXTS)
+    if recipe.is_parted_by_blanks:
+        graph.properties[LISTS] = "yes"
     tensors = add_tokens(graph, text, recipe.is_parted_by_blanks)
     raws = [add_raw(algorithm_of(one, problem), one.fitted.models, graph, tensors) for one in ensemble.members]
     shares = add_calibrated(graph, add_combination(graph, raws, ensemble), ensemble.calibration, problem)

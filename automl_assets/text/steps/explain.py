@@ -9,6 +9,7 @@ import polars as pl
 
 from automl_assets import metrics
 from automl_assets.execution.time_shares import TimeShares
+from automl_assets.explanation.pace import LEAST_EXPLAINED, tell_of_rest
 from automl_assets.model_records import Contributions, Explanation, Importance, Picture
 from automl_assets.pictures import importance_picture
 from automl_assets.pictures.words import terms_picture, text_picture
@@ -63,11 +64,14 @@ def explain(ensemble: Ensemble, dataset: Dataset, features: Features, seed: int,
     background = background_of(ensemble, sampled.table)
     n_explained = model.rows_until(pace.end_of("contributions")) // (2 * MOST_PIECES + background.height)
     explained = sampled.table[: min(EXPLAINED_ROWS, max(DRAWN_TEXTS, n_explained))]
-    found, n_passes = word_contributions(model, explained, background, pace.seconds_for("contributions"), least_rows=1)
+    compared = word_contributions(model, explained, background, pace.seconds_for("contributions"), least_rows=1)
+    found = compared.table
     pictures = [importance_picture(importances, problem.metric)] if importances else []
     pictures += [terms_picture(terms)] if terms.height else []
     pictures += _text_pictures(found, sampled.head(DRAWN_TEXTS), problem)
-    contributions = _contributions(found, sampled.rows, problem, (n_passes, min(MOST_PASSES, background.height)))
+    contributions = _contributions(
+        found, sampled.rows, problem, (compared.n_passes, min(MOST_PASSES, background.height))
+    )
     no_curves = pl.DataFrame(schema=DEPENDENCE)
     return Explanation(problem.metric, importances, (), contributions, no_curves, tuple(pictures), terms)
 
@@ -97,11 +101,15 @@ def explain_rows(
     """Contributions to the answer for each row of `table`: row, output, base, column, value, start and stop (offsets of a
     word in its text), contribution, and its standard error.
 
-    Raises DataError when a column the model looks at is not there.
+    In time that is short texts are cut into runs of words, and then rows are left out, of which a TimeUpWarning tells. Raises
+    DataError when a column the model looks at is not there.
     """
     check_columns(ensemble.featurizer.raw_columns, table)
     shown = dataset.table.filter(features.truth.split.is_shown)
-    return word_contributions(PacedModel(ensemble), table, background_of(ensemble, shown), seconds)[0]
+    background = background_of(ensemble, shown)
+    found = word_contributions(PacedModel(ensemble), table, background, seconds, LEAST_EXPLAINED)
+    tell_of_rest(found.n_rows, table.height, "rows", seconds)
+    return found.table
 
 
 def background_of(ensemble: Ensemble, shown: pl.DataFrame) -> pl.DataFrame:

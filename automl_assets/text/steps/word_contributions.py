@@ -117,30 +117,38 @@ def _told(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def word_contributions(
-    model: PacedModel, table: pl.DataFrame, background: pl.DataFrame, seconds: float, least_rows: int | None = None
-) -> tuple[pl.DataFrame, int]:
-    """A line per row, output and word or column, as in SCHEMA, and the passes that every row had at least.
+@dataclass(frozen=True)
+class WordContributions:
+    """A line per row, output and word or column, as in SCHEMA."""
 
-    Each row has an equal share of the time, and one pass at least, which has no standard error. When the time is up no
-    row is begun but the first `least_rows`, and texts are cut into as many pieces as there is time for; None: all are
-    explained word by word, whatever that takes.
+    table: pl.DataFrame
+    n_rows: int  # from the first on, that there was time for
+    n_passes: int  # that each of them had at least
+
+
+def word_contributions(
+    model: PacedModel, table: pl.DataFrame, background: pl.DataFrame, seconds: float, least_rows: int
+) -> WordContributions:
+    """What each word and each column of rows adds.
+
+    Each row has an equal share of the time, and one pass at least, which has no standard error; texts are cut into as many
+    pieces as there is time for. When it is up no row is begun but the first `least_rows`.
     """
     outputs, started = output_names(model.problem), time.monotonic()
     lines: list[tuple] = []
-    n_passes, background = MOST_PASSES, background.head(MOST_PASSES)
+    n_passes, n_rows, background = MOST_PASSES, 0, background.head(MOST_PASSES)
     for place in range(table.height):
-        if least_rows is not None and place >= least_rows and time.monotonic() > started + seconds:
+        if place >= least_rows and time.monotonic() > started + seconds:
             break
-        deadline = started + seconds * (place + 1) / table.height
-        most = MOST_PIECES if least_rows is None else _affordable_pieces(model, background.height, deadline)
+        n_rows, deadline = place + 1, started + seconds * (place + 1) / table.height
+        most = _affordable_pieces(model, background.height, deadline)
         row = _Row(model, table[place : place + 1], background, most)
         if not row.places and not row.others:
             continue
         explained = row.explained(deadline)
         n_passes = min(n_passes, explained.found.n_passes)
         lines += explained.lines(place, outputs)
-    return pl.DataFrame(lines, schema=SCHEMA, orient="row"), n_passes
+    return WordContributions(pl.DataFrame(lines, schema=SCHEMA, orient="row"), n_rows, n_passes)
 
 
 def _affordable_pieces(model: PacedModel, n_background: int, deadline: float) -> int:

@@ -48,7 +48,12 @@ def test_choices_ratings_and_numbers() -> None:
 
 def test_tasks_without_a_label_are_left_out() -> None:
     skipped = task(2, chosen("bad"), was_cancelled=True)
-    assert [row["id"] for row in read("label_studio", [task(1, chosen("good")), skipped, task(3), task(4, [])])] == [1]
+    assert [row["id"] for row in read("label_studio", [task(1, chosen("good")), skipped, task(3)])] == [1]
+
+
+def test_a_task_in_which_nothing_was_chosen_has_no_labels() -> None:
+    rows = read("label_studio", [task(1, chosen("good")), task(4, [])])
+    assert [(row["id"], row["answer"]) for row in rows] == [(1, "good"), (4, "[]")]
 
 
 def test_annotations_agree_or_one_is_the_truth() -> None:

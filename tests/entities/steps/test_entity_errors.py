@@ -16,7 +16,7 @@ from automl_assets.entities.steps.find_label_errors import find_label_errors, re
 from automl_assets.entities.steps.judged_entities import judged_entities
 from automl_assets.experiment.experiment import parse
 from automl_assets.records import Ensemble, Features
-from automl_assets.steps.import_labels import import_labels
+from automl_assets.steps.correct_labels import correct_labels
 from automl_assets.tagging import tags_of
 
 TAGS = tags_of(["person", "place"])
@@ -116,18 +116,17 @@ def test_label_studio_gets_the_entities_as_they_likely_are_and_their_review_come
         for one in planted
     )
     read = registry.label_formats()["label_studio"].read(json.dumps(tasks).encode(), "review.json", "tags")
-    assert read.height == sum(bool(one["predictions"][0]["result"]) for one in tasks)
-    known = tmp_path / "known.jsonl"
-    known.write_text(
-        json.dumps({"text": "Oslo", "tags": [{"start": 0, "end": 4, "label": "place"}]})
-        + "\n"
-        + json.dumps({"text": "Bo", "tags": [{"start": 0, "end": 2, "label": "person"}]})
-        + "\n"
-    )
+    assert read.height == len(tasks)
+    known = tmp_path / "known.csv"
+    case.dataset.table.select("text", "tags").write_csv(known)
     review = tmp_path / "review.json"
     review.write_text(json.dumps(planted))
     experiment = parse({"task": "text_ner", "source": str(known), "target": "tags"}, "known")
-    assert import_labels(experiment, str(review), None, (), is_new=False).rows.height == len(planted)
+    found = correct_labels(experiment, str(review), False, tmp_path / "log.jsonl")
+    assert found.n_corrected == len(planted) and found.n_unmatched == 0
+    corrected, before = pl.read_csv(known)["tags"], case.dataset.table["tags"]
+    differ = np.flatnonzero((corrected != before).to_numpy())
+    assert {*differ.tolist()} == {one["data"]["row"] for one in planted}
 
 
 def test_in_no_time_parts_are_left_out_and_told_and_texts_without_entities_are_survived(case: Any) -> None:

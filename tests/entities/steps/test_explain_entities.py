@@ -10,7 +10,7 @@ import pytest
 
 from automl_assets.entities.steps import explain as module
 from automl_assets.entities.steps.explain import EntityModel, explain, explain_rows, term_pushes
-from automl_assets.errors import DataError
+from automl_assets.errors import DataError, TimeUpWarning
 
 ROWS = pl.DataFrame({"text": ["Mr Kalo met nobody in Mirastad", "nobody came back today", "", None]})
 
@@ -44,6 +44,14 @@ def test_lists_of_tokens_are_explained_with_places_in_the_text_that_is_answered(
     listed = table.with_columns(text=pl.lit(json.dumps(table["text"][0].split())))
     one, other = (explain_rows(case.ensemble, case.dataset, case.features, rows, 0.0) for rows in (table, listed))
     assert one.equals(other) and one.height > 0
+
+
+def test_in_no_time_the_first_entities_are_explained_and_the_others_told(case: Any) -> None:
+    table = pl.DataFrame({"text": [ROWS["text"][0]] * 30})
+    with pytest.warns(TimeUpWarning) as told:
+        found = explain_rows(case.ensemble, case.dataset, case.features, table, 0.0)
+    assert [str(one.message).split(" were")[0] for one in told] == ["4 of 30 texts", "4 of 8 entities"]
+    assert found.select("row", "entity").unique().height == 4
 
 
 def test_a_column_that_is_missing_is_told(case: Any) -> None:

@@ -20,6 +20,7 @@ from automl_assets.records import Problem
 from automl_assets.resources.model_codec import read_models, write_models
 from automl_assets.text.records import TextInputs, TextTensors
 from automl_assets.weights import places
+from tests.raw_strings import answers_alone
 from tests.tiny_bert import save_tiny_bert
 
 LONG = "red fox " * 100
@@ -50,21 +51,26 @@ def _inputs(texts: np.ndarray) -> TextInputs:
     return TextInputs(lengths, texts)
 
 
-def _onnx_scores(algorithm, models, inputs: TextInputs) -> np.ndarray:
+def _onnx_scores(algorithm, models, inputs: TextInputs, folder: Path | None = None) -> np.ndarray:
+    """Through ONNX Runtime alone in a process of its own, where a folder is given."""
     graph = Graph()
     tensors = TextTensors(graph.input("others", np.float32, [None, 1]), graph.input("texts", str, [None, 1]))
     graph.output("scores", algorithm.to_onnx(models, graph, tensors), np.float32, [None, None])
-    session = open_session(graph.build().SerializeToString())
-    return session.run(None, {"others": inputs.others, "texts": inputs.texts.reshape(-1, 1)})[0]
+    content, feeds = graph.build().SerializeToString(), {"others": inputs.others, "texts": inputs.texts.reshape(-1, 1)}
+    return answers_alone(content, feeds, folder) if folder else open_session(content).run(None, feeds)[0]
 
 
-def test_it_tells_classes_apart_and_answers_alike_in_onnx(algorithm, context: FitContext) -> None:
+def test_it_tells_classes_apart_and_answers_alike_in_onnx(
+    algorithm, context: FitContext, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Raw strings are all that the file takes: the tokenizer is in it."""
     inputs = _inputs(TEXTS)
     folds = [np.arange(56) % 2 == fold for fold in (0, 1)]
     models = [algorithm.fit({"C": 1.0}, Rows(inputs[~fold], Y[~fold]), None, context) for fold in folds]
     raw = np.mean([algorithm.predict(model, inputs) for model in models], axis=0)
     assert ((raw[:, 0] > 0) == Y).mean() > 0.95
-    np.testing.assert_allclose(_onnx_scores(algorithm, models, inputs), raw, atol=1e-4)
+    folder = tmp_path_factory.mktemp("alone")
+    np.testing.assert_allclose(_onnx_scores(algorithm, models, inputs, folder), raw, atol=1e-4)
 
 
 def test_a_model_is_stored_and_read_back(algorithm, context: FitContext) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from automl_assets import registry
 from automl_assets.data.schema import NO_SCHEMA
-from automl_assets.errors import DataError
+from automl_assets.errors import DataError, TimeUpWarning
 from automl_assets.experiment.featurizer_options import Wishes
 from automl_assets.parts import FitContext, Rows
 from automl_assets.pictures.words import text_picture
@@ -74,7 +74,7 @@ def test_texts_alone_are_explained_as_well() -> None:
 def test_offsets_give_the_words_as_they_stand_in_the_text() -> None:
     ensemble, dataset, features = _made()
     table = pl.DataFrame({"text": ODD, "stars": [0.0] * 4})
-    found = explain_rows(ensemble, dataset, features, table, 0.0).filter(pl.col("column") == "text")
+    found = explain_rows(ensemble, dataset, features, table, 60.0).filter(pl.col("column") == "text")
     assert found.height == 4 + 3 + 40  # a sign counts, too; of the last text runs of words
     for row, value, start, stop in found.select("row", "value", "start", "stop").iter_rows():
         assert ODD[row][start:stop] == value
@@ -88,6 +88,17 @@ def test_the_word_that_tells_the_classes_apart_says_most() -> None:
     assert says["soup"] < -0.2 and says["goal"] > 0.2
     assert max(abs(says["here"]), abs(says["The"])) < min(-says["soup"], says["goal"])
     assert found["standard_error"].is_finite().all()
+
+
+def test_in_no_time_the_first_rows_are_explained_and_the_others_told() -> None:
+    ensemble, dataset, features = _made()
+    table = pl.DataFrame({"text": [ODD[-1]] * 30, "stars": [0.0] * 30})
+    with pytest.warns(
+        TimeUpWarning, match="4 of 30 rows were explained in 0 seconds; give more seconds, or fewer rows"
+    ):
+        found = explain_rows(ensemble, dataset, features, table, 0.0)
+    assert found["row"].unique(maintain_order=True).to_list() == [0, 1, 2, 3]
+    assert found.height == 4 * 9, "eight runs of words, and a column"
 
 
 def test_a_column_that_is_missing_is_told() -> None:
