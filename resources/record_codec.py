@@ -80,7 +80,7 @@ class _Encoder:
 
     def _record(self, value: Any, path: str) -> dict[str, Any]:
         """Of a table with thousands of columns there are thousands: what is plain goes no further than here."""
-        stored_name, names = self.fields(type(value))
+        stored_name, names = self.fields(type(value))  # type: ignore[arg-type]
         encoded = {"$record": stored_name}
         for name in names:
             inner = getattr(value, name)
