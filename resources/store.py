@@ -37,7 +37,7 @@ class RecordStore(dg.ConfigurableIOManager):
 
     def load_input(self, context: dg.InputContext) -> Any:
         with _told():
-            return _read(self._asset(context.asset_key), RunIdentity.of(context.step_context.dagster_run))
+            return _read_again(self._asset(context.asset_key), RunIdentity.of(context.step_context.dagster_run))
 
     def load(self, experiment: str, asset: str, run: str = "") -> Any:
         """The newest complete record of an asset, outside any run; that of a `run` where it is kept."""
@@ -111,6 +111,22 @@ def _read(asset: UPath, turn: RunIdentity | None) -> Any:
     if version is None:
         raise ArtifactError(f"{'/'.join(asset.parts[-2:])} has not been made yet; materialise it first")
     return record_versions.read_version(asset / version)
+
+
+def _read_again(asset: UPath, turn: RunIdentity) -> Any:
+    """The same, without reading what the step before has read: all candidates of a run learn from one record, and versions
+    never change."""
+    version = record_versions.version_at(asset, turn)
+    if version is None:
+        return _read(asset, turn)  # which says so
+    place = str(asset / version)
+    if place not in _last:
+        _last.clear()  # before the next is read, so that there is room for it
+        _last[place] = record_versions.read_version(asset / version)
+    return _last[place]
+
+
+_last: dict[str, Any] = {}  # place of a version -> its record: the last one that a step read, alone
 
 
 __all__ = ["KEPT_VERSIONS", "RecordStore"]

@@ -1,11 +1,12 @@
 """The asset `dataset`: typed rows, their schema, their content as data version, and dagster-pandas' constraints on key columns."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import check, described, step, table
+from automl_assets.assets.spec import MAX_TOLD_COLUMNS, check, described, step, table
 from automl_assets.data.column_schema import ColumnSchema
 from automl_assets.data.schema import Schema, differences
 from automl_assets.errors import AutomlError
@@ -26,6 +27,7 @@ from automl_assets.steps.load import load
 from automl_assets.steps.read_source import fingerprint, may_be_half_written
 
 PREVIEW_ROWS = 5
+FURTHER_COLUMNS = "types_of_further_columns"  # of very wide tables, as the text of a JSON object
 CHECKS = {
     "column_types": "Every cell is read in one way only; see `date_formats`, `decimal_comma` and `strict`.",
     "same_columns": "The columns are those of the last run, of the same types.",
@@ -100,12 +102,15 @@ def _holds(experiment: Experiment, asked: str) -> bool:
 
 
 def _metadata(rows: Dataset) -> dict[str, Any]:
-    columns = [dg.TableColumn(one.name, one.type, one.in_words) for one in rows.schema.columns]
+    told = rows.schema.columns[:MAX_TOLD_COLUMNS]
+    columns = [dg.TableColumn(one.name, one.type, one.in_words) for one in told]
+    rest = {one.name: one.type for one in rows.schema.columns[MAX_TOLD_COLUMNS:]}
     return {
         "dagster/row_count": rows.n_rows,
         "dagster/column_schema": dg.TableSchema(columns),
-        "schema": table([_shown(one) for one in rows.schema.columns]),
-        "preview": table(rows.table.head(PREVIEW_ROWS).to_dicts()),
+        "schema": table([_shown(one) for one in told]),
+        "preview": table(rows.table[:, :MAX_TOLD_COLUMNS].head(PREVIEW_ROWS).to_dicts()),
+        **({FURTHER_COLUMNS: dg.MetadataValue.text(json.dumps(rest))} if rest else {}),
         "n_columns": rows.table.width,
         "fingerprint": rows.fingerprint,
     }
@@ -119,16 +124,12 @@ def _shown(column: ColumnSchema) -> dict[str, Any]:
 def _types_before(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
     """Column -> type when the rows were read last; nothing where they never were."""
     event = instance.get_latest_materialization_event(key)
-    found = (
-        event.asset_materialization.metadata.get("dagster/column_schema")
-        if event and event.asset_materialization
-        else None
-    )
-    return (
-        {column.name: column.type for column in found.schema.columns}
-        if isinstance(found, dg.TableSchemaMetadataValue)
-        else {}
-    )
+    told = event.asset_materialization.metadata if event and event.asset_materialization else {}
+    found, rest = told.get("dagster/column_schema"), told.get(FURTHER_COLUMNS)
+    if not isinstance(found, dg.TableSchemaMetadataValue):
+        return {}
+    types = {column.name: column.type for column in found.schema.columns}
+    return types | (json.loads(rest.text or "{}") if isinstance(rest, dg.TextMetadataValue) else {})
 
 
 def _same_columns(before: dict[str, str], schema: Schema) -> dg.AssetCheckResult:

@@ -5,11 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from automl_assets.assets.spec import described, input_of, step, table
+from automl_assets.assets.spec import MAX_TOLD_COLUMNS, described, input_of, step, table
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Features, Profile, Split
-
-MAX_LINEAGE_COLUMNS = 1_000
 
 
 def features(experiment: Experiment) -> dg.AssetsDefinition:
@@ -31,15 +29,13 @@ def features(experiment: Experiment) -> dg.AssetsDefinition:
 
 def _metadata(made: Features, profile: Profile, experiment: Experiment) -> dict[str, Any]:
     dataset = dg.AssetKey([experiment.name, "dataset"])
-    lineage = {
-        column.name: [dg.TableColumnDep(asset_key=dataset, column_name=column.source)]
-        for column in made.columns[:MAX_LINEAGE_COLUMNS]
-    }
+    told = made.columns[:MAX_TOLD_COLUMNS]
+    lineage = {column.name: [dg.TableColumnDep(asset_key=dataset, column_name=column.source)] for column in told}
     return {
         "summary": table(featurization_summary(made, profile)),
         "dagster/column_lineage": dg.TableColumnLineage(lineage),
         "dagster/column_schema": dg.TableSchema(
-            [dg.TableColumn(column.name, "float32", description=column.transformation) for column in made.columns]
+            [dg.TableColumn(column.name, "float32", description=column.transformation) for column in told]
         ),
         **made.inputs.sizes,
     }

@@ -23,6 +23,7 @@ from automl_assets.resources.run_log import Journal, boot, journal_of
 
 LAST = {"dagster/priority": "-1"}  # op tags of what may come after everything that people wait for
 MADE = "made"  # the check of what a run can do without
+MAX_TOLD_COLUMNS = 500  # of a table: every later step of a run reads again what is told of them
 MAX_TABLE_ROWS = 100  # rows of a table that is shown in the UI
 MAX_CHARACTERS = 1_000  # of a cell: a text has millions, and the tables of every run stay in the database
 

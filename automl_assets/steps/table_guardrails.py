@@ -3,6 +3,8 @@
 A guardrail says what was found, with its figures, and what a person can do. Not here: statistics of one column.
 """
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import polars as pl
 
@@ -18,6 +20,7 @@ MOST_BINS, ROWS_PER_BIN = 100, 10
 LEAK, TIME_DEPENDENCE = 0.97, 0.05  # share of the target's variance that a column explains on rows held out
 CORRELATION = 0.999
 NEAR_CONSTANT = 0.995  # of the rows hold one value
+CELLS_AT_ONCE = 1_000_000  # rows x columns whose power is worked out together
 MEMORY_SHARE = 0.5  # of what is free
 BYTES, COPIES = 4, 3  # of a number in the feature tables, and of these tables while folds learn
 DATE_PARTS, MOST_ONE_HOT = 9, 50
@@ -25,7 +28,10 @@ DATE_PARTS, MOST_ONE_HOT = 9, 50
 
 def near_constant(table: pl.DataFrame, columns: tuple[ColumnProfile, ...]) -> Guardrail:
     """Columns that hold one value nearly everywhere."""
-    used = [c.name for c in columns if c.kind != "ignored"]
+    least = NEAR_CONSTANT * table.height
+    used = [
+        c.name for c in columns if c.kind != "ignored" and table.height - c.n_unique + 1 > least
+    ]  # else it cannot be
     shares = {name: table[name].value_counts(name="/n")["/n"].to_numpy().max() / table.height for name in used}
     found = [name for name, share in shares.items() if share > NEAR_CONSTANT]
     if not found:
@@ -39,10 +45,10 @@ def target_leakage(table: pl.DataFrame, columns: tuple[ColumnProfile, ...], y: n
     rows = _sample(np.flatnonzero(_has_target(y)))
     wanted, looked_at = _targets(y[rows]), table[rows.tolist()]
     used = [c.name for c in columns if c.kind != "ignored"]
-    by_value = {name: power(_bins(looked_at[name]), wanted) for name in used}
-    by_value |= {c.name: 1.0 for c in columns if c.kind == "numeric" and _is_linear(looked_at[c.name], wanted)}
+    by_value = _powers(used, lambda name: _bins(looked_at[name]), wanted)
+    by_value |= dict.fromkeys(_linear([c.name for c in columns if c.kind == "numeric"], looked_at, wanted), 1.0)
     gappy = [c.name for c in columns if c.n_missing]
-    by_gaps = {name: power(looked_at[name].is_null().to_numpy().astype(np.int64), wanted) for name in gappy}
+    by_gaps = _powers(gappy, lambda name: looked_at[name].is_null().to_numpy().astype(np.int64), wanted)
     leaks = [name for name, share in by_value.items() if share > LEAK]
     gaps = [name for name, share in by_gaps.items() if share > LEAK and name not in leaks]
     figures = {"columns": len(leaks) + len(gaps), "highest": max([0.0, *by_value.values(), *by_gaps.values()])}
@@ -64,7 +70,7 @@ def time_leakage(
         return Guardrail("time_leakage", "passed", text)
     rows = _sample(np.flatnonzero(_has_target(y)))
     wanted = _targets(y[rows])
-    shares = {name: power(_bins(table[name][rows.tolist()]), wanted) for name in dates}
+    shares = _powers(dates, lambda name: _bins(table[name][rows.tolist()]), wanted)
     name = max(shares, key=lambda date: shares[date])
     figures = {"column": name, "explained": shares[name]}
     if shares[name] <= TIME_DEPENDENCE:
@@ -114,30 +120,53 @@ def memory(columns: tuple[ColumnProfile, ...], n_rows: int) -> Guardrail:
     return Guardrail("memory", "alerted", text, figures)
 
 
-def power(bins: np.ndarray, targets: np.ndarray) -> float:
-    """Share of the variance of `targets` [n_rows, n_outputs] that the means of `bins` [n_rows] explain, 0 to 1.
+def _powers(names: list[str], bins_of: Callable[[str], np.ndarray], targets: np.ndarray) -> dict[str, float]:
+    """The power of every column, as many of them at once as fit into memory: of thousands, each alone would take seconds."""
+    return {
+        name: share
+        for some in _blocks(names, len(targets))
+        for name, share in zip(
+            some, power(np.column_stack([bins_of(name) for name in some]), targets).tolist(), strict=True
+        )
+    }
+
+
+def _blocks(names: list[str], n_rows: int) -> Iterator[list[str]]:
+    width = max(1, CELLS_AT_ONCE // max(1, n_rows))
+    return (names[i : i + width] for i in range(0, len(names), width))
+
+
+def power(bins: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Share of the variance of `targets` [n_rows, n_outputs] that the means of each column of `bins` [n_rows, n_columns]
+    explain, 0 to 1 [n_columns].
 
     Means come from the other half of the rows, so that many bins do not explain noise: an out-of-fold correlation
     ratio, and Goodman and Kruskal's tau for classes.
 
-    >>> power(np.array([0, 1] * 10), np.array([[0.0], [1.0]] * 10))
-    1.0
+    >>> power(np.array([[0, 0], [1, 0]] * 10), np.array([[0.0], [1.0]] * 10)).tolist()
+    [1.0, 0.0]
     """
     half = np.random.default_rng(0).permutation(len(bins)) % 2
     total = ((targets - targets.mean(axis=0)) ** 2).sum()
-    unexplained = sum(
-        ((targets[half == side] - _means(bins, targets, half != side)[bins[half == side]]) ** 2).sum()
-        for side in (0, 1)
-    )
-    return float(max(0.0, 1 - unexplained / total)) if total else 0.0
+    if not total:
+        return np.zeros(bins.shape[1])
+    width = int(bins.max(initial=0)) + 1
+    codes = bins + width * np.arange(bins.shape[1])  # of every column its own
+    unexplained = sum(_unexplained(codes, targets, half == side, width) for side in (0, 1))
+    return np.clip(1 - unexplained / total, 0.0, 1.0)
 
 
-def _means(bins: np.ndarray, targets: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Mean of the known rows per bin [n_bins, n_outputs]; of all of them where a bin has none."""
-    n_bins = int(bins.max()) + 1
-    counts = np.bincount(bins[known], minlength=n_bins)[:, None]
-    sums = np.column_stack([np.bincount(bins[known], column, minlength=n_bins) for column in targets[known].T])
-    return np.where(counts, sums / np.maximum(counts, 1), targets[known].mean(axis=0))
+def _unexplained(codes: np.ndarray, targets: np.ndarray, held_out: np.ndarray, width: int) -> np.ndarray:
+    """Sum of the squared errors that means of the other rows make on those held out [n_columns]."""
+    n_columns, known = codes.shape[1], codes[~held_out].ravel()
+    counts = np.bincount(known, minlength=width * n_columns)
+    errors = np.zeros(n_columns)
+    for target in targets.T:
+        seen = target[~held_out]
+        sums = np.bincount(known, np.repeat(seen, n_columns), minlength=width * n_columns)
+        means = np.where(counts, sums / np.maximum(counts, 1), seen.mean())
+        errors += ((target[held_out, None] - means[codes[held_out]]) ** 2).sum(axis=0)
+    return errors
 
 
 def _bins(column: pl.Series) -> np.ndarray:
@@ -174,14 +203,29 @@ def _targets(y: np.ndarray) -> np.ndarray:
     return np.eye(int(y.max()) + 1)[y] if y.dtype.kind == "i" else y[:, None]
 
 
-def _is_linear(column: pl.Series, targets: np.ndarray) -> bool:
-    """Whether a number follows the target, or the last class, along a line."""
-    x, y = as_floats(column), targets[:, -1]
-    known = np.isfinite(x)
-    if known.sum() < 3 or np.ptp(x[known]) == 0 or np.ptp(y[known]) == 0:
-        return False
+def _linear(names: list[str], table: pl.DataFrame, targets: np.ndarray) -> list[str]:
+    """The numbers that follow the target, or the last class, along a line."""
+    found: list[str] = []
+    for some in _blocks(names, table.height):
+        x = np.column_stack([as_floats(table[name]) for name in some])
+        found += [
+            name for name, share in zip(some, _correlations(x, targets[:, -1]), strict=True) if share > CORRELATION
+        ]
+    return found
+
+
+def _correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Absolute, of each column of `x` [n_rows, n_columns] with `y` over its finite rows; 0 where nothing varies."""
+    is_known = np.isfinite(x)
+    n_known = is_known.sum(axis=0)
     with np.errstate(all="ignore"):
-        return bool(abs(np.corrcoef(x[known], y[known])[0, 1]) > CORRELATION)
+        means = np.where(is_known, x, 0.0).sum(axis=0) / n_known
+        of_y = (is_known * y[:, None]).sum(axis=0) / n_known
+        dx, dy = np.where(is_known, x - means, 0.0), np.where(is_known, y[:, None] - of_y, 0.0)
+        size = np.abs(dx).max(axis=0, initial=0.0)
+        dx = dx / size  # squares of very large numbers would be infinite, and of very small ones 0
+        found = np.abs((dx * dy).sum(axis=0)) / np.sqrt((dx**2).sum(axis=0) * (dy**2).sum(axis=0))
+    return np.where((n_known >= 3) & (size > 0) & np.isfinite(found), found, 0.0)
 
 
 def _sample(rows: np.ndarray) -> np.ndarray:

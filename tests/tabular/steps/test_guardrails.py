@@ -88,7 +88,27 @@ def test_what_helps_is_no_leak(ask) -> None:
 
 
 def test_many_categories_explain_no_noise() -> None:
-    assert power(np.arange(N_ROWS) // 2, RANDOM.normal(size=(N_ROWS, 1))) < 0.2
+    assert power(np.arange(N_ROWS)[:, None] // 2, RANDOM.normal(size=(N_ROWS, 1))) < 0.2
+
+
+def test_columns_are_looked_at_together_as_each_alone(monkeypatch) -> None:
+    """In blocks of any size, and whatever the number of bins of the others."""
+    names = {f"c{k}": RANDOM.integers(0, k, N_ROWS) for k in (1, 2, 7, 90, 400)}
+    targets = np.eye(3)[np.searchsorted(["a", "b", "c"], CLASSES)]
+    alone = {name: power(bins[:, None], targets).item() for name, bins in names.items()}
+    for cells in (1, 2 * N_ROWS, 1_000_000):
+        monkeypatch.setattr(table_guardrails, "CELLS_AT_ONCE", cells)
+        assert table_guardrails._powers([*names], names.__getitem__, targets) == pytest.approx(alone, abs=1e-12)
+
+
+def test_a_line_is_found_over_the_rows_that_are_known() -> None:
+    y = RANDOM.normal(size=N_ROWS)
+    gappy = np.where(RANDOM.random(N_ROWS) < 0.5, 1e200 * y, np.nan)
+    x = np.column_stack([gappy, np.full(N_ROWS, 3.0), np.full(N_ROWS, np.nan), NUMBERS, -y])
+    found = table_guardrails._correlations(x, y)
+    assert found[[0, 4]] == pytest.approx(1.0)
+    assert found[[1, 2]].tolist() == [0.0, 0.0]
+    assert found[3] == pytest.approx(abs(np.corrcoef(NUMBERS, y)[0, 1]))
 
 
 def test_near_constant_columns(ask) -> None:
