@@ -120,10 +120,11 @@ def _read_again(asset: UPath, turn: RunIdentity) -> Any:
     if version is None:
         return _read(asset, turn)  # which says so
     place = str(asset / version)
-    if place not in _last:
+    record = _last.get(place)
+    if record is None:
         _last.clear()  # before the next is read, so that there is room for it
-        _last[place] = record_versions.read_version(asset / version)
-    return _last[place]
+        record = _last[place] = record_versions.read_version(asset / version)
+    return record
 
 
 _last: dict[str, Any] = {}  # place of a version -> its record: the last one that a step read, alone
