@@ -11,7 +11,6 @@ import pytest
 
 from automl_assets import registry
 from automl_assets.cli.drafting import draft
-from automl_assets.data.schema import NO_SCHEMA
 from automl_assets.entities.features.tokens import tokens_of
 from automl_assets.entities.records import TokenInputs, Tokenizer
 from automl_assets.entities.steps.featurize import tokenized
@@ -103,7 +102,7 @@ def test_the_model_file_parts_lists_as_python_does(monkeypatch: pytest.MonkeyPat
     assert [one["text"] for one in json.loads(found[0])] == ["Ann", "Bo\u00a0Li"] and found[1] == found[2]
     served = ModuleType("reader")  # as MLflow's model folder has it
     monkeypatch.setitem(sys.modules, "reader", served)
-    exec(reader_code(NO_SCHEMA, True), served.__dict__)
+    exec(reader_code(file, True), served.__dict__)
     given = {"tokens": np.array([['["in", "New York"]'], ["in Rome"]], object)}
     assert served.ENTITIES[2](given, {LISTS: "yes"})["tokens"].tolist() == [["in New\u00a0York"], ["in Rome"]]
     assert served.ENTITIES[2](given, {})["tokens"] is given["tokens"]
