@@ -60,6 +60,7 @@ class AlgorithmInfo(Protocol):
     is_essential: bool  # one of the few that are tried first, and alone where time is scarce
     time_share: float  # how much of the search's time it deserves, relative to its peers
     requires: str  # the package it needs
+    preload: tuple[str, ...]  # modules that its fits import, beside those of all (`execution.preload`)
     max_rows: int | None  # learns from a seeded sample of so many rows when there are more
     trial_seconds: Callable[[int], float]  # rows -> of one core, roughly; 0 where fits stop when time is up
     lacks: Callable[
@@ -120,6 +121,7 @@ class Algorithm:
     scalers: tuple[str, ...] = ()  # of `preparation.SCALERS`: worth trying in place of the dense view's own scale
     time_share: float = 1.0  # how much of the search's time it deserves, relative to its peers
     requires: str = "sklearn"  # the package it needs
+    preload: tuple[str, ...] = ()  # modules that its fits import, beside those of all (`execution.preload`)
     max_rows: int | None = None  # learns from a seeded sample of so many rows when there are more
     trial_seconds: Callable[[int], float] = no_seconds  # of one core, roughly; 0 where fits stop when time is up
     lacks: Callable[[Any], str] = lacks_nothing  # experiment -> what is not here that it needs beside its package

@@ -33,6 +33,12 @@ def family_of(task: str) -> Family:
     return family(tasks()[task].family)
 
 
+def algorithm_modules(family: str) -> tuple[str, ...]:
+    """The modules in which a family's algorithms are looked for; a process that has loaded them has them at hand."""
+    package = importlib.import_module(f"{packages()[family]}.algorithms")
+    return tuple(f"{package.__name__}.{info.name}" for info in pkgutil.iter_modules(package.__path__))
+
+
 @cache
 def sources() -> dict[str, Source]:
     """Kinds of source by name."""

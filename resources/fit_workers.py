@@ -36,8 +36,8 @@ class FitWorkers(dg.ConfigurableResource):
     address: str = ""
 
     @contextmanager
-    def hired(self, budget: Budget) -> Iterator[tuple[Budget, RunJobs]]:
-        """What a candidate may use where its fits run, and what runs them. Raises SettingError where nobody works."""
+    def hired(self, budget: Budget, modules: Iterable[str] = ()) -> Iterator[tuple[Budget, RunJobs]]:
+        """What a candidate may use where its fits, which need `modules`, run, and what runs them. Raises SettingError where nobody works."""
         if not self.address:
             yield budget, run_jobs
             return
@@ -47,7 +47,7 @@ class FitWorkers(dg.ConfigurableResource):
                 raise SettingError(
                     f"{FITS}: no worker has joined {self.address}; start one: dask worker {self.address}"
                 )
-            _warm_up(client, workers)
+            _warm_up(client, workers, modules)
             yield _budget(budget, list(workers.values())), partial(_run, client)
 
 
@@ -72,9 +72,10 @@ def _workers(client: Any) -> dict[str, dict[str, Any]]:
     return dict(client.scheduler_info(n_workers=-1)["workers"])
 
 
-def _warm_up(client: Any, workers: Iterable[str]) -> None:
+def _warm_up(client: Any, workers: Iterable[str], modules: Iterable[str]) -> None:
     """Has every worker load its libraries before the first fit's deadline is told."""
-    asked = [client.submit(wait_until_warm, workers=[one], allow_other_workers=True, pure=False) for one in workers]
+    anew = {"allow_other_workers": True, "pure": False}
+    asked = [client.submit(wait_until_warm, *modules, workers=[one], **anew) for one in workers]
     client.gather(asked, errors="skip")
 
 

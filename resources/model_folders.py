@@ -3,6 +3,7 @@
 Here belongs what is written into a model's folder. Not here: runs, versions, aliases.
 """
 
+import importlib
 import importlib.metadata
 import tempfile
 from collections.abc import Iterator
@@ -74,16 +75,32 @@ def save_model(
     import pandas as pd
 
     is_wide = len(inputs) > MOST_TOLD
-    mlflow.pyfunc.save_model(
-        str(path),
-        python_model=str(code),
-        artifacts={name: str(file) for name, file in artifacts.items()},
-        signature=signature,
-        input_example=None if is_wide else pd.DataFrame(example),
-        metadata={} if is_wide else {"inputs": inputs},
-        pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _needed(artifacts)],
-    )
+    with _requirements_believed():
+        mlflow.pyfunc.save_model(
+            str(path),
+            python_model=str(code),
+            artifacts={name: str(file) for name, file in artifacts.items()},
+            signature=signature,
+            input_example=None if is_wide else pd.DataFrame(example),
+            metadata={} if is_wide else {"inputs": inputs},
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _needed(artifacts)],
+        )
     return path
+
+
+@contextmanager
+def _requirements_believed() -> Iterator[None]:
+    """MLflow asks whether requirements fit what is installed, which is where ours were read, and for that takes the list
+    of files of every distribution apart: two seconds of a run. It finds the answer looked up already."""
+    known: Any = importlib.import_module("mlflow.utils.requirements_utils")
+    if getattr(known, "_MODULES_TO_PACKAGES", {}) is not None:  # known by now, or MLflow keeps it elsewhere
+        yield
+        return
+    known._MODULES_TO_PACKAGES = {}
+    try:
+        yield
+    finally:
+        known._MODULES_TO_PACKAGES = None
 
 
 def _needed(artifacts: dict[str, Path]) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def run(
     text = settings.text_of(file)
     settings_of_run = settings.load(file, text)
     watch_logs_quietly()
-    warm_up(*settings_of_run.family.preload)  # after `prepare`: processes inherit where the home is
+    warm_up(*settings_of_run.preload)  # after `prepare`: processes inherit where the home is
     _check_changed(settings_of_run, changed)
     _keep(file, folder)
     journal_of_run = Journal(journal or secrets.token_hex(8))

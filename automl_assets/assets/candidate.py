@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.spec import described, input_of, pictures, step, table
+from automl_assets.execution.processes import warm_up
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.learning.configurations import configured
 from automl_assets.metrics import oriented
@@ -46,7 +47,8 @@ def candidate(experiment: Experiment, algorithm: Algorithm, priority: int) -> dg
                 told = {"score": trial.score, "seconds": trial.fit_seconds, "reason": trial.reason}
                 journal.write("trial", trial=trial.name, **told, whole_seconds=whole_seconds(trial, features.truth))
 
-            with fit_workers.hired(budget) as (hired, run):
+            warm_up(*experiment.preload)
+            with fit_workers.hired(budget, algorithm.preload) as (hired, run):
                 made = search(features, algorithm, hired, experiment.seed, report, run)
         checked = _finished(made, budget.left_out)
         return dg.MaterializeResult(value=made, metadata=_metadata(made, experiment), check_results=[checked])

@@ -22,8 +22,9 @@ from typing import Any, Literal
 
 from automl_assets.errors import told
 
-PRELOAD = ["automl_assets.execution.preload"]
+PRELOAD = "automl_assets.execution.preload"
 N_STARTS = 2  # of a child, where the server that makes it is killed meanwhile
+_loaded = [PRELOAD]  # modules that the server has been asked to load
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,17 @@ class _Running:
 def warm_up(*modules: str) -> None:
     """Starts the server that children are forked from, so that it loads libraries while the caller does other work.
 
-    `modules` are loaded beside what every child needs, unless the server has been started before.
+    `modules` are loaded beside what every child needs. A server that was asked for fewer gives way to another one, unless
+    children are at work: what is lacking they load themselves.
     """
     from multiprocessing import forkserver
 
+    lacking = [module for module in dict.fromkeys(modules) if module not in _loaded]
+    if lacking and not multiprocessing.active_children():
+        _loaded.extend(lacking)
+        _end_server()
     with _hidden_main():
-        _context(*modules)
+        _context()
         forkserver.ensure_running()
 
 
@@ -98,9 +104,9 @@ def run_jobs(jobs: Iterable[Job], n_processes: int, memory_bytes: int | None = N
             _kill(child)
 
 
-def _context(*modules: str) -> Any:
+def _context() -> Any:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*PRELOAD, *modules])
+    context.set_forkserver_preload(_loaded)
     return context
 
 

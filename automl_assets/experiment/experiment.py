@@ -329,6 +329,13 @@ class Experiment(Frozen):
         return {name: part for name, part in _able(self.task).items() if _is_permitted(part, self.algorithms)}
 
     @property
+    def preload(self) -> tuple[str, ...]:
+        """Modules that its child processes need; of libraries only those that its algorithms learn by."""
+        algorithms = registry.algorithm_modules(self.family.name)
+        named = (module for part in self.candidates.values() for module in part.preload)
+        return (*self.family.preload, *algorithms, *dict.fromkeys(named))
+
+    @property
     def quantiles(self) -> tuple[float, ...]:
         """Of every forecast, ascending, the median among them: those asked for, or the bounds of `coverage`."""
         return self.forecasting.quantiles or levels(self.coverage)

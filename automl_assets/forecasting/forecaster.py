@@ -74,6 +74,7 @@ class Forecaster:
     has_cold_start: bool = False
     time_share: float = 1.0
     requires: str = "numpy"  # the package it needs
+    preload: tuple[str, ...] = ()  # modules that its fits import, beside those of all forecasts
     max_rows: int | None = None  # all are learnt from
     trial_seconds: Callable[[int], float] = no_seconds
     lacks: Callable[[Any], str] = lacks_nothing  # experiment -> what is not here that it needs beside its package

@@ -4,9 +4,7 @@ import contextlib
 import importlib
 
 for _name in (
-    "statsforecast.models",
-    "prophet",
-    "pmdarima",
+    "automl_assets.forecasting.steps.build_ensemble",
     "holidays",
     "matplotlib.figure",
     "matplotlib.backends.backend_agg",

@@ -5,7 +5,6 @@ import importlib.metadata
 import platform
 import sys
 import textwrap
-from collections.abc import Mapping
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -103,8 +102,7 @@ def _requirements(script: str) -> tuple[str, ...]:
     """The packages that the script imports, anywhere in it, in the versions in use."""
     tree = ast.walk(ast.parse(script))
     names = {name.split(".")[0] for node in tree for name in _imported(node)} - {NAME, *sys.stdlib_module_names}
-    owners = _distributions()
-    found = {owner: _version(owner) for name in names for owner in owners.get(name, [name])[:1]}
+    found = {owner: _version(owner) for owner in map(_owner, names)}
     return (f"# Python {platform.python_version()}", *(f"{name}=={version}" for name, version in sorted(found.items())))
 
 
@@ -114,9 +112,14 @@ def _version(package: str) -> str:
 
 
 @cache
-def _distributions() -> Mapping[str, list[str]]:
-    """Package -> distributions that bring it; to look through all that is installed takes a second."""
-    return importlib.metadata.packages_distributions()
+def _owner(package: str) -> str:
+    """The distribution that brings a package, by the lists of files that installers leave, which are searched as text:
+    `packages_distributions` takes every line of all that is installed apart, for two seconds."""
+    for one in importlib.metadata.distributions():
+        files = f"\n{one.read_text('RECORD') or ''}"
+        if f"\n{package}/__init__.py," in files or f"\n{package}.py," in files:
+            return one.name
+    return importlib.metadata.packages_distributions().get(package, [package])[0]
 
 
 def _imported(node: ast.AST) -> list[str]:

@@ -19,7 +19,6 @@ MOST_LINES, MANY_LINES, MOST_ARGUMENTS = 50, 25, 6
 # What every experiment is compared with is part of the system's own language, not one algorithm among others.
 EXEMPT_NAMES = {"baseline"}
 EXEMPT_PLACES = {
-    "automl_assets/execution/preload.py": "names packages to load early, which are called as their algorithms are",
     "automl_assets/text/algorithms/text_boosting.py": "grows the trees of tables over a few numbers of a text",
     "automl_assets/tabular/algorithms/lightgbm.py": "LightGBM has a parameter of its own called extra_trees",
 }

@@ -102,3 +102,9 @@ def test_a_code_server_builds_each_experiment_once(tmp_path: Path) -> None:
     assert sorted(answer["BUILT"]) == sorted({*answer["JOBS"]} - {"__ASSET_JOB"})
     assert answer["METADATA"], "what Dagster tells about components got lost"
     assert answer["SAME"] == ["True"] * 3, "a job built alone is another than among all"
+
+
+def test_what_every_child_needs_is_no_library_of_some(tmp_path: Path) -> None:
+    loaded = packages(told("import sys, automl_assets.execution.preload\nprint('LOADED', *sys.modules)", tmp_path))
+    assert "sklearn" in loaded
+    assert not loaded & {"torch", "lightgbm", "xgboost", "catboost", "statsforecast", "numba", "matplotlib"}

@@ -96,7 +96,7 @@ def test_one_failure_costs_one_job() -> None:
 @pytest.fixture
 def empty_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """The servers of a test load nothing: saves seconds each."""
-    monkeypatch.setattr(processes, "PRELOAD", [])
+    monkeypatch.setattr(processes, "_loaded", [])
 
 
 def _server() -> int:
@@ -179,7 +179,7 @@ import os, sys, time
 from automl_assets.execution import processes
 from automl_assets.execution import processes
 from automl_assets.execution.processes import Job, run_jobs
-processes.PRELOAD = []  # no learning here: saves seconds
+processes._loaded.clear()  # no learning here: saves seconds
 print("main runs", flush=True)
 jobs = [Job("pid", os.getpid, (), time.monotonic() + 300), Job("long", time.sleep, (300,), time.monotonic() + 300)]
 """
@@ -220,3 +220,23 @@ def _is_gone_soon(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_a_server_that_lacks_a_module_gives_way_unless_children_are_at_work(empty_server: None) -> None:
+    warm_up()
+    first = _server()
+    outcomes = run_jobs([_job("long", time.sleep, LONG), _job("quick", math.factorial, 3)], 2)
+    next(outcomes)
+    warm_up("colorsys")
+    assert _server() == first  # whose child is not lost
+    outcomes.close()
+    warm_up("colorsys")
+    assert _server() != first
+    assert _outcome(_has_loaded, "colorsys").value
+    second = _server()
+    warm_up("colorsys")
+    assert _server() == second
+
+
+def _has_loaded(module: str) -> bool:
+    return module in sys.modules

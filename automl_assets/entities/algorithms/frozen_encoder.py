@@ -128,6 +128,7 @@ PART = Algorithm(
     with_rounds_of=lambda config, model: config | {"epochs": model.tagger.epochs},
     time_share=2.0,
     requires="transformers",
+    preload=("torch",),
     lacks=lacks_weights,
     trial_seconds=lambda n_tokens: n_tokens * SECONDS_A_WORD,
 )

@@ -40,4 +40,5 @@ PART = state_forecaster(
     portfolio=_portfolio,
     time_share=1.5,
     requires="statsforecast",
+    preload=("statsforecast.models",),
 )

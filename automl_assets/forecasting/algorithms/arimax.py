@@ -154,4 +154,5 @@ PART = Forecaster(
     explain=_explain,
     time_share=1.5,
     requires="statsforecast",
+    preload=("statsforecast.models",),
 )

@@ -94,4 +94,5 @@ PART = state_forecaster(
     portfolio=_portfolio,
     time_share=0.4,
     requires="pmdarima",
+    preload=("pmdarima",),
 )

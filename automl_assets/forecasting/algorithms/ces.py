@@ -74,4 +74,5 @@ PART = state_forecaster(
     portfolio=_portfolio,
     time_share=0.3,
     requires="statsforecast",
+    preload=("statsforecast.models",),
 )

@@ -76,4 +76,5 @@ PART = state_forecaster(
     portfolio=_portfolio,
     time_share=0.6,
     requires="statsforecast",
+    preload=("statsforecast.models",),
 )

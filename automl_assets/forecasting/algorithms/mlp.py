@@ -287,4 +287,5 @@ PART = Forecaster(
     has_cold_start=True,
     time_share=2.0,
     requires="torch",
+    preload=("torch",),
 )

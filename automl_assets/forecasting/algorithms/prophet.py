@@ -320,4 +320,5 @@ PART = Forecaster(
     explain=_explain,
     time_share=1.0,
     requires="prophet",
+    preload=("prophet",),
 )

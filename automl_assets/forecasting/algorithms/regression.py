@@ -236,6 +236,7 @@ def _part(algorithm: Algorithm) -> Forecaster:
         has_cold_start=True,
         time_share=algorithm.time_share,
         requires=algorithm.requires,
+        preload=algorithm.preload,
     )
 
 

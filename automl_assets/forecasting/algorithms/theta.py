@@ -85,4 +85,5 @@ PART = state_forecaster(
     portfolio=_portfolio,
     time_share=0.4,
     requires="statsforecast",
+    preload=("statsforecast.models",),
 )

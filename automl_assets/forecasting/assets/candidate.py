@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from automl_assets.assets.candidate import PRIORITY, trials_told
+from automl_assets.execution.processes import warm_up
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.assets.partitions import GroupStep, group_step, partitioned
 from automl_assets.forecasting.forecaster import Forecaster
@@ -24,6 +25,7 @@ def candidate(experiment: Experiment, forecaster: Forecaster, priority: int) -> 
     )
     def asset(context: dg.AssetExecutionContext, records: dg.ResourceParam[RecordStore], clock: Clock) -> Iterator[Any]:
         with group_step(context, experiment, records) as step:
+            warm_up(*experiment.preload)
             groups = {key: step.features.read(key) for key in step.keys("features")}
             budget = clock.budget(context, experiment, forecaster, len(groups))
             step.journal.write("candidate_started", candidate=forecaster.name, seconds=budget.seconds)

@@ -7,6 +7,7 @@ import dagster as dg
 
 from automl_assets.assets.spec import table
 from automl_assets.errors import listed
+from automl_assets.execution.processes import warm_up
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.forecasting.assets.partitions import MOST_TOLD, Records, candidates_of, group_step, partitioned
 from automl_assets.forecasting.records import ForecastEnsemble
@@ -32,6 +33,7 @@ def ensemble(experiment: Experiment) -> dg.AssetsDefinition:
             return _metadata(made)
 
         with group_step(context, experiment, records) as step:
+            warm_up(*experiment.preload)
             keys = step.keys("features")
             groups, candidates = Records(keys, step.features.read), Records(keys, candidates_of(step, experiment))
             budget = clock.blending(context, experiment)

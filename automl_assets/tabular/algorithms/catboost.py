@@ -229,4 +229,5 @@ PART = Algorithm(
     kinds=frozenset({"catboost"}),
     time_share=1.5,
     requires="catboost",
+    preload=("catboost",),
 )

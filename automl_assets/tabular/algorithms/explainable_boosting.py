@@ -398,4 +398,5 @@ PART = Algorithm(
     reference="Lou et al. 2013, Nori et al. 2019; the booster of the interpret-core package.",
     kinds=frozenset({"interpret"}),
     requires="interpret",
+    preload=("interpret.utils",),
 )

@@ -224,4 +224,5 @@ PART = Algorithm(
     is_essential=True,
     kinds=frozenset({"lightgbm"}),
     requires="lightgbm",
+    preload=("lightgbm",),
 )

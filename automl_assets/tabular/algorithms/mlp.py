@@ -471,5 +471,6 @@ PART = Algorithm(
     kinds=frozenset({"pytorch"}),
     time_share=1.5,
     requires="torch",
+    preload=("torch",),
     max_rows=MAX_ROWS,
 )

@@ -180,4 +180,5 @@ PART = Algorithm(
     reference="Chen and Guestrin 2016; the xgboost package.",
     kinds=frozenset({"xgboost"}),
     requires="xgboost",
+    preload=("xgboost",),
 )

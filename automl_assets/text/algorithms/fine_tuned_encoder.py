@@ -427,5 +427,6 @@ PART = Algorithm(
     with_rounds_of=lambda config, model: config | {"epochs": model.epochs},
     time_share=3.0,
     requires="transformers",
+    preload=("torch", "transformers"),
     lacks=lacks_weights,
 )

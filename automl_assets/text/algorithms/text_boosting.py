@@ -142,4 +142,5 @@ PART = Algorithm(
     reference="Ke et al. 2017 (LightGBM), Deerwester et al. 1990 (latent semantic analysis).",
     kinds=frozenset({"lightgbm"}),
     requires="lightgbm",
+    preload=("lightgbm",),
 )

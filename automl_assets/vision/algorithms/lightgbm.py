@@ -64,4 +64,5 @@ PART = Algorithm(
     reference="Ke et al. 2017 (LightGBM).",
     kinds=frozenset({"lightgbm"}),
     requires="lightgbm",
+    preload=("lightgbm",),
 )
