@@ -2,11 +2,13 @@
 
 import ast
 import importlib
+import sys
 from pathlib import Path
 
 import pytest
 
 from automl_assets import registry
+from automl_assets.execution.processes import Job, run_jobs, wait_until_warm
 from automl_assets.experiment.experiment import parse
 from automl_assets.families import families
 
@@ -38,3 +40,16 @@ def _imported(file: Path) -> set[str]:
         names |= {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
         names |= {node.module or ""} if isinstance(node, ast.ImportFrom) else set()
     return {name.partition(".")[0] for name in names}
+
+
+def test_a_child_finds_its_family_without_loading_more() -> None:
+    """A third of a second at every fit, else."""
+    wait_until_warm(*registry.family_modules("tabular"))
+    (outcome,) = run_jobs([Job("found", _loaded_for, ("tabular",), float("inf"))], 1)
+    assert outcome.value == set()
+
+
+def _loaded_for(family: str) -> set[str]:
+    before = set(sys.modules)
+    assert registry.family_of("classification").steps.fit_fold and registry.algorithms(family)
+    return set(sys.modules) - before

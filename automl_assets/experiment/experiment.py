@@ -331,9 +331,9 @@ class Experiment(Frozen):
     @property
     def preload(self) -> tuple[str, ...]:
         """Modules that its child processes need; of libraries only those that its algorithms learn by."""
-        algorithms = registry.algorithm_modules(self.family.name)
+        found = registry.family_modules(self.family.name)
         named = (module for part in self.candidates.values() for module in part.preload)
-        return (*self.family.preload, *algorithms, *dict.fromkeys(named))
+        return (*self.family.preload, *found, *dict.fromkeys(named))
 
     @property
     def quantiles(self) -> tuple[float, ...]:

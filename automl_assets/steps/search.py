@@ -35,7 +35,8 @@ def search(
     """Tries configurations as `suggest` names them until time, trials or patience end. Never raises for a bad fit:
     a trial that crashed or ran out of time or memory is part of the candidate, with its reason. `run` runs the fits."""
     started = time.monotonic()
-    wait_until_warm()
+    family = registry.tasks()[features.truth.problem.task].family
+    wait_until_warm(*registry.family_modules(family), *algorithm.preload)
     budget = budget.after(time.monotonic() - started)
     with tempfile.TemporaryDirectory(prefix="automl_") as folder:
         registry.family_of(features.truth.problem.task).steps.lay_out(Path(folder), features, algorithm)

@@ -42,7 +42,7 @@ def searched(learned, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(climb, "CELLS_A_SECOND", 0.0)
     monkeypatch.setattr(climb, "LEAST_ROWS", 20)
     monkeypatch.setattr(climb, "ROWS_A_CLASS", 1)
-    monkeypatch.setattr(search, "wait_until_warm", lambda: None)
+    monkeypatch.setattr(search, "wait_until_warm", lambda *modules: None)
 
     def made(algorithm: Any, rows_a_second: float, seconds: float, **more: Any) -> tuple[Candidate, Machine]:
         case = learned("texts")

@@ -83,7 +83,7 @@ def asked(letters: None, tmp_path_factory: pytest.TempPathFactory) -> Asked:
     budget = Budget(seconds=600, n_cores=1, max_trials=2)
     parts = registry.algorithms("letters").values()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(searching, "wait_until_warm", lambda: None)
+        patch.setattr(searching, "wait_until_warm", lambda *modules: None)
         found = tuple(searching.search(features, part, budget, 0, run=run_here) for part in parts)
     return Asked(experiment, dataset, split, features, found)
 

@@ -32,7 +32,7 @@ def _search(case, algorithm: Algorithm = KNN, **budget) -> Candidate:
 @pytest.fixture
 def on_machine(monkeypatch: pytest.MonkeyPatch):
     """`on_machine(case, algorithm, seconds_of, …)`: the candidate, where `seconds_of` says how long each fit takes."""
-    monkeypatch.setattr("automl_assets.steps.search.wait_until_warm", lambda: None)
+    monkeypatch.setattr("automl_assets.steps.search.wait_until_warm", lambda *modules: None)
 
     def made(case, algorithm: Algorithm, seconds_of=lambda job: 1.0, **budget) -> Candidate:
         machine = Machine(seconds_of)

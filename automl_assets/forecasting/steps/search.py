@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from automl_assets import metrics
+from automl_assets import metrics, registry
 from automl_assets.execution.batches import PRELOAD, Piece, run_pieces
 from automl_assets.execution.budget import Budget, has_stalled
 from automl_assets.execution.processes import Outcome, wait_until_warm
@@ -49,7 +49,7 @@ def search(
     that forecasts only some of the series is scored with naive forecasts in the gaps, as it would answer, and says so.
     """
     started = time.monotonic()
-    wait_until_warm(PRELOAD)
+    wait_until_warm(PRELOAD, *registry.family_modules("forecasting"), *forecaster.preload)
     budget = budget.after(time.monotonic() - started)
     deadline = time.monotonic() + budget.seconds
     efforts = {key: _Effort(key, group, forecaster, budget, seed) for key, group in groups.items()}
