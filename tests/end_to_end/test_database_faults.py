@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 MADE_BEFORE = {"dataset", "profile", "split", "features", "candidate_baseline", "candidate_logistic_regression"}
 ASSETS = MADE_BEFORE | {"candidate_catboost", "leaderboard", "ensemble", "evaluation", "training_code", "report"}
+WAITING = "waiting up to 120 s for PostgreSQL"
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,22 @@ class Installation:
     server: Postgres
     yaml: Path
     home: Path
+    output: Path  # what a run says
 
     def run(self, **environment: str) -> subprocess.Popen:
         given = [AUTOML, "run", self.yaml, "--home", self.home]
-        own = os.environ | environment
-        return subprocess.Popen(given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=own)
+        with self.output.open("w") as output:
+            return subprocess.Popen(given, stdout=output, stderr=subprocess.STDOUT, env=os.environ | environment)
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def fail(self, mode: str) -> None:
+        """The server is away until the run waits for it."""
+        n_before = self.said().count(WAITING)
+        self.server.stop(mode)
+        until(lambda: self.said().count(WAITING) > n_before, 200)
+        self.server.start()
 
     def wait_until(self, asset: str) -> None:
         until(lambda: is_making(self.home, asset), 200)
@@ -55,7 +66,8 @@ def installation(
 ) -> Iterator[Installation]:
     monkeypatch.setenv("AUTOML_DATABASE", new_database(postgres_server.url))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
-    yield Installation(postgres_server, slow_experiment(tmp_path, tiny), tmp_path / "home")
+    yaml = slow_experiment(tmp_path, tiny)
+    yield Installation(postgres_server, yaml, tmp_path / "home", tmp_path / "output.txt")
     postgres_server.ensure_started()
 
 
@@ -65,12 +77,10 @@ def test_a_run_waits_while_the_server_is_restarted_and_while_it_recovers_from_a_
     with installation.run() as run:
         for asset, mode in (("candidate_logistic_regression", "fast"), ("candidate_catboost", "immediate")):
             installation.wait_until(asset)
-            installation.server.stop(mode)
-            time.sleep(1)
-            installation.server.start()
-        said, _ = run.communicate(timeout=400)
-    assert run.returncode == 0, said
-    assert "waiting up to 120 s for PostgreSQL" in said and "Traceback" not in said
+            installation.fail(mode)
+        run.wait(timeout=400)
+    assert run.returncode == 0, installation.said()
+    assert "Traceback" not in installation.said()
     assert installation.materialised() == {dg.DagsterRunStatus.SUCCESS: Counter(dict.fromkeys(ASSETS, 1))}
 
 
@@ -79,7 +89,8 @@ def test_a_run_that_waited_in_vain_says_so_and_is_resumed(installation: Installa
     with installation.run(AUTOML_DATABASE_SECONDS="2") as run:
         installation.wait_until("candidate_catboost")
         installation.server.stop("fast")
-        said, _ = run.communicate(timeout=400)
+        run.wait(timeout=400)
+    said = installation.said()
     assert run.returncode == 1
     told = " ".join(said.replace("│", " ").split())
     assert "PostgreSQL has been away for 2 s" in told and "go on by `automl run" in told and "--resume" in told
