@@ -50,16 +50,24 @@ class Killed:
     seconds_until_fits_ended: float
 
 
+def _fits_of_catboost(run: subprocess.Popen, home: Path) -> list[int]:
+    """Processes that fit its third candidate; none where the run ended before any was seen."""
+    found = until(lambda: (is_fitting_catboost(home) and fits(run.pid)) or run.poll() is not None, 300)
+    return found if isinstance(found, list) else []
+
+
 @pytest.fixture(scope="module")
 def killed(
     tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., Path], new_home: Callable[[Path], Path]
 ) -> Killed:
     folder = tmp_path_factory.mktemp("killed")
-    file, home = slow_experiment(folder, tiny), new_home(folder / "home")
-    with (folder / "output").open("wb") as output:
-        run = subprocess.Popen([AUTOML, "run", file, "--home", home], stdout=output, stderr=subprocess.STDOUT)
-    until(lambda: is_fitting_catboost(home), 200)
-    fitting = until(lambda: fits(run.pid), 120)
+    file = slow_experiment(folder, tiny)
+    for number in range(3):  # a machine that stalls may miss the seconds in which a run fits
+        home = new_home(folder / f"home_{number}")
+        with (folder / "output").open("wb") as output:
+            run = subprocess.Popen([AUTOML, "run", file, "--home", home], stdout=output, stderr=subprocess.STDOUT)
+        if fitting := _fits_of_catboost(run, home):
+            break
     run.kill()
     run.wait(120)
     killed_at = time.monotonic()
