@@ -16,7 +16,9 @@ from pydantic import BaseModel
 from automl_assets.records import Problem
 
 Config = dict[str, Any]
-View = Literal["codes", "dense", "words", "characters", "terms", "texts", "tokens", "descriptors"]  # each family's own
+View = Literal[
+    "codes", "dense", "words", "characters", "terms", "texts", "tokens", "descriptors", "vectors"
+]  # each family's own
 Link = Literal["value", "logit", "sigmoid", "probability"]
 
 

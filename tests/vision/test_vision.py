@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from PIL import Image
 
 from automl_assets import registry
 from automl_assets.data.image_cells import pixels_at
-from automl_assets.errors import DataError
+from automl_assets.errors import DataError, SettingError
 from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import Experiment, parse
 from automl_assets.records import Candidate, Dataset, Ensemble, Features, Profile
@@ -28,6 +29,8 @@ from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import split_rows
 from automl_assets.vision.features.image_column import image_column
 from automl_assets.vision.features.image_featurizer import ImageFeaturizer, encode_images
+from automl_assets.vision.records import VIEWS
+from tests.tiny_backbone import save_tiny_resnet
 
 TASKS = ("image_classification", "image_classification_multilabel")
 CASES = [
@@ -54,6 +57,14 @@ class Learnt:
         return build_ensemble(chosen, self.features, self.experiment.ensemble, 0)
 
 
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A tiny network that reads images, and a place for what is exported of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOML_WEIGHTS", str(tmp_path_factory.mktemp("weights")))
+        yield save_tiny_resnet(tmp_path_factory.mktemp("network"))
+
+
 def _asked(folder: Path, task: str, **settings: Any) -> Experiment:
     rows, target = registry.tasks()[task].sample(0)
     rows.write_csv(folder / "rows.csv")
@@ -62,8 +73,9 @@ def _asked(folder: Path, task: str, **settings: Any) -> Experiment:
 
 
 @pytest.fixture(scope="module", params=TASKS)
-def learnt(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Learnt:
-    experiment = _asked(tmp_path_factory.mktemp("images"), request.param)
+def learnt(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, network: Path) -> Learnt:
+    reading = {"featurization": {"image_embedding": str(network)}}
+    experiment = _asked(tmp_path_factory.mktemp("images"), request.param, **reading)
     dataset, steps = load(experiment), experiment.family.steps
     profile = steps.describe(dataset, experiment)
     features = steps.featurize(dataset, profile, split_rows(dataset, profile, experiment), experiment)
@@ -120,7 +132,8 @@ def test_features_are_stored_and_read_back(learnt: Learnt) -> None:
     write_record(learnt.features, files.__setitem__, b"key")
     read = read_record(files.__getitem__, b"key")
     assert read.featurizer == learnt.features.featurizer
-    np.testing.assert_array_equal(read.inputs.descriptors, learnt.features.inputs.descriptors)
+    for view in VIEWS:
+        np.testing.assert_array_equal(read.inputs.view(view), learnt.features.inputs.view(view))
 
 
 def test_few_images_of_a_class_are_told(tmp_path: Path) -> None:
@@ -191,3 +204,25 @@ def test_labels_and_images_may_be_annotated_in_any_format(tmp_path: Path) -> Non
     drawn = encode_images(ImageFeaturizer("image"), rows)
     np.testing.assert_array_equal(made.inputs.descriptors, drawn.descriptors)
     assert profile.problem.classes == ("disc", "stripes")
+
+
+def test_networks_that_would_take_too_long_are_left_out_and_it_is_said(
+    tmp_path: Path, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("automl_assets.vision.steps.featurize.seconds_an_image", lambda backbone, cells: 9.0)
+    reading = {"featurization": {"image_embedding": str(network)}, "limits": {"timeout_minutes": 1}}
+    experiment = _asked(tmp_path, TASKS[0], **reading)
+    dataset, steps = load(experiment), experiment.family.steps
+    profile = steps.describe(dataset, experiment)
+    features = steps.featurize(dataset, profile, split_rows(dataset, profile, experiment), experiment)
+    assert features.inputs.vectors is None and len(features.columns) == 1
+    found = search(features, experiment.candidates["frozen_backbone"], Budget(60, 2, max_trials=1), 0)
+    assert "would read 60 images in about" in (found.trials[0].reason or "")
+
+
+def test_settings_that_say_nothing_of_images_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"featurization.language: not for images; possible: mode, image_embedding"):
+        _asked(tmp_path, TASKS[0], featurization={"language": "eng"})
+    tables = {"task": "classification", "source": "rows.csv", "target": "y"}
+    with pytest.raises(SettingError, match=r"featurization.image_embedding: a classification reads no images"):
+        parse(tables | {"featurization": {"image_embedding": "MobileNetV2"}}, "rows")

@@ -8,6 +8,7 @@ deviations on grids, energies of Gabor filters at three scales (Daugman 1985), h
 import numpy as np
 
 from automl_assets.onnx.graph import FLOAT, Graph
+from automl_assets.onnx.planes import add_planes
 
 SIDE = 64  # pixels to which every image is brought
 GREY = (0.299, 0.587, 0.114)  # of red, green and blue
@@ -21,18 +22,9 @@ BRIGHTER = 0.01  # than the pixel in their midst
 TINY = 1e-8
 
 
-def add_square(graph: Graph, image: str, side: int) -> str:
-    """Adds pixels uint8 [n_rows, height, width, 3] as shares of full brightness, float32 [n_rows, 3, side, side]."""
-    shares = graph.node("Div", graph.node("Cast", image, to=FLOAT), graph.constant(np.float32(255)))
-    planes = graph.node("Transpose", shares, perm=[0, 3, 1, 2])
-    outer = graph.node("Shape", planes, start=0, end=2)
-    sizes = graph.node("Concat", outer, graph.constant(np.array([side, side], np.int64)), axis=0)
-    return str(graph.node("Resize", planes, "", "", sizes, mode="linear", antialias=1))
-
-
 def add_descriptors(graph: Graph, image: str) -> str:
     """Adds the descriptors of pixels uint8 [n_rows, height, width, 3], float32 [n_rows, n_descriptors]."""
-    colours = add_square(graph, image, SIDE)
+    colours = add_planes(graph, image, SIDE)
     grey = _weighted(graph, colours, [GREY])
     opposed = _weighted(graph, colours, [(1.0, -1.0, 0.0), (0.5, 0.5, -1.0)])
     saturation = _saturation(graph, colours)

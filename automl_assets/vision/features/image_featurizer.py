@@ -1,13 +1,18 @@
 """From images to what algorithms take of them, by one ONNX graph that Python runs as well."""
 
+import time
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from automl_assets.backbones.network import n_dims
+from automl_assets.backbones.reference import Reference
+from automl_assets.backbones.vectors import add_vectors
 from automl_assets.data.image_cells import pixels_at
 from automl_assets.errors import DataError, listed
 from automl_assets.onnx.graph import Graph
@@ -15,18 +20,21 @@ from automl_assets.onnx.session import open_session, threads_for
 from automl_assets.records import FeatureColumn
 from automl_assets.stored import stored_as
 from automl_assets.vision.features.descriptors import SIDE, add_descriptors
-from automl_assets.vision.records import ImageInputs
+from automl_assets.vision.records import VIEWS, ImageInputs
 
 IMAGE = "image"
 MOST_NAMED = 5  # images that cannot be read
+N_TIMED = 8  # images that say how long all will take
 
 
 @stored_as("vision.Featurizer")
 @dataclass(frozen=True)
 class ImageFeaturizer:
-    """The recipe: the column that says where images lie. Nothing is learnt."""
+    """The recipe: the column that says where images lie, and the pretrained networks that read them. Nothing is learnt."""
 
     image: str
+    backbones: tuple[Reference, ...] = ()
+    left_out: str = ""  # why no network reads the images, where that is not for want of weights
 
     @property
     def raw_columns(self) -> tuple[str, ...]:
@@ -35,49 +43,80 @@ class ImageFeaturizer:
     @property
     def columns(self) -> tuple[FeatureColumn, ...]:
         told = f"colours, textures and gradients of {SIDE} x {SIDE} pixels"
-        return (FeatureColumn(f"{self.image}_descriptors", self.image, told),)
+        vectors = (
+            FeatureColumn(f"{self.image}_{one.name}", self.image, f"{n_dims(one)} numbers of the network {one.name}")
+            for one in self.backbones
+        )
+        return (FeatureColumn(f"{self.image}_descriptors", self.image, told), *vectors)
+
+    def views(self, asked: Collection[str] = VIEWS) -> tuple[str, ...]:
+        """Those of them that there are."""
+        return tuple(name for name in VIEWS if name in asked and (name != "vectors" or self.backbones))
 
 
-def encode_images(featurizer: ImageFeaturizer, table: pl.DataFrame) -> ImageInputs:
-    """Rows as algorithms take them. Raises DataError that names the images that cannot be read."""
+def encode_images(featurizer: ImageFeaturizer, table: pl.DataFrame, asked: Collection[str] = VIEWS) -> ImageInputs:
+    """Rows as algorithms take them, with the views that are asked for. Raises DataError that names the images that cannot
+    be read."""
     cells = table[featurizer.image].cast(pl.String)
     if cells.null_count():
         rows = listed([number + 1 for number in np.flatnonzero(cells.is_null().to_numpy())], most=MOST_NAMED)
         raise DataError(f'"{featurizer.image}" names no image in row {rows}; remove what has none')
-    images = cells.to_list()
-    return ImageInputs(np.array(images, object), _descriptors(images))
+    images, views = cells.to_list(), featurizer.views(asked)
+    found = _answers(images, views, featurizer.backbones) if views else ()
+    return ImageInputs(np.array(images, object), **dict(zip(views, found, strict=True)))
 
 
-def _descriptors(images: list[str]) -> np.ndarray:
-    """float32 [n_images, n_descriptors]"""
+def seconds_an_image(backbone: Reference, cells: Sequence[str]) -> float:
+    """What a network takes for an image of the size that the first of some cells have."""
+    run = _session(("vectors",), (backbone,)).run
+    images = [pixels[None] for cell in cells[:N_TIMED] if not isinstance(pixels := _read(cell), DataError)]
+    started = time.monotonic()
+    for pixels in images:
+        run(None, {IMAGE: pixels})
+    return (time.monotonic() - started) / max(1, len(images))
+
+
+def _answers(images: list[str], views: tuple[str, ...], backbones: tuple[Reference, ...]) -> list[np.ndarray]:
+    """Of each view float32 [n_images, n_columns]."""
+    session = _session(views, backbones)
     with ThreadPoolExecutor(threads_for(len(images))) as pool:
-        found = list(pool.map(_described, images))
+        found = list(pool.map(partial(_answer, session), images))
     broken = [str(one) for one in found if isinstance(one, DataError)]
     if broken:
         raise DataError(f"{len(broken)} of {len(images)} images cannot be read: {'; '.join(broken[:MOST_NAMED])}")
-    none = _answer(np.zeros((1, 1, 1, 3), np.uint8))[:0]
-    return np.concatenate([none, *(one for one in found if not isinstance(one, DataError))])
+    none = [values[:0] for values in session.run(None, {IMAGE: np.zeros((1, 1, 1, 3), np.uint8)})]
+    return [np.concatenate(parts) for parts in zip(none, *(one for one in found if isinstance(one, list)), strict=True)]
 
 
-def _described(cell: str) -> np.ndarray | DataError:
+def _answer(session: Any, cell: str) -> list[np.ndarray] | DataError:
+    pixels = _read(cell)
+    return pixels if isinstance(pixels, DataError) else list(session.run(None, {IMAGE: pixels[None]}))
+
+
+def _read(cell: str) -> np.ndarray | DataError:
     try:
-        return _answer(pixels_at(cell)[None])
+        return pixels_at(cell)
     except DataError as error:
         return error
 
 
-def _answer(pixels: np.ndarray) -> np.ndarray:
-    """Of images of one size, uint8 [n_images, height, width, 3]."""
-    answer: np.ndarray = _session().run(None, {IMAGE: pixels})[0]
-    return answer
-
-
 @cache
-def _session() -> Any:
+def _session(views: tuple[str, ...], backbones: tuple[Reference, ...]) -> Any:
     graph = Graph()
     image = graph.input(IMAGE, np.uint8, [None, None, None, 3])
-    graph.output("descriptors", add_descriptors(graph, image), np.float32, [None, None])
+    for view, tensor in _added(graph, image, views, backbones).items():
+        graph.output(view, tensor, np.float32, [None, None])
     return open_session(graph.build().SerializeToString())
+
+
+def _added(graph: Graph, image: str, views: Collection[str], backbones: tuple[Reference, ...]) -> dict[str, str]:
+    """View -> its tensor."""
+    added = {}
+    if "descriptors" in views:
+        added["descriptors"] = add_descriptors(graph, image)
+    if "vectors" in views:
+        added["vectors"] = add_vectors(graph, image, backbones)
+    return added
 
 
 def input_types(featurizer: ImageFeaturizer) -> dict[str, str]:
@@ -85,7 +124,7 @@ def input_types(featurizer: ImageFeaturizer) -> dict[str, str]:
     return {featurizer.image: "image"}
 
 
-def add_inputs(graph: Graph, featurizer: ImageFeaturizer) -> dict[str, str]:
-    """Declares the input, and computes what algorithms take: view -> its tensor."""
+def add_inputs(graph: Graph, featurizer: ImageFeaturizer, asked: Collection[str]) -> dict[str, str]:
+    """Declares the input, and computes what algorithms ask for: view -> its tensor."""
     image = graph.input(featurizer.image, np.uint8, [None, None, None, 3])
-    return {"descriptors": add_descriptors(graph, image)}
+    return _added(graph, image, featurizer.views(asked), featurizer.backbones)

@@ -2,15 +2,34 @@
 
 from pathlib import Path
 
+import numpy as np
+
+from automl_assets.errors import SettingError
 from automl_assets.learning import fit_fold
 from automl_assets.learning.preparation import choices, is_imbalanced
 from automl_assets.parts import Algorithm, FitContext
 from automl_assets.records import Features
 
+ROWS, LACKING = "x.npy", "lacking.txt"
+NO_NETWORK = "skipped: no pretrained network was here when the features were made; materialise `features` again"
+
 
 def lay_out(folder: Path, features: Features, algorithm: Algorithm) -> None:
-    """Writes the view that the algorithm asks for, and the truth, where fits map them."""
-    fit_fold.lay_out(folder, features.inputs.view(algorithm.view), features.truth)
+    """Writes the view that the algorithm asks for, and the truth, where fits map them; without the view, what is said of
+    it to who asks."""
+    if (rows := features.inputs.view(algorithm.view)) is not None:
+        np.save(folder / ROWS, rows)
+    else:
+        (folder / LACKING).write_text(features.featurizer.left_out or NO_NETWORK, "utf-8")
+    fit_fold.lay_out_truth(folder, features.truth)
+
+
+def read_inputs(folder: Path) -> np.ndarray:
+    """What was laid out. Raises SettingError where the view is none of the features."""
+    if (lacking := folder / LACKING).exists():
+        raise SettingError(lacking.read_text("utf-8"))
+    found: np.ndarray = np.load(folder / ROWS, mmap_mode="r")
+    return found
 
 
 def fit_context(features: Features, seed: int) -> FitContext:
@@ -27,4 +46,5 @@ def choices_for(algorithm: Algorithm, features: Features) -> dict[str, tuple[str
 
 def cells_a_row(features: Features, algorithm: Algorithm) -> int:
     """Numbers of an image that the algorithm looks at."""
-    return int(features.inputs.view(algorithm.view)[0].size)
+    rows = features.inputs.view(algorithm.view)
+    return 0 if rows is None else int(rows[0].size)

@@ -14,11 +14,12 @@ def onnx_bytes(ensemble: Ensemble) -> bytes:
     """The whole pipeline as a serialised ONNX model over pixels, with the outputs of every classification. Images are
     asked one by one, since those asked together must be of one size."""
     graph = Graph()
-    views = add_inputs(graph, ensemble.featurizer)
-    raws = []
-    for member in ensemble.members:
-        algorithm = algorithm_of(member, ensemble.problem)
-        raws.append(add_raw(algorithm, member.fitted.models, graph, views[algorithm.view]))
+    algorithms = [algorithm_of(member, ensemble.problem) for member in ensemble.members]
+    views = add_inputs(graph, ensemble.featurizer, {algorithm.view for algorithm in algorithms})
+    raws = [
+        add_raw(algorithm, member.fitted.models, graph, views[algorithm.view])
+        for algorithm, member in zip(algorithms, ensemble.members, strict=True)
+    ]
     graph.properties[ROWS_TOGETHER] = "1"
     add_answers(graph, add_combination(graph, raws, ensemble), ensemble)
     return graph.build().SerializeToString()

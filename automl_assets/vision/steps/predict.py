@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 
+from automl_assets.errors import ArtifactError
 from automl_assets.learning.preparation import mean_raw
 from automl_assets.parts import link_of, link_scores
 from automl_assets.records import Ensemble, Member, Problem
@@ -14,7 +15,8 @@ from automl_assets.vision.records import ImageInputs
 
 def answer(ensemble: Ensemble, table: pl.DataFrame) -> np.ndarray:
     """Probabilities [n_rows, n_classes]."""
-    return answer_inputs(ensemble, encode_images(ensemble.featurizer, table))
+    asked = {algorithm_of(member, ensemble.problem).view for member in ensemble.members}
+    return answer_inputs(ensemble, encode_images(ensemble.featurizer, table, asked))
 
 
 def answer_inputs(ensemble: Ensemble, inputs: ImageInputs) -> np.ndarray:
@@ -26,5 +28,10 @@ def answer_inputs(ensemble: Ensemble, inputs: ImageInputs) -> np.ndarray:
 
 def _member_answer(member: Member, inputs: ImageInputs, problem: Problem) -> np.ndarray:
     algorithm = algorithm_of(member, problem)
-    raw = mean_raw(algorithm, member.fitted.models, inputs.view(algorithm.view))
+    rows = inputs.view(algorithm.view)
+    if rows is None:
+        raise ArtifactError(
+            f"{algorithm.name} reads {algorithm.view}, which its featurizer does not give; run it again"
+        )
+    raw = mean_raw(algorithm, member.fitted.models, rows)
     return link_scores(raw, link_of(algorithm.link, problem))

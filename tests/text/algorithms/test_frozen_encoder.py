@@ -185,7 +185,7 @@ def test_the_encoder_is_chosen_by_language_here_or_on_the_hub(
 
     monkeypatch.setattr("automl_assets.encoders.reference.place_of", lambda weights: None)
     asked: list[str] = []
-    monkeypatch.setattr("automl_assets.encoders.reference._from_hub", lambda name: asked.append(name) or _none_there())
+    monkeypatch.setattr("automl_assets.weights.named._from_hub", lambda name, *_: asked.append(name) or _none_there())
     assert wished(None, texts, language) is None
     assert asked == []
     assert wished("auto", texts, language) is None  # the hub does not answer
