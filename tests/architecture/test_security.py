@@ -26,6 +26,10 @@ PROTECTED = {
         "automl_assets/serving/worker.py",
         "mlflow.pyfunc.load_model",
     ): "`automl serve` compared its SHA-256 just before",
+    (
+        "automl_assets/backbones/inverted_residuals.py",
+        "torch.load",
+    ): "tensors alone, once the SHA-256 is that of the known file",
     ("automl_assets/execution/batches.py", "pickle.load"): "written by an own child into a folder of 0700",
 }
 NODES = [(place, node) for place, tree in TREES.items() for node in ast.walk(tree)]
@@ -42,6 +46,11 @@ def test_what_can_run_code_is_protected() -> None:
     used = [*BASES, *((place, call.func) for place, call in CALLS)]
     found = {(_in_folder(place), ast.unparse(name)) for place, name in used}
     assert {(place, name) for place, name in found if name in RUN_CODE} == set(PROTECTED)
+
+
+def test_torch_reads_tensors_alone() -> None:
+    loading = [call for _, call in CALLS if ast.unparse(call.func) == "torch.load"]
+    assert loading and all("weights_only=True" in map(ast.unparse, call.keywords) for call in loading)
 
 
 def test_no_shell_and_no_pickled_array() -> None:
