@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from automl_assets.backbones.inverted_residuals import KINDS
 from automl_assets.errors import ArtifactError, ServiceError, SettingError
 from automl_assets.weights import places
 from automl_assets.weights.fetch import fetch
-from automl_assets.backbones.inverted_residuals import KINDS
 from automl_assets.weights.known import WEIGHTS, Member, Weights, Wheel
 from tests.command_line import automl
 
