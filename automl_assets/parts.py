@@ -16,9 +16,9 @@ from pydantic import BaseModel
 from automl_assets.records import Problem
 
 Config = dict[str, Any]
-View = Literal[
-    "codes", "dense", "words", "characters", "terms", "texts", "tokens", "descriptors", "vectors"
-]  # each family's own
+View = Literal[  # each family's own
+    "codes", "dense", "words", "characters", "terms", "texts", "tokens", "descriptors", "vectors", "images"
+]
 Link = Literal["value", "logit", "sigmoid", "probability"]
 
 
@@ -46,6 +46,7 @@ class FitContext:
     seed: int = 0
     deadline: float = float("inf")  # time.monotonic() by which the fit must have returned
     encoder: Any = None  # `encoders.reference.Reference` of the pretrained network that reads texts; None: what is here
+    backbones: tuple[Any, ...] = ()  # `backbones.reference.Reference` of those that read images
     is_exported: bool = False  # whether models become part of an ONNX file, so that one that cannot is of no use
 
 

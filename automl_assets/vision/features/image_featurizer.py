@@ -127,4 +127,4 @@ def input_types(featurizer: ImageFeaturizer) -> dict[str, str]:
 def add_inputs(graph: Graph, featurizer: ImageFeaturizer, asked: Collection[str]) -> dict[str, str]:
     """Declares the input, and computes what algorithms ask for: view -> its tensor."""
     image = graph.input(featurizer.image, np.uint8, [None, None, None, 3])
-    return _added(graph, image, featurizer.views(asked), featurizer.backbones)
+    return {"images": image} | _added(graph, image, featurizer.views(asked), featurizer.backbones)

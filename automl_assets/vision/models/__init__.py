@@ -1,0 +1,1 @@
+"""What algorithms of images learn that is more than numbers."""
