@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image
 
 from automl_assets import registry
 from automl_assets.data.image_cells import pixels_at
+from automl_assets.data.pixels import held_content
 from automl_assets.errors import DataError
 from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import Experiment, parse
@@ -130,6 +132,43 @@ def test_few_images_of_a_class_are_told(tmp_path: Path) -> None:
     found = experiment.family.steps.describe(load(experiment), experiment).guardrails
     told = next(one for one in found if one.name == "enough_images")
     assert told.status == "alerted" and told.figures == {"rare": 3}
+
+
+def test_a_broken_image_takes_no_part_and_is_named(tmp_path: Path) -> None:
+    experiment = _asked(tmp_path, TASKS[0], validation={"folds": 5})
+    whole = _featurized(experiment)
+    rows = pl.read_csv(tmp_path / "rows.csv")
+    cells, lost = rows["image"].to_list(), [0, 7, 30]
+    (tmp_path / "cut.png").write_bytes(held_content(cells[7])[:60])
+    cells[0], cells[7], cells[30] = None, str(tmp_path / "cut.png"), str(tmp_path / "gone.png")
+    rows.with_columns(image=pl.Series(cells)).write_csv(tmp_path / "rows.csv")
+    profile, features = _featurized(experiment)
+    told = next(one for one in profile.guardrails if one.name == "unreadable_images")
+    assert told.status == "done" and told.figures == {"images": 3} and profile.left_out == tuple(lost)
+    assert re.search(r"row 0 names no image; row 7 .*cut\.png cannot be read.*; row 30 .*gone\.png", told.message)
+    split, kept = features.truth.split, np.setdiff1d(np.arange(rows.height), lost)
+    np.testing.assert_array_equal(np.flatnonzero(split.is_training | split.is_test), kept)
+    np.testing.assert_array_equal(features.inputs.descriptors[kept], whole[1].inputs.descriptors[kept])
+    np.testing.assert_array_equal(features.truth.y, whole[1].truth.y)
+    assert len(features.inputs) == rows.height
+
+
+def _featurized(experiment: Experiment) -> tuple[Profile, Features]:
+    dataset, steps = load(experiment), experiment.family.steps
+    profile = steps.describe(dataset, experiment)
+    return profile, steps.featurize(dataset, profile, split_rows(dataset, profile, experiment), experiment)
+
+
+def test_too_few_images_that_can_be_read_end_a_run(tmp_path: Path) -> None:
+    experiment = _asked(tmp_path, TASKS[0])
+    rows = pl.read_csv(tmp_path / "rows.csv")
+    is_disc, gone = pl.col("shape") == "disc", pl.lit(str(tmp_path / "gone.png"))
+    rows.with_columns(image=pl.when(is_disc).then(gone).otherwise("image")).write_csv(tmp_path / "rows.csv")
+    with pytest.raises(DataError, match=r"no image of disc can be read.*gone\.png.*are looked for as they are written"):
+        experiment.family.steps.describe(load(experiment), experiment)
+    rows.with_columns(image=gone).write_csv(tmp_path / "rows.csv")
+    with pytest.raises(DataError, match=r"60 of 60 images cannot be read: row 0 .*gone\.png.*; and 57 more"):
+        experiment.family.steps.describe(load(experiment), experiment)
 
 
 def test_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ N_BACKGROUND = 64
 
 
 def featurize(dataset: Dataset, profile: Profile, split: Split, experiment: Experiment) -> Features:
-    """All views of every row beside its truth. Nothing is learnt from any row."""
+    """All views of every row beside its truth. Nothing is learnt from any row. A row that takes no part may have no image; it
+    holds the place of its number with the views of another."""
     featurizer = ImageFeaturizer(image_column(dataset.roles.features))
     truth = truth_of(dataset, profile.problem, split, experiment)
-    inputs = encode_images(featurizer, dataset.table)
+    takes_part = split.is_training | split.is_test
+    inputs = encode_images(featurizer, dataset.table.filter(takes_part))
+    inputs = inputs.take(np.maximum(np.cumsum(takes_part) - 1, 0))
     shown = np.random.default_rng(experiment.seed).permutation(np.flatnonzero(split.is_shown))
     background = dataset.table.select(featurizer.raw_columns)[np.sort(shown[:N_BACKGROUND])]
     return Features(truth, inputs, featurizer, featurizer.columns, dataset.schema, background)
