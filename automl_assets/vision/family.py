@@ -6,6 +6,7 @@ from automl_assets.row_family import drift_sensors, graph_of_rows, result_of_row
 from automl_assets.steps.load_table import load_table
 from automl_assets.vision.features.image_featurizer import input_types
 from automl_assets.vision.settings import check_settings, text_columns
+from automl_assets.vision.steps.analyse_errors import analyse_errors
 from automl_assets.vision.steps.describe import GUARDRAILS, describe
 from automl_assets.vision.steps.featurize import featurize
 from automl_assets.vision.steps.fit import cells_a_row, choices_for, fit_context, lay_out
@@ -34,6 +35,7 @@ FAMILY = Family(
         answer=answer,
         answer_inputs=answer_inputs,
         most_milliseconds=50.0,  # a photograph of some megapixels is decoded and made small
+        analyse_errors=analyse_errors,
         onnx_bytes=onnx_bytes,
         input_types=input_types,
     ),

@@ -117,6 +117,21 @@ def test_a_server_reads_images_that_are_sent_and_no_file(learnt: Learnt, tmp_pat
     assert "data URI" in takes and "pillow" in needed
 
 
+def test_the_worst_answers_are_shown_and_all_errors_told_by_what_images_look_like(learnt: Learnt) -> None:
+    analyse = learnt.experiment.family.steps.analyse_errors
+    guess = learnt.ensemble("baseline")
+    found = analyse(learnt.dataset, learnt.features, guess, 0)
+    told = {"shorter side in pixels", "brightness", "contrast", "colourfulness", "width by height"}
+    assert told & {*found.by_group["column"]} and found.left_out == ()
+    assert found.pictures[0].name == "worst_answers"
+    drawn = found.pictures[0].image.decode()
+    wrong = re.search(r"(\d+) of 12 images are answered wrongly", drawn)
+    assert wrong and drawn.count("<image ") == int(wrong[1]) > 0 and len(drawn) < 100_000
+    assert "data:image/jpeg;base64," in drawn and re.search(r">row \d+<.*>is .*>answered ", drawn)
+    rushed = analyse(learnt.dataset, learnt.features, guess, 0, seconds=0.0)
+    assert "measures of image" in rushed.left_out and "pictures" in rushed.left_out
+
+
 def test_features_are_stored_and_read_back(learnt: Learnt) -> None:
     files: dict[str, bytes] = {}
     write_record(learnt.features, files.__setitem__, b"key")

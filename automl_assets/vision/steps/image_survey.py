@@ -13,9 +13,9 @@ from automl_assets.data.image_cells import thumbnail_at
 from automl_assets.data.pixels import HELD, Thumbnail
 from automl_assets.errors import DataError
 from automl_assets.onnx.session import threads_for
+from automl_assets.vision.features.descriptors import GREY
 
 ROWS, COLUMNS = 8, 9  # areas of a thumbnail: eight differences between neighbours in each row
-GREY = np.array([0.299, 0.587, 0.114])  # of red, green and blue
 N_BANDS, BAND_BITS = 4, 16  # of a hash; images that differ in fewer bits than there are bands have one band in common
 MOST_BITS = 3  # that near-duplicates differ in
 MOST_APART = 8.0  # mean difference of their areas, of 255: shapes alike in other colours are no duplicates
