@@ -51,7 +51,7 @@ class RowSteps:
     `explain_rows(ensemble, dataset, features, table, seconds)` a table of contributions.
     `onnx_bytes(ensemble)` is the whole pipeline from raw columns to answers as a serialised ONNX model, and
     `matrix_onnx(ensemble)` is the same with one input for many columns of a kind, and which these are; None where none is.
-    `input_types(featurizer)` names its raw columns: -> float, double or string.
+    `input_types(featurizer)` names its raw columns: -> float, double, string or image.
     `label_errors(dataset, features, ensemble)` is a table of likely errors of labels, and
     `review_label_errors(dataset, features, ensemble)` the same for Label Studio, where a row has no label of its own.
     Where one of the others is None the asset of its name is not there.

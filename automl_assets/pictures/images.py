@@ -11,8 +11,8 @@ import numpy as np
 from automl_assets.model_records import Picture
 from automl_assets.pictures.canvas import BLUE, INK, MOST_BYTES, ORANGE, SOFT, readable
 
-COLUMNS, SIDE, GAP = 5, 124, 10  # tiles in a row; pixels of a tile, and between tiles
-LINE, LETTERS = 14, 20  # pixels of a line of text; letters that a tile has room for
+COLUMNS, SIDE, GAP = 6, 108, 8  # tiles in a row; pixels of a tile, and between tiles
+LINE, LETTERS = 14, 17  # pixels of a line of text; letters that a tile has room for
 TOP = 40  # pixels for title and note
 QUALITIES = (80, 60, 40, 20)  # of JPEG, the first that keeps the picture small
 STRENGTH = 0.65  # of the colour of what says most

@@ -8,6 +8,7 @@ from automl_assets.vision.features.image_featurizer import input_types
 from automl_assets.vision.settings import check_settings, text_columns
 from automl_assets.vision.steps.analyse_errors import analyse_errors
 from automl_assets.vision.steps.describe import GUARDRAILS, describe
+from automl_assets.vision.steps.explain import explain, explain_rows
 from automl_assets.vision.steps.featurize import featurize
 from automl_assets.vision.steps.fit import cells_a_row, choices_for, fit_context, lay_out
 from automl_assets.vision.steps.pipeline_onnx import onnx_bytes
@@ -35,6 +36,8 @@ FAMILY = Family(
         answer=answer,
         answer_inputs=answer_inputs,
         most_milliseconds=50.0,  # a photograph of some megapixels is decoded and made small
+        explain=explain,
+        explain_rows=explain_rows,
         analyse_errors=analyse_errors,
         onnx_bytes=onnx_bytes,
         input_types=input_types,

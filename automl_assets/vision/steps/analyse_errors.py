@@ -20,7 +20,7 @@ from automl_assets.vision.features.descriptors import GREY
 from automl_assets.vision.steps.image_survey import ImageSurvey, survey_images
 
 FIRST_IMAGES = 64  # that tell how long one takes to look at
-MOST_WORST = 15
+MOST_WORST = 18
 TOLD = 2  # decimals
 NONE = "none"  # for a set without labels
 
