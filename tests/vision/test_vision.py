@@ -127,7 +127,7 @@ def test_the_worst_answers_are_shown_and_all_errors_told_by_what_images_look_lik
     drawn = found.pictures[0].image.decode()
     wrong = re.search(r"(\d+) of 12 images are answered wrongly", drawn)
     assert wrong and drawn.count("<image ") == int(wrong[1]) > 0 and len(drawn) < 100_000
-    assert "data:image/jpeg;base64," in drawn and re.search(r">row \d+<.*>is .*>answered ", drawn)
+    assert "data:image/jpeg;base64," in drawn and re.search(r">row \d+<.*>→ ", drawn)
     rushed = analyse(learnt.dataset, learnt.features, guess, 0, seconds=0.0)
     assert "measures of image" in rushed.left_out and "pictures" in rushed.left_out
 

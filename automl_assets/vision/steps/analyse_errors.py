@@ -77,11 +77,13 @@ def _worst(
     tiles = [
         Tile(
             pixels_at(str(table[image][int(place)])),
-            (f"row {rows[place]}", f"is {_named(true[place], problem)}", f"answered {_named(given[place], problem)}"),
+            (f"row {rows[place]}", _named(true[place], problem), f"→ {_named(given[place], problem)}"),
         )
         for place in worst
     ]
-    note = f"{int(is_wrong.sum())} of {len(loss)} images are answered wrongly; below each what it is, and what was answered"
+    note = (
+        f"{int(is_wrong.sum())} of {len(loss)} images are answered wrongly; below each what it is → what was answered"
+    )
     return (images_picture("worst_answers", "Images that are answered worst", note, tiles),)
 
 
