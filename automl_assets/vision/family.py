@@ -8,6 +8,7 @@ from automl_assets.vision.features.image_featurizer import input_types
 from automl_assets.vision.settings import check_settings, text_columns
 from automl_assets.vision.steps.analyse_errors import analyse_errors
 from automl_assets.vision.steps.describe import GUARDRAILS, describe
+from automl_assets.vision.steps.draft import draft
 from automl_assets.vision.steps.explain import explain, explain_rows
 from automl_assets.vision.steps.featurize import featurize
 from automl_assets.vision.steps.fit import cells_a_row, choices_for, fit_context, lay_out
@@ -23,7 +24,7 @@ FAMILY = Family(
     triggers=drift_sensors,
     result=result_of_rows,
     least_rows=20,
-    draft=None,
+    draft=draft,
     row_steps=RowSteps(
         guardrails=GUARDRAILS,
         describe=describe,

@@ -26,6 +26,8 @@ from automl_assets.resources.record_codec import read_record, write_record
 from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.export import export
 from automl_assets.steps.load import load
+from automl_assets.steps.predict import predict
+from automl_assets.steps.read_source import source_like, written_batches
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import split_rows
 from automl_assets.vision.features.image_column import image_column
@@ -97,6 +99,16 @@ def test_the_file_answers_alone_several_images_of_a_size_together(learnt: Learnt
     together = session.run(None, {"image": np.stack([pixels_at(cell) for cell in rows["image"]])})
     expected = learnt.experiment.family.steps.answer(ensemble, rows)
     np.testing.assert_allclose(together[1], expected, atol=1e-5)
+
+
+def test_images_in_a_folder_are_predicted_each_beside_its_path(learnt: Learnt, tmp_path: Path) -> None:
+    ensemble, cells = learnt.ensemble(), learnt.dataset.table["image"][:3]
+    for number, cell in enumerate(cells):
+        Image.fromarray(pixels_at(cell)).save(tmp_path / f"{number}.png")
+    (batch,) = written_batches(source_like(str(tmp_path), ensemble.schema), 10)
+    found = predict(ensemble, batch).table
+    assert found["image"].to_list() == [str(tmp_path / f"{number}.png") for number in range(3)]
+    assert found["prediction"].to_list() == predict(ensemble, cells.to_frame()).table["prediction"].to_list()
 
 
 def test_a_server_reads_images_that_are_sent_and_no_file(learnt: Learnt, tmp_path: Path) -> None:
