@@ -53,7 +53,7 @@ class RowSteps:
     `matrix_onnx(ensemble)` is the same with one input for many columns of a kind, and which these are; None where none is.
     `input_types(featurizer)` names its raw columns: -> float, double, string or image.
     `label_errors(dataset, features, ensemble)` is a table of likely errors of labels, and
-    `review_label_errors(dataset, features, ensemble)` the same for Label Studio, where a row has no label of its own.
+    `review_label_errors(dataset, features, ensemble)` the same for Label Studio, where a row has no label of its own, or more to show.
     Where one of the others is None the asset of its name is not there.
     """
 

@@ -14,6 +14,7 @@ from automl_assets.vision.steps.featurize import featurize
 from automl_assets.vision.steps.fit import cells_a_row, choices_for, fit_context, lay_out
 from automl_assets.vision.steps.pipeline_onnx import onnx_bytes
 from automl_assets.vision.steps.predict import answer, answer_inputs
+from automl_assets.vision.steps.review_label_errors import review_label_errors
 
 FAMILY = Family(
     name="vision",
@@ -40,6 +41,7 @@ FAMILY = Family(
         explain=explain,
         explain_rows=explain_rows,
         analyse_errors=analyse_errors,
+        review_label_errors=review_label_errors,
         onnx_bytes=onnx_bytes,
         input_types=input_types,
     ),

@@ -4,7 +4,7 @@ import base64
 import io
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from automl_assets.records import Candidate, Dataset, Ensemble, Features, Profil
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.record_codec import read_record, write_record
 from automl_assets.steps.build_ensemble import build_ensemble
+from automl_assets.steps.correct_labels import correct_labels
 from automl_assets.steps.export import export
 from automl_assets.steps.load import load
 from automl_assets.steps.predict import predict
@@ -142,6 +143,32 @@ def test_the_worst_answers_are_shown_and_all_errors_told_by_what_images_look_lik
     assert "data:image/jpeg;base64," in drawn and re.search(r">row \d+<.*>→ ", drawn)
     rushed = analyse(learnt.dataset, learnt.features, guess, 0, seconds=0.0)
     assert "measures of image" in rushed.left_out and "pictures" in rushed.left_out
+
+
+def test_wrong_labels_are_shown_as_images_and_come_back_corrected(learnt: Learnt, tmp_path: Path) -> None:
+    dataset, target, path = learnt.dataset, learnt.experiment.target, tmp_path / "rows.csv"
+    problem, other = learnt.profile.problem, dataset.table[target].shift(1, fill_value=dataset.table[target][-1])
+    is_wrong = (np.arange(dataset.n_rows) < 8) & (dataset.table[target] != other).to_numpy()
+    wrong = dataset.table.with_columns(pl.when(pl.Series(is_wrong)).then(other).otherwise(target).alias(target))
+    wrong.write_csv(path)
+    y = learnt.experiment.task_part.encode_target(dataset.table[target], problem)
+    sure = np.where(y > 0, 0.9, 0.1) if problem.is_multilabel else np.where(np.eye(2, dtype=bool)[y], 0.9, 0.1)
+    said = learnt.experiment.task_part.encode_target(wrong[target], problem)
+    features = replace(learnt.features, truth=replace(learnt.features.truth, y=said))
+    tasks = json.loads(
+        learnt.experiment.family.steps.review_label_errors(
+            replace(dataset, table=wrong), features, replace(learnt.ensemble("baseline"), predictions=sure)
+        )
+    )
+    assert len(tasks) == is_wrong.sum() > 0
+    for task in tasks:
+        assert task["data"]["small_copy"].startswith("data:image/png;base64,")
+        task["annotations"] = [{"result": task["predictions"][0]["result"]}]
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    asked = parse({"task": learnt.experiment.task, "source": str(path), "target": target}, "images")
+    found = correct_labels(asked, str(tmp_path / "export.json"), False, tmp_path / "log.jsonl")
+    assert (found.n_corrected, found.n_unmatched) == (len(tasks), 0)
+    assert pl.read_csv(path)[target].to_list() == dataset.table[target].to_list()
 
 
 def test_features_are_stored_and_read_back(learnt: Learnt) -> None:
