@@ -9,7 +9,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,6 +46,8 @@ class RowSteps:
     `prune(ensemble, candidates, features, most_milliseconds)` may leave models out, so that one row is answered in time.
     `answer(ensemble, table)` gives probabilities [n_rows, n_classes] or values [n_rows, 1] for rows as they come, and
     `answer_inputs(ensemble, inputs)` for rows that are features already; inputs have `take(rows)`, and `sizes` to be shown.
+    `unanswerable(ensemble, table)` says of each row why it cannot be answered, "" where it can; where reading is not strict, such
+    rows get no answer instead of an error.
     `answer_columns(ensemble, table)` are the columns that stand beside rows, where an answer is no class and no value.
     `explain(ensemble, dataset, features, seed, seconds)` gives an Explanation, and
     `explain_rows(ensemble, dataset, features, table, seconds)` a table of contributions.
@@ -73,6 +75,7 @@ class RowSteps:
     cells_a_row: Callable[..., int] = lambda features, algorithm: len(features.columns)
     prune: Callable[..., Any] = _unchanged
     most_milliseconds: float = 0.5  # that one row may take in ONNX at the median without a warning
+    unanswerable: Callable[..., Sequence[str]] | None = None
     answer_columns: Callable[..., Any] | None = None
     explain: Callable[..., Any] | None = None
     explain_rows: Callable[..., Any] | None = None

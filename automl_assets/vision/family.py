@@ -13,7 +13,7 @@ from automl_assets.vision.steps.explain import explain, explain_rows
 from automl_assets.vision.steps.featurize import featurize
 from automl_assets.vision.steps.fit import cells_a_row, choices_for, fit_context, lay_out
 from automl_assets.vision.steps.pipeline_onnx import onnx_bytes
-from automl_assets.vision.steps.predict import answer, answer_inputs
+from automl_assets.vision.steps.predict import answer, answer_inputs, unanswerable
 from automl_assets.vision.steps.review_label_errors import review_label_errors
 
 FAMILY = Family(
@@ -37,6 +37,7 @@ FAMILY = Family(
         fit_fold=fit_fold,
         answer=answer,
         answer_inputs=answer_inputs,
+        unanswerable=unanswerable,
         most_milliseconds=50.0,  # a photograph of some megapixels is decoded and made small
         explain=explain,
         explain_rows=explain_rows,

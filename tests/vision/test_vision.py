@@ -27,7 +27,8 @@ from automl_assets.steps.build_ensemble import build_ensemble
 from automl_assets.steps.correct_labels import correct_labels
 from automl_assets.steps.export import export
 from automl_assets.steps.load import load
-from automl_assets.steps.predict import predict
+from automl_assets.steps.predict import predict, predict_by
+from automl_assets.steps.predict_batches import answerer
 from automl_assets.steps.read_source import source_like, written_batches
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import split_rows
@@ -110,6 +111,21 @@ def test_images_in_a_folder_are_predicted_each_beside_its_path(learnt: Learnt, t
     found = predict(ensemble, batch).table
     assert found["image"].to_list() == [str(tmp_path / f"{number}.png") for number in range(3)]
     assert found["prediction"].to_list() == predict(ensemble, cells.to_frame()).table["prediction"].to_list()
+
+
+def test_a_broken_image_has_no_answer_where_reading_is_not_strict_and_else_ends_it(learnt: Learnt) -> None:
+    ensemble, cells = learnt.ensemble(), learnt.dataset.table["image"][:2].to_list()
+    rows = pl.DataFrame({"image": ["gone.png", cells[0], None, cells[1]]})
+    ask = answerer(export(ensemble, learnt.dataset.table.head(2)), ensemble.problem)
+    with pytest.raises(DataError, match=r"gone\.png"):
+        predict_by(ask, ensemble, rows, is_strict=True)
+    found = predict_by(ask, ensemble, rows, is_strict=False)
+    whole = predict_by(ask, ensemble, rows[[1, 3]], is_strict=False)
+    assert found[[1, 3]].equals(whole) and found["prediction"].is_null().to_list() == [True, False, True, False]
+    assert found[:, 2].is_null().to_list() == [True, False, True, False]
+    assert "gone.png" in found["unreadable"][0] and found["unreadable"][1:].to_list() == ["", "names no image", ""]
+    with pytest.raises(DataError, match=r"none of 1 rows can be answered; the first: .*gone\.png"):
+        predict_by(ask, ensemble, rows[:1], is_strict=False)
 
 
 def test_a_server_reads_images_that_are_sent_and_no_file(learnt: Learnt, tmp_path: Path) -> None:
