@@ -9,7 +9,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,14 +46,16 @@ class RowSteps:
     `prune(ensemble, candidates, features, most_milliseconds)` may leave models out, so that one row is answered in time.
     `answer(ensemble, table)` gives probabilities [n_rows, n_classes] or values [n_rows, 1] for rows as they come, and
     `answer_inputs(ensemble, inputs)` for rows that are features already; inputs have `take(rows)`, and `sizes` to be shown.
+    `unanswerable(ensemble, table)` says of each row why it cannot be answered, "" where it can; where reading is not strict, such
+    rows get no answer instead of an error.
     `answer_columns(ensemble, table)` are the columns that stand beside rows, where an answer is no class and no value.
     `explain(ensemble, dataset, features, seed, seconds)` gives an Explanation, and
     `explain_rows(ensemble, dataset, features, table, seconds)` a table of contributions.
     `onnx_bytes(ensemble)` is the whole pipeline from raw columns to answers as a serialised ONNX model, and
     `matrix_onnx(ensemble)` is the same with one input for many columns of a kind, and which these are; None where none is.
-    `input_types(featurizer)` names its raw columns: -> float, double or string.
+    `input_types(featurizer)` names its raw columns: -> float, double, string or image.
     `label_errors(dataset, features, ensemble)` is a table of likely errors of labels, and
-    `review_label_errors(dataset, features, ensemble)` the same for Label Studio, where a row has no label of its own.
+    `review_label_errors(dataset, features, ensemble)` the same for Label Studio, where a row has no label of its own, or more to show.
     Where one of the others is None the asset of its name is not there.
     """
 
@@ -73,6 +75,7 @@ class RowSteps:
     cells_a_row: Callable[..., int] = lambda features, algorithm: len(features.columns)
     prune: Callable[..., Any] = _unchanged
     most_milliseconds: float = 0.5  # that one row may take in ONNX at the median without a warning
+    unanswerable: Callable[..., Sequence[str]] | None = None
     answer_columns: Callable[..., Any] | None = None
     explain: Callable[..., Any] | None = None
     explain_rows: Callable[..., Any] | None = None

@@ -139,6 +139,7 @@ class Source:
     reading: files have one, and may be seen half-written; what has none is always whole, and says by `read_marked` which
     rows it gave, where they may be others a moment later. `options` is a frozen pydantic model that refuses unknown keys.
     `claims(text)` says whether a bare `source: TEXT` in a YAML belongs to it, and `text_option` is the option it fills.
+    `claims_folder(text)` says that of a folder in which no file is of a kind that is claimed by its name.
     `read` and `batches(options, most_rows)` give rows as they are written, cells of text formats as texts; a schema types
     them (`data.schema`). Without `batches` the rows are known to fit into memory. `dialect(options)` are the options that
     say how texts are written, and `like(options, dialect)` those of a further place whose texts are written so.
@@ -153,6 +154,7 @@ class Source:
     describe: Callable[[Any], str]  # where the data lies, without secrets
     code: Callable[[Any], str]  # body of a function that reads all rows by public packages (`pl` and `os` are there)
     claims: Callable[[str], bool] = lambda text: False
+    claims_folder: Callable[[str], bool] = lambda text: False
     text_option: str = "path"  # the option that a bare text fills
     batches: Callable[[Any, int], Iterator[pl.DataFrame]] | None = None
     dialect: Callable[[Any], dict[str, Any]] = lambda options: {}

@@ -150,6 +150,7 @@ class Profile:
     guardrails: tuple[Guardrail, ...]
     problem: Problem
     schema: Schema = NO_SCHEMA  # by which the rows were read
+    left_out: tuple[int, ...] = ()  # numbers of rows of the data that take no part, whatever their target
 
     def of_kind(self, kind: Kind) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.kind == kind)
@@ -157,7 +158,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Split:
-    """Who learns, who validates, who tests. A row in neither role lacks a target."""
+    """Who learns, who validates, who tests. A row in neither role lacks a target, or is left out."""
 
     is_test: np.ndarray  # bool [n_rows]
     assignment: np.ndarray  # int8 [n_rows, n_folds]: 0 unused, 1 train, 2 validation

@@ -21,14 +21,15 @@ def draft(data: str, target: str, time: str | None = None, task: str | None = No
     if task is not None and task not in registry.tasks():
         hint = nearest(task, [*registry.tasks()])
         raise SettingError(f"--task: got {task!r}; possible: {listed(registry.tasks())}.{hint}")
-    table = read(source_of(data))
+    source = source_of(data)
+    table = read(source)
     for option, name in (("target", target), ("time", time)):
         if name is not None and name not in table.columns:
             hint = nearest(name, table.columns)
             raise SettingError(f'--{option}: {data} has no column "{name}"; it has {listed(table.columns)}.{hint}')
     if table[target].null_count() == table.height:
         raise SettingError(f'--target: "{target}" has no value in any row of {data}')
-    asked = DraftRequest(data, target, time, table, task)
+    asked = DraftRequest(data, target, time, table, task, source.kind)
     able = families() if task is None else [registry.family_of(task)]
     drafts = (family.draft(asked) for family in able if family.draft)
     text = next((text for text in drafts if text), None)

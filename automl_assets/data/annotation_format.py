@@ -18,6 +18,11 @@ def annotation_format(name: str) -> AnnotationFormat:
     return formats[name]
 
 
+def is_annotated(location: UPath) -> bool:
+    """Whether anything is said of images at a place, in a format that is known."""
+    return any(one.is_at(location) for one in registry.annotation_formats().values())
+
+
 def format_at(location: UPath) -> AnnotationFormat:
     """The format in which images are annotated at a place. Raises SourceError where there is none, or several are."""
     if not location.is_dir() and not location.is_file():

@@ -6,7 +6,7 @@ import io
 import numpy as np
 
 from automl_assets.data.locations import called, location_of, read_bytes
-from automl_assets.data.pixels import HELD, held_pixels, pixels_of
+from automl_assets.data.pixels import HELD, SHOWN, Thumbnail, held_content, pixels_of, thumbnail_of
 from automl_assets.errors import DataError, SourceError
 
 SMALL_SIDE = 96  # pixels of the longer side of a small copy
@@ -17,14 +17,23 @@ def pixels_at(cell: str) -> np.ndarray:
 
     Raises DataError for what is no image, also for what cannot be found.
     """
+    return pixels_of(*_content_at(cell))
+
+
+def thumbnail_at(cell: str, rows: int, columns: int) -> Thumbnail:
+    """The same image in small. Raises as `pixels_at` does."""
+    return thumbnail_of(*_content_at(cell), rows, columns)
+
+
+def _content_at(cell: str) -> tuple[bytes, str]:
+    """The bytes of the file, and how a person knows it."""
     if cell.startswith(HELD):
-        return held_pixels(cell)
+        return held_content(cell), f"{cell[:SHOWN]}…"
     try:
         location = location_of(cell)
-        content = read_bytes(location)
+        return read_bytes(location), called(location)
     except SourceError as error:
         raise DataError(str(error)) from None
-    return pixels_of(content, called(location))
 
 
 def small_copy(cell: str) -> str:

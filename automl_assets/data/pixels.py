@@ -7,6 +7,7 @@ import base64
 import binascii
 import io
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ HELD = "data:"  # how a cell begins that holds its image itself
 SHOWN = 40  # characters of a cell in a message
 MOST_PIXELS = 200_000_000  # that are decoded; a file of few bytes may hold many more
 LARGE_SIDE = 4_096  # pixels; JPEG files whose shorter side is twice as long are read at a part of their size
+DRAFT_SIDE = 64  # pixels, of thumbnails before they are made
+ORIENTATION, LYING = 0x0112, (5, 6, 7, 8)  # tag of Exif, and what it says of images that stand on their side
 WHITE = (255, 255, 255)  # behind what is transparent
 WIDE = ("I", "I;16", "I;16B", "I;16L", "F")  # one channel of more than 8 bits
 
@@ -26,11 +29,16 @@ def held_pixels(cell: str) -> np.ndarray:
 
     Raises DataError for what is no such URI, or no image.
     """
+    return pixels_of(held_content(cell), f"{cell[:SHOWN]}…")
+
+
+def held_content(cell: str) -> bytes:
+    """The bytes of the file that a data URI holds. Raises DataError for what is no such URI."""
     start, comma, content = cell.partition(",")
     if not cell.startswith(HELD) or not comma or not start.endswith(";base64"):
         raise DataError(f"{cell[:SHOWN]!r}… holds no image; write it as a data URI: data:image/png;base64,…")
     try:
-        return pixels_of(base64.b64decode(content, validate=True), f"{cell[:SHOWN]}…")
+        return base64.b64decode(content, validate=True)
     except binascii.Error as error:
         raise DataError(f"{cell[:SHOWN]}…: what follows is not base64: {error}") from None
 
@@ -40,6 +48,31 @@ def pixels_of(content: bytes, name: str) -> np.ndarray:
 
     Raises DataError for what is no image, is cut off, or holds more than MOST_PIXELS.
     """
+    return np.asarray(_decoded(content, name, LARGE_SIDE)[0])
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """An image in small, and how large it is itself."""
+
+    width: int  # pixels
+    height: int
+    pixels: np.ndarray  # uint8 [rows, columns, 3]
+
+
+def thumbnail_of(content: bytes, name: str, rows: int, columns: int) -> Thumbnail:
+    """The means of so many areas. JPEG files are decoded at a part of their size, which takes a part of the time.
+
+    Raises DataError as `pixels_of` does.
+    """
+    from PIL import Image
+
+    image, (width, height) = _decoded(content, name, DRAFT_SIDE)
+    return Thumbnail(width, height, np.asarray(image.resize((columns, rows), Image.Resampling.BOX)))
+
+
+def _decoded(content: bytes, name: str, side: int) -> tuple[Any, tuple[int, int]]:
+    """An image in red, green and blue, where its file allows that no larger than `side` asks for; and its own size."""
     from PIL import Image, ImageOps
 
     try:
@@ -47,9 +80,12 @@ def pixels_of(content: bytes, name: str) -> np.ndarray:
             warnings.simplefilter("ignore")  # of Pillow, about sizes that are judged here
             image = Image.open(io.BytesIO(content))
             _check_size(image, name)
-            image.draft("RGB", (LARGE_SIDE, LARGE_SIDE))
+            width, height = image.size
+            image.draft("RGB", (side, side))
             image.load()
-            return np.asarray(_coloured(ImageOps.exif_transpose(image)))
+            is_lying = image.getexif().get(ORIENTATION, 1) in LYING
+            size = (height, width) if is_lying else (width, height)
+            return _coloured(ImageOps.exif_transpose(image)), size
     except DataError:
         raise
     except Exception as error:  # each format has its own

@@ -31,11 +31,17 @@ def kind_of(text: str) -> str:
     if found is None:
         absent = "" if "." in shown.rsplit("/", 1)[-1] else ", and no folder lies there"
         raise ValueError(f"{shown!r} is of no known kind{absent}; {_say_kind()}")
+    if found.is_folder and not any(map(_claimed, found.names)) and (kind := _claimed_whole(text)):
+        return kind
     return _kind_inside(shown, found)
 
 
 def _claimed(name: str) -> str | None:
     return next((part.name for part in registry.sources().values() if part.claims(name)), None)
+
+
+def _claimed_whole(folder: str) -> str | None:
+    return next((part.name for part in registry.sources().values() if part.claims_folder(folder)), None)
 
 
 def _slash(word: str) -> str:

@@ -15,7 +15,7 @@ from automl_assets.execution.time_shares import TimeShares
 from automl_assets.explanation.error_cohorts import Leaf, leaves
 from automl_assets.explanation.group_rates import GroupMeans
 from automl_assets.explanation.groups import Groups, grouped
-from automl_assets.model_records import Cohort, ErrorAnalysis
+from automl_assets.model_records import Cohort, ErrorAnalysis, Picture
 from automl_assets.pictures import cohorts_picture, heat_picture
 from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps.evaluate import Answers
@@ -37,12 +37,21 @@ TOLD_COLUMNS = 8  # whose groups are told, those first that differ most
 BY_GROUP = {"column": pl.String, "group": pl.String, "n_rows": pl.Int64, "loss": pl.Float64}
 
 
-Readable = Callable[[pl.DataFrame, Answers, TimeShares], pl.DataFrame]  # raw columns -> those that cohorts are told by
-
-
 def as_they_are(table: pl.DataFrame, answers: Answers, pace: TimeShares) -> pl.DataFrame:
     """Cohorts of tables are told by the raw columns."""
     return table
+
+
+@dataclass(frozen=True)
+class RowView:
+    """How a family shows rows that were answered, each by its raw columns.
+
+    `columns(table, answers, pace)` are those that cohorts are told by; `pictures(table, rows, answers, loss)` show some of the
+    rows, whose numbers in the data are `rows`.
+    """
+
+    columns: Callable[[pl.DataFrame, Answers, TimeShares], pl.DataFrame] = as_they_are
+    pictures: Callable[[pl.DataFrame, np.ndarray, Answers, np.ndarray], tuple[Picture, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ def analyse_errors(
     ensemble: Ensemble,
     seed: int,
     seconds: float = float("inf"),
-    readable: Readable = as_they_are,
+    view: RowView = RowView(),
 ) -> ErrorAnalysis:
     """Cohorts and heat table over what is readable of the raw columns that the ensemble looks at, on as many rows as time
     allows."""
@@ -74,17 +83,20 @@ def analyse_errors(
     answers, drawn = holdout_predictions_until(
         features, ensemble, rows[: _most_rows(len(names), seconds)], pace.end_of("answers")
     )
-    table = readable(dataset.table[drawn].select(names), answers, pace)
+    raw, loss = dataset.table[drawn].select(names), losses(answers, problem)
     judged = Judged(
         answers.rows,
-        table,
-        *losses(answers, problem),
+        view.columns(raw, answers, pace),
+        *loss,
         answers.units.place,
         problem.metric,
         lambda some: _metric(answers.take(some), problem),
     )
+    told = told_errors(judged, pace, random)
+    shown = view.pictures(raw, drawn, answers, loss[0]) if view.pictures and pace.allows("pictures") else ()
     return replace(
-        told_errors(judged, pace, random),
+        told,
+        pictures=(*shown, *told.pictures),
         confusions=tabulate_confusions(answers.truth, answers.prediction, problem),
         label_errors=_label_errors(features, ensemble, pace) if problem.classes else None,
         left_out=tuple(dict.fromkeys(pace.left_out)),

@@ -9,6 +9,8 @@ import yaml
 
 from automl_assets import registry
 
+IMAGES = "images"  # kind of a source whose rows are no tables, whatever their columns hold
+
 
 @dataclass(frozen=True)
 class DraftRequest:
@@ -19,6 +21,7 @@ class DraftRequest:
     time: str | None
     table: pl.DataFrame
     task: str | None = None  # that a person names; else the first family that the rows suit infers one
+    kind: str = ""  # of the source
 
     @property
     def source(self) -> str:

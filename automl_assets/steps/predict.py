@@ -1,6 +1,6 @@
 """predict: the ensemble's answers to rows, in Python, and how they stand beside the rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -9,6 +9,7 @@ import polars as pl
 from automl_assets import registry
 from automl_assets.answer_kinds import answers_of
 from automl_assets.data.label_sets import set_texts
+from automl_assets.errors import DataError
 from automl_assets.model_records import Predictions
 from automl_assets.records import Ensemble, Label, Problem
 from automl_assets.steps.combine import check_columns
@@ -30,12 +31,32 @@ def predict_by(
     answer: Answer, ensemble: Ensemble, rows: pl.DataFrame, is_strict: bool, notes: Notes | None = None
 ) -> pl.DataFrame:
     """The same by another way to answer, such as the ensemble's ONNX file. The rows stay as they come; where not strict,
-    a column names what could not be read of each."""
+    a column names what could not be read of each, and rows of which too little can be read have no answer."""
     read = read_rows(rows, ensemble.schema, ensemble.featurizer.raw_columns, is_strict)
     if notes:
         notes.add(read)
-    found = answer(read.table)
-    return beside(rows, found if is_strict else marked(found, read))
+    if is_strict:
+        return beside(rows, answer(read.table))
+    reasons = _unanswerable(ensemble, read.table)
+    return beside(rows, marked(_answered_where_possible(answer, read.table, reasons), read, reasons))
+
+
+def _unanswerable(ensemble: Ensemble, table: pl.DataFrame) -> Sequence[str]:
+    """Why each row has no answer; "" where it has one."""
+    find = registry.family_of(ensemble.problem.task).steps.unanswerable
+    return [""] * table.height if find is None else find(ensemble, table)
+
+
+def _answered_where_possible(answer: Answer, table: pl.DataFrame, reasons: Sequence[str]) -> pl.DataFrame:
+    """Nothing stands in the other rows. Raises DataError where no row can be answered."""
+    is_able = np.array([not reason for reason in reasons], bool)
+    if is_able.all():
+        return answer(table)
+    if not is_able.any():
+        raise DataError(f"none of {table.height} rows can be answered; the first: {reasons[0]}")
+    places = pl.Series(np.maximum(np.cumsum(is_able) - 1, 0))
+    found = answer(table.filter(is_able)).select(pl.all().gather(places))
+    return found.select(pl.when(pl.Series(is_able)).then(pl.all()))
 
 
 def answers(ensemble: Ensemble, table: pl.DataFrame) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """read_rows: rows to be answered, tested on or explained, by the schema that the model learnt. Every way in passes here."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,9 +57,11 @@ def _as_series(name: str, column: Any) -> pl.Series:
         return pl.Series(name, texts, pl.String)
 
 
-def marked(found: pl.DataFrame, read: ReadRows) -> pl.DataFrame:
-    """Answers, and of each row the columns that could not be read."""
-    return found.with_columns(pl.Series(UNREADABLE, read.unreadable or [""] * found.height, pl.String))
+def marked(found: pl.DataFrame, read: ReadRows, reasons: Sequence[str] = ()) -> pl.DataFrame:
+    """Answers, and of each row the columns that could not be read, or the reason why it has no answer."""
+    none = [""] * found.height
+    told = [reason or names for reason, names in zip(reasons or none, read.unreadable or none, strict=True)]
+    return found.with_columns(pl.Series(UNREADABLE, told, pl.String))
 
 
 def fit(rows: pl.DataFrame, schema: Schema, target: str) -> list[str]:

@@ -234,10 +234,10 @@ def explanation(material: Material) -> Section | None:
         return None
     caption = f"How much {made.metric} suffers when a column is shuffled, the most important first"
     rows = [(one.column, one.mean, "shuffled once" if math.isnan(one.std) else one.std) for one in made.importances]
-    table = Table.of(caption, ("column", "loss", "standard deviation"), rows)
+    tables = [Table.of(caption, ("column", "loss", "standard deviation"), rows)] if rows else []
     terms = made.terms if made.terms is not None else pl.DataFrame()
     told = [Table.of(TERMS, ("class", "term", "texts", "log-odds"), terms.rows())] if terms.height else []
-    return Section("What the model leans on", (table, *told, Pictures.of(made.pictures)))
+    return Section("What the model leans on", (*tables, *told, Pictures.of(made.pictures)))
 
 
 def errors(material: Material) -> Section | None:

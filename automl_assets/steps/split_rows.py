@@ -31,10 +31,11 @@ VALIDATED_SHARE = 0.5  # of the rows in time order: the latest, which the folds 
 
 
 def split_rows(dataset: Dataset, profile: Profile, experiment: Experiment) -> Split:
-    """Test rows first, then folds among the rest. Rows without a target take no part."""
+    """Test rows first, then folds among the rest. Rows without a target, or left out by the profile, take no part."""
     y = experiment.task_part.encode_rows(dataset.table[dataset.roles.target], profile.problem)
     answers = answers_of(profile.problem)
     has_target = answers.has_truth(y)
+    has_target[list(profile.left_out)] = False
     chooser = _Chooser(dataset, y, experiment, answers)
     is_test = chooser.test_rows(has_target)
     learning = has_target & ~is_test & (dataset.part != TEST_FILE)

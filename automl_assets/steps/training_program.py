@@ -18,7 +18,7 @@ from automl_assets.data.typing import stacked
 from automl_assets.learning import preparation
 from automl_assets.learning.fitting import sampled
 from automl_assets.parts import Config, FitContext, Rows
-from automl_assets.records import Dataset, Ensemble, Fitted, Member, Problem, Roles, Split
+from automl_assets.records import Dataset, Ensemble, Fitted, Member, Problem, Profile, Roles, Split
 from automl_assets.steps.read_rows import read_rows
 from automl_assets.steps.split_rows import split_rows
 from automl_assets.training_code.learner import Learner
@@ -68,8 +68,7 @@ def prepare_data(tables: dict[int, pl.DataFrame], recipe: Recipe) -> Dataset:
 
 def split_dataset(dataset: Dataset, recipe: Recipe) -> Split:
     """Who learns, who validates, who tests."""
-    profile: Any = recipe  # of a profile, only the problem is looked at
-    return split_rows(dataset, profile, recipe.settings)
+    return split_rows(dataset, Profile(dataset.n_rows, (), (), recipe.problem), recipe.settings)
 
 
 def build_model(recipe: Recipe, learners: dict[str, Learner]) -> Ensemble:

@@ -1,14 +1,16 @@
 """A drafted experiment fits its data, and is one that can be loaded."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import yaml
+from PIL import Image
 
 from automl_assets.cli.drafting import draft, name_of
-from automl_assets.errors import SettingError
+from automl_assets.errors import DataError, SettingError
 from automl_assets.experiment.experiment import load
 from automl_assets.tabular.steps.draft import infer_task
 
@@ -87,3 +89,39 @@ def test_a_target_that_cannot_be_is_refused(tmp_path: Path) -> None:
         draft(data, "price")
     with pytest.raises(SettingError, match=r"is of no known kind; say `kind:` with one of conll, csv"):
         draft(str(tmp_path / "rows.xlsx"), "price")
+
+
+def _images(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(folder / name)
+    return folder
+
+
+def test_a_folder_for_each_class_is_a_question_about_images(tmp_path: Path) -> None:
+    folder = _images(tmp_path / "pets", "cat/1.png", "cat/2.png", "dog/1.png", "new.png")
+    name, text = draft(str(folder), "label")
+    head, _, further = text.partition("# More that can be said")
+    file = tmp_path / f"{name}.yaml"
+    file.write_text(head + "\n".join(line.removeprefix("# ") for line in further.splitlines()[1:]), "utf-8")
+    experiment = load(file)
+    assert (experiment.name, experiment.task, experiment.source.kind) == ("pets", "image_classification", "images")
+    assert "# 4 images." in text and "2 different labels; 1 images without one take no part" in text
+    assert experiment.source.part.read(experiment.source.options)["label"].to_list() == ["cat", "cat", "dog", None]
+
+
+def test_a_table_that_names_images_is_asked_about_as_its_task_says(tmp_path: Path) -> None:
+    folder = _images(tmp_path / "pets", "1.png", "2.png")
+    lines = [{"image_url": "1.png", "label": ["cat"]}, {"image_url": "2.png", "label": ["cat", "dog"]}]
+    rows = [{"image": str(folder / line["image_url"]), "label": json.dumps(line["label"])} for line in lines]
+    pl.DataFrame(rows).write_csv(tmp_path / "pets.csv")
+    _, text = draft(str(tmp_path / "pets.csv"), "label", task="image_classification_multilabel")
+    assert yaml.safe_load(text)["source"].endswith("pets.csv") and "2 different labels" in text
+    with pytest.raises(DataError, match="no column is called as those are that say where images lie"):
+        draft(_file(tmp_path, z=["a"] * N_ROWS, y=["a", "b"] * (N_ROWS // 2)), "y", task="image_classification")
+
+
+def test_images_without_labels_have_no_target(tmp_path: Path) -> None:
+    folder = _images(tmp_path / "new", "1.png")
+    with pytest.raises(SettingError, match='"label" has no value in any row'):
+        draft(str(folder), "label")

@@ -3,8 +3,9 @@
 import base64
 import io
 import json
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from PIL import Image
 
 from automl_assets import registry
 from automl_assets.data.image_cells import pixels_at
+from automl_assets.data.pixels import held_content
 from automl_assets.errors import DataError, SettingError
 from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import Experiment, parse
@@ -23,8 +25,12 @@ from automl_assets.records import Candidate, Dataset, Ensemble, Features, Profil
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.record_codec import read_record, write_record
 from automl_assets.steps.build_ensemble import build_ensemble
+from automl_assets.steps.correct_labels import correct_labels
 from automl_assets.steps.export import export
 from automl_assets.steps.load import load
+from automl_assets.steps.predict import predict, predict_by
+from automl_assets.steps.predict_batches import answerer
+from automl_assets.steps.read_source import source_like, written_batches
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import split_rows
 from automl_assets.vision.features.image_column import image_column
@@ -109,6 +115,31 @@ def test_the_file_answers_alone_several_images_of_a_size_together(learnt: Learnt
     np.testing.assert_allclose(together[1], expected, atol=1e-5)
 
 
+def test_images_in_a_folder_are_predicted_each_beside_its_path(learnt: Learnt, tmp_path: Path) -> None:
+    ensemble, cells = learnt.ensemble(), learnt.dataset.table["image"][:3]
+    for number, cell in enumerate(cells):
+        Image.fromarray(pixels_at(cell)).save(tmp_path / f"{number}.png")
+    (batch,) = written_batches(source_like(str(tmp_path), ensemble.schema), 10)
+    found = predict(ensemble, batch).table
+    assert found["image"].to_list() == [str(tmp_path / f"{number}.png") for number in range(3)]
+    assert found["prediction"].to_list() == predict(ensemble, cells.to_frame()).table["prediction"].to_list()
+
+
+def test_a_broken_image_has_no_answer_where_reading_is_not_strict_and_else_ends_it(learnt: Learnt) -> None:
+    ensemble, cells = learnt.ensemble(), learnt.dataset.table["image"][:2].to_list()
+    rows = pl.DataFrame({"image": ["gone.png", cells[0], None, cells[1]]})
+    ask = answerer(export(ensemble, learnt.dataset.table.head(2)), ensemble.problem)
+    with pytest.raises(DataError, match=r"gone\.png"):
+        predict_by(ask, ensemble, rows, is_strict=True)
+    found = predict_by(ask, ensemble, rows, is_strict=False)
+    whole = predict_by(ask, ensemble, rows[[1, 3]], is_strict=False)
+    assert found[[1, 3]].equals(whole) and found["prediction"].is_null().to_list() == [True, False, True, False]
+    assert found[:, 2].is_null().to_list() == [True, False, True, False]
+    assert "gone.png" in found["unreadable"][0] and found["unreadable"][1:].to_list() == ["", "names no image", ""]
+    with pytest.raises(DataError, match=r"none of 1 rows can be answered; the first: .*gone\.png"):
+        predict_by(ask, ensemble, rows[:1], is_strict=False)
+
+
 def test_a_server_reads_images_that_are_sent_and_no_file(learnt: Learnt, tmp_path: Path) -> None:
     import mlflow
 
@@ -127,6 +158,47 @@ def test_a_server_reads_images_that_are_sent_and_no_file(learnt: Learnt, tmp_pat
     assert "data URI" in takes and "pillow" in needed
 
 
+def test_the_worst_answers_are_shown_and_all_errors_told_by_what_images_look_like(learnt: Learnt) -> None:
+    analyse = learnt.experiment.family.steps.analyse_errors
+    guess = learnt.ensemble("baseline")
+    found = analyse(learnt.dataset, learnt.features, guess, 0)
+    told = {"shorter side in pixels", "brightness", "contrast", "colourfulness", "width by height"}
+    assert told & {*found.by_group["column"]} and found.left_out == ()
+    assert found.pictures[0].name == "worst_answers"
+    drawn = found.pictures[0].image.decode()
+    wrong = re.search(r"(\d+) of 12 images are answered wrongly", drawn)
+    assert wrong and drawn.count("<image ") == int(wrong[1]) > 0 and len(drawn) < 100_000
+    assert "data:image/jpeg;base64," in drawn and re.search(r">row \d+<.*>→ ", drawn)
+    rushed = analyse(learnt.dataset, learnt.features, guess, 0, seconds=0.0)
+    assert "measures of image" in rushed.left_out and "pictures" in rushed.left_out
+
+
+def test_wrong_labels_are_shown_as_images_and_come_back_corrected(learnt: Learnt, tmp_path: Path) -> None:
+    dataset, target, path = learnt.dataset, learnt.experiment.target, tmp_path / "rows.csv"
+    problem, other = learnt.profile.problem, dataset.table[target].shift(1, fill_value=dataset.table[target][-1])
+    is_wrong = (np.arange(dataset.n_rows) < 8) & (dataset.table[target] != other).to_numpy()
+    wrong = dataset.table.with_columns(pl.when(pl.Series(is_wrong)).then(other).otherwise(target).alias(target))
+    wrong.write_csv(path)
+    y = learnt.experiment.task_part.encode_target(dataset.table[target], problem)
+    sure = np.where(y > 0, 0.9, 0.1) if problem.is_multilabel else np.where(np.eye(2, dtype=bool)[y], 0.9, 0.1)
+    said = learnt.experiment.task_part.encode_target(wrong[target], problem)
+    features = replace(learnt.features, truth=replace(learnt.features.truth, y=said))
+    tasks = json.loads(
+        learnt.experiment.family.steps.review_label_errors(
+            replace(dataset, table=wrong), features, replace(learnt.ensemble("baseline"), predictions=sure)
+        )
+    )
+    assert len(tasks) == is_wrong.sum() > 0
+    for task in tasks:
+        assert task["data"]["small_copy"].startswith("data:image/png;base64,")
+        task["annotations"] = [{"result": task["predictions"][0]["result"]}]
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    asked = parse({"task": learnt.experiment.task, "source": str(path), "target": target}, "images")
+    found = correct_labels(asked, str(tmp_path / "export.json"), False, tmp_path / "log.jsonl")
+    assert (found.n_corrected, found.n_unmatched) == (len(tasks), 0)
+    assert pl.read_csv(path)[target].to_list() == dataset.table[target].to_list()
+
+
 def test_features_are_stored_and_read_back(learnt: Learnt) -> None:
     files: dict[str, bytes] = {}
     write_record(learnt.features, files.__setitem__, b"key")
@@ -143,6 +215,43 @@ def test_few_images_of_a_class_are_told(tmp_path: Path) -> None:
     found = experiment.family.steps.describe(load(experiment), experiment).guardrails
     told = next(one for one in found if one.name == "enough_images")
     assert told.status == "alerted" and told.figures == {"rare": 3}
+
+
+def test_a_broken_image_takes_no_part_and_is_named(tmp_path: Path) -> None:
+    experiment = _asked(tmp_path, TASKS[0], validation={"folds": 5})
+    whole = _featurized(experiment)
+    rows = pl.read_csv(tmp_path / "rows.csv")
+    cells, lost = rows["image"].to_list(), [0, 7, 30]
+    (tmp_path / "cut.png").write_bytes(held_content(cells[7])[:60])
+    cells[0], cells[7], cells[30] = None, str(tmp_path / "cut.png"), str(tmp_path / "gone.png")
+    rows.with_columns(image=pl.Series(cells)).write_csv(tmp_path / "rows.csv")
+    profile, features = _featurized(experiment)
+    told = next(one for one in profile.guardrails if one.name == "unreadable_images")
+    assert told.status == "done" and told.figures == {"images": 3} and profile.left_out == tuple(lost)
+    assert re.search(r"row 0 names no image; row 7 .*cut\.png cannot be read.*; row 30 .*gone\.png", told.message)
+    split, kept = features.truth.split, np.setdiff1d(np.arange(rows.height), lost)
+    np.testing.assert_array_equal(np.flatnonzero(split.is_training | split.is_test), kept)
+    np.testing.assert_array_equal(features.inputs.descriptors[kept], whole[1].inputs.descriptors[kept])
+    np.testing.assert_array_equal(features.truth.y, whole[1].truth.y)
+    assert len(features.inputs) == rows.height
+
+
+def _featurized(experiment: Experiment) -> tuple[Profile, Features]:
+    dataset, steps = load(experiment), experiment.family.steps
+    profile = steps.describe(dataset, experiment)
+    return profile, steps.featurize(dataset, profile, split_rows(dataset, profile, experiment), experiment)
+
+
+def test_too_few_images_that_can_be_read_end_a_run(tmp_path: Path) -> None:
+    experiment = _asked(tmp_path, TASKS[0])
+    rows = pl.read_csv(tmp_path / "rows.csv")
+    is_disc, gone = pl.col("shape") == "disc", pl.lit(str(tmp_path / "gone.png"))
+    rows.with_columns(image=pl.when(is_disc).then(gone).otherwise("image")).write_csv(tmp_path / "rows.csv")
+    with pytest.raises(DataError, match=r"no image of disc can be read.*gone\.png.*are looked for as they are written"):
+        experiment.family.steps.describe(load(experiment), experiment)
+    rows.with_columns(image=gone).write_csv(tmp_path / "rows.csv")
+    with pytest.raises(DataError, match=r"60 of 60 images cannot be read: row 0 .*gone\.png.*; and 57 more"):
+        experiment.family.steps.describe(load(experiment), experiment)
 
 
 def test_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Rows from annotated images, a row each: where the image lies in `image`, and what is said of it in `label`.
 
-A class is a text, a set of labels a list in JSON, objects a list of records in JSON. Formats are those of
-`data.annotations`. Knowledge of the kind of source alone belongs here.
+A class is a text, a set of labels a list in JSON, objects a list of records in JSON; images in a folder where nothing is said of
+them have no label. Formats are those of `data.annotations`. Knowledge of the kind of source alone belongs here.
 """
 
 import hashlib
@@ -13,10 +13,10 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from automl_assets.data import files
-from automl_assets.data.annotated_images import AnnotatedImage, Annotations, cell_of
-from automl_assets.data.annotation_format import annotation_format, format_at
+from automl_assets.data.annotated_images import AnnotatedImage, Annotations, annotations_of, cell_of
+from automl_assets.data.annotation_format import annotation_format, format_at, is_annotated
 from automl_assets.data.files import CONTENT_KEYS, FINGERPRINT_CHARACTERS, WRITTEN_KEYS, explained, is_local
-from automl_assets.data.locations import called, location_of, read_bytes
+from automl_assets.data.locations import called, files_below, is_image, location_of, read_bytes
 from automl_assets.errors import SourceError, listed
 from automl_assets.masking import without_secrets
 from automl_assets.parts import Source
@@ -55,8 +55,15 @@ def read(options: ImagesOptions) -> pl.DataFrame:
 def _annotations(options: ImagesOptions) -> Annotations:
     given = files.expanded(options)
     place = location_of(given.path)
+    if not given.format and place.is_dir() and not is_annotated(place):
+        unlabelled = [AnnotatedImage(str(one)) for one in files_below(place) if is_image(one)]
+        return annotations_of(unlabelled, where=called(place))
     found = annotation_format(given.format) if given.format else format_at(place)
     return found.read(place)
+
+
+def _claims_folder(text: str) -> bool:
+    return any(map(is_image, files_below(location_of(text))))
 
 
 def fingerprint(options: ImagesOptions) -> str:
@@ -108,4 +115,5 @@ PART = Source(
     stamp=stamp,
     describe=describe,
     code=code,
+    claims_folder=_claims_folder,
 )

@@ -3,15 +3,15 @@
 import polars as pl
 
 from automl_assets import registry
-from automl_assets.steps.draft import DraftRequest, algorithm_names, as_yaml
+from automl_assets.steps.draft import IMAGES, DraftRequest, algorithm_names, as_yaml
 
 MOST_CLASSES = 20  # a number with at most so many whole values is taken for a class
 BINARY_METRIC_SHARE = 0.35  # below this share of the rarer class, accuracy says little
 
 
 def draft(asked: DraftRequest) -> str | None:
-    """None where a column says when: that is no question about rows that stand for themselves."""
-    if asked.time is not None:
+    """None for images, and where a column says when: that is no question about rows that stand for themselves."""
+    if asked.time is not None or (asked.kind == IMAGES and asked.task is None):
         return None
     column = asked.table[asked.target]
     task, why = (asked.task, "as asked for") if asked.task else infer_task(column)

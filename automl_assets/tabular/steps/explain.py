@@ -18,9 +18,10 @@ from automl_assets.pictures import contributions_picture, dependence_picture, im
 from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps.build_ensemble import sample
 from automl_assets.steps.combine import check_columns
+from automl_assets.steps.explained_outputs import output_codes, output_names
 from automl_assets.tabular.steps.featurize import N_BACKGROUND
 from automl_assets.tabular.steps.pipeline_onnx import CODES, engineered_onnx_bytes
-from automl_assets.tabular.steps.shap_values import Asked, answer_in_parts, output_codes, output_names, shap_values
+from automl_assets.tabular.steps.shap_values import Asked, answer_in_parts, shap_values
 
 N_ROWS, FEWEST_ROWS = 1_000, 100  # rows on which columns are shuffled
 N_REPEATS = 3

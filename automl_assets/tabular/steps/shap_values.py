@@ -15,8 +15,8 @@ from automl_assets.explanation.shapley import Feeds, Shapley, shapley
 from automl_assets.model_records import Contributions
 from automl_assets.onnx.images import onnx_answer
 from automl_assets.onnx.session import open_session, packed
-from automl_assets.records import Ensemble, Problem
-from automl_assets.steps.combine import PROBABILITY_FLOOR
+from automl_assets.records import Ensemble
+from automl_assets.steps.explained_outputs import log_odds, output_names
 from automl_assets.tabular.steps.pipeline_onnx import matrix_onnx, onnx_bytes, onnx_feeds
 
 MOST_PLAYERS = 50  # columns that are told apart; the contributions of all others are one sum
@@ -79,38 +79,6 @@ def _players(columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
         return {name: (name,) for name in columns}
     first, rest = columns[: MOST_PLAYERS - 1], columns[MOST_PLAYERS - 1 :]
     return {**{name: (name,) for name in first}, OTHERS: tuple(rest)}
-
-
-def output_names(problem: Problem) -> tuple[str, ...]:
-    """What contributions are about: one class of two, every class of more, the value of a regression.
-
-    >>> output_names(Problem("classification", "accuracy", ("no", "yes")))
-    ('yes',)
-    """
-    if not problem.classes:
-        return ("value",)
-    return tuple(str(problem.classes[code]) for code in output_codes(problem))
-
-
-def output_codes(problem: Problem) -> list[int]:
-    """Columns of an answer that are the outputs."""
-    if not problem.classes:
-        return [0]
-    positive = 1 if problem.positive is None else problem.positive
-    return [positive] if problem.n_classes == 2 else list(range(problem.n_classes))
-
-
-def log_odds(answers: np.ndarray, problem: Problem) -> np.ndarray:
-    """Probabilities as log-odds of each output against everything else; values as they are.
-
-    >>> log_odds(np.array([[0.5, 0.5]]), Problem("classification", "accuracy", ("no", "yes")))
-    array([[0.]])
-    """
-    if not problem.classes:
-        return answers
-    own = answers[:, output_codes(problem)]
-    rest = answers.sum(axis=1, keepdims=True) - own
-    return np.log(np.clip(own, PROBABILITY_FLOOR, 1.0) / np.clip(rest, PROBABILITY_FLOOR, 1.0))
 
 
 def _long_table(table: pl.DataFrame, names: list[str], outputs: tuple[str, ...], found: Shapley) -> pl.DataFrame:

@@ -7,18 +7,17 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from automl_assets.answer_kinds import answers_of
 from automl_assets.execution.time_shares import TimeShares
 from automl_assets.features.language import language_column
 from automl_assets.model_records import ErrorAnalysis
 from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps import analyse_errors as shared
 from automl_assets.steps.evaluate import Answers
+from automl_assets.steps.label_columns import label_columns
 
 WORD = r"[\p{L}\p{N}]+"
 LINK = r"https?:|www\."
 TOLD = 3  # decimals of a share
-MOST_LABELS = 12  # of sets, the most frequent, that rows are told apart by
 
 
 def analyse_errors(
@@ -26,7 +25,7 @@ def analyse_errors(
 ) -> ErrorAnalysis:
     """Cohorts and heat table, as of tables, over what can be said of texts in words."""
     readable = partial(told_columns, texts=ensemble.featurizer.texts, problem=ensemble.problem)
-    return shared.analyse_errors(dataset, features, ensemble, seed, seconds, readable)
+    return shared.analyse_errors(dataset, features, ensemble, seed, seconds, shared.RowView(readable))
 
 
 def told_columns(
@@ -37,7 +36,7 @@ def told_columns(
     cells = {name: table[name].cast(pl.String).fill_null("") for name in texts}
     measures = [column for name in texts for column in _measures(cells[name], name, pace)]
     measures += [column for name in texts for column in language_column(cells[name], name, pace)]
-    measures += _LABELS[problem.answers](answers.truth, problem)
+    measures += label_columns(answers.truth, problem)
     taken = {column.name for column in measures}
     others = [name for name in table.columns if name not in texts and name not in taken]
     return pl.DataFrame([*measures, *table.select(others)])
@@ -56,19 +55,3 @@ def _measures(texts: pl.Series, name: str, pace: TimeShares) -> list[pl.Series]:
     if pace.allows("columns", needed, f"links in {name}"):
         found.append(pl.Series(f"links in {name}", np.where(texts.str.contains(LINK).to_numpy(), "yes", "no")))
     return found
-
-
-def _label(truth: np.ndarray, problem: Problem) -> list[pl.Series]:
-    return [pl.Series("label", [str(problem.classes[code]) for code in truth], pl.String)]
-
-
-def _label_set(truth: np.ndarray, problem: Problem) -> list[pl.Series]:
-    """How many labels there are, and whether the most frequent are among them."""
-    is_true = answers_of(problem).indicator(truth, problem.n_classes)
-    often = np.argsort(-is_true.sum(axis=0), kind="stable")[:MOST_LABELS]
-    named = [(f"has label {problem.classes[code]}", is_true[:, code]) for code in np.sort(often)]
-    has = [pl.Series(name, np.where(own, "yes", "no")) for name, own in named]
-    return [pl.Series("number of labels", is_true.sum(axis=1)), *has]
-
-
-_LABELS = {"classes": _label, "label_sets": _label_set}

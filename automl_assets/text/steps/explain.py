@@ -16,16 +16,11 @@ from automl_assets.pictures.words import terms_picture, text_picture
 from automl_assets.records import Dataset, Ensemble, Features, Problem
 from automl_assets.steps.build_ensemble import sample
 from automl_assets.steps.combine import check_columns
+from automl_assets.steps.explained_outputs import log_odds, output_codes, output_names
 from automl_assets.text.features.pieces import MOST_PIECES, cut
 from automl_assets.text.features.tokens import MOST_WORDS, WORD
 from automl_assets.text.steps.paced_model import FIRST_ROWS, PacedModel
-from automl_assets.text.steps.word_contributions import (
-    MOST_PASSES,
-    log_odds,
-    output_codes,
-    output_names,
-    word_contributions,
-)
+from automl_assets.text.steps.word_contributions import MOST_PASSES, word_contributions
 
 N_ROWS, MOST_LETTERS = 300, 4_000  # rows that are looked at, and of each text so much
 N_REPEATS = 3  # shuffles of a column

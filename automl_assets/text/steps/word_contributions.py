@@ -11,8 +11,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets.explanation.shapley import Feeds, Shapley, shapley
-from automl_assets.records import Problem
-from automl_assets.steps.combine import PROBABILITY_FLOOR
+from automl_assets.steps.explained_outputs import log_odds, output_names
 from automl_assets.text.features.pieces import MOST_PIECES, Pieces, cut
 from automl_assets.text.steps.paced_model import PacedModel
 
@@ -22,24 +21,6 @@ SCHEMA = {
     **{"row": pl.Int64, "output": pl.String, "base": pl.Float64, "column": pl.String, "value": pl.String},
     **{"start": pl.Int64, "stop": pl.Int64, "contribution": pl.Float64, "standard_error": pl.Float64},
 }
-
-
-def output_codes(problem: Problem) -> list[int]:
-    """Of two classes the positive one, of more all, and so of labels."""
-    if problem.answers == "classes" and problem.n_classes == 2:
-        return [1 if problem.positive is None else problem.positive]
-    return list(range(problem.n_classes))
-
-
-def output_names(problem: Problem) -> tuple[str, ...]:
-    """The classes that contributions are about."""
-    return tuple(str(problem.classes[code]) for code in output_codes(problem))
-
-
-def log_odds(answers: np.ndarray, problem: Problem) -> np.ndarray:
-    """Of each output against everything else, float64 [n_rows, n_outputs]."""
-    own = answers[:, output_codes(problem)]
-    return np.log(np.clip(own, PROBABILITY_FLOOR, 1.0) / np.clip(1.0 - own, PROBABILITY_FLOOR, 1.0))
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,14 @@ SHARE_OF_READING = 0.3  # of the whole run's time, for pretrained networks
 
 
 def featurize(dataset: Dataset, profile: Profile, split: Split, experiment: Experiment) -> Features:
-    """All views of every row beside its truth. Nothing is learnt from any row."""
-    column = image_column(dataset.roles.features)
-    featurizer = _affordable(column, dataset.table[column].drop_nulls().to_list(), experiment)
+    """All views of every row beside its truth. Nothing is learnt from any row. A row that takes no part may have no image; it
+    holds the place of its number with the views of another."""
     truth = truth_of(dataset, profile.problem, split, experiment)
-    inputs = encode_images(featurizer, dataset.table)
+    takes_part = split.is_training | split.is_test
+    column, table = image_column(dataset.roles.features), dataset.table.filter(takes_part)
+    featurizer = _affordable(column, table[column].to_list(), experiment)
+    inputs = encode_images(featurizer, table)
+    inputs = inputs.take(np.maximum(np.cumsum(takes_part) - 1, 0))
     shown = np.random.default_rng(experiment.seed).permutation(np.flatnonzero(split.is_shown))
     background = dataset.table.select(featurizer.raw_columns)[np.sort(shown[:N_BACKGROUND])]
     return Features(truth, inputs, featurizer, featurizer.columns, dataset.schema, background)

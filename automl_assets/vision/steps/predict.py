@@ -11,6 +11,7 @@ from automl_assets.steps.calibrate import calibrated
 from automl_assets.steps.combine import algorithm_of, combine
 from automl_assets.vision.features.image_featurizer import encode_images
 from automl_assets.vision.records import ImageInputs
+from automl_assets.vision.steps.image_survey import survey_images
 
 
 def answer(ensemble: Ensemble, table: pl.DataFrame) -> np.ndarray:
@@ -24,6 +25,11 @@ def answer_inputs(ensemble: Ensemble, inputs: ImageInputs) -> np.ndarray:
     parts = [_member_answer(member, inputs, ensemble.problem) for member in ensemble.members]
     combined = combine(parts, [member.weight for member in ensemble.members], ensemble.stack, ensemble.problem)
     return calibrated(combined, ensemble.calibration)
+
+
+def unanswerable(ensemble: Ensemble, table: pl.DataFrame) -> tuple[str, ...]:
+    """Why the image of each row cannot be read; empty where it can."""
+    return survey_images(table[ensemble.featurizer.image]).reasons
 
 
 def _member_answer(member: Member, inputs: ImageInputs, problem: Problem) -> np.ndarray:

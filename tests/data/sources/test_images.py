@@ -7,6 +7,7 @@ import pytest
 
 from automl_assets.data.sources.images import ImagesOptions, code, fingerprint, read
 from automl_assets.errors import SourceError
+from automl_assets.experiment.experiment import source_of
 
 BOX = {"label": "cup", "topX": 0.1, "topY": 0.2, "bottomX": 0.5, "bottomY": 0.6}
 LINES = [
@@ -60,3 +61,21 @@ def test_generated_code_reads_the_same(tmp_path: Path) -> None:
     scope: dict = {"pl": pl}
     exec("def rows():\n" + "".join(f"    {line}\n" for line in code(options).splitlines()), scope)
     assert scope["rows"]().equals(read(options))
+
+
+def test_a_folder_of_images_of_which_nothing_is_said_has_no_labels(tmp_path: Path) -> None:
+    for name in ("2.jpg", "1.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "notes.txt").write_text("")
+    setting = source_of(str(tmp_path))
+    assert setting.kind == "images"
+    assert setting.part.read(setting.options).rows() == [(str(tmp_path / name), None) for name in ("1.png", "2.jpg")]
+    known = fingerprint(setting.options)
+    (tmp_path / "1.png").write_bytes(b"other pixels")
+    assert fingerprint(setting.options) != known
+
+
+def test_images_beside_a_table_leave_a_folder_to_it(tmp_path: Path) -> None:
+    (tmp_path / "logo.png").write_bytes(b"")
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    assert source_of(str(tmp_path)).kind == "csv"

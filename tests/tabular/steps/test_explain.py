@@ -9,11 +9,12 @@ import pytest
 from automl_assets.errors import DataError
 from automl_assets.features import featurizer_onnx
 from automl_assets.model_records import Explanation
+from automl_assets.steps.explained_outputs import log_odds
 from automl_assets.tabular.steps import explain as explaining
 from automl_assets.tabular.steps import shap_values as contributing
 from automl_assets.tabular.steps.explain import N_REPEATS, explain, explain_rows
 from automl_assets.tabular.steps.predict import answer
-from automl_assets.tabular.steps.shap_values import OTHERS, Asked, log_odds, shap_values
+from automl_assets.tabular.steps.shap_values import OTHERS, Asked, shap_values
 
 CASES = ["texts", "three_texts", "regression"]
 

@@ -16,12 +16,12 @@ from automl_assets.experiment.featurizer_options import Wishes
 from automl_assets.parts import FitContext, Rows
 from automl_assets.pictures.words import text_picture
 from automl_assets.records import Dataset, Ensemble, Features, Fitted, Member, Problem, Roles, Split, Truth
+from automl_assets.steps.explained_outputs import log_odds
 from automl_assets.text.features.text_featurizer import encode_texts, fit_text_featurizer
 from automl_assets.text.steps import paced_model
 from automl_assets.text.steps.explain import explain, explain_rows, term_pushes
 from automl_assets.text.steps.paced_model import PacedModel
 from automl_assets.text.steps.predict import answer
-from automl_assets.text.steps.word_contributions import log_odds
 
 WORDS = {"sport": ["goal", "team"], "food": ["soup", "salt"]}
 PROBLEM = Problem("text_classification", "accuracy", classes=("food", "sport"), positive=1)
