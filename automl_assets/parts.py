@@ -16,7 +16,9 @@ from pydantic import BaseModel
 from automl_assets.records import Problem
 
 Config = dict[str, Any]
-View = Literal["codes", "dense", "words", "characters", "terms", "texts", "tokens", "descriptors"]  # each family's own
+View = Literal[
+    "codes", "dense", "words", "characters", "terms", "texts", "tokens", "descriptors", "squares"
+]  # each family's own
 Link = Literal["value", "logit", "sigmoid", "probability"]
 
 
@@ -232,7 +234,7 @@ class Task:
     encode_target: Callable[..., np.ndarray]  # target column to class codes or values
     metric_kinds: frozenset[
         str
-    ]  # which metrics can judge it: those of `classes`, `label_sets`, `entity_tags`, `values`, `series`
+    ]  # which metrics can judge it: those of `classes`, `label_sets`, `entity_tags`, `boxes`, `values`, `series`
     stratify: bool  # whether folds keep the class shares
     sample: Callable[[int], tuple[pl.DataFrame, str]]  # tiny seeded data and its target, for contract tests
     labels_of: Callable[[pl.Series], list[tuple[str, ...] | None]] = one_label  # that each target names; None: it lacks

@@ -53,6 +53,7 @@ KINDS = {
 ONNX_ANSWERS: dict[AnswerName, str] = {
     "classes": "label, probabilities",
     "label_sets": "labels, probabilities",
+    "boxes": "boxes, labels",
     "values": "(value,)",
 }
 OF_PARTS = "probabilities, tags"  # of tokens
@@ -63,6 +64,7 @@ WITH_EXTENSIONS = (
     'session = onnxruntime.InferenceSession("onnx.onnx", options)',
 )
 EXAMPLES = {"float": "np.array([[1.5]], np.float32)", "double": "np.array([[1.7e9]])"}  # double: seconds since 1970
+EXAMPLES["image"] = "np.zeros((1, 480, 640, 3), np.uint8)"  # red, green and blue
 TEXT_EXAMPLE = 'np.array([["text"]], object)'
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from automl_assets import registry
 from automl_assets.data.image_cells import pixels_at
+from automl_assets.data.image_column import image_column
 from automl_assets.errors import DataError
 from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import Experiment, parse
@@ -26,7 +27,6 @@ from automl_assets.steps.export import export
 from automl_assets.steps.load import load
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import split_rows
-from automl_assets.vision.features.image_column import image_column
 from automl_assets.vision.features.image_featurizer import ImageFeaturizer, encode_images
 
 TASKS = ("image_classification", "image_classification_multilabel")

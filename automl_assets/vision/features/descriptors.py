@@ -8,6 +8,7 @@ deviations on grids, energies of Gabor filters at three scales (Daugman 1985), h
 import numpy as np
 
 from automl_assets.onnx.graph import FLOAT, Graph
+from automl_assets.onnx.pixels import add_square
 
 SIDE = 64  # pixels to which every image is brought
 GREY = (0.299, 0.587, 0.114)  # of red, green and blue
@@ -19,15 +20,6 @@ CELL = 16  # pixels of a cell of gradients
 AROUND = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))  # a pixel, rows and columns from above left
 BRIGHTER = 0.01  # than the pixel in their midst
 TINY = 1e-8
-
-
-def add_square(graph: Graph, image: str, side: int) -> str:
-    """Adds pixels uint8 [n_rows, height, width, 3] as shares of full brightness, float32 [n_rows, 3, side, side]."""
-    shares = graph.node("Div", graph.node("Cast", image, to=FLOAT), graph.constant(np.float32(255)))
-    planes = graph.node("Transpose", shares, perm=[0, 3, 1, 2])
-    outer = graph.node("Shape", planes, start=0, end=2)
-    sizes = graph.node("Concat", outer, graph.constant(np.array([side, side], np.int64)), axis=0)
-    return str(graph.node("Resize", planes, "", "", sizes, mode="linear", antialias=1))
 
 
 def add_descriptors(graph: Graph, image: str) -> str:

@@ -1,6 +1,5 @@
 """From images to what algorithms take of them, by one ONNX graph that Python runs as well."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -8,8 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from automl_assets.data.image_cells import pixels_at
-from automl_assets.errors import DataError, listed
+from automl_assets.data.image_cells import each_image, image_cells
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.session import open_session, threads_for
 from automl_assets.records import FeatureColumn
@@ -18,7 +16,6 @@ from automl_assets.vision.features.descriptors import SIDE, add_descriptors
 from automl_assets.vision.records import ImageInputs
 
 IMAGE = "image"
-MOST_NAMED = 5  # images that cannot be read
 
 
 @stored_as("vision.Featurizer")
@@ -40,30 +37,10 @@ class ImageFeaturizer:
 
 def encode_images(featurizer: ImageFeaturizer, table: pl.DataFrame) -> ImageInputs:
     """Rows as algorithms take them. Raises DataError that names the images that cannot be read."""
-    cells = table[featurizer.image].cast(pl.String)
-    if cells.null_count():
-        rows = listed([number + 1 for number in np.flatnonzero(cells.is_null().to_numpy())], most=MOST_NAMED)
-        raise DataError(f'"{featurizer.image}" names no image in row {rows}; remove what has none')
-    images = cells.to_list()
-    return ImageInputs(np.array(images, object), _descriptors(images))
-
-
-def _descriptors(images: list[str]) -> np.ndarray:
-    """float32 [n_images, n_descriptors]"""
-    with ThreadPoolExecutor(threads_for(len(images))) as pool:
-        found = list(pool.map(_described, images))
-    broken = [str(one) for one in found if isinstance(one, DataError)]
-    if broken:
-        raise DataError(f"{len(broken)} of {len(images)} images cannot be read: {'; '.join(broken[:MOST_NAMED])}")
+    images = image_cells(table[featurizer.image])
     none = _answer(np.zeros((1, 1, 1, 3), np.uint8))[:0]
-    return np.concatenate([none, *(one for one in found if not isinstance(one, DataError))])
-
-
-def _described(cell: str) -> np.ndarray | DataError:
-    try:
-        return _answer(pixels_at(cell)[None])
-    except DataError as error:
-        return error
+    found = each_image(images, lambda pixels: _answer(pixels[None]), threads_for(len(images)))
+    return ImageInputs(np.array(images, object), np.concatenate([none, *found]))
 
 
 def _answer(pixels: np.ndarray) -> np.ndarray:

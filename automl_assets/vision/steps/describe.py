@@ -2,10 +2,10 @@
 
 from collections import Counter
 
+from automl_assets.data.image_column import image_column
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import SOURCE, ColumnProfile, Dataset, Guardrail, Profile
 from automl_assets.steps import column_guardrails
-from automl_assets.vision.features.image_column import image_column
 
 FEWEST_IMAGES = 15  # of a class, below which little can be learnt of it
 GUARDRAILS = {
