@@ -16,19 +16,31 @@ from automl_assets.records import Label, Problem
 
 MOST_CLASSES = 250
 LEAST_PLACES = 100  # for objects of an answer, as in COCO
+MOST_SHARE = 2.0  # of a side, at which an object may lie: farther away are only places in pixels
 SIDE = 64  # pixels of the tiny images
 
 
 def objects_of_cells(target: pl.Series) -> list[tuple[ImageObject, ...] | None]:
     """The objects of each cell; None where it is missing. Raises DataError, which names the row, for what is no list of
-    objects."""
+    objects, and for places in pixels."""
     try:
         return [
-            None if cell is None else objects_in(cell, f'target "{target.name}", row {row}')
-            for row, cell in enumerate(target.to_list(), start=1)
+            None if cell is None else _checked(objects_in(cell, where), where)
+            for cell, where in ((cell, f'target "{target.name}", row {i}') for i, cell in enumerate(target, start=1))
         ]
     except SourceError as error:
         raise DataError(str(error)) from None
+
+
+def _checked(objects: tuple[ImageObject, ...], where: str) -> tuple[ImageObject, ...]:
+    for one in objects:
+        far = max(one.box, key=abs)
+        if not abs(far) <= MOST_SHARE:
+            raise DataError(
+                f"{where}: {one.label!r} lies at {far:g}; places are shares of width and height, from 0 to 1: divide pixels by "
+                "the width or height of the image"
+            )
+    return objects
 
 
 def _problem(target: pl.Series, metric: str, positive_label: Label | None) -> Problem:

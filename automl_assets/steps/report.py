@@ -57,6 +57,10 @@ ONNX_ANSWERS: dict[AnswerName, str] = {
     "values": "(value,)",
 }
 OF_PARTS = "probabilities, tags"  # of tokens
+COLUMNS = (
+    "raw columns, each [rows, 1]. Missing numbers are NaN, missing texts are empty, dates are seconds since 1970 (UTC)"
+)
+PIXELS = "pixels, red, green and blue from 0 to 255, [images, height, width, 3]"
 ALONE = ("import numpy as np, onnxruntime", "", 'session = onnxruntime.InferenceSession("onnx.onnx")')
 WITH_EXTENSIONS = (
     *("import numpy as np, onnxruntime, onnxruntime_extensions", "", "options = onnxruntime.SessionOptions()"),
@@ -308,10 +312,7 @@ def usage(material: Material) -> Section | None:
         cuts_texts = EXTENSIONS in onnx.onnx
         needed = "ONNX Runtime and onnxruntime-extensions" if cuts_texts else "ONNX Runtime alone"
         blocks += [
-            Text(
-                f"The ONNX file takes raw columns, each [rows, 1], and needs {needed}. Missing numbers are NaN, "
-                "missing texts are empty, dates are seconds since 1970 (UTC)."
-            ),
+            Text(f"The ONNX file takes {PIXELS if 'image' in onnx.inputs.values() else COLUMNS}; it needs {needed}."),
             Code("With ONNX Runtime", onnx_snippet(onnx.inputs, material.get("ensemble").problem, cuts_texts)),
             Table.of("Inputs of the ONNX model", ("column", "type"), onnx.inputs.items()),
             Text("The same model lies in MLflow:"),
