@@ -16,7 +16,7 @@ from automl_assets.records import Problem
 
 OVERLAPS = np.linspace(0.5, 0.95, 10)  # intersection over union, from which on a box is right
 RECALLS = np.linspace(0.0, 1.0, 101)  # at which COCO looks at precision
-MOST_KEPT = 50_000  # images whose boxes are matched once: resamples and ensembles ask for the same ones again
+MOST_KEPT = 5_000  # images whose boxes are matched once: resamples and ensembles ask for the same ones again
 ROUNDING = 1e-10
 LIKELY = 0.5  # score, from which on a box counts where no threshold is given
 

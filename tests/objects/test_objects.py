@@ -187,6 +187,10 @@ def test_the_same_seed_learns_the_same_and_the_deadline_is_kept() -> None:
         for one in models[1:]
     )
     assert same and not other
+    weighed = replace(rows, weight=np.array([1.0, 0, 0, 0, 0, 0]))
+    alone = replace(rows, x=rows.x[[0] * 6], weight=np.ones(6))
+    two = [part.fit(config, one, None, FitContext(problem)).weights["classes.kernel"] for one in (weighed, alone)]
+    np.testing.assert_array_equal(*two)
     late = part.fit(config | {"least_steps": 10_000}, rows, None, FitContext(problem, deadline=0.0))
     assert late.epochs == 0 and np.isfinite(part.predict(late, rows.x)).all()
 
@@ -216,6 +220,7 @@ def test_every_object_has_a_point_that_learns_it_but_crowds_have_none() -> None:
     crowd, large = [1, 0.0, 0.0, 0.9, 0.9, 1.0], [2, 0.1, 0.1, 0.9, 0.9, 0.0]
     found = targets_of(packed([np.array([tiny, crowd, large]), np.zeros((0, 6))]), 64)
     assert set(found.code.tolist()) == {0, 2} and not found.image.any()
+    assert found.is_crowd.sum(axis=1).tolist() == [49, 0]
     inside = grid(64)[found.point[found.code == 2]]
     assert (inside > 0.1 * 64).all() and (inside < 0.9 * 64).all()
 

@@ -21,7 +21,8 @@ class TypicalObjects:
 
 
 def _fit(config: Config, training: Rows, validation: Rows | None, context: FitContext) -> TypicalObjects:
-    found = objects_of(typical_objects(training.y, context.problem.n_classes))
+    counted = training.y if training.weight is None else training.y[training.weight > 0]
+    found = objects_of(typical_objects(counted, context.problem.n_classes))
     likeliest = found[np.argsort(-found[:, SCORE], kind="stable")]
     return TypicalObjects(likeliest[: context.problem.most_objects], context.problem.most_objects)
 

@@ -16,8 +16,6 @@ from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.stored import stored_as
 
-SECONDS_AN_IMAGE = 3.0  # of one core, in all epochs
-LEAST_SECONDS = 60.0
 SQUARE = "square"
 
 
@@ -86,5 +84,4 @@ PART = Algorithm(
     is_essential=True,
     requires="torch",
     preload=("torch",),
-    trial_seconds=lambda n_rows: max(LEAST_SECONDS, SECONDS_AN_IMAGE * n_rows),
 )

@@ -25,12 +25,9 @@ class Learnt:
 
 def learn_detector(config: Config, training: Rows, context: FitContext) -> Learnt:
     """`training.x` are squares uint8 [n_images, side, side, 3], `training.y` packed objects. Ends before the deadline."""
-    import torch
-
     with threads(context.n_threads):
         learning = _Learning(config, training, context)
-        with torch.random.fork_rng(devices=[]):
-            learning.run()
+        learning.run()
         return Learnt(learning.layers.folded(), learning.schedule.n_done * BATCH / len(training.y))
 
 
@@ -56,9 +53,16 @@ class _Learning:
         order = np.zeros(0, np.int64)
         while not self.schedule.is_over():
             if len(order) < BATCH:
-                order = np.concatenate([order, self.random.permutation(len(self.rows.y))])
+                order = np.concatenate([order, self._drawn()])
             batch, order = order[:BATCH], order[BATCH:]
             self._step(batch)
+
+    def _drawn(self) -> np.ndarray:
+        """As many images as there are, by chance: each once, or as often as it weighs."""
+        n_images, weight = len(self.rows.y), self.rows.weight
+        if weight is None:
+            return self.random.permutation(n_images)
+        return self.random.choice(n_images, n_images, p=weight / weight.sum())
 
     def _step(self, batch: np.ndarray) -> None:
         import torch

@@ -23,6 +23,7 @@ class Targets:
     point: np.ndarray  # int64 [n_points], in the grid
     code: np.ndarray  # int64 [n_points]
     box: np.ndarray  # float32 [n_points, 4], in pixels
+    is_crowd: np.ndarray  # bool [n_images, n_points of the grid]: whatever is answered there is neither right nor wrong
 
 
 def grid(side: int) -> np.ndarray:
@@ -32,16 +33,17 @@ def grid(side: int) -> np.ndarray:
 
 
 def targets_of(y: np.ndarray, side: int) -> Targets:
-    """Of packed objects of images that are squares of so many pixels. Crowds teach nothing."""
-    points, parts = grid(side), []
+    """Of packed objects of images that are squares of so many pixels."""
+    points, parts, crowds = grid(side), [], []
     for number, row in enumerate(y):
-        objects = objects_of(row)
-        objects = objects[objects[:, SCORE] == 0]
+        every = objects_of(row)
+        objects, crowd = every[every[:, SCORE] == 0], every[every[:, SCORE] > 0]
+        crowds.append(_inside(points, crowd[:, BOX] * side).any(axis=1))
         boxes = objects[:, BOX].astype(np.float32) * side
         point, own = _assigned(boxes, points)
         parts.append((np.full(len(point), number), point, objects[own, CODE].astype(np.int64), boxes[own]))
     image, point, code, box = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Targets(image, point, code, box)
+    return Targets(image, point, code, box, np.array(crowds))
 
 
 def _assigned(boxes: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -51,13 +53,18 @@ def _assigned(boxes: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.nda
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     away = np.abs(points[:, None] - middles).max(axis=2)  # [n_points, n_objects]
-    inside = (points[:, None] > boxes[:, :2]).all(axis=2) & (points[:, None] < boxes[:, 2:]).all(axis=2)
-    belongs = inside & (away < REACH * STRIDE)
+    belongs = _inside(points, boxes) & (away < REACH * STRIDE)
     lost = np.flatnonzero(~belongs.any(axis=0))
     belongs[away[:, lost].argmin(axis=0), lost] = True
     size = np.where(belongs, areas(boxes), np.inf)
     chosen = np.flatnonzero(belongs.any(axis=1))
     return chosen, size[chosen].argmin(axis=1)
+
+
+def _inside(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """bool [n_points, n_boxes]"""
+    found: np.ndarray = ((points[:, None] > boxes[:, :2]) & (points[:, None] < boxes[:, 2:])).all(axis=2)
+    return found
 
 
 def loss(odds: Any, sides: Any, targets: Targets, points: Any) -> Any:
@@ -75,7 +82,8 @@ def loss(odds: Any, sides: Any, targets: Targets, points: Any) -> Any:
         quality = overlap.detach().clamp(min=LEAST_QUALITY)
         aims[(*place, torch.from_numpy(targets.code))] = quality
         fit = ((1 - generalised) * quality).sum() / quality.sum()
-    return _varifocal(odds, aims) / n_points + SIDES * fit
+    is_judged = torch.from_numpy(~targets.is_crowd)[:, :, None] | (aims > 0)
+    return _varifocal(odds, aims, is_judged) / n_points + SIDES * fit
 
 
 def boxes_of(sides: Any, points: Any) -> Any:
@@ -86,12 +94,12 @@ def boxes_of(sides: Any, points: Any) -> Any:
     return torch.cat([points - distances[:, :2], points + distances[:, 2:]], 1)
 
 
-def _varifocal(odds: Any, aims: Any) -> Any:
+def _varifocal(odds: Any, aims: Any, is_judged: Any) -> Any:
     import torch
     from torch.nn import functional
 
     shares = odds.detach().sigmoid()
-    weight = torch.where(aims > 0, aims, OTHERS * shares**FOCUS)
+    weight = torch.where(aims > 0, aims, OTHERS * shares**FOCUS) * is_judged
     return functional.binary_cross_entropy_with_logits(odds, aims, weight, reduction="sum")
 
 
