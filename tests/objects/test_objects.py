@@ -17,11 +17,12 @@ from automl_assets.data.image_cells import pixels_at
 from automl_assets.errors import DataError, SettingError
 from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import Experiment, parse
+from automl_assets.learning.fit_fold import FoldFit
 from automl_assets.objects.algorithms.centre_head import Detector
 from automl_assets.objects.models.augment import View
 from automl_assets.objects.models.targets import grid, targets_of
 from automl_assets.parts import FitContext, Rows
-from automl_assets.records import Candidate, Dataset, Ensemble, Features, Profile
+from automl_assets.records import VALID, Candidate, Dataset, Ensemble, Features, Profile, Split
 from automl_assets.resources.model_codec import read_models, write_models
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.record_codec import read_record, write_record
@@ -34,7 +35,7 @@ from automl_assets.steps.holdout_predictions import holdout_predictions
 from automl_assets.steps.load import load
 from automl_assets.steps.predict import predict
 from automl_assets.steps.predict_batches import answerer
-from automl_assets.steps.search import search
+from automl_assets.steps.search import out_of_fold, search
 from automl_assets.steps.split_rows import split_rows
 
 TASK = registry.tasks()["image_object_detection"]
@@ -158,6 +159,18 @@ def test_test_rows_are_evaluated_by_class_and_threshold(learnt: Learnt) -> None:
     assert by_label["label"].to_list() == ["bar", "disc"]
     assert by_label["average_precision"].mean() == pytest.approx(found.metrics["mean_average_precision"])
     assert (np.diff(found.by_threshold["boxes_of_an_image"]) <= 0).all()
+
+
+def test_rows_that_several_folds_validate_keep_the_objects_of_one(learnt: Learnt) -> None:
+    part, truth = registry.algorithms("objects")["baseline"], learnt.features.truth
+    y = truth.y[:2]
+    split = Split(np.zeros(2, bool), np.array([[VALID, VALID], [0, VALID]], np.int8), "")
+    fits = {
+        fold: FoldFit(None, packed([np.array([[fold, 0.0, 0, 1, 1, 0.5]])] * n_rows, truth.problem.most_objects))
+        for fold, n_rows in ((0, 1), (1, 2))
+    }
+    found = out_of_fold(fits, replace(truth, y=y, split=split), part)
+    assert found[:, 0].tolist() == [0, 1]
 
 
 def test_features_and_models_are_stored_and_read_back(learnt: Learnt) -> None:

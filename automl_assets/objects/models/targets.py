@@ -53,7 +53,7 @@ def _assigned(boxes: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.nda
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     away = np.abs(points[:, None] - middles).max(axis=2)  # [n_points, n_objects]
-    belongs = _inside(points, boxes) & (away < REACH * STRIDE)
+    belongs = np.logical_and(_inside(points, boxes), away < REACH * STRIDE)
     lost = np.flatnonzero(~belongs.any(axis=0))
     belongs[away[:, lost].argmin(axis=0), lost] = True
     size = np.where(belongs, areas(boxes), np.inf)
