@@ -53,7 +53,7 @@ def _assigned(boxes: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.nda
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     away = np.abs(points[:, None] - middles).max(axis=2)  # [n_points, n_objects]
-    belongs = np.logical_and(_inside(points, boxes), away < REACH * STRIDE)
+    belongs = _inside(points, boxes) & (away < REACH * STRIDE)
     lost = np.flatnonzero(~belongs.any(axis=0))
     belongs[away[:, lost].argmin(axis=0), lost] = True
     size = np.where(belongs, areas(boxes), np.inf)
@@ -63,8 +63,7 @@ def _assigned(boxes: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def _inside(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """bool [n_points, n_boxes]"""
-    found: np.ndarray = ((points[:, None] > boxes[:, :2]) & (points[:, None] < boxes[:, 2:])).all(axis=2)
-    return found
+    return np.asarray(((points[:, None] > boxes[:, :2]) & (points[:, None] < boxes[:, 2:])).all(axis=2))
 
 
 def loss(odds: Any, sides: Any, targets: Targets, points: Any) -> Any:
