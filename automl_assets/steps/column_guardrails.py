@@ -112,9 +112,11 @@ def _unseen_labels(named: list[tuple[str, ...] | None], problem: Problem) -> Gua
     unknown, n_rows = sorted(set().union(*lacking)), sum(map(bool, lacking))
     if not unknown:
         return Guardrail("unseen_classes", "passed", "No validation or test file has a label that the source lacks.")
+    are_boxes = problem.answers == "boxes"
+    rest = "boxes around them count as wrong" if are_boxes else "rows without any other are left out of every metric"
     text = (
         f"{n_rows} of {len(named)} rows of the validation and test files have labels that the source lacks "
-        f"({listed(unknown)}). These labels take no part; sets without any other are left out of every metric."
+        f"({listed(unknown)}). These labels take no part; {rest}."
     )
     return Guardrail("unseen_classes", "alerted", text, {"rows": n_rows, "classes": listed(unknown)})
 
