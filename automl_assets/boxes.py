@@ -93,6 +93,36 @@ def typical_objects(y: np.ndarray, n_classes: int) -> np.ndarray:
     return found.ravel()
 
 
+def farthest_apart(found: np.ndarray, expected: np.ndarray) -> float:
+    """How far answers of the same images are from each other at most, in shares of a side or in scores, whatever the order of
+    objects that score alike. Where every place is taken, an object may be lacking that scores no more than the last.
+
+    >>> first, second = [0, 0, 0, 1, 1, 0.5], [0, 0, 0, 0.5, 1, 0.5]
+    >>> farthest_apart(packed([np.array([first, second])]), packed([np.array([second, first])]))
+    0.0
+    """
+    return max((_apart(*rows) for rows in zip(found, expected, strict=True)), default=0.0)
+
+
+def _apart(found: np.ndarray, expected: np.ndarray) -> float:
+    own, other = objects_of(found), objects_of(expected)
+    distances = np.abs(own[:, None] - other[None]).max(axis=2, initial=0.0)
+    costs = np.concatenate(
+        [
+            np.minimum(
+                distances.min(axis=axis, initial=np.inf), np.abs(some[:, SCORE] - _last(some, len(found) // FIELDS))
+            )
+            for axis, some in ((1, own), (0, other))
+        ]
+    )
+    return float(costs.max(initial=0.0))
+
+
+def _last(objects: np.ndarray, n_places: int) -> float:
+    """The score from which on objects may be lacking."""
+    return float(objects[:, SCORE].min()) if len(objects) == n_places else -np.inf
+
+
 def recoded(rows: np.ndarray, known: Sequence[Any], classes: Sequence[Any]) -> np.ndarray:
     """Answers in the codes of `known` classes as those in the codes of `classes`, by name; objects of others are left out.
 

@@ -115,6 +115,9 @@ class Algorithm:
     link: Link  # for classification; regression always answers in values
     reference: str
     kinds: frozenset[str]  # Dagster's icons
+    fills_time: bool = (
+        False  # learns the better the longer it may: one fit of much time is worth more than many of little
+    )
     is_refitted: bool = False  # one model on all rows answers, instead of the average of the fold models
     with_rounds_of: Callable[[Config, Any], Config] = same_config
     is_fallback: bool = False  # always tried, and answers only where nothing else does

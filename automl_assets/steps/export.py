@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets import registry
-from automl_assets.boxes import packed_answers
+from automl_assets.boxes import farthest_apart, packed_answers
 from automl_assets.data.image_cells import small_copy
 from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.images import ask, onnx_answer, run
@@ -40,7 +40,8 @@ def export(ensemble: Ensemble, table: pl.DataFrame) -> OnnxModel:
     expected = steps.answer(ensemble, checked)
     answered = ANSWERED[ensemble.problem.answers]
     firsts = [(session, {name: some[: checked.height] for name, some in feeds.items()}) for session, feeds in files]
-    difference = max(np.abs(answered(*file, ensemble.problem) - expected).max() for file in firsts)
+    apart = farthest_apart if ensemble.problem.answers == "boxes" else _most_apart
+    difference = max(apart(answered(*file, ensemble.problem), expected) for file in firsts)
     low, high = ensemble.problem.target_range
     scale = 1.0 if ensemble.problem.classes else max(high - low, 1e-12)
     return OnnxModel(
@@ -67,6 +68,10 @@ def _as_json(value: Any, kind: str) -> Any:
     if kind == "image":
         return small_copy(value)
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _most_apart(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(found - expected).max())
 
 
 def _of_rows(session: Any, feeds: dict[str, np.ndarray], problem: Problem) -> np.ndarray:

@@ -118,7 +118,7 @@ class _Search:
         best: _Attempt | None = None
         while rung is not None:
             tried, now = self._attempt(climb, rung, config, best), time.monotonic()
-            until = end if best or rung.is_top else now + FIRST_TIME * (end - now)
+            until = end if best or rung.is_top or self.algorithm.fills_time else now + FIRST_TIME * (end - now)
             n_threads = self._run_rung(tried, run, until, end if best else end + self.budget.grace_seconds)
             if any(outcome.status != "done" for outcome in tried.outcomes.values()):
                 tried = _done(tried, best)

@@ -80,6 +80,7 @@ PART = Algorithm(
     link="probability",
     reference="Zhou et al. 2019 (CenterNet); Tian et al. 2019 (FCOS).",
     kinds=frozenset({"pytorch"}),
+    fills_time=True,
     is_refitted=True,
     is_essential=True,
     requires="torch",
