@@ -1,4 +1,4 @@
-"""What an answer can be: one class, a set of labels, or a value; and how each is seen as rows, decisions and losses.
+"""What an answer can be: one class, a set of labels, objects with their places, or a value; and how each is seen as rows, decisions and losses.
 
 Here belongs what steps ask of truth and predictions whatever they hold. Not here: metrics, and what one step alone does
 by the kind of answer, which stands in a table of that step.
@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from automl_assets.boxes import FIELDS, SCORE, class_counts, has_objects, typical_objects
 from automl_assets.metrics.classes import decided
 from automl_assets.metrics.label_sets import decided_sets, row_losses
+from automl_assets.metrics.objects import image_losses
 from automl_assets.parts import Link
 from automl_assets.records import AnswerName, Problem
 
@@ -44,6 +46,8 @@ class AnswerKind:
     loss: str
     link: Link  # of combined scores
     are_outputs_apart: bool = False  # each is learnt by itself in a stack
+    can_be_averaged: bool = True  # output by output, over several models
+    has_probabilities: bool = True  # an output for each class or label
 
 
 def answers_of(problem: Problem) -> AnswerKind:
@@ -103,6 +107,26 @@ def _label_totals(y: np.ndarray, weight: np.ndarray | None, n_classes: int) -> n
     return (np.ones(len(y)) if weight is None else weight) @ (y > 0)
 
 
+# Objects and where they are
+
+
+def _object_strata(y: np.ndarray) -> np.ndarray:
+    """Of each image the rarest class that is in it, counted from 1; 0 where nothing is."""
+    n_classes = int(np.nanmax(y[:, ::FIELDS], initial=0)) + 1
+    return rarest_labels(class_counts(y, n_classes) > 0)
+
+
+def _object_totals(y: np.ndarray, weight: np.ndarray | None, n_classes: int) -> np.ndarray:
+    return (np.ones(len(y)) if weight is None else weight) @ (class_counts(y, n_classes) > 0)
+
+
+def _answered_objects(predictions: np.ndarray, problem: Problem) -> np.ndarray:
+    """The classes that are answered in each image."""
+    surely = predictions.copy().reshape(len(predictions), -1, FIELDS)
+    surely[surely[:, :, SCORE] < problem.threshold] = -1
+    return class_counts(surely.reshape(len(predictions), -1), problem.n_classes) > 0
+
+
 # The table
 
 KINDS: dict[AnswerName, AnswerKind] = {
@@ -133,6 +157,21 @@ KINDS: dict[AnswerName, AnswerKind] = {
         link="sigmoid",
         are_outputs_apart=True,
     ),
+    "boxes": AnswerKind(
+        name="boxes",
+        has_truth=has_objects,
+        strata=_object_strata,
+        indicator=lambda y, n_classes: class_counts(y, n_classes) > 0,
+        totals=_object_totals,
+        answered=_answered_objects,
+        losses=image_losses,
+        shares=typical_objects,
+        has_contrast=lambda y: True,
+        loss="share of objects that are missed or not there",
+        link="value",
+        can_be_averaged=False,
+        has_probabilities=False,
+    ),
     "values": AnswerKind(
         name="values",
         has_truth=np.isfinite,
@@ -145,5 +184,6 @@ KINDS: dict[AnswerName, AnswerKind] = {
         has_contrast=lambda y: True,
         loss="absolute error",
         link="value",
+        has_probabilities=False,
     ),
 }

@@ -44,7 +44,7 @@ class RowSteps:
     `read_inputs(folder)` are the rows that were laid out, which give some of themselves by `inputs[row_numbers]`.
     `cells_a_row(features, algorithm)` is how many cells of a row an algorithm looks at, by which its time is guessed.
     `prune(ensemble, candidates, features, most_milliseconds)` may leave models out, so that one row is answered in time.
-    `answer(ensemble, table)` gives probabilities [n_rows, n_classes] or values [n_rows, 1] for rows as they come, and
+    `answer(ensemble, table)` gives probabilities [n_rows, n_classes], values [n_rows, 1] or packed objects for rows as they come, and
     `answer_inputs(ensemble, inputs)` for rows that are features already; inputs have `take(rows)`, and `sizes` to be shown.
     `unanswerable(ensemble, table)` says of each row why it cannot be answered, "" where it can; where reading is not strict, such
     rows get no answer instead of an error.

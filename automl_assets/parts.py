@@ -17,7 +17,17 @@ from automl_assets.records import Problem
 
 Config = dict[str, Any]
 View = Literal[  # each family's own
-    "codes", "dense", "words", "characters", "terms", "texts", "tokens", "descriptors", "vectors", "images"
+    "codes",
+    "dense",
+    "words",
+    "characters",
+    "terms",
+    "texts",
+    "tokens",
+    "descriptors",
+    "vectors",
+    "images",
+    "squares",
 ]
 Link = Literal["value", "logit", "sigmoid", "probability"]
 
@@ -116,6 +126,9 @@ class Algorithm:
     link: Link  # for classification; regression always answers in values
     reference: str
     kinds: frozenset[str]  # Dagster's icons
+    fills_time: bool = (
+        False  # learns the better the longer it may: one fit of much time is worth more than many of little
+    )
     is_refitted: bool = False  # one model on all rows answers, instead of the average of the fold models
     with_rounds_of: Callable[[Config, Any], Config] = same_config
     is_fallback: bool = False  # always tried, and answers only where nothing else does
@@ -237,7 +250,7 @@ class Task:
     encode_target: Callable[..., np.ndarray]  # target column to class codes or values
     metric_kinds: frozenset[
         str
-    ]  # which metrics can judge it: those of `classes`, `label_sets`, `entity_tags`, `values`, `series`
+    ]  # which metrics can judge it: those of `classes`, `label_sets`, `entity_tags`, `boxes`, `values`, `series`
     stratify: bool  # whether folds keep the class shares
     sample: Callable[[int], tuple[pl.DataFrame, str]]  # tiny seeded data and its target, for contract tests
     labels_of: Callable[[pl.Series], list[tuple[str, ...] | None]] = one_label  # that each target names; None: it lacks

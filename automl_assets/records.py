@@ -12,13 +12,14 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from automl_assets.boxes import FIELDS
 from automl_assets.data.schema import NO_SCHEMA, Schema
 from automl_assets.errors import LearningError
 
 Kind = Literal["numeric", "categorical", "datetime", "text", "ignored"]
 Label = str | int | bool | float
 EnsembleKind = Literal["single", "voting", "stacking"]
-AnswerName = Literal["classes", "label_sets", "values"]
+AnswerName = Literal["classes", "label_sets", "boxes", "values"]
 
 TRAIN, VALID = 1, 2  # marks in `Split.assignment`; 0 means the row takes no part in that fold
 LEFT_OUT_SHARE = 0.05  # of the rows to learn from: fewer are left out by the chance of repeated hold-outs
@@ -99,10 +100,13 @@ class Problem:
     target_range: tuple[float, float] = (0.0, 1.0)  # of the training rows; normalises the normalized_* metrics
     is_multilabel: bool = False  # whether an answer is a set of labels: any number of the classes, or none
     thresholds: tuple[float, ...] = ()  # of sets, one per label, which is in where its probability is above; empty: 0.5
+    most_objects: int = 0  # of an image that an answer has room for, where it says which objects are in it
 
     @property
     def answers(self) -> AnswerName:
         """What an answer is; `answer_kinds` says what steps do with each."""
+        if self.most_objects:
+            return "boxes"
         return "label_sets" if self.is_multilabel else "classes" if self.classes else "values"
 
     @property
@@ -111,13 +115,18 @@ class Problem:
 
     @property
     def n_outputs(self) -> int:
-        """Columns of a prediction: one per class or label, or one value."""
-        return max(1, self.n_classes)
+        """Columns of a prediction: one per class or label, one value, or those of objects (`boxes`)."""
+        return self.most_objects * FIELDS or max(1, self.n_classes)
 
     @property
     def is_binary(self) -> bool:
         """Whether one of two classes is the answer."""
         return self.answers == "classes" and self.n_classes == 2
+
+    @property
+    def has_threshold(self) -> bool:
+        """Whether one number decides what is answered."""
+        return self.is_binary or self.answers == "boxes"
 
     @property
     def n_scores(self) -> int:
@@ -219,7 +228,8 @@ class Truth:
     y: (
         np.ndarray
     )  # int64 class codes or float64 values [n_rows]; -1 or NaN where the target is missing. Of sets of labels
-    # int8 [n_rows, n_labels], 1 for each label of the row; -1 in the whole row where the target is missing
+    # int8 [n_rows, n_labels], 1 for each label of the row; -1 in the whole row where the target is missing. Of objects as in
+    # `boxes`
     weight: np.ndarray | None  # float64 [n_rows]
     problem: Problem
     split: Split

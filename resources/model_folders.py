@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from automl_assets.boxes import told_objects
 from automl_assets.data.column_schema import ColumnSchema
 from automl_assets.model_records import OnnxModel
 from automl_assets.onnx.images import run_held
@@ -24,7 +25,7 @@ from automl_assets.training_code.source_bundle import FUTURE, Bundle
 SERVED = Path(__file__).with_name("serving.py")
 NEEDED = ("mlflow", "numpy", "onnxruntime", "pandas", "polars")
 IMAGES = b"exif_transpose"  # what code names that reads images
-ENTITIES = (told_entities, parted, without_lists)  # what answers for tokens become
+PARTS = (told_entities, parted, without_lists, told_objects)  # what answers for tokens and for boxes become
 SERVED_TYPES = {  # what each input of the ONNX model is called for people who ask over HTTP
     "float": "number or null",
     "double": "number, or date or date-time as ISO 8601 text or seconds since 1970 (UTC), or null",
@@ -54,14 +55,14 @@ def reader_code(onnx: OnnxModel, is_strict: bool) -> str:
     """A module that stands alone and reads rows by the schema of a model, as this package does."""
     bundle = Bundle()
     functions = ", ".join(bundle.reference(function) for function in READER)
-    entities = ", ".join(bundle.reference(function) for function in ENTITIES)
+    parts = ", ".join(bundle.reference(function) for function in PARTS)
     run = bundle.reference(run_held if "image" in onnx.inputs.values() else run_in_parts)
-    own = f"SCHEMA = {bundle.value(onnx.schema)}\nIS_STRICT = {is_strict}\nREADER = {functions}\nENTITIES = {entities}\nRUN = {run}"
+    own = f"SCHEMA = {bundle.value(onnx.schema)}\nIS_STRICT = {is_strict}\nREADER = {functions}\nPARTS = {parts}\nRUN = {run}"
     sections = [text for _, text in bundle.sections()]
-    parts = [f"{FUTURE}\n\n{bundle.imports()}", *sections, bundle.resolved(own)]
+    texts = [f"{FUTURE}\n\n{bundle.imports()}", *sections, bundle.resolved(own)]
     return (
         '"""How the rows are read that the model answers; copied from automl_assets."""\n\n'
-        + "\n\n\n".join(parts)
+        + "\n\n\n".join(texts)
         + "\n"
     )
 
@@ -147,6 +148,8 @@ def _table_answers(onnx: OnnxModel) -> dict[str, Any]:
     found = {output.name: _answer_type(output) for output in model.graph.output}
     if any(one.key == LABEL_NAMES for one in model.metadata_props):  # sets are answered by the names of their labels
         found[model.graph.output[0].name] = Array(DataType.string)
+    if "boxes" in found:
+        return {"prediction": DataType.string, "boxes": DataType.string}
     if "row" not in found:
         return found
     return {"prediction": DataType.string, "probabilities": Array(Array(DataType.float))}

@@ -37,17 +37,20 @@ class RawColumns(mlflow.pyfunc.PythonModel):  # type: ignore[name-defined]  # lo
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """The outputs of the ONNX model: `prediction` and its intervals, or `label` and, in the order of the classes,
-        `probabilities` and who is in each `prediction_set`; or the `labels` of a set by name. Where the model is not strict, `unreadable` names the columns
+        `probabilities` and who is in each `prediction_set`; or the `labels` of a set by name, or likely objects and all `boxes` as JSON. Where the model is not strict, `unreadable` names the columns
         of each row that count as missing because they cannot be read. The frame's `attrs` hold `notes`, sentences."""
         _check(model_input)
         kinds = self._kinds()
         read = self._read(model_input, list(kinds))
         feeds = self._packed({name: self.feed(read.table[name], kind) for name, kind in kinds.items()})
         names = [output.name for output in self.session.get_outputs()]
-        told_entities, parted, without_lists = self.reader.ENTITIES
+        told_entities, parted, without_lists, told_objects = self.reader.PARTS
         feeds = without_lists(feeds, self.session.get_modelmeta().custom_metadata_map)
         found = self._run(feeds)
-        if "row" in found:  # answers for parts of texts
+        if "boxes" in found:  # answers for objects in images
+            least = float(self.session.get_modelmeta().custom_metadata_map["threshold"])
+            columns = {"prediction": told_objects(found, least), "boxes": told_objects(found)}
+        elif "row" in found:  # answers for parts of texts
             texts = next(iter(feeds.values())).reshape(-1).tolist()
             columns = {"prediction": told_entities(found, texts), "probabilities": parted(found, len(texts))}
         else:

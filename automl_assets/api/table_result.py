@@ -224,7 +224,7 @@ class Result(RunResult):
             "baseline": self.evaluation.baseline,
             "ensemble": {"kind": self.ensemble.kind, "score": self.ensemble.score, "scores": self.ensemble.scores_by_kind,
                          "out_of_fold": self._out_of_fold(),
-                         "threshold": self.ensemble.problem.threshold if self.ensemble.problem.is_binary else None,
+                         "threshold": self.ensemble.problem.threshold if self.ensemble.problem.has_threshold else None,
                          "thresholds": self.ensemble.problem.label_thresholds,
                          "calibration": self.ensemble.calibration and asdict(self.ensemble.calibration),
                          "members": {m.trial: m.weight for m in self.ensemble.members}},

@@ -101,7 +101,7 @@ def _metadata(made: Ensemble) -> dict[str, Any]:
 
 def _finish(made: Ensemble) -> dict[str, Any]:
     """What raw scores become before anybody sees them."""
-    shown: dict[str, Any] = {"threshold": made.problem.threshold} if made.problem.is_binary else {}
+    shown: dict[str, Any] = {"threshold": made.problem.threshold} if made.problem.has_threshold else {}
     if made.problem.thresholds:
         decided = made.problem.label_thresholds.items()
         shown["thresholds"] = table([{"label": label, "threshold": threshold} for label, threshold in decided])

@@ -7,7 +7,7 @@ import numpy as np
 from automl_assets.backbones.network import Preparation, model_of, preparation_of
 from automl_assets.backbones.reference import Reference
 from automl_assets.onnx.graph import Graph
-from automl_assets.onnx.planes import add_planes
+from automl_assets.onnx.pixels import add_square
 
 
 def add_vectors(graph: Graph, image: str, backbones: Sequence[Reference]) -> str:
@@ -22,5 +22,5 @@ def add_vectors(graph: Graph, image: str, backbones: Sequence[Reference]) -> str
 def add_prepared(graph: Graph, image: str, wanted: Preparation) -> str:
     """Adds what a backbone takes, float32 [n_rows, 3, side, side]."""
     shift, scale = (np.array(values, np.float32)[:, None, None] for values in (wanted.mean, wanted.deviation))
-    planes = graph.once(("planes", wanted.side), lambda: add_planes(graph, image, wanted.side))
+    planes = graph.once(("planes", wanted.side), lambda: add_square(graph, image, wanted.side))
     return str(graph.node("Div", graph.node("Sub", planes, graph.constant(shift)), graph.constant(scale)))

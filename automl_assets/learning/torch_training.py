@@ -1,10 +1,14 @@
-"""How networks descend with torch: the optimiser and the threads. Not here: networks, losses, batches."""
+"""How networks descend with torch: the optimiser, its rate over time and the threads. Not here: networks, losses, batches."""
 
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 MAX_NORM = 1.0  # of all gradients together
+FIRST_STEPS = 10  # that say nothing of how fast the others are
+WARM_UP = 0.05  # of the schedule
 SETTINGS: dict[str, Any] = {
     **{"beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0},  # not every tensor decays: see `AdamW.step`
     **{"fused": True, "amsgrad": False, "maximize": False},
@@ -44,6 +48,34 @@ class AdamW:
             lr=rate,
             grad_scale=(get_total_norm(gradients) / MAX_NORM).clamp(min=1.0),
         )
+
+
+class Schedule:
+    """Warm-up, then a cosine to zero over the planned steps. The plan is cut, never stretched, where time would be up
+    before: while there is time enough the clock has no say, and the same rows give the same network."""
+
+    def __init__(self, n_steps: int, deadline: float):
+        self.n_steps, self.deadline = n_steps, deadline
+        self.n_done, self.first_done = 0, math.nan
+
+    def next_rate(self) -> float:
+        """Of the step about to be made, as a share of the learning rate."""
+        progress = self.n_done / self.n_steps
+        self.n_done += 1
+        if self.n_done == FIRST_STEPS:
+            self.first_done = time.monotonic()
+        elif self.n_done > FIRST_STEPS:
+            self._fit_plan()
+        return min(1.0, (progress + 1e-3) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * progress))
+
+    def _fit_plan(self) -> None:
+        now = time.monotonic()
+        seconds = (now - self.first_done) / (self.n_done - FIRST_STEPS)  # a step
+        if now + (self.n_steps - self.n_done) * seconds > self.deadline:
+            self.n_steps = self.n_done + max(0, int((self.deadline - now) / seconds))
+
+    def is_over(self) -> bool:
+        return self.n_done >= self.n_steps or time.monotonic() >= self.deadline
 
 
 @contextmanager

@@ -12,13 +12,13 @@ import numpy as np
 
 from automl_assets import registry
 from automl_assets.errors import DataError, SettingError, listed, nearest
-from automl_assets.metrics import classes, entities, label_sets, values
+from automl_assets.metrics import classes, entities, label_sets, objects, values
 from automl_assets.metrics.metric import WEIGHED, Metric, Need
 from automl_assets.records import Problem
 
 # What a metric judges -> its name -> the metric. One name means the same of classes and of sets, by other formulas.
 _BY_KIND: dict[str, dict[str, Metric]] = {}
-for _one in (*label_sets.METRICS, *entities.METRICS, *classes.METRICS, *values.METRICS):
+for _one in (*label_sets.METRICS, *entities.METRICS, *objects.METRICS, *classes.METRICS, *values.METRICS):
     _BY_KIND.setdefault(_one.kind, {})[_one.name] = _one
 
 METRICS: dict[str, Metric] = {name: one for table in _BY_KIND.values() for name, one in table.items()}

@@ -10,7 +10,7 @@ from automl_assets.records import Problem
 Formula = Callable[[np.ndarray, np.ndarray, np.ndarray | None, Problem], float]
 
 CLASSES, VALUES, SERIES = "classes", "values", "series"  # what metrics judge; a task names those that can judge it
-LABEL_SETS, ENTITIES = "label_sets", "entity_tags"
+LABEL_SETS, ENTITIES, BOXES = "label_sets", "entity_tags", "boxes"
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Metric:
     Classes: truth int codes [n_rows], prediction probabilities [n_rows, n_classes].
     Sets of labels: truth int8 [n_rows, n_labels] of 0 and 1, prediction probabilities [n_rows, n_labels].
     Entities: truth int codes of tags [n_tokens], prediction probabilities [n_tokens, n_tags].
+    Objects: truth and prediction as in `boxes`.
     Values: truth and prediction float64 [n_rows]. Weight is float64 [n_rows] or None.
     """
 

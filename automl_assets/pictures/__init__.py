@@ -8,6 +8,7 @@ from automl_assets.pictures.classification import classification_pictures
 from automl_assets.pictures.errors import cohorts_picture, fairness_picture, heat_picture
 from automl_assets.pictures.explanation import contributions_picture, dependence_picture, importance_picture
 from automl_assets.pictures.label_sets import label_set_pictures
+from automl_assets.pictures.objects import object_pictures
 from automl_assets.pictures.regression import regression_pictures
 from automl_assets.pictures.search import trials_picture, weights_picture
 
@@ -20,6 +21,7 @@ __all__ = [
     "heat_picture",
     "importance_picture",
     "label_set_pictures",
+    "object_pictures",
     "readable",
     "regression_pictures",
     "short_number",

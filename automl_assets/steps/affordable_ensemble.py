@@ -22,7 +22,7 @@ def affordable_ensemble(
 ) -> tuple[EnsembleSetting, str]:
     """The settings without what cannot end in `seconds`, and what that leaves out, in words."""
     trials = [trial for candidate in candidates for trial in candidate.trials if trial.predictions is not None]
-    if len(trials) < 2:
+    if len(trials) < 2 or not answers_of(truth.problem).can_be_averaged:
         return settings, ""
     n_outputs, n_algorithms = truth.problem.n_outputs, len({trial.algorithm for trial in trials})
     n_rows = int(np.isfinite(trials[0].known_predictions).all(axis=1).sum())

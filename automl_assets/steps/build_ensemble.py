@@ -124,10 +124,11 @@ class _Contest:
     def kinds(self, settings: EnsembleSetting) -> dict[EnsembleKind, Choose]:
         """The ways to choose that are asked for, by name; a vote, which errs least where rows are few, stands first."""
         kinds: dict[EnsembleKind, Choose] = {}
-        if settings.voting and len(self.trials) > 1:
+        can_be_mixed = len(self.trials) > 1 and answers_of(self.problem).can_be_averaged
+        if settings.voting and can_be_mixed:
             kinds["voting"] = lambda rows: self.voting(rows, settings.iterations)
         kinds["single"] = self.single
-        if settings.stacking and len(self.trials) > 1:
+        if settings.stacking and can_be_mixed:
             kinds["stacking"] = self.stacking
         return kinds
 

@@ -93,7 +93,7 @@ def judged(ensemble: Ensemble, truth: Truth, most_rows: int | None = None, seed:
 
 def calibrate(ensemble: Ensemble, truth: Truth, seed: int) -> Ensemble:
     """The ensemble with the calibration that helps on held-out rows, if there are rows enough to tell."""
-    if not ensemble.problem.classes:
+    if not answers_of(ensemble.problem).has_probabilities:
         return ensemble
     rows = judged(ensemble, truth, max(2_000, MAX_CELLS // ensemble.problem.n_classes), seed)
     calibration = _helpful(rows, seed) if rows.n_rows >= MIN_ROWS else None

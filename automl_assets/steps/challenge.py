@@ -12,6 +12,7 @@ import numpy as np
 
 from automl_assets import registry
 from automl_assets.answer_kinds import answers_of
+from automl_assets.boxes import read_answers, recoded
 from automl_assets.data.row_ids import identities, kinds
 from automl_assets.errors import DataError, nearest
 from automl_assets.experiment.experiment import Experiment
@@ -94,7 +95,9 @@ def check_columns(needed: Iterable[str], dataset: Dataset) -> None:
 
 
 def prediction_of(answer: "pd.DataFrame", problem: Problem) -> np.ndarray:
-    """Probabilities [n_rows, n_classes] or values [n_rows] out of what a served model answers."""
+    """Probabilities [n_rows, n_classes], packed objects or values [n_rows] out of what a served model answers."""
+    if problem.answers == "boxes":
+        return read_answers(answer.iloc[:, 1].to_list(), problem.classes, problem.most_objects)
     if registry.tasks()[problem.task].parts:
         return np.array([part for parts in answer.iloc[:, 1] for part in parts]).reshape(-1, problem.n_classes)
     return np.stack(answer.iloc[:, 1].to_list()) if problem.classes else answer.iloc[:, 0].to_numpy()
@@ -121,7 +124,7 @@ def challenge(answers: Answers, theirs: np.ndarray, problem: Problem, champion: 
     some = units.take(rows)
     n = int(np.clip(MOST_CELLS // (2 * len(rows) * problem.n_outputs), FEWEST_RESAMPLES, MOST_RESAMPLES))
     draws = (rows[some.draw(random)] for _ in range(n))
-    known = replace(answers, prediction=_under(problem.classes, theirs, champion.classes))
+    known = replace(answers, prediction=_under(problem, theirs, champion.classes))
     incumbent = _score_of(known, problem.deciding_as(champion))
     scores, n_units = (_score_of(answers, problem), incumbent), (some.n_units, units.n_units)
     is_single = units.name == ROWS
@@ -199,10 +202,13 @@ def _score_of(answers: Answers, problem: Problem) -> Score:
     return of
 
 
-def _under(classes: tuple[Label, ...], prediction: np.ndarray, known: tuple[Label, ...]) -> np.ndarray:
-    """Probabilities of `known` classes as those of `classes` [n_rows, n_classes]; values as they are."""
+def _under(problem: Problem, prediction: np.ndarray, known: tuple[Label, ...]) -> np.ndarray:
+    """Probabilities of `known` classes as those of the problem [n_rows, n_classes], objects likewise; values as they are."""
+    classes = problem.classes
     if not classes:
         return prediction
+    if problem.answers == "boxes":
+        return recoded(prediction, known, classes)
     places = {str(label): place for place, label in enumerate(known)}
     found = np.zeros((len(prediction), len(classes)))
     for code, label in enumerate(classes):

@@ -1,4 +1,4 @@
-"""choose_threshold: from which probability on the second of two classes is the answer, or a label is in a set.
+"""choose_threshold: from which probability on the second of two classes is the answer, a label is in a set, or a box counts.
 
 Chosen for the experiment's metric on out-of-fold rows, and kept only where it beats 0.5 on rows that had no say in it.
 """
@@ -16,6 +16,7 @@ from automl_assets.records import AnswerName, Ensemble, Truth
 from automl_assets.steps.calibrate import Judged, judged
 from automl_assets.steps.choose_entity_threshold import choose_entity_threshold
 from automl_assets.steps.choose_label_thresholds import choose_label_thresholds
+from automl_assets.steps.choose_object_threshold import choose_object_threshold
 
 MIN_MINORITY = 50  # rows of the rarer class
 MAX_ROWS = 500_000  # a seeded sample of more
@@ -85,5 +86,6 @@ def _tables(rows: Judged) -> tuple[np.ndarray, np.ndarray]:
 CHOICES: dict[AnswerName, Callable[[Ensemble, Truth, int], Ensemble]] = {
     "classes": _of_two_classes,
     "label_sets": choose_label_thresholds,
+    "boxes": lambda ensemble, truth, seed: choose_object_threshold(ensemble, judged(ensemble, truth)),
     "values": lambda ensemble, truth, seed: ensemble,
 }

@@ -90,7 +90,7 @@ def class_balance(target: pl.Series, problem: Problem, experiment: Experiment) -
 def unseen_classes(dataset: Dataset, problem: Problem, experiment: Experiment) -> Guardrail:
     """Rows of a validation or test file whose class the source lacks: no model can answer with it."""
     others = dataset.table[dataset.roles.target].filter(dataset.part != SOURCE).drop_nulls()
-    if problem.answers == "label_sets":
+    if problem.answers in ("label_sets", "boxes"):
         return _unseen_labels(experiment.task_part.labels_of(others), problem)
     unknown = (
         experiment.task_part.encode_target(others, problem) < 0 if problem.classes else np.zeros(len(others), bool)
@@ -112,9 +112,11 @@ def _unseen_labels(named: list[tuple[str, ...] | None], problem: Problem) -> Gua
     unknown, n_rows = sorted(set().union(*lacking)), sum(map(bool, lacking))
     if not unknown:
         return Guardrail("unseen_classes", "passed", "No validation or test file has a label that the source lacks.")
+    are_boxes = problem.answers == "boxes"
+    rest = "boxes around them count as wrong" if are_boxes else "rows without any other are left out of every metric"
     text = (
         f"{n_rows} of {len(named)} rows of the validation and test files have labels that the source lacks "
-        f"({listed(unknown)}). These labels take no part; rows without any other are left out of every metric."
+        f"({listed(unknown)}). These labels take no part; {rest}."
     )
     return Guardrail("unseen_classes", "alerted", text, {"rows": n_rows, "classes": listed(unknown)})
 

@@ -26,6 +26,8 @@ NARROWER = 0.98  # of the mean width, for a spread to be worth having
 
 def conformalize(ensemble: Ensemble, truth: Truth, levels: Sequence[float], seed: int) -> Ensemble:
     """The ensemble with a bound for each level that has rows enough: 0.95 takes 19."""
+    if ensemble.problem.answers == "boxes":  # which hold no truth: boxes are right or not
+        return ensemble
     rows = judged(ensemble, truth)
     possible = tuple(sorted(level for level in levels if level <= rows.n_rows / (rows.n_rows + 1)))
     if not possible:

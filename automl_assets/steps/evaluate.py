@@ -14,11 +14,17 @@ from automl_assets import metrics
 from automl_assets.answer_kinds import answers_of
 from automl_assets.metrics import all_scores, metric_names, needs_of, oriented, scores_of
 from automl_assets.model_records import Evaluation, Figures, Picture, Resampling
-from automl_assets.pictures import classification_pictures, label_set_pictures, regression_pictures
+from automl_assets.pictures import (
+    classification_pictures,
+    label_set_pictures,
+    object_pictures,
+    regression_pictures,
+)
 from automl_assets.records import AnswerName, Conformal, Problem
 from automl_assets.steps.conformalize import coverage, coverage_by_class
 from automl_assets.steps.resample import ROWS, Units, acceleration, interval, sampled_rows
 from automl_assets.steps.tabulate_labels import tabulate_labels, tabulate_thresholds
+from automl_assets.steps.tabulate_objects import tabulate_object_thresholds, tabulate_objects
 
 CLASS_INTERVALS = ("accuracy", "AUC_weighted", "log_loss", "f1_score_macro", "balanced_accuracy")
 LABEL_SET_INTERVALS = ("accuracy", "f1_score_micro", "f1_score_macro", "f1_score_samples", "hamming_loss", "log_loss")
@@ -133,16 +139,23 @@ def _pictures(answers: Answers, problem: Problem) -> tuple[Picture, ...]:
 
 
 def _tables(answers: Answers, problem: Problem) -> dict[str, pl.DataFrame]:
-    """Of sets of labels how well each label is found, and what other thresholds would do."""
-    if not (problem.is_multilabel and answers.has_weight):
+    """Of sets of labels and of objects how well each label is found, and what other thresholds would do."""
+    if not answers.has_weight:
         return {}
     known = (answers.truth, answers.prediction, answers.weight, problem)
-    return {"by_label": tabulate_labels(*known), "by_threshold": tabulate_thresholds(*known)}
+    return {name: tabulate(*known) for name, tabulate in TABLES.get(problem.answers, {}).items()}
+
+
+TABLES: dict[AnswerName, dict[str, Callable[..., pl.DataFrame]]] = {
+    "label_sets": {"by_label": tabulate_labels, "by_threshold": tabulate_thresholds},
+    "boxes": {"by_label": tabulate_objects, "by_threshold": tabulate_object_thresholds},
+}
 
 
 PICTURES: dict[AnswerName, Callable[[Answers, Problem], tuple[Picture, ...]]] = {
     "classes": lambda all, problem: classification_pictures(all.truth, all.prediction, all.weight, problem),
     "label_sets": lambda all, problem: label_set_pictures(all.truth, all.prediction, all.weight, problem),
+    "boxes": lambda all, problem: object_pictures(all.truth, all.prediction, all.weight, problem),
     "values": lambda all, problem: regression_pictures(all.truth, all.prediction.reshape(-1)),
 }
 
@@ -222,6 +235,7 @@ def _interval_names(problem: Problem) -> tuple[str, ...]:
     of_kind: dict[AnswerName, tuple[str, ...]] = {
         "classes": (problem.metric, *CLASS_INTERVALS),
         "label_sets": (problem.metric, *LABEL_SET_INTERVALS),
+        "boxes": metric_names(problem.task),
         "values": metric_names(problem.task),
     }
     return tuple(dict.fromkeys(of_kind[problem.answers]))

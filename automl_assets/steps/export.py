@@ -4,6 +4,7 @@ What the graph computes of raw columns is each family's own.
 """
 
 import time
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 import polars as pl
 
 from automl_assets import registry
+from automl_assets.boxes import farthest_apart, packed_answers
 from automl_assets.data.image_cells import small_copy
 from automl_assets.model_records import OnnxModel
-from automl_assets.onnx.images import ask, onnx_answer
+from automl_assets.onnx.images import ask, onnx_answer, run
 from automl_assets.onnx.session import feeds_of, open_session, packed
-from automl_assets.records import Ensemble
+from automl_assets.records import AnswerName, Ensemble, Problem
 
 N_CHECKED = 1_000  # rows on which ONNX and Python are compared
 N_TIMED = 200  # single rows that are timed
@@ -36,7 +38,10 @@ def export(ensemble: Ensemble, table: pl.DataFrame) -> OnnxModel:
     latency = _latency(*files[-1])
     checked = rows.head(max(FEWEST, int(SECONDS / latency)))
     expected = steps.answer(ensemble, checked)
-    difference = max(np.abs(_answer(*file, checked.height) - expected).max() for file in files)
+    answered = ANSWERED[ensemble.problem.answers]
+    firsts = [(session, {name: some[: checked.height] for name, some in feeds.items()}) for session, feeds in files]
+    apart = farthest_apart if ensemble.problem.answers == "boxes" else _most_apart
+    difference = max(apart(answered(*file, ensemble.problem), expected) for file in firsts)
     low, high = ensemble.problem.target_range
     scale = 1.0 if ensemble.problem.classes else max(high - low, 1e-12)
     return OnnxModel(
@@ -65,8 +70,24 @@ def _as_json(value: Any, kind: str) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _answer(session: Any, feeds: dict[str, np.ndarray], n_rows: int) -> np.ndarray:
-    return onnx_answer(session, {name: values[:n_rows] for name, values in feeds.items()})
+def _most_apart(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(found - expected).max())
+
+
+def _of_rows(session: Any, feeds: dict[str, np.ndarray], problem: Problem) -> np.ndarray:
+    return onnx_answer(session, feeds)
+
+
+def _of_objects(session: Any, feeds: dict[str, np.ndarray], problem: Problem) -> np.ndarray:
+    return packed_answers(run(session, feeds), problem.classes, problem.most_objects)
+
+
+ANSWERED: dict[AnswerName, Callable[[Any, dict[str, np.ndarray], Problem], np.ndarray]] = {
+    "classes": _of_rows,
+    "label_sets": _of_rows,
+    "boxes": _of_objects,
+    "values": _of_rows,
+}
 
 
 def _latency(session: Any, feeds: dict[str, np.ndarray]) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets.data.label_sets import set_texts
+from automl_assets.errors import DataError
 from automl_assets.records import Dataset, Problem
 
 MOST = 100  # that are listed, the likeliest first
@@ -35,6 +36,8 @@ def find_label_errors(truth: np.ndarray, predictions: np.ndarray, problem: Probl
     >>> find_label_errors(np.array([0, 0, 1, 1]), shares, problem).rows()
     [(3, 'dog', 'cat', 0.05, 0.95)]
     """
+    if problem.answers == "boxes":
+        raise DataError(f"likely errors of labels are told of classes; the answers of a {problem.task} are boxes")
     if problem.is_multilabel:
         return _of_sets(truth, predictions, problem)
     rows, own, likely = suspects(truth, predictions) if problem.classes else (_NONE, _NONE, _NONE)

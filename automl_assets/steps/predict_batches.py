@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from automl_assets import registry
+from automl_assets.boxes import told_objects
 from automl_assets.data.label_sets import set_texts
 from automl_assets.errors import SettingError, listed
 from automl_assets.model_records import OnnxModel
@@ -38,6 +39,8 @@ def answerer(model: OnnxModel, problem: Problem) -> Answer:
         check_columns(tuple(model.inputs), rows)
         feeds = without_lists(feeds_of(rows, model.inputs), properties)
         found = run(session, packed(feeds, model.matrices))
+        if problem.answers == "boxes":
+            return pl.DataFrame({"prediction": told_objects(found, problem.threshold)})
         if registry.tasks()[problem.task].parts:
             texts = next(iter(feeds.values())).reshape(-1).tolist()
             return pl.DataFrame({"prediction": told_entities(found, texts)})

@@ -53,9 +53,14 @@ KINDS = {
 ONNX_ANSWERS: dict[AnswerName, str] = {
     "classes": "label, probabilities",
     "label_sets": "labels, probabilities",
+    "boxes": "boxes, labels",
     "values": "(value,)",
 }
 OF_PARTS = "probabilities, tags"  # of tokens
+COLUMNS = (
+    "raw columns, each [rows, 1]. Missing numbers are NaN, missing texts are empty, dates are seconds since 1970 (UTC)"
+)
+PIXELS = "pixels, red, green and blue from 0 to 255, [images, height, width, 3]"
 ALONE = ("import numpy as np, onnxruntime", "", 'session = onnxruntime.InferenceSession("onnx.onnx")')
 WITH_EXTENSIONS = (
     *("import numpy as np, onnxruntime, onnxruntime_extensions", "", "options = onnxruntime.SessionOptions()"),
@@ -63,6 +68,7 @@ WITH_EXTENSIONS = (
     'session = onnxruntime.InferenceSession("onnx.onnx", options)',
 )
 EXAMPLES = {"float": "np.array([[1.5]], np.float32)", "double": "np.array([[1.7e9]])"}  # double: seconds since 1970
+EXAMPLES["image"] = "np.zeros((1, 480, 640, 3), np.uint8)"  # red, green and blue
 TEXT_EXAMPLE = 'np.array([["text"]], object)'
 
 
@@ -306,10 +312,7 @@ def usage(material: Material) -> Section | None:
         cuts_texts = EXTENSIONS in onnx.onnx
         needed = "ONNX Runtime and onnxruntime-extensions" if cuts_texts else "ONNX Runtime alone"
         blocks += [
-            Text(
-                f"The ONNX file takes raw columns, each [rows, 1], and needs {needed}. Missing numbers are NaN, "
-                "missing texts are empty, dates are seconds since 1970 (UTC)."
-            ),
+            Text(f"The ONNX file takes {PIXELS if 'image' in onnx.inputs.values() else COLUMNS}; it needs {needed}."),
             Code("With ONNX Runtime", onnx_snippet(onnx.inputs, material.get("ensemble").problem, cuts_texts)),
             Table.of("Inputs of the ONNX model", ("column", "type"), onnx.inputs.items()),
             Text("The same model lies in MLflow:"),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets import metrics, registry
+from automl_assets.answer_kinds import answers_of
 from automl_assets.execution.budget import SOFT_SHARE, Budget, has_stalled
 from automl_assets.execution.processes import Job, Outcome, run_jobs, wait_until_warm
 from automl_assets.learning.fit_fold import REFIT, FoldFit
@@ -117,7 +118,7 @@ class _Search:
         best: _Attempt | None = None
         while rung is not None:
             tried, now = self._attempt(climb, rung, config, best), time.monotonic()
-            until = end if best or rung.is_top else now + FIRST_TIME * (end - now)
+            until = end if best or rung.is_top or self.algorithm.fills_time else now + FIRST_TIME * (end - now)
             n_threads = self._run_rung(tried, run, until, end if best else end + self.budget.grace_seconds)
             if any(outcome.status != "done" for outcome in tried.outcomes.values()):
                 tried = _done(tried, best)
@@ -285,14 +286,15 @@ def _answering(fits: dict[int, FoldFit]) -> tuple[Any, ...]:
 def out_of_fold(fits: dict[int, FoldFit], truth: Truth, algorithm: Algorithm) -> np.ndarray:
     """Predictions for each row by models that never saw it, float64 [n_rows, n_outputs]; NaN where there is none."""
     problem, n_rows = truth.problem, len(truth.y)
-    link = link_of(algorithm.link, problem)
+    link, can_be_averaged = link_of(algorithm.link, problem), answers_of(problem).can_be_averaged
     total = np.zeros((n_rows, problem.n_outputs))
     count = np.zeros(n_rows)
     for fold, fit in fits.items():
         if fit.raw is not None:
             valid = truth.split.fold(fold)[1]
-            total[valid] += link_scores(fit.raw, link)
-            count[valid] += 1
+            is_fresh = can_be_averaged | (count[valid] == 0)
+            total[valid[is_fresh]] += link_scores(fit.raw[is_fresh], link)
+            count[valid[is_fresh]] += 1
     with np.errstate(invalid="ignore"):
         return np.where(count[:, None] > 0, total / np.maximum(count, 1)[:, None], np.nan)
 

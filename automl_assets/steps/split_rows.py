@@ -9,13 +9,24 @@ import numpy as np
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
-from automl_assets.answer_kinds import AnswerKind, answers_of
+from automl_assets.answer_kinds import answers_of
 from automl_assets.data import files
 from automl_assets.data.row_ids import identities, shuffled
 from automl_assets.errors import DataError, SettingError, listed
 from automl_assets.experiment.experiment import Experiment, FoldRows
 from automl_assets.masking import without_secrets
-from automl_assets.records import SOURCE, TEST_FILE, TRAIN, VALID, VALIDATION_FILE, Dataset, Profile, Roles, Split
+from automl_assets.records import (
+    SOURCE,
+    TEST_FILE,
+    TRAIN,
+    VALID,
+    VALIDATION_FILE,
+    Dataset,
+    Problem,
+    Profile,
+    Roles,
+    Split,
+)
 from automl_assets.steps.iterative_stratification import chosen_share, dealt_parts
 
 # Rows up to which so many folds are used; above the last, a hold-out. `auto` is AutoGluon's published choice of eight
@@ -36,7 +47,7 @@ def split_rows(dataset: Dataset, profile: Profile, experiment: Experiment) -> Sp
     answers = answers_of(profile.problem)
     has_target = answers.has_truth(y)
     has_target[list(profile.left_out)] = False
-    chooser = _Chooser(dataset, y, experiment, answers)
+    chooser = _Chooser(dataset, y, experiment, profile.problem)
     is_test = chooser.test_rows(has_target)
     learning = has_target & ~is_test & (dataset.part != TEST_FILE)
     weighs = _weighs(dataset)
@@ -54,8 +65,9 @@ def split_rows(dataset: Dataset, profile: Profile, experiment: Experiment) -> Sp
 class _Chooser:
     """Chooses rows by the experiment's settings; holds what every choice looks at."""
 
-    def __init__(self, dataset: Dataset, y: np.ndarray, experiment: Experiment, answers: AnswerKind):
-        self.dataset, self.y, self.experiment, self.answers = dataset, y, experiment, answers
+    def __init__(self, dataset: Dataset, y: np.ndarray, experiment: Experiment, problem: Problem):
+        self.dataset, self.y, self.experiment = dataset, y, experiment
+        self.answers, self.n_classes = answers_of(problem), problem.n_classes
         table, roles = dataset.table, dataset.roles
         self.groups = table[roles.group].cast(str).fill_null("").to_numpy() if roles.group else None
         self.order = table[roles.time].rank("dense").fill_null(0).to_numpy() if roles.time else None
@@ -140,7 +152,11 @@ class _Chooser:
         return _lowest(chance, self.y[rows] if can_stratify else np.zeros(len(rows)), n_part)
 
     def _chosen_of_label_sets(self, rows: np.ndarray, n_part: int, chance: np.ndarray) -> np.ndarray:
-        return chosen_share(self.y[rows], n_part, chance)
+        return chosen_share(self._has(rows), n_part, chance)
+
+    def _has(self, rows: np.ndarray) -> np.ndarray:
+        """Which labels, or classes of objects, each of the rows has, bool [n_rows, n_labels]."""
+        return self.answers.indicator(self.y[rows], self.n_classes)
 
     @cached_property
     def identities(self) -> np.ndarray:
@@ -185,7 +201,7 @@ class _Chooser:
         return _of_rows(rows, KFold(n_folds, shuffle=True, random_state=seed).split(rows))
 
     def _folds_of_label_sets(self, rows: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        part = dealt_parts(self.y[rows], n_folds, np.random.default_rng(self.experiment.seed))
+        part = dealt_parts(self._has(rows), n_folds, np.random.default_rng(self.experiment.seed))
         return [(rows[part != fold], rows[part == fold]) for fold in range(n_folds)]
 
     def _late_origins(self, rows: np.ndarray, times: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -255,11 +271,13 @@ class _Chooser:
 CHOSEN = {
     "classes": _Chooser._chosen_of_classes,
     "label_sets": _Chooser._chosen_of_label_sets,
+    "boxes": _Chooser._chosen_of_label_sets,
     "values": _Chooser._chosen_of_classes,
 }
 FOLDS = {
     "classes": _Chooser._folds_of_classes,
     "label_sets": _Chooser._folds_of_label_sets,
+    "boxes": _Chooser._folds_of_label_sets,
     "values": _Chooser._folds_of_classes,
 }
 

@@ -51,6 +51,7 @@ LAYERS = (
     ("families", "parts", "records", "model_records", "experiment.lag_settings", "experiment.featurizer_options"),
     ("data.schema", "data.column_schema", "data.learn_column", "data.read_column", "data.dates"),
     ("weights",),
+    ("boxes",),
     ("stored",),
     ("former_names", "errors"),
     ("masking", "telemetry"),

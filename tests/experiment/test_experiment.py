@@ -50,7 +50,7 @@ UNKNOWN_KEYS = [
 WRONG_VALUES = [
     (
         {"task": "classify"},
-        r"^task: got 'classify'; possible: text_ner, forecasting, classification, regression, .* Did you mean \"classif",
+        r"^task: got 'classify'; possible: text_ner, forecasting, image_object_detection, classification, regression, .* Did you mean \"classif",
     ),
     ({"task": ["regression"]}, r"^task: got \['regression'\]; input should be a valid string$"),
     ({"metric": "acuracy"}, r"^metric: got 'acuracy'; possible: accuracy, .*\. Did you mean \"accuracy\"\?$"),

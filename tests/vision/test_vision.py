@@ -17,6 +17,7 @@ from PIL import Image
 
 from automl_assets import registry
 from automl_assets.data.image_cells import pixels_at
+from automl_assets.data.image_column import image_column
 from automl_assets.data.pixels import held_content
 from automl_assets.errors import DataError, SettingError
 from automl_assets.execution.budget import Budget
@@ -33,7 +34,6 @@ from automl_assets.steps.predict_batches import answerer
 from automl_assets.steps.read_source import source_like, written_batches
 from automl_assets.steps.search import search
 from automl_assets.steps.split_rows import split_rows
-from automl_assets.vision.features.image_column import image_column
 from automl_assets.vision.features.image_featurizer import ImageFeaturizer, encode_images
 from automl_assets.vision.records import VIEWS
 from tests.tiny_backbone import save_tiny_resnet

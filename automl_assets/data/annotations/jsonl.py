@@ -9,46 +9,18 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from upath import UPath
 
-from automl_assets.data.annotated_images import (
-    AnnotatedImage,
-    Annotations,
-    ImageObject,
-    RunLengths,
-    annotations_of,
-    box_around,
-    cell_of,
-    split_named,
-)
+from automl_assets.data.annotated_images import AnnotatedImage, Annotations, annotations_of, cell_of, split_named
 from automl_assets.data.image_files import ImageFiles, named_from, suffix_of
+from automl_assets.data.image_objects import Thing, object_of
 from automl_assets.data.locations import called, files_below, read_bytes, write_new
 from automl_assets.errors import SourceError
 from automl_assets.parts import AnnotationFormat
 
 SUFFIXES = (".jsonl", ".ndjson")
 FILE = "annotations.jsonl"  # in a folder
-
-
-class Mask(BaseModel):
-    """Run lengths of a mask, and its size in pixels."""
-
-    size: tuple[int, int]  # height, width
-    counts: list[int]
-
-
-class Thing(BaseModel):
-    """An object: a box, or outlines, or a mask with its box."""
-
-    label: str
-    top_x: float | None = Field(None, alias="topX")
-    top_y: float | None = Field(None, alias="topY")
-    bottom_x: float | None = Field(None, alias="bottomX")
-    bottom_y: float | None = Field(None, alias="bottomY")
-    polygon: list[list[float]] | None = None
-    mask: Mask | None = None
-    is_crowd: int | str = Field(0, alias="isCrowd")
 
 
 class Details(BaseModel):
@@ -99,22 +71,11 @@ def _image(text: str, places: ImageFiles, where: str) -> AnnotatedImage:
     return AnnotatedImage(
         places.find(line.image_url),
         labels,
-        tuple(_object(one, where) for one in things) if things else None,
+        tuple(object_of(one, where) for one in things) if things else None,
         _number(details.width),
         _number(details.height),
         split_named(line.split, where),
     )
-
-
-def _object(one: Thing, where: str) -> ImageObject:
-    polygons = tuple(map(tuple, one.polygon or ()))
-    corners = (one.top_x, one.top_y, one.bottom_x, one.bottom_y)
-    known = [value for value in corners if value is not None]
-    if len(known) not in (0, 4) or (not known and not polygons):
-        raise SourceError(f"{where}: an object has topX, topY, bottomX and bottomY, or a polygon; got {one.label!r}")
-    box = (known[0], known[1], known[2], known[3]) if known else box_around(polygons)
-    mask = RunLengths(tuple(one.mask.counts), *one.mask.size) if one.mask else None
-    return ImageObject(one.label, box, polygons, mask, str(one.is_crowd).lower() in ("1", "true"))
 
 
 def _number(value: int | str | None) -> int | None:

@@ -5,7 +5,6 @@ is learnt are numpy arrays, and scoring needs no torch.
 """
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from automl_assets.learning.fitting import TargetScale, on_scale, prepared
-from automl_assets.learning.torch_training import AdamW, threads
+from automl_assets.learning.torch_training import AdamW, Schedule, threads
 from automl_assets.onnx.graph import Graph
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
@@ -25,8 +24,6 @@ SOFT_LIMIT = 3.0  # robust scales beyond which a value hardly grows any more
 FARTHEST = np.float32(1e6)  # whose square is still a float32
 BATCHES = ((1_500, 64), (5_000, 128), (50_000, 256))  # up to so many rows -> rows of a batch
 MOST_SEEN = {"classification": 320_000, "regression": 620_000}  # rows in all epochs; more gained nothing where tried
-FIRST_STEPS = 10  # that say nothing of how fast the others are
-WARM_UP = 0.05  # of the schedule
 PATIENCE = 0.25  # of all epochs, without a better validation loss
 CHUNK = 512  # rows that are scored at once
 Weights = dict[str, Any]  # name -> numpy array, or torch tensor while learning
@@ -208,34 +205,6 @@ def _n_layers(weights: Weights) -> int:
     return sum(name.startswith("bias_") for name in weights)
 
 
-class _Schedule:
-    """Warm-up, then a cosine to zero over the planned steps. The plan is cut, never stretched, where time would be up
-    before: while there is time enough the clock has no say, and the same rows give the same network."""
-
-    def __init__(self, n_steps: int, deadline: float):
-        self.n_steps, self.deadline = n_steps, deadline
-        self.n_done, self.first_done = 0, math.nan
-
-    def next_rate(self) -> float:
-        """Of the step about to be made, as a share of the learning rate."""
-        progress = self.n_done / self.n_steps
-        self.n_done += 1
-        if self.n_done == FIRST_STEPS:
-            self.first_done = time.monotonic()
-        elif self.n_done > FIRST_STEPS:
-            self._fit_plan()
-        return min(1.0, (progress + 1e-3) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * progress))
-
-    def _fit_plan(self) -> None:
-        now = time.monotonic()
-        seconds = (now - self.first_done) / (self.n_done - FIRST_STEPS)  # a step
-        if now + (self.n_steps - self.n_done) * seconds > self.deadline:
-            self.n_steps = self.n_done + max(0, int((self.deadline - now) / seconds))
-
-    def is_over(self) -> bool:
-        return self.n_done >= self.n_steps or time.monotonic() >= self.deadline
-
-
 class _Learning:
     """One run of AdamW: batches, schedule, and the best epoch so far."""
 
@@ -246,14 +215,14 @@ class _Learning:
         self.best_loss, self.best_epoch = math.inf, 0
         self.best: Weights = {}
         self.met = np.zeros(0, np.int64)  # levels that a row had
-        self.schedule = _Schedule(1, context.deadline)
+        self.schedule = Schedule(1, context.deadline)
 
     def run(self, rows: Rows, validation: Rows | None) -> None:
         self.met = np.unique(self.inputs.levels(rows.x))
         batch_rows = next((size for most, size in BATCHES if len(rows.y) <= most), BATCHES[-1][1])
         n_batches = -(-len(rows.y) // batch_rows)
         n_epochs = max(1, min(self.config["epochs"], MOST_SEEN[self.context.problem.task] // len(rows.y)))
-        self.schedule = _Schedule(n_epochs * n_batches, self.context.deadline)
+        self.schedule = Schedule(n_epochs * n_batches, self.context.deadline)
         for epoch in range(n_epochs):
             for batch in self._batches(len(rows.y), n_batches):
                 self._step(rows, batch)

@@ -20,7 +20,7 @@ from automl_assets.learning.odds_fit import score_targets
 from automl_assets.learning.standardised_odds import TINY, learn_scores
 from automl_assets.learning.torch_training import AdamW, threads
 from automl_assets.onnx.graph import Graph
-from automl_assets.onnx.planes import add_planes
+from automl_assets.onnx.pixels import add_square
 from automl_assets.onnx.session import open_session
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
@@ -219,7 +219,7 @@ def _squares(cells: Sequence[str], side: int) -> np.ndarray:
     """Images brought to one size by the very nodes that do so in ONNX, uint8 [n_images, 3, side, side]."""
     graph = Graph()
     image = graph.input("image", np.uint8, [None, None, None, 3])
-    graph.output("planes", add_planes(graph, image, side), np.float32, [None, 3, side, side])
+    graph.output("planes", add_square(graph, image, side), np.float32, [None, 3, side, side])
     session = open_session(graph.build().SerializeToString())
     found = np.empty((len(cells), 3, side, side), np.uint8)
     for number, cell in enumerate(cells):

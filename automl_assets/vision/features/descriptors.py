@@ -8,7 +8,7 @@ deviations on grids, energies of Gabor filters at three scales (Daugman 1985), h
 import numpy as np
 
 from automl_assets.onnx.graph import FLOAT, Graph
-from automl_assets.onnx.planes import add_planes
+from automl_assets.onnx.pixels import add_square
 
 SIDE = 64  # pixels to which every image is brought
 GREY = (0.299, 0.587, 0.114)  # of red, green and blue
@@ -24,7 +24,7 @@ TINY = 1e-8
 
 def add_descriptors(graph: Graph, image: str) -> str:
     """Adds the descriptors of pixels uint8 [n_rows, height, width, 3], float32 [n_rows, n_descriptors]."""
-    colours = add_planes(graph, image, SIDE)
+    colours = add_square(graph, image, SIDE)
     grey = _weighted(graph, colours, [GREY])
     opposed = _weighted(graph, colours, [(1.0, -1.0, 0.0), (0.5, 0.5, -1.0)])
     saturation = _saturation(graph, colours)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -13,8 +12,7 @@ import polars as pl
 from automl_assets.backbones.network import n_dims
 from automl_assets.backbones.reference import Reference
 from automl_assets.backbones.vectors import add_vectors
-from automl_assets.data.image_cells import pixels_at
-from automl_assets.errors import DataError, listed
+from automl_assets.data.image_cells import each_image, image_cells
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.session import open_session, threads_for
 from automl_assets.records import FeatureColumn
@@ -23,7 +21,6 @@ from automl_assets.vision.features.descriptors import SIDE, add_descriptors
 from automl_assets.vision.records import VIEWS, ImageInputs
 
 IMAGE = "image"
-MOST_NAMED = 5  # images that cannot be read
 N_TIMED = 8  # images that say how long all will take
 
 
@@ -57,47 +54,28 @@ class ImageFeaturizer:
 def encode_images(featurizer: ImageFeaturizer, table: pl.DataFrame, asked: Collection[str] = VIEWS) -> ImageInputs:
     """Rows as algorithms take them, with the views that are asked for. Raises DataError that names the images that cannot
     be read."""
-    cells = table[featurizer.image].cast(pl.String)
-    if cells.null_count():
-        rows = listed([number + 1 for number in np.flatnonzero(cells.is_null().to_numpy())], most=MOST_NAMED)
-        raise DataError(f'"{featurizer.image}" names no image in row {rows}; remove what has none')
-    images, views = cells.to_list(), featurizer.views(asked)
-    found = _answers(images, views, featurizer.backbones) if views else ()
-    return ImageInputs(np.array(images, object), **dict(zip(views, found, strict=True)))
+    images, views = image_cells(table[featurizer.image]), featurizer.views(asked)
+    if not views:
+        return ImageInputs(np.array(images, object))
+    answer = partial(_answer, _session(views, featurizer.backbones))
+    none = [values[:0] for values in answer(np.zeros((1, 1, 3), np.uint8))]
+    found = zip(none, *each_image(images, answer, threads_for(len(images))), strict=True)
+    return ImageInputs(np.array(images, object), **dict(zip(views, map(np.concatenate, found), strict=True)))
 
 
 def seconds_an_image(backbone: Reference, cells: Sequence[str]) -> float:
     """What a network takes for an image of the size that the first of some cells have."""
-    run = _session(("vectors",), (backbone,)).run
-    images = [pixels[None] for cell in cells[:N_TIMED] if not isinstance(pixels := _read(cell), DataError)]
+    images = each_image([*cells[:N_TIMED]], lambda pixels: pixels, 1)
+    answer = partial(_answer, _session(("vectors",), (backbone,)))
     started = time.monotonic()
     for pixels in images:
-        run(None, {IMAGE: pixels})
+        answer(pixels)
     return (time.monotonic() - started) / max(1, len(images))
 
 
-def _answers(images: list[str], views: tuple[str, ...], backbones: tuple[Reference, ...]) -> list[np.ndarray]:
-    """Of each view float32 [n_images, n_columns]."""
-    session = _session(views, backbones)
-    with ThreadPoolExecutor(threads_for(len(images))) as pool:
-        found = list(pool.map(partial(_answer, session), images))
-    broken = [str(one) for one in found if isinstance(one, DataError)]
-    if broken:
-        raise DataError(f"{len(broken)} of {len(images)} images cannot be read: {'; '.join(broken[:MOST_NAMED])}")
-    none = [values[:0] for values in session.run(None, {IMAGE: np.zeros((1, 1, 1, 3), np.uint8)})]
-    return [np.concatenate(parts) for parts in zip(none, *(one for one in found if isinstance(one, list)), strict=True)]
-
-
-def _answer(session: Any, cell: str) -> list[np.ndarray] | DataError:
-    pixels = _read(cell)
-    return pixels if isinstance(pixels, DataError) else list(session.run(None, {IMAGE: pixels[None]}))
-
-
-def _read(cell: str) -> np.ndarray | DataError:
-    try:
-        return pixels_at(cell)
-    except DataError as error:
-        return error
+def _answer(session: Any, pixels: np.ndarray) -> list[np.ndarray]:
+    """Of each view float32 [1, n_columns] of an image uint8 [height, width, 3]."""
+    return list(session.run(None, {IMAGE: pixels[None]}))
 
 
 @cache

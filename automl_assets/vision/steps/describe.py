@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from automl_assets.data.image_column import image_column
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import SOURCE, ColumnProfile, Dataset, Profile
 from automl_assets.steps import column_guardrails
-from automl_assets.vision.features.image_column import image_column
 from automl_assets.vision.steps import image_guardrails
 from automl_assets.vision.steps.image_survey import survey_images
 

@@ -3,9 +3,9 @@
 import polars as pl
 
 from automl_assets import registry
+from automl_assets.data.image_column import image_column
 from automl_assets.errors import SettingError
 from automl_assets.steps.draft import IMAGES, DraftRequest, algorithm_names, as_yaml
-from automl_assets.vision.features.image_column import image_column
 
 CLASS, LABEL_SET = "image_classification", "image_classification_multilabel"
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from automl_assets.backbones.reference import wished
+from automl_assets.data.image_column import image_column
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.records import Dataset, Features, Profile, Split
 from automl_assets.steps.truth import truth_of
-from automl_assets.vision.features.image_column import image_column
 from automl_assets.vision.features.image_featurizer import ImageFeaturizer, encode_images, seconds_an_image
 
 N_BACKGROUND = 64

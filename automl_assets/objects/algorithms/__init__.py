@@ -1,0 +1,1 @@
+"""How objects are found: one file per algorithm."""

@@ -1,0 +1,24 @@
+"""Which settings of an experiment fit together when it looks for objects in images."""
+
+from automl_assets.experiment.experiment import Experiment
+from automl_assets.experiment.row_settings import check_rows
+
+
+def check_settings(experiment: Experiment) -> None:
+    """Raises ValueError for what cannot be in a question about objects."""
+    check_rows(experiment)
+    if experiment.positive_label is not None:
+        raise ValueError("positive_label: only a classification has one; remove it")
+    if experiment.threshold != "auto":
+        raise ValueError(
+            "threshold: every box is answered with its score, from which on is chosen afterwards; remove it"
+        )
+    if experiment.featurization.mode == "off":
+        raise ValueError("featurization: off leaves nothing to learn from; remove it")
+    if experiment.featurization.column_types:
+        raise ValueError("featurization.column_types: images are read as they are; name other columns in drop_columns")
+
+
+def text_columns(experiment: Experiment) -> frozenset[str]:
+    """Columns that stay as they are written: objects are told as JSON."""
+    return frozenset({experiment.target})
