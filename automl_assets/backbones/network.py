@@ -17,6 +17,7 @@ from automl_assets.weights.known import WEIGHTS
 EXPORTED = 1  # what is written down of exported networks; another number for other content
 SIDE = 224  # pixels of the square that networks see unless they say otherwise
 FIRST_STAGE = 3  # of the known networks, whose maps count from there on
+STRIDES, MAP_STAGES = (8, 16, 32), (2, 4, 6)  # of maps for objects: pixels from one place to the next, and their stages
 DEPTHS = (1 / 2, 3 / 4, 1.0)  # of the layers of others
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green and blue
 LITE_MEAN, LITE_DEVIATION = (127 / 255,) * 3, (128 / 255,) * 3
@@ -96,6 +97,33 @@ def _read_folder(backbone: Reference) -> Any:
     if loaded.main_input_name != "pixel_values":
         raise SettingError(f"{SETTING}: {backbone.name!r} reads {loaded.main_input_name}, and no images")
     return loaded.float().eval()
+
+
+def read_maps(backbone: Reference) -> Any:
+    """A known network as a torch module: planes [n, 3, height, width], shifted and scaled, to maps at strides 8, 16 and 32."""
+    import torch
+
+    network = _read_known(backbone)
+
+    class Maps(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, planes: Any) -> tuple[Any, ...]:
+            maps = self.network(planes)
+            return tuple(maps[stage] for stage in MAP_STAGES)
+
+    return Maps().eval()
+
+
+def exported_maps(network: Any, side: int) -> Any:
+    """A network as `read_maps` gives it, as an onnx.ModelProto for planes of this side."""
+    import torch
+
+    names = [f"stride_{stride}" for stride in STRIDES]
+    axes = {name: {0: "n_images"} for name in ("planes", *names)}
+    return traced(network, (torch.zeros((2, 3, side, side)),), ("planes",), names, axes)
 
 
 def model_of(backbone: Reference) -> Any:

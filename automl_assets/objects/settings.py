@@ -1,7 +1,11 @@
 """Which settings of an experiment fit together when it looks for objects in images."""
 
+from automl_assets.backbones.reference import KNOWN
+from automl_assets.errors import listed
 from automl_assets.experiment.experiment import Experiment
 from automl_assets.experiment.row_settings import check_rows
+
+FOR_IMAGES = ("mode", "image_embedding")  # settings of `featurization` that images have
 
 
 def check_settings(experiment: Experiment) -> None:
@@ -17,6 +21,12 @@ def check_settings(experiment: Experiment) -> None:
         raise ValueError("featurization: off leaves nothing to learn from; remove it")
     if experiment.featurization.column_types:
         raise ValueError("featurization.column_types: images are read as they are; name other columns in drop_columns")
+    for key in experiment.featurization.model_fields_set - set(FOR_IMAGES):
+        raise ValueError(f"featurization.{key}: not for images; possible: {listed(FOR_IMAGES)}")
+    if experiment.featurization.image_embedding not in (None, *KNOWN):
+        raise ValueError(
+            f"featurization.image_embedding: detectors learn over {listed(KNOWN)}; got {experiment.featurization.image_embedding!r}"
+        )
 
 
 def text_columns(experiment: Experiment) -> frozenset[str]:

@@ -2,21 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from automl_assets.boxes import packed
 from automl_assets.objects.features.squares import add_shares
-from automl_assets.objects.models.detections_onnx import add_detections
+from automl_assets.objects.models.detections_onnx import add_detections, detections
+from automl_assets.objects.models.layers import GraphLayers
 from automl_assets.objects.models.learn_detector import learn_detector
+from automl_assets.objects.models.network import trunk
 from automl_assets.onnx.graph import Graph
-from automl_assets.onnx.session import open_session
 from automl_assets.parts import Algorithm, Config, FitContext, Rows
 from automl_assets.records import Problem
 from automl_assets.stored import stored_as
-
-SQUARE = "square"
 
 
 @stored_as("objects.centre_head.Model")
@@ -54,17 +53,13 @@ def _fit(config: Config, training: Rows, validation: Rows | None, context: FitCo
 
 
 def _predict(model: Detector, x: np.ndarray) -> np.ndarray:
-    graph = Graph()
-    square = graph.input(SQUARE, np.uint8, [1, model.side, model.side, 3])
-    graph.output("objects", _to_onnx([model], graph, square), np.float32, [None, None])
-    session = open_session(graph.build().SerializeToString())
-    found = [session.run(None, {SQUARE: np.ascontiguousarray(one[None])})[0] for one in x]
-    return packed(found, model.n_places)
+    return detections(partial(_to_onnx, [model]), x, model.n_places)
 
 
 def _to_onnx(models: Sequence[Detector], graph: Graph, x: str) -> str:
     model = models[0]
-    return add_detections(graph, model.weights, add_shares(graph, x), model.side, model.n_places)
+    layers = GraphLayers(graph, model.weights)
+    return add_detections(layers, trunk(layers, add_shares(graph, x)), model.side, model.n_places)
 
 
 PART = Algorithm(

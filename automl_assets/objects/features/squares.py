@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from automl_assets.backbones.reference import Reference
 from automl_assets.data.image_cells import each_image, image_cells
 from automl_assets.objects.records import ImageCells
 from automl_assets.onnx.graph import FLOAT, Graph
@@ -29,6 +30,7 @@ class SquareFeaturizer:
 
     image: str
     side: int
+    backbones: tuple[Reference, ...] = ()  # pretrained networks that may find objects in them
 
     @property
     def raw_columns(self) -> tuple[str, ...]:

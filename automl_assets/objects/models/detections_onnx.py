@@ -1,23 +1,39 @@
 """From what a network says at each point of its grid to the objects it finds, as ONNX nodes."""
 
+from collections.abc import Callable
+
 import numpy as np
 
+from automl_assets.boxes import packed
 from automl_assets.objects.models.layers import GraphLayers
-from automl_assets.objects.models.network import FARTHEST, STRIDE, head, trunk
+from automl_assets.objects.models.network import FARTHEST, STRIDE, Features, head
 from automl_assets.objects.models.targets import grid
 from automl_assets.onnx.graph import FLOAT, Graph
+from automl_assets.onnx.session import open_session
+
+AddObjects = Callable[[Graph, str], str]  # graph, square -> objects
+SQUARE = "square"
 
 LEAST_SCORE = 0.02  # of what is answered
 MOST_SHARED = 0.6  # intersection over union of two objects of a class
 PER_CLASS = 100  # objects
 
 
-def add_detections(graph: Graph, weights: dict[str, np.ndarray], square: str, side: int, most: int) -> str:
-    """The objects of one image, the likeliest first, float32 [n_objects, 6] as `boxes` has them; `square` are shares of full
-    brightness [1, 3, side, side]."""
-    layers = GraphLayers(graph, weights)
-    n_classes = len(weights["classes.bias"])
-    odds, sides = head(layers, trunk(layers, square), n_classes)
+def detections(add: AddObjects, x: np.ndarray, n_places: int) -> np.ndarray:
+    """What a network finds in squares uint8 [n_images, side, side, 3], packed; `add` adds its objects of one of them."""
+    graph, side = Graph(), x.shape[1]
+    square = graph.input(SQUARE, np.uint8, [1, side, side, 3])
+    graph.output("objects", add(graph, square), np.float32, [None, None])
+    session = open_session(graph.build().SerializeToString())
+    found = [session.run(None, {SQUARE: np.ascontiguousarray(one[None])})[0] for one in x]
+    return packed(found, n_places)
+
+
+def add_detections(layers: GraphLayers, features: Features, side: int, most: int) -> str:
+    """The objects of one image, the likeliest first, float32 [n_objects, 6] as `boxes` has them, by the head over features of
+    a square of this side."""
+    graph, n_classes = layers.graph, len(layers.weights["classes.bias"])
+    odds, sides = head(layers, features, n_classes)
     scores = _reshaped(graph, graph.node("Sigmoid", odds), 1, n_classes, -1)
     boxes = _boxes(graph, sides, side)
     limits = (np.array([PER_CLASS]), np.array([MOST_SHARED], np.float32), np.array([LEAST_SCORE], np.float32))

@@ -9,6 +9,7 @@ from automl_assets.learning.torch_training import AdamW, Schedule, threads
 from automl_assets.objects.models.augment import View
 from automl_assets.objects.models.layers import TorchLayers
 from automl_assets.objects.models.network import head, trunk
+from automl_assets.objects.models.pretrained_trunk import PretrainedTrunk
 from automl_assets.objects.models.targets import grid, loss, targets_of
 from automl_assets.parts import Config, FitContext, Rows
 
@@ -23,10 +24,13 @@ class Learnt:
     epochs: float
 
 
-def learn_detector(config: Config, training: Rows, context: FitContext) -> Learnt:
-    """`training.x` are squares uint8 [n_images, side, side, 3], `training.y` packed objects. Ends before the deadline."""
+def learn_detector(
+    config: Config, training: Rows, context: FitContext, pretrained: PretrainedTrunk | None = None
+) -> Learnt:
+    """`training.x` are squares uint8 [n_images, side, side, 3], `training.y` packed objects. Ends before the deadline. A
+    pretrained trunk goes on learning in its own tensors."""
     with threads(context.n_threads):
-        learning = _Learning(config, training, context)
+        learning = _Learning(config, training, context, pretrained)
         learning.run()
         return Learnt(learning.layers.folded(), learning.schedule.n_done * BATCH / len(training.y))
 
@@ -34,10 +38,11 @@ def learn_detector(config: Config, training: Rows, context: FitContext) -> Learn
 class _Learning:
     """One run of AdamW over batches."""
 
-    def __init__(self, config: Config, rows: Rows, context: FitContext):
+    def __init__(self, config: Config, rows: Rows, context: FitContext, pretrained: PretrainedTrunk | None):
         import torch
 
         self.config, self.rows, self.n_classes = config, rows, context.problem.n_classes
+        self.pretrained = pretrained
         self.random = np.random.default_rng(context.seed)
         self.points = torch.from_numpy(grid(rows.x.shape[1]))
         self.layers = TorchLayers(torch.Generator().manual_seed(context.seed))
@@ -47,7 +52,10 @@ class _Learning:
         for weights in self.layers.weights.values():
             weights.requires_grad_()
         decay = {name: config["weight_decay"] if name.endswith(".kernel") else 0.0 for name in self.layers.weights}
-        self.optimizer = AdamW(self.layers.weights, decay)
+        self.optimizers = [(AdamW(self.layers.weights, decay), 1.0)]
+        if pretrained:
+            kept = dict.fromkeys(pretrained.learnt, 0.0)  # no decay: they are good as they are
+            self.optimizers.append((AdamW(pretrained.learnt, kept), config["trunk_rate"]))
 
     def run(self) -> None:
         order = np.zeros(0, np.int64)
@@ -70,12 +78,16 @@ class _Learning:
         view = View.drawn(len(batch), self.config["is_mirrored_down"], self.random)
         targets = targets_of(view.objects(self.rows.y[batch]), self.rows.x.shape[1])
         made = loss(*self._answers(view.pixels(self.rows.x[batch])), targets, self.points)
-        gradients = torch.autograd.grad(made, list(self.layers.weights.values()))
+        rate = self.config["learning_rate"] * self.schedule.next_rate()
+        tensors = [optimizer.tensors for optimizer, _ in self.optimizers]
+        slopes = iter(torch.autograd.grad(made, [one for some in tensors for one in some]))
         with torch.no_grad():
-            self.optimizer.step(gradients, self.config["learning_rate"] * self.schedule.next_rate())
+            for optimizer, share in self.optimizers:
+                optimizer.step([next(slopes) for _ in optimizer.tensors], share * rate)
 
     def _answers(self, x: Any) -> tuple[Any, Any]:
         """Log-odds [n_images, n_points, n_classes] and sides [n_images, n_points, 4]."""
-        odds, sides = head(self.layers, trunk(self.layers, x), self.n_classes)
+        features = self.pretrained.features(x) if self.pretrained else trunk(self.layers, x)
+        odds, sides = head(self.layers, features, self.n_classes)
         flat = (one.flatten(2).permute(0, 2, 1) for one in (odds, sides))
         return next(flat), next(flat)

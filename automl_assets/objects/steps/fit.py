@@ -15,7 +15,7 @@ def lay_out(folder: Path, features: Features, algorithm: Algorithm) -> None:
 
 def fit_context(features: Features, seed: int) -> FitContext:
     """What every fit is told about the question; threads and deadline are the caller's."""
-    return FitContext(features.truth.problem, seed=seed)
+    return FitContext(features.truth.problem, seed=seed, backbones=features.featurizer.backbones)
 
 
 def cells_a_row(features: Features, algorithm: Algorithm) -> int:
