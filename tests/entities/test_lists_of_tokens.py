@@ -104,5 +104,5 @@ def test_the_model_file_parts_lists_as_python_does(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "reader", served)
     exec(reader_code(file, True), served.__dict__)
     given = {"tokens": np.array([['["in", "New York"]'], ["in Rome"]], object)}
-    assert served.ENTITIES[2](given, {LISTS: "yes"})["tokens"].tolist() == [["in New\u00a0York"], ["in Rome"]]
-    assert served.ENTITIES[2](given, {})["tokens"] is given["tokens"]
+    assert served.PARTS[2](given, {LISTS: "yes"})["tokens"].tolist() == [["in New\u00a0York"], ["in Rome"]]
+    assert served.PARTS[2](given, {})["tokens"] is given["tokens"]
