@@ -179,7 +179,8 @@ def test_features_and_models_are_stored_and_read_back(learnt: Learnt) -> None:
     read = read_record(files.__getitem__, b"key")
     assert read.featurizer == learnt.features.featurizer
     np.testing.assert_array_equal(read.inputs.images, learnt.features.inputs.images)
-    for name, part in registry.algorithms("objects").items():
+    for name in learnt.candidates:
+        part = registry.algorithms("objects")[name]
         models = learnt.ensemble(name).members[0].fitted.models
         squares = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8)
         again = part.predict(read_models(write_models(models))[0], squares)
