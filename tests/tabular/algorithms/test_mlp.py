@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from automl_assets import registry
+from automl_assets.learning import torch_training
 from automl_assets.parts import FitContext, Rows
 from automl_assets.records import Problem
-from automl_assets.tabular.algorithms import mlp
 from tests.clocks import Ticking
 
 PART = registry.algorithms("tabular")["mlp"]
@@ -56,7 +56,7 @@ def test_an_outlier_does_not_run_away(value):
 def test_ends_in_time(monkeypatch):
     """Thousands of steps are planned, and there is time for a few hundred."""
     clock = Ticking(seconds_a_look=0.01)
-    monkeypatch.setattr(mlp, "time", clock)
+    monkeypatch.setattr(torch_training, "time", clock)
     deadline = clock.now + 3
     PART.fit(_small(epochs=10_000, width=128), _rows(2000), None, FitContext(PROBLEM, deadline=deadline))
     assert deadline - 1 < clock.now < deadline + 0.05
