@@ -1,6 +1,9 @@
 """Which settings fit together in every question about rows that stand for themselves."""
 
+from automl_assets.errors import listed
 from automl_assets.experiment.experiment import Experiment
+
+FOR_IMAGES = ("mode", "image_embedding")  # settings of `featurization` that images have
 
 
 def check_rows(experiment: Experiment) -> None:
@@ -23,3 +26,13 @@ def check_no_images(experiment: Experiment) -> None:
     """Raises ValueError for what says how images are read, where there are none."""
     if experiment.featurization.image_embedding is not None:
         raise ValueError(f"featurization.image_embedding: a {experiment.task} reads no images; remove it")
+
+
+def check_of_images(experiment: Experiment) -> None:
+    """Raises ValueError for what says how columns become numbers, where these are images."""
+    if experiment.featurization.mode == "off":
+        raise ValueError("featurization: off leaves nothing to learn from; remove it")
+    if experiment.featurization.column_types:
+        raise ValueError("featurization.column_types: images are read as they are; name other columns in drop_columns")
+    for key in experiment.featurization.model_fields_set - set(FOR_IMAGES):
+        raise ValueError(f"featurization.{key}: not for images; possible: {listed(FOR_IMAGES)}")

@@ -3,9 +3,7 @@
 from automl_assets.backbones.reference import KNOWN
 from automl_assets.errors import listed
 from automl_assets.experiment.experiment import Experiment
-from automl_assets.experiment.row_settings import check_rows
-
-FOR_IMAGES = ("mode", "image_embedding")  # settings of `featurization` that images have
+from automl_assets.experiment.row_settings import check_of_images, check_rows
 
 
 def check_settings(experiment: Experiment) -> None:
@@ -17,12 +15,7 @@ def check_settings(experiment: Experiment) -> None:
         raise ValueError(
             "threshold: every box is answered with its score, from which on is chosen afterwards; remove it"
         )
-    if experiment.featurization.mode == "off":
-        raise ValueError("featurization: off leaves nothing to learn from; remove it")
-    if experiment.featurization.column_types:
-        raise ValueError("featurization.column_types: images are read as they are; name other columns in drop_columns")
-    for key in experiment.featurization.model_fields_set - set(FOR_IMAGES):
-        raise ValueError(f"featurization.{key}: not for images; possible: {listed(FOR_IMAGES)}")
+    check_of_images(experiment)
     if experiment.featurization.image_embedding not in (None, *KNOWN):
         raise ValueError(
             f"featurization.image_embedding: detectors learn over {listed(KNOWN)}; got {experiment.featurization.image_embedding!r}"

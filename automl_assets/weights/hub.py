@@ -33,7 +33,7 @@ def downloaded(name: str) -> Path:
         return found
     hub = _library()
     if hub is None:
-        raise SettingError(f"{name!r} is on the hub, and huggingface_hub is missing; pip install 'automl-assets[text]'")
+        raise SettingError(f"{name!r} is on the hub, and huggingface_hub is missing; pip install huggingface_hub")
     if hub.constants.is_offline_mode():
         raise SettingError(f"{name!r} is not in the hub's cache, and HF_HUB_OFFLINE forbids to ask the hub")
     if why := _unreachable(hub.constants.ENDPOINT):

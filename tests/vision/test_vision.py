@@ -19,9 +19,10 @@ from automl_assets import registry
 from automl_assets.data.image_cells import pixels_at
 from automl_assets.data.image_column import image_column
 from automl_assets.data.pixels import held_content
-from automl_assets.errors import DataError, SettingError
+from automl_assets.errors import DataError, LearningError, SettingError
 from automl_assets.execution.budget import Budget
 from automl_assets.experiment.experiment import Experiment, parse
+from automl_assets.parts import Rows
 from automl_assets.records import Candidate, Dataset, Ensemble, Features, Profile
 from automl_assets.resources.model_folders import table_model
 from automl_assets.resources.record_codec import read_record, write_record
@@ -335,3 +336,13 @@ def test_settings_that_say_nothing_of_images_are_refused(tmp_path: Path) -> None
     tables = {"task": "classification", "source": "rows.csv", "target": "y"}
     with pytest.raises(SettingError, match=r"featurization.image_embedding: a classification reads no images"):
         parse(tables | {"featurization": {"image_embedding": "MobileNetV2"}}, "rows")
+
+
+def test_fine_tuning_without_time_for_one_look_at_every_image_says_so(learnt: Learnt) -> None:
+    algorithm, features = registry.algorithms("vision")["fine_tuned_backbone"], learnt.features
+    context = replace(learnt.experiment.family.steps.fit_context(features, 0), deadline=0.0)
+    rows = Rows(features.inputs.images, features.truth.y)
+    with pytest.raises(
+        LearningError, match=r"^there was time for 0 steps of fine-tuning, and one look .* takes \d+; give"
+    ):
+        algorithm.fit(algorithm.portfolio(features.truth.problem)[0], rows, None, context)

@@ -18,7 +18,7 @@ from automl_assets.errors import LearningError, SettingError
 from automl_assets.learning.linear_scores import Linear, add_linear
 from automl_assets.learning.odds_fit import score_targets
 from automl_assets.learning.standardised_odds import TINY, learn_scores
-from automl_assets.learning.torch_training import AdamW, threads
+from automl_assets.learning.torch_training import AdamW, Schedule, threads
 from automl_assets.onnx.graph import Graph
 from automl_assets.onnx.pixels import add_square
 from automl_assets.onnx.session import open_session
@@ -28,7 +28,6 @@ from automl_assets.stored import stored_as
 from automl_assets.vision.models.augmented import Augmentation
 
 HEAD_STRENGTH = 0.003  # C of the scores that it begins with
-WARM_UP = 0.15  # of all steps, over which the rate rises
 SMOOTHING = 0.05  # of answers that exclude one another (Szegedy et al. 2016)
 BATCH_READ = 32  # images that are read together
 SHARE_OF_STEPS = 0.8  # of the time that is left after reading; the rest is for what comes after the last step
@@ -104,20 +103,25 @@ class _Training:
         self.is_exclusive, self.pixels = is_exclusive, pixels
         self._begin(self._vectors(), rows)
         n_rows, batch = len(pixels), self.config.get("batch_rows", 32)
-        n_steps = self._planned(n_rows, batch)
+        n_batches, now = max(1, n_rows // batch), time.monotonic()
+        n_steps = round(self.config["epochs"] * n_batches)
+        schedule = Schedule(n_steps, now + SHARE_OF_STEPS * (self.context.deadline - now))
         decay = self.config.get("weight_decay", 0.02)
         weights = {**self.learnt, "head": self.coefficients, "intercept": self.intercept}
         optimizer = AdamW(weights, {name: decay if tensor.ndim > 1 else 0.0 for name, tensor in weights.items()})
         order = np.empty(0, np.int64)
-        for step in range(n_steps):
+        while not schedule.is_over():
             order = self.random.permutation(n_rows) if len(order) < min(batch, n_rows) else order
             chosen, order = order[:batch], order[batch:]
             slopes = self._slopes(chosen, [*weights.values()])
             with torch.no_grad():
-                optimizer.step(slopes, self._rate(step, n_steps))
-            if time.monotonic() > self.context.deadline:
-                raise LearningError("fine-tuning was too slow for the time it had; give the run more time")
-        return self._model(n_steps * batch / n_rows)
+                optimizer.step(slopes, self.config["learning_rate"] * schedule.next_rate())
+        if schedule.n_done < min(n_steps, FEWEST_EPOCHS * n_batches):
+            raise LearningError(
+                f"there was time for {schedule.n_done} steps of fine-tuning, and one look at every image takes {n_batches}; "
+                "give the run more time or fewer images"
+            )
+        return self._model(schedule.n_done * batch / n_rows)
 
     def _upper(self, share: float) -> dict[str, Any]:
         """The tensors that learn: all but the first share of them, in the order of the layers."""
@@ -135,32 +139,6 @@ class _Training:
         self.coefficients = self._tensor(head.coefficients * spread[:, None]).requires_grad_()
         intercept = head.intercept + self.centre.cpu().numpy() @ head.coefficients
         self.intercept = self._tensor(intercept).requires_grad_()
-
-    def _planned(self, n_rows: int, batch: int) -> int:
-        """How many steps there is time for, as a trial of one shows."""
-        n_batches = max(1, n_rows // batch)
-        n_wanted = round(self.config["epochs"] * n_batches)
-        started = time.monotonic()
-        self._slopes(
-            self.random.permutation(n_rows)[:batch], [*self.learnt.values(), self.coefficients, self.intercept]
-        )
-        seconds = time.monotonic() - started
-        left = self.context.deadline - time.monotonic()
-        n_able = n_wanted if np.isinf(left) else int(SHARE_OF_STEPS * left / seconds)
-        if n_able < min(n_wanted, FEWEST_EPOCHS * n_batches):
-            raise LearningError(
-                f"there was time for {max(0, n_able)} steps of fine-tuning, and one look at every image takes {n_batches}; "
-                "give the run more time or fewer images"
-            )
-        return min(n_wanted, n_able)
-
-    def _rate(self, step: int, n_steps: int) -> float:
-        """Rises over the warm-up, then falls as a cosine does."""
-        n_rising = WARM_UP * n_steps
-        if step < n_rising:
-            return float(self.config["learning_rate"] * (step + 1) / (n_rising + 1))
-        done = (step - n_rising) / max(1.0, n_steps - n_rising)
-        return float(self.config["learning_rate"] * 0.5 * (1 + np.cos(np.pi * done)))
 
     def _slopes(self, chosen: np.ndarray, tensors: list[Any]) -> list[Any]:
         """Of the mean loss of a batch, by what is learnt."""
